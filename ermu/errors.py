@@ -1,0 +1,64 @@
+"""What can go wrong, said so that a user knows what was found, what was expected and how to mend it."""
+
+from __future__ import annotations
+
+
+class ErmuError(Exception):
+    """Base of every error that ERMU raises on purpose; the CLI prints it without a traceback.
+
+    Args:
+        problem: What was found, naming the file or value.
+        expected: What would have been accepted.
+        fix: What to do about it, ideally a command.
+    """
+
+    def __init__(self, problem: str, *, expected: str | None = None, fix: str | None = None) -> None:
+        self.problem, self.expected, self.fix = problem, expected, fix
+        parts = [problem]
+        if expected:
+            parts.append(f"Expected: {expected}")
+        if fix:
+            parts.append(f"Fix: {fix}")
+        super().__init__("\n".join(parts))
+
+
+class CheckpointError(ErmuError):
+    """A checkpoint is missing, damaged, unsafe to load, or belongs to another network."""
+
+
+class BundleError(ErmuError):
+    """A bundle is incomplete, altered, of another format version, or cannot serve the request."""
+
+
+class SourceError(ErmuError):
+    """A source of frames cannot be opened, ends at once, or delivers something that is not a frame."""
+
+
+class PromptError(ErmuError):
+    """A first label map does not fit the video or the object capacity."""
+
+
+class SinkError(ErmuError):
+    """A result cannot be written where it should go."""
+
+
+class KernelError(ErmuError):
+    """A kernel was given tensors that it cannot take, or cannot be built or launched."""
+
+
+class BackendError(ErmuError):
+    """A graph cannot be loaded or run on the chosen device."""
+
+
+class DatasetError(ErmuError):
+    """A dataset folder does not have the layout its name promises."""
+
+
+class DependencyError(ErmuError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, purpose: str, extra: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed.",
+            fix=f"pip install 'ermu[{extra}]'",
+        )
