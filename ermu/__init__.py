@@ -1,0 +1,5 @@
+"""ERMU: memory-bank video object segmentation for live video."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
