@@ -1,0 +1,107 @@
+"""The AOT block: self-attention, long- and short-term attention on memories, feed-forward."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .layers import GeluDepthwise, attend, attend_memory
+from .memory import AotCarry, KeyValue
+from .spec import NetworkSpec
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of tokens on themselves, position added to query and key."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.linear_Q = nn.Linear(width, width)
+        self.linear_K = nn.Linear(width, width)
+        self.linear_V = nn.Linear(width, width)
+        self.projection = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, position: Tensor) -> Tensor:
+        placed = x + position
+        out = attend(self.linear_Q(placed), self.linear_K(placed), self.linear_V(x), self.heads)
+        return self.projection(out)
+
+
+class MemoryAttention(nn.Module):
+    """Holds the projection that follows an attention on a memory; the attention itself has no weights."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, width)
+
+
+class AotBlock(nn.Module):
+    """One AOT block (`spec/network.md`, 'AOT block'); tokens are B x n x C."""
+
+    def __init__(self, spec: NetworkSpec, index: int) -> None:
+        super().__init__()
+        width = spec.width
+        self.heads = spec.heads
+        self.norm1 = nn.LayerNorm(width)
+        self.self_attn = SelfAttention(width, spec.heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.linear_Q = nn.Linear(width, width)
+        self.linear_V = nn.Linear(width, width)
+        self.linear_QMem = nn.Linear(width, width)
+        self.linear_VMem = nn.Linear(width, width)
+        self.norm4 = nn.LayerNorm(width)
+        self.linear_KMem = nn.Linear(width, width)  # in every checkpoint, read by nobody
+        self.long_term_attn = MemoryAttention(width)
+        self.short_term_attn = MemoryAttention(width)
+        self.norm3 = nn.LayerNorm(width)
+        self.linear1 = nn.Linear(width, spec.feedforward)
+        self.activation = GeluDepthwise(spec.feedforward)
+        self.linear2 = nn.Linear(spec.feedforward, width)
+
+    def forward(
+        self, x: Tensor, position: Tensor, hw: tuple[int, int], cur: Tensor, long: KeyValue, rows: Tensor, short: KeyValue
+    ) -> tuple[Tensor, AotCarry]:
+        """Propagates a frame whose label is not known.
+
+        Args:
+            x: Tokens.
+            position: n x C.
+            hw: Token grid.
+            cur: 1 x C, added to the long-term query.
+            long: Keys and values, B x T x n x C.
+            rows: T x C, temporal row of each memory frame.
+            short: Key and value of the previous frame, B x n x C.
+        """
+        x, key, value = self._look(x, position)
+        x, recalled = self._recall(x, key, value, cur, long, rows, short)
+        return self._feed_forward(x, hw), AotCarry(key, value, self.linear_QMem(recalled), recalled)
+
+    def reference(
+        self, x: Tensor, position: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
+    ) -> tuple[Tensor, tuple[KeyValue, KeyValue]]:
+        """Propagates a labelled frame, which is its own long and short memory; returns its memory."""
+        x, key, value = self._look(x, position)
+        own = (key, self.linear_V(value + identity))
+        x, recalled = self._recall(x, key, value, cur, (own[0][:, None], own[1][:, None]), row, own)
+        short = (self.linear_QMem(recalled), self.linear_VMem(recalled + identity))
+        return self._feed_forward(x, hw), (own, short)
+
+    def memorize(self, carry: AotCarry, identity: Tensor) -> tuple[KeyValue, KeyValue]:
+        """Long and short memory of a propagated frame, once its label is known."""
+        long = (carry.key, self.linear_V(carry.value + identity))
+        return long, (carry.short_key, self.linear_VMem(carry.short + identity))
+
+    def _look(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = x + self.self_attn(self.norm1(x), position)
+        value = self.norm2(x)
+        return x, self.linear_Q(value), value
+
+    def _recall(
+        self, x: Tensor, key: Tensor, value: Tensor, cur: Tensor, long: KeyValue, rows: Tensor, short: KeyValue
+    ) -> tuple[Tensor, Tensor]:
+        recent_key, recent_value = self.norm4(short[0] + key), self.norm4(short[1] + value)
+        far = self.long_term_attn.projection(attend_memory(key + cur, *long, rows, self.heads))
+        near = self.short_term_attn.projection(attend(key, recent_key, recent_value, self.heads))
+        return x + far + near, near
+
+    def _feed_forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
+        return x + self.linear2(self.activation(self.linear1(self.norm3(x)), hw))
