@@ -65,7 +65,8 @@ class KeyGram(ABC):
 
         Args:
             slot: Index of the slot that changed, 0 <= slot < T.
-            keys: (T, N, D) fp32 or fp16 keys of every slot in use, *without* temporal rows; `keys[slot]` is new.
+            keys: (T, N, D) fp32 or fp16 keys of every slot in use, *without* temporal rows; `keys[slot]`
+                is new.
         """
 
     @abstractmethod
@@ -105,7 +106,9 @@ class Kernels(ABC):
         """
 
     @abstractmethod
-    def relevance(self, query: Array, keys: Array, rows: Array, foreground: Array, *, heads: int) -> FloatArray:
+    def relevance(
+        self, query: Array, keys: Array, rows: Array, foreground: Array, *, heads: int
+    ) -> FloatArray:
         """Foreground-weighted mass of each slot, summing to 1 (step 1); arguments as `frame_masses`.
 
         Queries whose foreground together holds under 1e-6 of the total may be left out.
