@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .decoder import FpnDecoder
+from .efficientnet_lite import EfficientNetLite0
 from .layers import to_tokens
 from .memory import AotCarry, DeaotCarry, KeyValue, MemoryEntry
 from .mobilenet import MobileNetV2
@@ -15,7 +16,11 @@ from .resnet import ResNet50
 from .spec import OBJECT_CAPACITY, TEMPORAL_ROWS, NetworkSpec
 from .transformer import AotTransformer, DeaotTransformer
 
-ENCODERS: dict[str, type[nn.Module]] = {"resnet50": ResNet50, "mobilenetv2": MobileNetV2}
+ENCODERS: dict[str, type[nn.Module]] = {
+    "resnet50": ResNet50,
+    "mobilenetv2": MobileNetV2,
+    "efficientnet_lite0": EfficientNetLite0,
+}
 TRANSFORMERS: dict[str, type[nn.Module]] = {"aot": AotTransformer, "deaot": DeaotTransformer}
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)

@@ -11,7 +11,7 @@ OBJECT_CAPACITY = 10
 TEMPORAL_ROWS = 4
 
 Family = Literal["aot", "deaot"]
-EncoderName = Literal["resnet50", "mobilenetv2"]
+EncoderName = Literal["resnet50", "mobilenetv2", "efficientnet_lite0"]
 
 
 @dataclass(frozen=True)

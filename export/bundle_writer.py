@@ -1,0 +1,174 @@
+"""A checkpoint becomes a bundle: traced, checked graph by graph, and put in place only when whole."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+from ermu.errors import BundleError, ErmuError
+from ermu.runtime.bundle import Bundle
+from ermu.runtime.files import sha256_of
+from ermu.runtime.manifest import (
+    FORMAT_VERSION,
+    InputInfo,
+    Manifest,
+    MemoryInfo,
+    NetworkInfo,
+    Provenance,
+    ScoreInfo,
+    graph_info,
+)
+from ermu.runtime.sizes import LONG_EDGE, is_network_size
+
+from .checkpoint import Checkpoint, build_network, load_checkpoint
+from .graphs import build_graphs
+from .networks import OBJECT_CAPACITY, NetworkSpec, SegmentationNetwork, network_spec
+from .onnx_writer import difference_to_torch, write_onnx
+
+SCORES = {
+    "aot": ScoreInfo(relevance_weight=4, redundancy_slope=10, redundancy_centre=0.4, momentum=0.8),
+    "deaot": ScoreInfo(relevance_weight=2, redundancy_slope=7, redundancy_centre=0.25, momentum=0.8),
+}
+LICENCE = (
+    "The graphs contain the weights of the checkpoint named here and stay under that checkpoint's licence; "
+    "ERMU itself is Apache-2.0."
+)
+OPSETS = range(18, 22)
+
+Progress = Callable[[str, int, int], None]
+
+
+def export_bundle(
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    network: str | NetworkSpec | None = None,
+    size: tuple[int, int] | None = None,
+    capacity: int = 9,
+    gap: int = 5,
+    image_dtype: str = "uint8",
+    opset: int = 20,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Exports a checkpoint to a bundle.
+
+    Args:
+        checkpoint: A .pth file of the aot_plus family.
+        out: Folder to create; replaced as a whole with `overwrite`, and only after everything succeeded.
+        network: Name or description; may be left out when the checkpoint carries its description.
+        size: Network input (height, width), each 16k + 1, to fix the graphs to; None keeps them dynamic.
+        capacity: Default number of memory frames.
+        gap: Default number of frames between two appends to the memory bank.
+        image_dtype: `uint8`, or `float32` to feed frames resized without rounding back to bytes.
+        opset: 18 to 21.
+        overwrite: Replace an existing bundle.
+        progress: Called with (what, step, steps).
+
+    Returns:
+        The bundle, loaded and verified.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read or does not fit the network.
+        BundleError: `out` exists, or an argument is out of range.
+        BackendError: a graph does not reproduce torch.
+    """
+    out = Path(out)
+    tell = progress or (lambda what, step, steps: None)
+    _check_arguments(out, size, image_dtype, opset, overwrite)
+    loaded = load_checkpoint(Path(checkpoint))
+    spec = _choose_spec(network, loaded)
+    model, unknown = build_network(loaded, spec)
+    graphs = build_graphs(model, image_dtype)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        described = {}
+        for i, graph in enumerate(graphs):
+            file = f"{graph.name}.onnx"
+            tell(f"trace {graph.name}", 2 * i, 2 * len(graphs))
+            write_onnx(graph, folder / file, opset=opset, fixed_hw=size)
+            tell(f"check {graph.name}", 2 * i + 1, 2 * len(graphs))
+            gap_to_torch = difference_to_torch(graph, folder / file, fixed_hw=size)
+            described[graph.name] = graph_info(
+                file, sha256_of(folder / file), graph.inputs, graph.outputs, gap_to_torch
+            )
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            network=NetworkInfo(**spec.to_dict()),
+            object_capacity=OBJECT_CAPACITY,
+            memory=MemoryInfo(capacity=capacity, gap=gap),
+            score=SCORES[spec.family],
+            temporal_rows=_temporal_rows(model),
+            input=InputInfo(size=size, dtype=image_dtype, long_edge=LONG_EDGE),  # type: ignore[arg-type]
+            precision="fp32",
+            graphs=described,
+            provenance=_provenance(loaded, unknown),
+        )
+        (folder / "manifest.json").write_text(manifest.to_json())
+        folder.chmod(0o755)
+        _put_in_place(folder, out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    tell("done", 2 * len(graphs), 2 * len(graphs))
+    return Bundle.load(out)
+
+
+def _check_arguments(
+    out: Path, size: tuple[int, int] | None, image_dtype: str, opset: int, overwrite: bool
+) -> None:
+    if out.exists() and not overwrite:
+        raise BundleError(f"{out} exists already.", fix="choose another --out, or pass --overwrite to replace it")
+    if out.exists() and any(out.iterdir()) and not (out / "manifest.json").is_file():
+        raise BundleError(f"{out} is not a bundle and not empty; it will not be replaced.", fix="choose another --out")
+    if size is not None and not is_network_size(size):
+        raise BundleError(
+            f"Size {size[0]}x{size[1]} does not fit the networks.",
+            expected="height and width of the form 16k + 1, at least 33, such as 353x641",
+        )
+    if image_dtype not in ("uint8", "float32"):
+        raise BundleError(f"Unknown image dtype '{image_dtype}'.", expected="uint8 or float32")
+    if opset not in OPSETS:
+        raise BundleError(f"Opset {opset} is not supported.", expected=f"{OPSETS[0]} to {OPSETS[-1]}")
+
+
+def _choose_spec(network: str | NetworkSpec | None, checkpoint: Checkpoint) -> NetworkSpec:
+    if isinstance(network, NetworkSpec):
+        return network
+    if network is not None:
+        return network_spec(network)
+    if checkpoint.spec is None:
+        raise ErmuError(f"{checkpoint.path} does not say which network it is.", fix="name it: --network r50_aotl")
+    return checkpoint.spec
+
+
+def _temporal_rows(network: SegmentationNetwork) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in network.mem_pos_emb.tolist())
+
+
+def _provenance(checkpoint: Checkpoint, unknown: list[str]) -> Provenance:
+    tools = {name: version(name) for name in ("ermu", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")}
+    return Provenance(
+        checkpoint=checkpoint.path.name,
+        checkpoint_sha256=checkpoint.sha256,
+        unknown_keys=tuple(unknown),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        tools={"python": platform.python_version(), **tools},
+        licence=LICENCE,
+    )
+
+
+def _put_in_place(folder: Path, out: Path) -> None:
+    """Swaps the finished folder in; an older bundle is removed only after the new one stands."""
+    if not out.exists():
+        folder.rename(out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
+    out.rename(old / out.name)
+    folder.rename(out)
+    shutil.rmtree(old, ignore_errors=True)

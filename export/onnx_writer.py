@@ -1,0 +1,145 @@
+"""One graph to one ONNX file, checked against torch on random inputs."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor
+from torch.export import Dim
+
+from ermu.errors import BackendError
+
+from .graphs import Graph, GraphTensor
+
+TOLERANCE = 1e-3
+_GRID = (3, 256)  # token grid a side, inclusive
+_FRAMES = (1, 4096)
+
+
+def write_onnx(graph: Graph, path: Path, *, opset: int, fixed_hw: tuple[int, int] | None) -> None:
+    """Traces a graph and writes it whole (no external data).
+
+    Args:
+        graph: From `build_graphs`.
+        path: The file to write.
+        opset: 18 to 21.
+        fixed_hw: Network input size to fix the graph to, or None for dynamic H and W. T is always dynamic.
+    """
+    sizes = _sizes(fixed_hw or (16 * 6 + 1, 16 * 8 + 1), frames=3)
+    inputs = [_random(t, sizes, np.random.default_rng(i)) for i, t in enumerate(graph.inputs)]
+    dims = _dimensions(fixed_hw)
+    shapes = [{axis: dims[s] for axis, s in enumerate(t.shape) if s in dims} for t in graph.inputs]
+    with _quiet():
+        program = torch.onnx.export(
+            graph.module,
+            tuple(inputs),
+            dynamo=True,
+            opset_version=opset,
+            dynamic_shapes=_as_signature(graph, shapes),
+            input_names=[t.name for t in graph.inputs],
+            output_names=[t.name for t in graph.outputs],
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    for value, tensor in zip(
+        (*model.graph.input, *model.graph.output), (*graph.inputs, *graph.outputs), strict=True
+    ):
+        _name_axes(value, tensor, sizes if fixed_hw else {})
+    del model.graph.value_info[:]
+    onnx.save_model(model, path)
+
+
+def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] | None) -> float:
+    """Largest absolute difference between ONNX Runtime and torch over all outputs, on random inputs.
+
+    A dynamic graph is tried at another size and memory length than it was traced with.
+
+    Raises:
+        BackendError: the difference exceeds `TOLERANCE`, relative to the largest magnitude where that exceeds 1.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    sizes = _sizes(fixed_hw or (16 * 7 + 1, 16 * 5 + 1), frames=5)
+    rng = np.random.default_rng(2026)
+    inputs = [_random(t, sizes, rng) for t in graph.inputs]
+    feeds = {t.name: x.numpy() for t, x in zip(graph.inputs, inputs, strict=True)}
+    read = {i.name for i in session.get_inputs()}
+    got = session.run([t.name for t in graph.outputs], {k: v for k, v in feeds.items() if k in read})
+    with torch.no_grad():
+        wanted = graph.module(*inputs)
+    wanted = (wanted,) if isinstance(wanted, Tensor) else wanted
+    worst = 0.0
+    for tensor, ours, theirs in zip(graph.outputs, got, wanted, strict=True):
+        gap = float(np.abs(ours - theirs.numpy()).max())
+        if not gap <= TOLERANCE * max(1.0, float(theirs.abs().max())):
+            raise BackendError(
+                f"Graph {graph.name}: output {tensor.name} differs from torch by {gap:.3g}.",
+                expected=f"at most {TOLERANCE} of the largest value",
+                fix="report this with the versions of torch, onnx and onnxruntime (`ermu inspect` lists them)",
+            )
+        worst = max(worst, gap)
+    return worst
+
+
+def _sizes(hw: tuple[int, int], frames: int) -> dict[str, int]:
+    h, w = ((side - 1) // 16 + 1 for side in hw)
+    grids = {"H": hw[0], "W": hw[1], "h": h, "w": w, "h8": 2 * h - 1, "w8": 2 * w - 1, "h4": 4 * h - 3, "w4": 4 * w - 3}
+    return {**grids, "T": frames}
+
+
+def _dimensions(fixed_hw: tuple[int, int] | None) -> dict[str, Dim]:
+    dims = {"T": Dim("T", min=_FRAMES[0], max=_FRAMES[1])}
+    if fixed_hw is None:
+        h, w = Dim("h", min=_GRID[0], max=_GRID[1]), Dim("w", min=_GRID[0], max=_GRID[1])
+        dims |= {"h": h, "w": w, "H": 16 * h - 15, "W": 16 * w - 15}
+        dims |= {"h4": 4 * h - 3, "w4": 4 * w - 3, "h8": 2 * h - 1, "w8": 2 * w - 1}
+    return dims
+
+
+def _random(tensor: GraphTensor, sizes: dict[str, int], rng: np.random.Generator) -> Tensor:
+    shape = [sizes[s] if isinstance(s, str) else s for s in tensor.shape]
+    if tensor.name == "label":
+        return torch.from_numpy(rng.integers(0, 11, shape, dtype=np.uint8))
+    if tensor.name == "image":
+        return torch.from_numpy(rng.integers(0, 256, shape).astype(tensor.dtype))
+    return torch.from_numpy(rng.standard_normal(shape).astype(tensor.dtype))
+
+
+def _as_signature(graph: Graph, shapes: list[dict[int, Dim]]) -> tuple[object, ...]:
+    """Dynamic shapes nested as the module's forward takes them: named arguments, then *args as one tuple."""
+    code = type(graph.module).forward.__code__
+    named = code.co_argcount - 1
+    takes_rest = bool(code.co_flags & 0x04)
+    return (*shapes[:named], tuple(shapes[named:])) if takes_rest else tuple(shapes)
+
+
+def _name_axes(value: onnx.ValueInfoProto, tensor: GraphTensor, sizes: dict[str, int]) -> None:
+    for axis, dim in zip(value.type.tensor_type.shape.dim, tensor.shape, strict=True):
+        if isinstance(dim, int) or (dim in sizes and dim != "T"):
+            axis.dim_value = dim if isinstance(dim, int) else sizes[dim]
+        else:
+            axis.dim_param = dim
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

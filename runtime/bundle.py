@@ -1,0 +1,90 @@
+"""A bundle on disk: loaded with every file accounted for, or refused with the reason."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from ermu.errors import BundleError
+
+from .files import sha256_of
+from .manifest import FORMAT_VERSION, GraphInfo, Manifest
+
+_REEXPORT = "export the checkpoint again with `ermu export`"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes:
+        path: The folder.
+        manifest: Its contents.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bundle:
+        """Reads the manifest and checks every file's hash.
+
+        Raises:
+            BundleError: no bundle there, another format version, or a file that is missing or altered.
+        """
+        path = Path(path)
+        bundle = cls(path, _read_manifest(path))
+        for name, graph in bundle.manifest.graphs.items():
+            _verify(path / graph.file, name, graph)
+        return bundle
+
+    def graph_path(self, graph: str) -> Path:
+        """The ONNX file of a graph."""
+        return self.path / self.manifest.graphs[graph].file
+
+    def temporal_rows(self) -> npt.NDArray[np.float32]:
+        """The temporal embedding, 4 x D."""
+        return np.asarray(self.manifest.temporal_rows, np.float32)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    file = path / "manifest.json"
+    if not file.is_file():
+        raise BundleError(
+            f"{path} is not a bundle: it has no manifest.json.",
+            fix="make one with `ermu export --checkpoint F.pth --network NAME --out BUNDLE`",
+        )
+    try:
+        content = json.loads(file.read_text())
+    except (ValueError, OSError) as error:
+        raise BundleError(f"{file} cannot be read: {error}.", expected="JSON text", fix=_REEXPORT) from error
+    found = content.get("format_version") if isinstance(content, dict) else None
+    if found != FORMAT_VERSION:
+        raise BundleError(
+            f"{file} has bundle format version {found!r}.",
+            expected=f"version {FORMAT_VERSION}, the one this release of ermu reads",
+            fix=_REEXPORT,
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{file}: field {where}: {first['msg']}.", fix=_REEXPORT) from error
+
+
+def _verify(file: Path, name: str, graph: GraphInfo) -> None:
+    if not file.is_file():
+        raise BundleError(f"{file} is missing: the manifest lists it as graph '{name}'.", fix=_REEXPORT)
+    found = sha256_of(file)
+    if found != graph.sha256:
+        raise BundleError(
+            f"{file} has been altered: its SHA-256 is {found[:16]}…",
+            expected=f"{graph.sha256[:16]}…, as the manifest says",
+            fix=_REEXPORT,
+        )
