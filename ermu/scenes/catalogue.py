@@ -1,0 +1,51 @@
+"""The named clips: the fixed validation set, the clips that compare eviction policies, and the demo's."""
+
+from __future__ import annotations
+
+from .config import SceneConfig
+
+VALIDATION_CLIPS = 40
+POLICY_CLIPS = 4
+
+
+def validation_scenes() -> tuple[SceneConfig, ...]:
+    """Returns the fixed validation set: 40 clips of 60 frames, 240 x 416, 1 to 6 objects.
+
+    Every second clip uses photographs, none of which the training split has.
+    """
+    return tuple(
+        SceneConfig(
+            seed=i,
+            size_hw=(240, 416),
+            frames=60,
+            objects=1 + i % 6,
+            textures="mixed" if i % 2 else "generated",
+            split="validation",
+            motion=(0.6, 1.0, 1.4)[(i // 6) % 3],
+        )
+        for i in range(VALIDATION_CLIPS)
+    )
+
+
+def policy_scenes() -> tuple[SceneConfig, ...]:
+    """Returns four clips of 300 frames whose objects leave and come back, change their look, or both."""
+    return tuple(
+        SceneConfig(
+            seed=1000 + i,
+            size_hw=(240, 416),
+            frames=300,
+            objects=3 + i % 2,
+            split="validation",
+            leave_and_return=i % 3 != 1,
+            appearance_change=i % 3 != 0,
+        )
+        for i in range(POLICY_CLIPS)
+    )
+
+
+def demo_scene() -> SceneConfig:
+    """Returns the clip of `ermu demo`: 640 x 360, 90 frames, five objects, generated textures only."""
+    return SceneConfig(seed=DEMO_SEED, size_hw=(360, 640), frames=90, objects=5, split="validation", occluders=0)
+
+
+DEMO_SEED = 2024
