@@ -163,7 +163,7 @@ def figure(config: SceneConfig, key: tuple[int, ...], rng: np.random.Generator, 
     limb = draw_sprite(config, (*key, 1), capsule(max(side // 2, 16), 0.36), changes=changes)
     body = draw_sprite(config, (*key, 2), capsule(max(side // 2, 16), rng.uniform(0.5, 0.8)), changes=changes)
     head = draw_sprite(config, (*key, 3), disc(max(side // 3, 16)), changes=changes)
-    rate, reach = config.motion * rng.uniform(0.1, 0.35), rng.uniform(0.2, 0.7)
+    rate, reach = config.motion * rng.uniform(0.1, 0.35), rng.uniform(0.15, 0.5)
     wide, long = rng.uniform(0.4, 0.55), rng.uniform(0.45, 0.6)
     parts = []
     for i, (x, y, rest) in enumerate([(-0.14, 0.3, 0.1), (0.14, 0.3, -0.1), (-0.3, -0.3, 0.5), (0.3, -0.3, -0.5)]):

@@ -19,7 +19,7 @@ def draw_palette(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
         count x 3 float32, BGR in 0..255.
     """
     hue, spread = rng.uniform(), rng.choice([0.04, 0.12, 0.5])
-    saturation = rng.beta(1.6, 1.8)
+    saturation = rng.beta(1.4, 2.2)
     value_low, value_high = np.sort(rng.uniform(0.08, 1.0, 2))
     value_high = max(value_high, min(1.0, value_low + 0.3))
     values = np.linspace(value_low, value_high, count)

@@ -18,7 +18,7 @@ Image = NDArray[np.uint8]
 
 _BACKDROP, _CAMERA, _LENS, _CAST, _PLACES, _SURFACE, _SCHEDULE = range(1, 8)
 _ATTEMPTS = 12
-_FIRST_VISIBLE = 0.004  # of the frame's pixels, wanted of every object in frame 0
+_FIRST_VISIBLE = 0.006  # of the frame's pixels, wanted of every object in frame 0
 
 
 class Scene:
@@ -92,8 +92,8 @@ class Scene:
         side = min(config.size_hw)
         actors: list[Actor] = []
         for number, ident in enumerate([*idents, *[0] * occluders]):
-            largest = 0.30 if crowd <= 3 else 0.24 if crowd <= 6 else 0.9 / np.sqrt(crowd) * 0.5
-            radius = side * np.exp(rng.uniform(np.log(0.09), np.log(max(largest, 0.1))))
+            largest = max(0.12, 0.42 - 0.02 * crowd)
+            radius = side * np.exp(rng.uniform(np.log(0.10), np.log(largest)))
             twin = number > 0 and rng.uniform() < (0.12 if ident else 0.3)
             key = (_SURFACE, number - 1 if twin else number)
             build = figure if rng.uniform() < 0.16 else single
@@ -126,12 +126,12 @@ class Scene:
         taken: list[NDArray[np.float64]] = []
         placed = []
         for actor in cast:
-            points = rng.uniform(0.12, 0.88, (6, 2)) * (width, height)
+            points = rng.uniform(0.12, 0.88, (4, 2)) * (width, height)
             free = [min((float(np.hypot(*(p - q))) for q in taken), default=0.0) for p in points]
             point = points[int(np.argmax(free))]
             taken.append(point)
             radius = float(np.exp(actor.pose.log_scale.at(0)))
-            speed = self.config.motion * side * np.exp(rng.uniform(np.log(0.001), np.log(0.025)))
+            speed = self.config.motion * side * np.exp(rng.uniform(np.log(0.001), np.log(0.035)))
             pose = draw_pose(self.config, rng, (float(point[0]), float(point[1])), radius, float(speed))
             placed.append(replace(actor, pose=pose))
         return placed
