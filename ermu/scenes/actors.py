@@ -76,14 +76,12 @@ class Actor:
             camera: World-to-frame matrices at t and at t + 1.
             shutter: Share of the frame period that the shutter is open, 0 for no motion blur.
         """
-        pose = self.pose.at(t)
+        to_frame = compose(camera[0], self.pose.at(t))
         share = self.share_changed(t)
         blur = (0.0, 0.0)
         if shutter > 0:
-            here = compose(camera[0], pose)[:, 2]
-            there = compose(camera[1], self.pose.at(t + 1))[:, 2]
-            blur = (float(there[0] - here[0]) * shutter, float(there[1] - here[1]) * shutter)
-        to_frame = compose(camera[0], pose)
+            dx, dy = (compose(camera[1], self.pose.at(t + 1))[:, 2] - to_frame[:, 2]).tolist()
+            blur = (dx * shutter, dy * shutter)
         for part in self.parts:
             paint(
                 frame, label, part.sprite.look(share), compose(to_frame, part.at(t)),

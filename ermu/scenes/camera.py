@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,12 +31,9 @@ class Camera:
 
     def at(self, t: float, parallax: float = 1.0) -> Matrix:
         """Returns the 2 x 3 world-to-frame matrix of frame t; nearer things (parallax > 1) shift further."""
-        zoom = np.exp(self.log_zoom.at(t))
-        turn = rotation(self.angle.at(t), self.centre_xy)
-        linear = turn[:, :2] * zoom
-        centre = np.asarray(self.centre_xy)
-        shift = parallax * np.array([self.x.at(t), self.y.at(t)])
-        return np.column_stack([linear, centre - linear @ centre + shift])
+        matrix = rotation(self.angle.at(t), self.centre_xy, math.exp(self.log_zoom.at(t)))
+        matrix[:, 2] += (parallax * self.x.at(t), parallax * self.y.at(t))
+        return matrix
 
 
 def draw_camera(config: SceneConfig, rng: np.random.Generator) -> Camera:
@@ -58,8 +56,9 @@ class Lens:
     """Light, exposure, blur and noise, a function of the frame number.
 
     Attributes:
-        seed_rng: Seed of the noise's offsets.
-        gains: Blue, green, red gain, each in log units.
+        noise_seed: Decides where each frame's noise is taken.
+        exposure: Gain of all channels, in log units.
+        gains: Further gain of blue, green and red, in log units.
         shade: _SHADE_SIZE square float32 light field that drifts over the frame, or None.
         drift: Drift of the field, in its pixels.
         shutter: Open share of the frame period.
@@ -67,7 +66,8 @@ class Lens:
         noise: Sigma of the sensor's noise in grey levels.
     """
 
-    seed_rng: int
+    noise_seed: int
+    exposure: Wander
     gains: tuple[Wander, Wander, Wander]
     shade: NDArray[np.float32] | None
     drift: tuple[Wander, Wander]
@@ -78,7 +78,7 @@ class Lens:
     def apply(self, frame: Image, t: int) -> Image:
         """Returns what the sensor makes of a frame (H x W x 3 uint8 BGR) in frame t."""
         height, width = frame.shape[:2]
-        gains = np.exp([gain.at(t) for gain in self.gains])
+        gains = np.exp([self.exposure.at(t) + gain.at(t) for gain in self.gains])
         if self.shade is not None:
             scale = 0.5 * _SHADE_SIZE / max(height, width)
             shift = [self.drift[0].at(t), self.drift[1].at(t)]
@@ -93,7 +93,7 @@ class Lens:
             frame = np.asarray(cv2.GaussianBlur(frame, (0, 0), self.softness), np.uint8)
         if self.noise > 0:
             bank = _noise_bank(self.noise, (height, width))
-            top, left = _offset(self.seed_rng, t)
+            top, left = _offset(self.noise_seed, t)
             grain = bank[top : top + height, left : left + width]
             frame = np.asarray(cv2.add(frame, grain, dtype=cv2.CV_8U), np.uint8)
         return frame
@@ -115,10 +115,8 @@ def _noise_bank(sigma: int, size_hw: tuple[int, int]) -> NDArray[np.int16]:
 
 def draw_lens(config: SceneConfig, rng: np.random.Generator) -> Lens:
     """Draws light and sensor: half the scenes have drifting light and shade, some blur, most a little noise."""
-    exposure = rng.uniform(0.0, 0.3)
-    gains = tuple(
-        draw_wander(rng, rng.uniform(-0.12, 0.12), 0.0, exposure + 0.13, 0.006 * config.motion) for _ in range(3)
-    )
+    exposure = draw_wander(rng, 0.0, 0.0, rng.uniform(0.05, 0.4), 0.006 * config.motion)
+    gains = [draw_wander(rng, rng.uniform(-0.1, 0.1), 0.0, 0.15, 0.002 * config.motion) for _ in range(3)]
     shade = None
     if rng.uniform() < 0.5:
         depth = rng.uniform(0.2, 0.6)
@@ -126,6 +124,7 @@ def draw_lens(config: SceneConfig, rng: np.random.Generator) -> Lens:
     drift = tuple(draw_wander(rng, 0.0, 0.0, _SHADE_SIZE / 4, 0.5 * config.motion) for _ in range(2))
     return Lens(
         config.seed,
+        exposure,
         (gains[0], gains[1], gains[2]),
         shade,
         (drift[0], drift[1]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +31,9 @@ class Wander:
         """Returns the value at frame t."""
         if self.reach <= 0:
             return self.start
-        begin = np.arcsin(np.clip((self.start - self.centre) / self.reach, -1, 1))
-        turn = self.rate * t + self.sway * (np.sin(self.sway_rate * t + self.phase) - np.sin(self.phase))
-        return float(self.centre + self.reach * np.sin(begin + turn))
+        begin = math.asin(min(max((self.start - self.centre) / self.reach, -1.0), 1.0))
+        turn = self.rate * t + self.sway * (math.sin(self.sway_rate * t + self.phase) - math.sin(self.phase))
+        return self.centre + self.reach * math.sin(begin + turn)
 
 
 def draw_wander(
@@ -82,31 +83,33 @@ class Pose:
 
     def at(self, t: float) -> Matrix:
         """Returns the 2 x 3 matrix from the thing's own coordinates (unit radius, y down) to the world's."""
-        angle, scale = self.angle.at(t), np.exp(self.log_scale.at(t))
-        cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
-        stretch, shear = np.exp(self.stretch.at(t)), self.shear.at(t)
-        turn = np.array([[cos, -sin], [sin, cos]])
-        form = np.array([[stretch, shear], [0.0, 1 / stretch]])
-        shift = np.array([self.x.at(t), self.y.at(t)])
+        angle, scale = self.angle.at(t), math.exp(self.log_scale.at(t))
+        cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
+        stretch, shear = math.exp(self.stretch.at(t)), self.shear.at(t)
+        x, y = self.x.at(t), self.y.at(t)
         for absence in self.absences:
-            shift += absence.at(t)
-        return np.column_stack([turn @ form, shift])
+            away = absence.at(t)
+            x, y = x + away[0], y + away[1]
+        turned = ((cos * stretch, cos * shear - sin / stretch, x), (sin * stretch, sin * shear + cos / stretch, y))
+        return np.array(turned)
 
 
 def compose(outer: Matrix, inner: Matrix) -> Matrix:
     """Returns the affine that applies `inner`, then `outer`."""
-    return np.column_stack([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]])
+    product = outer[:, :2] @ inner
+    product[:, 2] += outer[:, 2]
+    return np.asarray(product, np.float64)
 
 
 def invert(matrix: Matrix) -> Matrix:
     """Returns the inverse of an affine."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
+    (a, b, c), (d, e, f) = matrix.tolist()
+    scale = 1 / (a * e - b * d)
+    return np.array(((e, -b, b * f - c * e), (-d, a, c * d - a * f))) * scale
 
 
-def rotation(angle: float, pivot_xy: tuple[float, float]) -> Matrix:
-    """Returns the turn by `angle` radians about a pivot."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    linear = np.array([[cos, -sin], [sin, cos]])
-    pivot = np.asarray(pivot_xy)
-    return np.column_stack([linear, pivot - linear @ pivot])
+def rotation(angle: float, pivot_xy: tuple[float, float], scale: float = 1.0) -> Matrix:
+    """Returns the turn by `angle` radians about a pivot, enlarged by `scale`."""
+    cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
+    x, y = pivot_xy
+    return np.array(((cos, -sin, x - cos * x + sin * y), (sin, cos, y - sin * x - cos * y)))

@@ -94,6 +94,7 @@ class Scene:
         for number, ident in enumerate([*idents, *[0] * occluders]):
             largest = max(0.12, 0.42 - 0.02 * crowd)
             radius = side * np.exp(rng.uniform(np.log(0.10), np.log(largest)))
+            radius *= 1.6 if rng.uniform() < 0.12 else 1.0
             twin = number > 0 and rng.uniform() < (0.12 if ident else 0.3)
             key = (_SURFACE, number - 1 if twin else number)
             build = figure if rng.uniform() < 0.16 else single

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -63,7 +64,7 @@ def _smear(dx: int, dy: int) -> NDArray[np.float32]:
 
 def smear(image: Image, shift_xy: tuple[float, float]) -> Image:
     """Blurs an image along a shift in pixels (at most 20 count); shifts under 1.5 pixels leave it as it is."""
-    length = float(np.hypot(*shift_xy))
+    length = math.hypot(*shift_xy)
     if length < 1.5:
         return image
     factor = 4 * min(1.0, 20 / length)
@@ -72,11 +73,10 @@ def smear(image: Image, shift_xy: tuple[float, float]) -> Image:
 
 def _window(matrix: Matrix, side: int, grow: float, size_hw: tuple[int, int]) -> tuple[int, int, int, int] | None:
     """Returns left, top, right, bottom of where a side x side picture lands in the frame, None if outside."""
-    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]]) @ matrix[:, :2].T + matrix[:, 2]
-    left, top = np.floor(corners.min(axis=0) - grow).astype(int)
-    right, bottom = np.ceil(corners.max(axis=0) + grow).astype(int) + 1
-    left, top = max(left, 0), max(top, 0)
-    right, bottom = min(right, size_hw[1]), min(bottom, size_hw[0])
+    (a, b, c), (d, e, f) = matrix.tolist()
+    xs, ys = (c, c + a * side, c + b * side, c + (a + b) * side), (f, f + d * side, f + e * side, f + (d + e) * side)
+    left, top = max(math.floor(min(xs) - grow), 0), max(math.floor(min(ys) - grow), 0)
+    right, bottom = min(math.ceil(max(xs) + grow) + 1, size_hw[1]), min(math.ceil(max(ys) + grow) + 1, size_hw[0])
     return (left, top, right, bottom) if right > left and bottom > top else None
 
 
@@ -128,8 +128,8 @@ def paint(
     side = picture.shape[0]
     half = (side - 1) / 2
     to_frame = compose(matrix, np.array([[1 / half, 0, -1], [0, 1 / half, -1]]))
-    window = _window(to_frame, side, min(float(np.hypot(*blur_xy)), 20) / 2 + 1, label.shape)
-    if window is None or abs(np.linalg.det(to_frame[:, :2])) < 1e-6:
+    window = _window(to_frame, side, min(math.hypot(*blur_xy), 20) / 2 + 1, label.shape)
+    if window is None or abs(to_frame[0, 0] * to_frame[1, 1] - to_frame[0, 1] * to_frame[1, 0]) < 1e-6:
         return
     left, top, right, bottom = window
     size_wh = (right - left, bottom - top)
@@ -143,6 +143,7 @@ def paint(
         patch = np.asarray(cv2.remap(picture, *maps, cv2.INTER_LINEAR), np.uint8)
     np.copyto(label[top:bottom, left:right], np.uint8(ident), where=patch[:, :, 3] >= 128)
     patch = smear(patch, blur_xy)
-    weight = patch[:, :, 3].astype(np.float32) / 255
+    weight = cv2.extractChannel(patch, 3).astype(np.float32) * np.float32(1 / 255)
     target = frame[top:bottom, left:right]
-    target[:] = cv2.blendLinear(np.ascontiguousarray(patch[:, :, :3]), np.ascontiguousarray(target), weight, 1 - weight)
+    colours = cv2.cvtColor(patch, cv2.COLOR_BGRA2BGR)
+    target[:] = cv2.blendLinear(colours, np.ascontiguousarray(target), weight, 1 - weight)
