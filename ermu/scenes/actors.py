@@ -9,12 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .config import SceneConfig
-from .motion import Matrix, Pose, Wander, compose, draw_wander, rotation, smoothstep
+from .motion import STILL, Matrix, Pose, Wander, compose, draw_wander, rotation, smoothstep
 from .shapes import capsule, disc, draw_shape
 from .sprite import Ripple, Sprite, paint
 from .surfaces import draw_surface
 
 Image = NDArray[np.uint8]
+
+CHANGE_FRAMES = 20.0
+_LIMBS = (
+    (-0.14, 0.3, 0.1),
+    (0.14, 0.3, -0.1),
+    (-0.3, -0.3, 0.5),
+    (0.3, -0.3, -0.5),
+)  # joint x, y, angle at rest
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Part:
     sprite: Sprite
     place: Matrix
     pivot_xy: tuple[float, float] = (0.0, 0.0)
-    swing: Wander = Wander(0.0)
+    swing: Wander = STILL
 
     def at(self, t: float) -> Matrix:
         """Returns the 2 x 3 matrix from the sprite's coordinates to the actor's in frame t."""
@@ -66,7 +74,9 @@ class Actor:
             share += -step if i % 2 else step
         return share
 
-    def paint(self, frame: Image, label: Image, t: float, camera: tuple[Matrix, Matrix], shutter: float) -> None:
+    def paint(
+        self, frame: Image, label: Image, t: float, camera: tuple[Matrix, Matrix], shutter: float
+    ) -> None:
         """Paints the actor as in frame t.
 
         Args:
@@ -89,9 +99,6 @@ class Actor:
             )  # fmt: skip
 
 
-CHANGE_FRAMES = 20.0
-
-
 def _shaded(surface: Image, mask: Image, rng: np.random.Generator) -> Image:
     """Rounds a flat surface off towards its outline, lights it from one side, sometimes draws a contour."""
     side = mask.shape[0]
@@ -101,7 +108,8 @@ def _shaded(surface: Image, mask: Image, rng: np.random.Generator) -> Image:
     light = 1 - rounding * np.square(np.clip(1 - depth / reach, 0, 1))
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     angle, slope = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.3)
-    light += np.float32(slope * np.cos(angle)) * axis[None, :] + np.float32(slope * np.sin(angle)) * axis[:, None]
+    slope_x, slope_y = np.float32(slope * np.cos(angle)), np.float32(slope * np.sin(angle))
+    light += slope_x * axis[None, :] + slope_y * axis[:, None]
     if rng.uniform() < 0.25:
         width = rng.uniform(1.5, 5)
         light *= np.where(depth < width, np.float32(rng.choice([0.35, 1.6])), np.float32(1))
@@ -114,7 +122,7 @@ def _decorated(config: SceneConfig, rng: np.random.Generator, surface: Image) ->
     side = surface.shape[0]
     for _ in range(int(rng.choice([0, 0, 1, 1, 2, 3]))):
         size = max(int(side * rng.uniform(0.2, 0.5)), 8)
-        left, top = rng.integers(int(side * 0.1), int(side * 0.9) - size + 1, 2) if size < side * 0.8 else (0, 0)
+        left, top = rng.integers(0, max(side - size, 1), 2).tolist()
         mask = draw_shape(rng, size).astype(np.float32) / 255
         patch = draw_surface(config, rng, (size, size), 0.7)
         target = surface[top : top + size, left : left + size]
@@ -150,13 +158,17 @@ def draw_ripple(rng: np.random.Generator, motion: float) -> Ripple:
     return Ripple(float(rng.uniform(0.02, 0.09)), waves, motion * rng.uniform(-0.25, 0.25, 2))
 
 
-def single(config: SceneConfig, key: tuple[int, ...], rng: np.random.Generator, side: int, changes: bool) -> tuple[Part, ...]:
+def single(
+    config: SceneConfig, key: tuple[int, ...], rng: np.random.Generator, side: int, changes: bool
+) -> tuple[Part, ...]:
     """Draws the one part of a simple actor on a side x side canvas."""
     sprite = draw_sprite(config, key, draw_shape(rng, side), changes=changes)
     return (Part(sprite, np.array([[1.0, 0, 0], [0, 1.0, 0]])),)
 
 
-def figure(config: SceneConfig, key: tuple[int, ...], rng: np.random.Generator, side: int, changes: bool) -> tuple[Part, ...]:
+def figure(
+    config: SceneConfig, key: tuple[int, ...], rng: np.random.Generator, side: int, changes: bool
+) -> tuple[Part, ...]:
     """Draws the parts of a jointed figure: legs, arms, body and head, limbs swinging from their joints."""
     limb = draw_sprite(config, (*key, 1), capsule(max(side // 2, 16), 0.36), changes=changes)
     body = draw_sprite(config, (*key, 2), capsule(max(side // 2, 16), rng.uniform(0.5, 0.8)), changes=changes)
@@ -164,12 +176,13 @@ def figure(config: SceneConfig, key: tuple[int, ...], rng: np.random.Generator, 
     rate, reach = config.motion * rng.uniform(0.1, 0.35), rng.uniform(0.15, 0.5)
     wide, long = rng.uniform(0.4, 0.55), rng.uniform(0.45, 0.6)
     parts = []
-    for i, (x, y, rest) in enumerate([(-0.14, 0.3, 0.1), (0.14, 0.3, -0.1), (-0.3, -0.3, 0.5), (0.3, -0.3, -0.5)]):
+    for i, (x, y, rest) in enumerate(_LIMBS):
         swing = Wander(rest + reach * np.sin(i * 2.0), rest, reach, rate if i % 2 else -rate)
         place = np.array([[long, 0, x], [0, long, y + 0.8 * long]])
         parts.append(Part(limb, place, (x, y), swing))
     parts.append(Part(body, np.array([[wide, 0, 0], [0, 0.52, 0]])))
-    parts.append(Part(head, np.array([[0.27, 0, 0], [0, 0.3, -0.68]]), (0, -0.45), Wander(0, 0, 0.25, rate / 2)))
+    nod = Wander(0, 0, 0.25, rate / 2)
+    parts.append(Part(head, np.array([[0.27, 0, 0], [0, 0.3, -0.68]]), (0, -0.45), nod))
     return tuple(parts)
 
 
@@ -195,7 +208,8 @@ def draw_pose(
     agile = config.motion * float(rng.choice([0.2, 1.0, 1.0, 2.0]))
     angle = draw_wander(rng, 0.0, 0.0, rng.uniform(0.2, 2.5), 0.02 * agile)
     log_scale = float(np.log(radius))
-    grow = draw_wander(rng, log_scale, log_scale + rng.uniform(-0.15, 0.15), rng.uniform(0.16, 0.5), 0.008 * agile)
+    middle, reach = log_scale + rng.uniform(-0.15, 0.15), rng.uniform(0.16, 0.5)
+    grow = draw_wander(rng, log_scale, middle, reach, 0.008 * agile)
     start = rng.uniform(-0.15, 0.15)
     stretch = draw_wander(rng, start, 0.0, 0.25, 0.008 * agile)
     shear = draw_wander(rng, 0.0, 0.0, 0.25, 0.01 * agile)

@@ -20,7 +20,7 @@ def draw_backdrop(config: SceneConfig, rng: np.random.Generator) -> Image:
     """Draws a background with a margin for the camera's motion.
 
     Returns:
-        round(1.4 * H) x round(1.4 * W) x 3 uint8, BGR: one surface, or several side by side with standing clutter.
+        round(1.4 * H) x round(1.4 * W) x 3 uint8, BGR: one surface, or two with standing clutter.
     """
     height, width = (round(side * (1 + 2 * _MARGIN)) for side in config.size_hw)
     picture = draw_surface(config, rng, (height, width), 1.6)
@@ -56,7 +56,8 @@ def show_backdrop(
     margin = np.array([(picture.shape[1] - width) / 2, (picture.shape[0] - height) / 2])
     matrix = camera[0].copy()
     matrix[:, 2] -= matrix[:, :2] @ margin
-    seen = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    mirrored = cv2.BORDER_REFLECT_101
+    seen = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=mirrored)
     middle = np.array([width / 2, height / 2, 1.0])
     shift = (camera[1] @ middle - camera[0] @ middle) * shutter
     return smear(np.asarray(seen, np.uint8), (float(shift[0]), float(shift[1])))

@@ -40,7 +40,8 @@ def draw_camera(config: SceneConfig, rng: np.random.Generator) -> Camera:
     """Draws a camera: a third stand still, the others pan, sway, turn and zoom a little."""
     height, width = config.size_hw
     side = min(height, width)
-    speed = 0.0 if rng.uniform() < 0.33 else config.motion * side * np.exp(rng.uniform(np.log(0.001), np.log(0.012)))
+    moves = rng.uniform() >= 0.33
+    speed = moves * config.motion * side * np.exp(rng.uniform(np.log(0.001), np.log(0.012)))
     zoom_speed = 0.004 * config.motion if rng.uniform() < 0.4 else 0.0
     return Camera(
         (width / 2, height / 2),
@@ -81,10 +82,10 @@ class Lens:
         gains = np.exp([self.exposure.at(t) + gain.at(t) for gain in self.gains])
         if self.shade is not None:
             scale = 0.5 * _SHADE_SIZE / max(height, width)
-            shift = [self.drift[0].at(t), self.drift[1].at(t)]
-            matrix = np.array([[scale, 0, _SHADE_SIZE / 4 + shift[0]], [0, scale, _SHADE_SIZE / 4 + shift[1]]])
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            field = cv2.warpAffine(self.shade, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+            left, top = (_SHADE_SIZE / 4 + drift.at(t) for drift in self.drift)
+            matrix = np.array([[scale, 0, left], [0, scale, top]])
+            flags, mirrored = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REFLECT_101
+            field = cv2.warpAffine(self.shade, matrix, (width, height), flags=flags, borderMode=mirrored)
             light = cv2.merge([field * np.float32(gain) for gain in gains])
             frame = np.asarray(cv2.multiply(frame, light, dtype=cv2.CV_8U), np.uint8)
         else:
@@ -114,7 +115,7 @@ def _noise_bank(sigma: int, size_hw: tuple[int, int]) -> NDArray[np.int16]:
 
 
 def draw_lens(config: SceneConfig, rng: np.random.Generator) -> Lens:
-    """Draws light and sensor: half the scenes have drifting light and shade, some blur, most a little noise."""
+    """Draws light and sensor: half the scenes have drifting shade, most some blur and noise."""
     exposure = draw_wander(rng, 0.0, 0.0, rng.uniform(0.05, 0.4), 0.006 * config.motion)
     gains = [draw_wander(rng, rng.uniform(-0.1, 0.1), 0.0, 0.15, 0.002 * config.motion) for _ in range(3)]
     shade = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .config import SceneConfig
 
-VALIDATION_CLIPS = 40
-POLICY_CLIPS = 4
+_VALIDATION_CLIPS = 40
+_POLICY_CLIPS = 4
+_DEMO_SEED = 2024
 
 
 def validation_scenes() -> tuple[SceneConfig, ...]:
@@ -19,11 +20,11 @@ def validation_scenes() -> tuple[SceneConfig, ...]:
             size_hw=(240, 416),
             frames=60,
             objects=1 + i % 6,
-            textures="mixed" if i % 2 else "generated",
+            textures="mixed" if i % 4 in (1, 2) else "generated",
             split="validation",
             motion=(0.6, 1.0, 1.4)[(i // 6) % 3],
         )
-        for i in range(VALIDATION_CLIPS)
+        for i in range(_VALIDATION_CLIPS)
     )
 
 
@@ -39,13 +40,11 @@ def policy_scenes() -> tuple[SceneConfig, ...]:
             leave_and_return=i % 3 != 1,
             appearance_change=i % 3 != 0,
         )
-        for i in range(POLICY_CLIPS)
+        for i in range(_POLICY_CLIPS)
     )
 
 
 def demo_scene() -> SceneConfig:
     """Returns the clip of `ermu demo`: 640 x 360, 90 frames, five objects, generated textures only."""
-    return SceneConfig(seed=DEMO_SEED, size_hw=(360, 640), frames=90, objects=5, split="validation", occluders=0)
-
-
-DEMO_SEED = 2024
+    size_hw = (360, 640)
+    return SceneConfig(_DEMO_SEED, size_hw, frames=90, objects=5, split="validation", occluders=0)

@@ -1,4 +1,4 @@
-"""Smooth motion as closed formulas of the frame number, so that any frame can be drawn without the ones before."""
+"""Smooth motion as closed formulas of the frame number: any frame can be drawn without the ones before."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ class Wander:
         return self.centre + self.reach * math.sin(begin + turn)
 
 
-def draw_wander(
-    rng: np.random.Generator, start: float, centre: float, reach: float, speed: float
-) -> Wander:
+STILL = Wander(0.0)
+
+
+def draw_wander(rng: np.random.Generator, start: float, centre: float, reach: float, speed: float) -> Wander:
     """Draws a wander whose fastest drift is about `speed` units a frame."""
     if reach <= 0 or speed <= 0:
         return Wander(start)
@@ -90,8 +91,9 @@ class Pose:
         for absence in self.absences:
             away = absence.at(t)
             x, y = x + away[0], y + away[1]
-        turned = ((cos * stretch, cos * shear - sin / stretch, x), (sin * stretch, sin * shear + cos / stretch, y))
-        return np.array(turned)
+        top = (cos * stretch, cos * shear - sin / stretch, x)
+        bottom = (sin * stretch, sin * shear + cos / stretch, y)
+        return np.array((top, bottom))
 
 
 def compose(outer: Matrix, inner: Matrix) -> Matrix:
@@ -105,7 +107,7 @@ def invert(matrix: Matrix) -> Matrix:
     """Returns the inverse of an affine."""
     (a, b, c), (d, e, f) = matrix.tolist()
     scale = 1 / (a * e - b * d)
-    return np.array(((e, -b, b * f - c * e), (-d, a, c * d - a * f))) * scale
+    return np.multiply(((e, -b, b * f - c * e), (-d, a, c * d - a * f)), scale)
 
 
 def rotation(angle: float, pivot_xy: tuple[float, float], scale: float = 1.0) -> Matrix:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -44,7 +44,7 @@ def photograph_count(split: Split) -> int:
     return len(_PHOTOGRAPHS[split])
 
 
-@lru_cache(maxsize=None)
+@cache
 def photograph(split: Split, index: int) -> NDArray[np.uint8]:
     """Reads one photograph of a split.
 

@@ -24,8 +24,8 @@ _FIRST_VISIBLE = 0.006  # of the frame's pixels, wanted of every object in frame
 class Scene:
     """A clip with exact labels.
 
-    Frames are pure functions of the configuration and the frame number: `scene[t]` costs the same for every t and
-    gives the same bytes in every process.
+    Frames are pure functions of the configuration and the frame number: `scene[t]` costs the same for every t
+    and gives the same bytes in every process.
 
     Args:
         config: What to show.
@@ -60,8 +60,8 @@ class Scene:
         """Draws frame t.
 
         Returns:
-            The frame, H x W x 3 uint8 BGR, and its label map, H x W uint8: each pixel holds the id of the nearest
-            object that covers at least half of it, 0 where that is none or an unlabelled thing.
+            The frame, H x W x 3 uint8 BGR, and its label map, H x W uint8: each pixel holds the id of the
+            nearest object that covers at least half of it, 0 where that is none or an unlabelled thing.
 
         Raises:
             IndexError: t is not in -frames..frames - 1.
@@ -162,7 +162,7 @@ class Scene:
         return actor
 
     def _absences(self, rng: np.random.Generator) -> tuple[Absence, ...]:
-        """Draws one absence, or two in clips of 200 frames and more; each ends before the clip's last tenth."""
+        """Draws one absence, two in clips of 200 frames and more; the last tenth of a clip has none."""
         frames = self.config.frames
         spans = [(0.15, 0.45), (0.55, 0.88)] if frames >= 200 else [(0.25, 0.85)]
         reach = 2.0 * float(np.hypot(*self.config.size_hw))

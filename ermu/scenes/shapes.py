@@ -1,4 +1,4 @@
-"""Outlines of things: smooth blobs, polygons, capsules, rings, and parts of jointed figures, as coverage masks."""
+"""Outlines of things as coverage masks: smooth blobs, polygons, rods, boxes, rings and clusters."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def capsule(size: int, aspect: float) -> Mask:
     """A standing rod with round ends; aspect is its width over its height."""
     angles = np.linspace(0, np.pi, 24)
     cap = np.stack([np.cos(angles) * aspect, np.sin(angles) * aspect], axis=1)
-    top, bottom = cap + (0, 1 - aspect), -cap - (0, 1 - aspect)
-    return fill_polygon(np.concatenate([top, bottom]), size)
+    middle = np.array([0, 1 - aspect])
+    return fill_polygon(np.concatenate([cap + middle, -cap - middle]), size)
 
 
 def disc(size: int) -> Mask:
@@ -71,16 +71,13 @@ def _ring(rng: np.random.Generator, size: int) -> Mask:
 
 def _cluster(rng: np.random.Generator, size: int) -> Mask:
     mask = np.zeros((size, size), np.uint8)
-    scale, middle = size / 2 * 2**_SHIFT, size / 2
-    count = int(rng.integers(2, 5))
-    for i in range(count):
+    scale = size / 2 * 2**_SHIFT
+    for i in range(int(rng.integers(2, 5))):
         reach = 0.0 if i == 0 else rng.uniform(0.25, 0.45)
-        angle = rng.uniform(0, 2 * np.pi)
-        centre = ((middle + middle * reach * np.array([np.cos(angle), np.sin(angle)])) * 2**_SHIFT).astype(int)
-        axes = (rng.uniform(0.2, 0.45, 2) * scale).astype(int)
-        cv2.ellipse(
-            mask, centre.tolist(), axes.tolist(), float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA, _SHIFT
-        )
+        angle, tilt = rng.uniform(0, 2 * np.pi), float(rng.uniform(0, 180))
+        centre = (scale * (1 + reach * np.array([np.cos(angle), np.sin(angle)]))).astype(int).tolist()
+        axes = (scale * rng.uniform(0.2, 0.45, 2)).astype(int).tolist()
+        cv2.ellipse(mask, centre, axes, tilt, 0, 360, 255, -1, cv2.LINE_AA, _SHIFT)
     return mask
 
 

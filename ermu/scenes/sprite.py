@@ -1,4 +1,4 @@
-"""A sprite: the flat picture of a thing with its coverage, and how it is laid into a frame and a label map."""
+"""A sprite: the flat picture of a thing with its coverage, and how it is laid into frame and label map."""
 
 from __future__ import annotations
 
@@ -59,24 +59,29 @@ def _smear(dx: int, dy: int) -> NDArray[np.float32]:
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
     for share in np.linspace(-0.5, 0.5, 8 * reach + 5):
         kernel[round(reach + share * dy / 4), round(reach + share * dx / 4)] += 1
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def smear(image: Image, shift_xy: tuple[float, float]) -> Image:
-    """Blurs an image along a shift in pixels (at most 20 count); shifts under 1.5 pixels leave it as it is."""
+    """Blurs an image along a shift in pixels, of which 20 count at most and less than 1.5 do nothing."""
     length = math.hypot(*shift_xy)
     if length < 1.5:
         return image
     factor = 4 * min(1.0, 20 / length)
-    return np.asarray(cv2.filter2D(image, -1, _smear(round(shift_xy[0] * factor), round(shift_xy[1] * factor))), np.uint8)
+    kernel = _smear(round(shift_xy[0] * factor), round(shift_xy[1] * factor))
+    return np.asarray(cv2.filter2D(image, -1, kernel), np.uint8)
 
 
-def _window(matrix: Matrix, side: int, grow: float, size_hw: tuple[int, int]) -> tuple[int, int, int, int] | None:
+def _window(
+    matrix: Matrix, side: int, grow: float, size_hw: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
     """Returns left, top, right, bottom of where a side x side picture lands in the frame, None if outside."""
     (a, b, c), (d, e, f) = matrix.tolist()
-    xs, ys = (c, c + a * side, c + b * side, c + (a + b) * side), (f, f + d * side, f + e * side, f + (d + e) * side)
+    xs = (c, c + a * side, c + b * side, c + (a + b) * side)
+    ys = (f, f + d * side, f + e * side, f + (d + e) * side)
     left, top = max(math.floor(min(xs) - grow), 0), max(math.floor(min(ys) - grow), 0)
-    right, bottom = min(math.ceil(max(xs) + grow) + 1, size_hw[1]), min(math.ceil(max(ys) + grow) + 1, size_hw[0])
+    right = min(math.ceil(max(xs) + grow) + 1, size_hw[1])
+    bottom = min(math.ceil(max(ys) + grow) + 1, size_hw[0])
     return (left, top, right, bottom) if right > left and bottom > top else None
 
 

@@ -67,7 +67,8 @@ def recolour(image: NDArray[np.uint8], rng: np.random.Generator, strength: float
     cross = np.array([[0, -root, root], [root, 0, -root], [-root, root, 0]])
     hue = cos * np.eye(3) + (1 - cos) * grey + sin * cross
     saturation = np.exp(strength * rng.uniform(-0.5, 0.25))
-    matrix = (saturation * np.eye(3) + (1 - saturation) * grey) @ hue * np.exp(strength * rng.uniform(-0.5, 0.15))
+    contrast = np.exp(strength * rng.uniform(-0.5, 0.15))
+    matrix = contrast * (saturation * np.eye(3) + (1 - saturation) * grey) @ hue
     mean = np.array([[float(image[::8, ::8].mean())]] * 3)
     offset = mean - matrix.sum(axis=1, keepdims=True) * mean + strength * rng.uniform(-30, 30)
     return np.asarray(cv2.transform(image, np.column_stack([matrix, offset])), np.uint8)

@@ -1,4 +1,4 @@
-"""Generated surfaces: noise, stripes, checks, spots, cells, marble, bricks, fur, weave, signs and plain paint."""
+"""Generated surfaces: noise, stripes, checks, spots, cells, marble, bricks, fur, weave, signs and paint."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Field = NDArray[np.float32]
 
 
 def smooth_noise(rng: np.random.Generator, size: int, cells: float, octaves: int, gain: float = 0.5) -> Field:
-    """Multi-octave noise, size x size float32, stretched to 0..1; `cells` counts its coarsest bumps a side."""
+    """Multi-octave noise, size x size float32, stretched to 0..1; `cells` coarsest bumps a side."""
     total = np.zeros((size, size), np.float32)
     weight = 1.0
     for octave in range(octaves):
-        side = min(int(round(cells * 2**octave)) + 1, size)
+        side = min(round(cells * 2**octave) + 1, size)
         grid = rng.random((side, side), dtype=np.float32)
         total += weight * cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
         weight *= gain
@@ -47,7 +47,8 @@ def _coordinates(rng: np.random.Generator, warp: float) -> tuple[Field, Field]:
 
 def _wave(phase: Field, hardness: float) -> Field:
     """A wave in 0..1 of the given phase (turns): a sine that hardens towards a square."""
-    return np.asarray(0.5 + 0.5 * np.tanh(hardness * np.sin(2 * np.pi * phase)) / np.tanh(hardness), np.float32)
+    wave = np.tanh(hardness * np.sin(2 * np.pi * phase)) / np.tanh(hardness)
+    return np.asarray(0.5 + 0.5 * wave, np.float32)
 
 
 def _noise(rng: np.random.Generator) -> Image:
@@ -59,7 +60,7 @@ def _stripes(rng: np.random.Generator) -> Image:
     u, _ = _coordinates(rng, rng.choice([0.0, 0.05, 0.2]))
     field = _wave(u * rng.uniform(4, 24), rng.choice([0.5, 3.0, 12.0]))
     if rng.uniform() < 0.5:
-        field = (field + _wave(u * rng.uniform(2, 8), 4.0)) / 2
+        field = np.asarray((field + _wave(u * rng.uniform(2, 8), 4.0)) / 2, np.float32)
     return apply_palette(field, draw_palette(rng, int(rng.integers(2, 5))))
 
 
@@ -68,7 +69,7 @@ def _checks(rng: np.random.Generator) -> Image:
     rate, hardness = rng.uniform(3, 14), rng.choice([1.0, 8.0])
     a, b = _wave(u * rate, hardness), _wave(v * rate * rng.uniform(0.7, 1.4), hardness)
     mixed = a + b - 2 * a * b if rng.uniform() < 0.5 else (a + b) / 2
-    return apply_palette(mixed, draw_palette(rng, int(rng.integers(2, 5))))
+    return apply_palette(np.asarray(mixed, np.float32), draw_palette(rng, int(rng.integers(2, 5))))
 
 
 def _spots(rng: np.random.Generator) -> Image:
@@ -88,9 +89,7 @@ def _cells(rng: np.random.Generator) -> Image:
     count = int(rng.integers(30, 300))
     points = rng.integers(0, TEXTURE_SIZE, (count, 2))
     seeds[points[:, 0], points[:, 1]] = 0
-    distance, labels = cv2.distanceTransformWithLabels(
-        seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    distance, labels = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     shades = rng.random(int(labels.max()) + 1, dtype=np.float32)
     depth = np.asarray(distance / max(float(distance.max()), 1.0), np.float32)
     field = np.clip(shades[labels] - rng.uniform(0, 0.8) * depth, 0, 1)
