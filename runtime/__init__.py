@@ -1,0 +1,1 @@
+"""Frames to label maps without torch: bundle, backend, memory bank, segmenter, sources, sinks."""

@@ -1,13 +1,12 @@
 """The networks in torch: one description (`NetworkSpec`), one module (`SegmentationNetwork`)."""
 
-from .network import Carry, Features, SegmentationNetwork, temporal_row
+from .network import Carry, Features, SegmentationNetwork
 from .memory import KeyValue, MemoryEntry
-from .spec import NETWORKS, OBJECT_CAPACITY, TEMPORAL_ROWS, NetworkSpec, network_spec
+from .spec import NETWORKS, OBJECT_CAPACITY, NetworkSpec, network_spec
 
 __all__ = [
     "NETWORKS",
     "OBJECT_CAPACITY",
-    "TEMPORAL_ROWS",
     "Carry",
     "Features",
     "KeyValue",
@@ -15,5 +14,4 @@ __all__ = [
     "NetworkSpec",
     "SegmentationNetwork",
     "network_spec",
-    "temporal_row",
 ]

@@ -7,13 +7,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ermu.runtime.temporal import TEMPORAL_ROWS, temporal_row
+
 from .decoder import FpnDecoder
 from .efficientnet_lite import EfficientNetLite0
 from .layers import to_tokens
 from .memory import AotCarry, DeaotCarry, KeyValue, MemoryEntry
 from .mobilenet import MobileNetV2
 from .resnet import ResNet50
-from .spec import OBJECT_CAPACITY, TEMPORAL_ROWS, NetworkSpec
+from .spec import OBJECT_CAPACITY, NetworkSpec
 from .transformer import AotTransformer, DeaotTransformer
 
 ENCODERS: dict[str, type[nn.Module]] = {
@@ -119,10 +121,3 @@ class SegmentationNetwork(nn.Module):
         """Logits B x 11 x (H-1)/4+1 x (W-1)/4+1."""
         logits: Tensor = self.decoder(z, features.f4, features.f8, features.f16)
         return logits
-
-
-def temporal_row(t: int, frames: int) -> int:
-    """Row of the temporal embedding for frame t of `frames`, oldest first (`spec/network.md`)."""
-    if frames <= TEMPORAL_ROWS:
-        return t
-    return TEMPORAL_ROWS - 1 - (frames - 1 - t) * TEMPORAL_ROWS // frames

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from ermu.errors import ErmuError
 
 OBJECT_CAPACITY = 10
-TEMPORAL_ROWS = 4
 
 Family = Literal["aot", "deaot"]
 EncoderName = Literal["resnet50", "mobilenetv2", "efficientnet_lite0"]

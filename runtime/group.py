@@ -1,0 +1,204 @@
+"""A group: up to ten objects that began on the same frame, with memories of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ermu.kernels import Kernels
+
+from .backend import Backend, DeviceTensor
+from .labels import GROUP_SIZE, LabelMap
+from .manifest import Manifest
+from .memory_bank import MemoryBank
+from .policy import Decision, EvictionPolicy
+from .sizes import Grids
+
+Tensors = dict[str, DeviceTensor]
+
+
+@dataclass(frozen=True)
+class MemoryUpdate:
+    """What a frame did to a group's memory bank.
+
+    Attributes:
+        frames: Frame numbers held afterwards, oldest first.
+        evicted: The frame that left, if one did.
+        decision: The policy's vectors, over the frames held before the append.
+    """
+
+    frames: list[int]
+    evicted: int | None
+    decision: Decision
+
+
+class Evidence:
+    """What block 0's long-term attention saw on the current frame, computed only when a policy asks."""
+
+    def __init__(
+        self,
+        bank: MemoryBank,
+        kernels: Kernels,
+        query: Any,
+        logits: Any,
+        active: npt.NDArray[np.bool_],
+        heads: int,
+    ) -> None:
+        self._bank, self._kernels, self._heads = bank, kernels, heads
+        self._query, self._logits, self._active = query, logits, active
+
+    @property
+    def slot_frames(self) -> list[int]:
+        return self._bank.slot_frames
+
+    @cached_property
+    def order(self) -> npt.NDArray[np.int32]:
+        return self._bank.order
+
+    def relevance(self) -> npt.NDArray[np.floating]:
+        foreground = self._kernels.foreground(self._logits, self._active)
+        return self._kernels.relevance(
+            self._query, self._bank.keys(), self._bank.rows(), foreground, heads=self._heads
+        )
+
+    def redundancy(self) -> npt.NDArray[np.floating]:
+        return self._bank.redundancy()
+
+
+class ObjectGroup:
+    """Reads and writes the memories of its objects; the encoder's output is shared with other groups.
+
+    Args:
+        backend: Runs the graphs.
+        kernels: Score the bank.
+        manifest: Of the bundle.
+        grids: Network input size.
+        ids: The caller's ids, at most ten; object i has identity channel i + 1.
+        policy: Fresh, for this group alone.
+        capacity: Frames the bank may hold, where the policy is bounded.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        kernels: Kernels,
+        manifest: Manifest,
+        grids: Grids,
+        ids: Sequence[int],
+        policy: EvictionPolicy,
+        capacity: int,
+    ) -> None:
+        self._backend, self._kernels, self._manifest = backend, kernels, manifest
+        self._policy, self._capacity = policy, capacity
+        self.channel_ids: list[int | None] = [*ids, *[None] * (GROUP_SIZE - len(ids))]
+        propagate, memorize = manifest.graphs["propagate"], manifest.graphs["memorize"]
+        banked = [t for t in propagate.inputs if "T" in t.shape and t.name != "rows"]
+        self._short = [t.name for t in propagate.inputs if t.name.startswith("short_")]
+        symbols = grids.symbols()
+        temporal = np.asarray(manifest.temporal_rows, np.float32)
+        keeper = kernels if policy.needs_redundancy else None
+        self.bank = MemoryBank(backend, banked, symbols, temporal, capacity, keeper)
+        kept = [t for t in propagate.outputs if t.name.startswith(("query", "carry_"))]
+        self._kept = backend.allocate(kept, symbols)
+        new = [t for t in (*propagate.outputs, *memorize.outputs) if t.name.startswith("new_")]
+        # Two entries take turns: the previous frame's is read while this frame's is written.
+        self._entries = (backend.allocate(new, symbols), backend.allocate(new, symbols))
+        self._last_append = 0
+
+    @property
+    def ids(self) -> list[int]:
+        """The caller's ids of the objects still followed."""
+        return [i for i in self.channel_ids if i is not None]
+
+    @property
+    def active(self) -> npt.NDArray[np.bool_]:
+        """Channels in use, background first: 11."""
+        return np.array([True, *(i is not None for i in self.channel_ids)])
+
+    def remove(self, object_id: int) -> None:
+        """Silences an object's channel; it is not used again."""
+        self.channel_ids[self.channel_ids.index(object_id)] = None
+
+    def begin(self, frame: int, p: DeviceTensor, label: DeviceTensor, z: DeviceTensor) -> None:
+        """Takes a labelled frame as the permanent first memory.
+
+        Args:
+            frame: Its number.
+            p: Projected features.
+            label: uint8 H x W at network size, this group's channels.
+            z: Receives the decoder's input.
+        """
+        outputs = {t.name for t in self._manifest.graphs["reference"].outputs}
+        entry = {name: tensor for name, tensor in self._entries[0].items() if name in outputs}
+        self._backend.run("reference", {"p": p, "label": label}, {"z": z, **entry})
+        self.bank.write(0, frame, self._for_bank(entry))
+        self._last_append = frame
+
+    def propagate(self, p: DeviceTensor, z: DeviceTensor) -> None:
+        """Reads both memories for a frame into z, keeping what `memorize` will need."""
+        previous, current = self._entries
+        short = {name: previous.get(f"new_{name}") or previous[_long_entry(name)] for name in self._short}
+        outputs = [t.name for t in self._manifest.graphs["propagate"].outputs if t.name.startswith("new_")]
+        self._backend.run(
+            "propagate",
+            {"p": p, **self.bank.inputs(), **short},
+            {"z": z, **self._kept, **{name: current[name] for name in outputs}},
+        )
+
+    def memorize(self, label: DeviceTensor) -> None:
+        """Completes the frame's entry with its label; it is the short memory from now on."""
+        graph = self._manifest.graphs["memorize"]
+        carried = {t.name: self._kept[t.name] for t in graph.inputs if t.name != "label"}
+        current = self._entries[1]
+        self._backend.run("memorize", {"label": label, **carried}, {t.name: current[t.name] for t in graph.outputs})
+        self._entries = (current, self._entries[0])
+
+    def due(self, frame: int, gap: int) -> bool:
+        """Whether a frame belongs in the memory bank."""
+        return frame - self._last_append >= gap
+
+    def append(self, frame: int, logits: DeviceTensor) -> MemoryUpdate:
+        """Puts the latest entry into the bank, over the frame that the policy gives up."""
+        decision = self._policy.decide(self._evidence(logits), full=self._full())
+        slot = len(self.bank) if decision.slot is None else decision.slot
+        evicted = None if decision.slot is None else self.bank.slot_frames[slot]
+        self.bank.write(slot, frame, self._for_bank(self._entries[0]))
+        self._last_append = frame
+        return MemoryUpdate(self.bank.frames, evicted, decision)
+
+    def unchanged(self) -> MemoryUpdate:
+        """The bank as it is, on a frame that was not appended."""
+        return MemoryUpdate(self.bank.frames, None, Decision())
+
+    def _full(self) -> bool:
+        return self._policy.bounded and len(self.bank) >= self._capacity
+
+    def _evidence(self, logits: DeviceTensor) -> Evidence:
+        query = self._kept["query"]
+        h, w, d = query.shape
+        tokens = DeviceTensor(query.address, (h * w, d), query.dtype, query.owner)
+        device = self._backend.for_kernels
+        heads = self._manifest.network.heads
+        return Evidence(self.bank, self._kernels, device(tokens), device(logits), self.active, heads)
+
+    @staticmethod
+    def _for_bank(entry: Mapping[str, DeviceTensor]) -> Tensors:
+        return {name.removeprefix("new_"): tensor for name, tensor in entry.items()}
+
+
+def _long_entry(short: str) -> str:
+    return "new_" + short.removeprefix("short_")
+
+
+def channel_table(groups: Sequence[ObjectGroup]) -> LabelMap:
+    """Caller's id of each merged id 10 * g + k, for looking label maps up."""
+    table = np.zeros(256, np.uint8)
+    for g, group in enumerate(groups):
+        for k, own in enumerate(group.channel_ids, start=1):
+            table[GROUP_SIZE * g + k] = own or 0
+    return table

@@ -1,0 +1,315 @@
+"""The Segmenter: frames in, label maps out, with every object's memory in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ermu.errors import BundleError, PromptError, SourceError
+from ermu.kernels import Kernels, ScoreConstants, load_kernels
+
+from .backend import Backend, DeviceTensor
+from .backends import open_backend
+from .bundle import Bundle
+from .group import MemoryUpdate, ObjectGroup, channel_table
+from .labels import MAX_OBJECTS, LabelMap, check_prompt, in_groups, to_channels
+from .policy import make_policy
+from .sizes import Grids, network_size
+from .stopwatch import Stopwatch
+
+MAX_SCORED_CAPACITY = 32  # the scoring kernels hold one sum a slot in registers
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What is known after a frame.
+
+    Attributes:
+        frame: Its number, counted from 0 at `start`.
+        label: uint8 H x W at source size, the caller's ids.
+        memory: A group's memory bank after the frame, by group.
+        ms: Milliseconds by stage.
+    """
+
+    frame: int
+    label: LabelMap
+    memory: list[MemoryUpdate]
+    ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def memory_frames(self) -> list[int]:
+        """Frames held by the first group."""
+        return self.memory[0].frames if self.memory else []
+
+
+class Segmenter:
+    """Follows the objects of a first label map through a stream.
+
+    Example:
+        >>> segmenter = Segmenter(Bundle.load("bundle"))            # doctest: +SKIP
+        >>> segmenter.start(frame, label)                           # doctest: +SKIP
+        >>> label = segmenter.step(next_frame).label                # doctest: +SKIP
+
+    Args:
+        bundle: A loaded bundle, or the path of one.
+        policy: ermu, rmem, fifo or none.
+        capacity: Memory frames a group holds; default, the bundle's.
+        gap: Frames between two appends to the bank; default, the bundle's.
+        long_edge: Frames with a longer edge are scaled down to it; ignored by a bundle of fixed size.
+        device: `cpu`, or `cuda` where ONNX Runtime's CUDA provider loads.
+        threads: Threads for each graph; default, the machine's cores.
+        backend: An open backend to share between segmenters; default, one of its own.
+        kernels: Scoring kernels; default, the best for the device.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | str | Path,
+        *,
+        policy: str = "ermu",
+        capacity: int | None = None,
+        gap: int | None = None,
+        long_edge: int | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+        backend: Backend | None = None,
+        kernels: Kernels | None = None,
+    ) -> None:
+        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        manifest = self.bundle.manifest
+        self._manifest = manifest
+        self.policy = policy
+        self.capacity = capacity or manifest.memory.capacity
+        self.gap = gap or manifest.memory.gap
+        self._long_edge = long_edge or manifest.input.long_edge
+        self._constants = ScoreConstants(**manifest.score.model_dump())
+        self._kernels = kernels or load_kernels(device)
+        self._check_options()
+        self._backend = backend or open_backend(self.bundle, device=device, threads=threads)
+        self._groups: list[ObjectGroup] = []
+        self._frame = -1
+
+    @property
+    def frame(self) -> int:
+        """Number of the latest frame, -1 before `start`."""
+        return self._frame
+
+    @property
+    def ids(self) -> list[int]:
+        """The caller's ids of every object followed, by group."""
+        return [i for group in self._groups for i in group.ids]
+
+    def start(self, frame: LabelMap, label: LabelMap) -> FrameResult:
+        """Begins with a labelled frame, forgetting whatever came before.
+
+        Args:
+            frame: BGR uint8 H x W x 3.
+            label: uint8 H x W; ids 1 to 254, 0 background, 255 ignore. More than ten objects form groups.
+
+        Raises:
+            PromptError: the label map does not fit the frame or holds no object.
+            SourceError: the frame is not a BGR image.
+        """
+        hw = _check_frame(frame)
+        ids = check_prompt(label, hw)
+        self.reset()
+        self._prepare_buffers(hw)
+        watch = Stopwatch()
+        self._frame = 0
+        self._encode(frame, watch)
+        with watch("reference"):
+            self._begin_groups(ids, label)
+        self._label = np.where(label == 255, 0, label).astype(np.uint8)
+        return FrameResult(0, label.copy(), self._memory(), watch.ms)
+
+    def step(self, frame: LabelMap, *, remember: LabelMap | None = None) -> FrameResult:
+        """Segments the next frame and remembers it.
+
+        Args:
+            frame: BGR uint8, the size of the first.
+            remember: A label map to remember in place of the predicted one (a correction, or the truth).
+
+        Raises:
+            PromptError: `start` has not been called, or `remember` does not fit.
+            SourceError: the frame has another size than the first.
+        """
+        self._check_step(frame, remember)
+        watch = Stopwatch()
+        self._frame += 1
+        self._encode(frame, watch)
+        for g, group in enumerate(self._groups):
+            with watch("propagate"):
+                group.propagate(self._maps["p"], self._z)
+            with watch("decode"):
+                self._decode(g)
+        with watch("label"):
+            network = self._predict(remember)
+        memory = [self._remember(g, label, watch) for g, label in enumerate(network)]
+        return FrameResult(self._frame, self._label, memory, watch.ms)
+
+    def add_objects(self, label: LabelMap) -> FrameResult:
+        """Adds objects to the latest frame; they form groups of their own and disturb nobody's memory.
+
+        Args:
+            label: uint8 H x W at source size, new ids where the new objects are and 0 elsewhere.
+
+        Raises:
+            PromptError: nothing was started, an id is in use, or there would be too many objects.
+        """
+        self._check_started()
+        ids = check_prompt(label, self._source_hw)
+        taken = sorted(set(ids) & set(self.ids))
+        if taken:
+            raise PromptError(f"The ids {taken} are in use.", expected="ids that no object has")
+        if len(self._groups) + len(in_groups(ids)) > MAX_OBJECTS // 10:
+            raise PromptError(f"{len(ids)} more objects do not fit.", expected=f"at most {MAX_OBJECTS // 10} groups")
+        self._begin_groups(ids, label)
+        self._label = np.where((label > 0) & (label < 255), label, self._label).astype(np.uint8)
+        return FrameResult(self._frame, self._label, self._memory())
+
+    def remove_objects(self, ids: Iterable[int]) -> None:
+        """Stops following objects: their ids are gone from the next frame on, an empty group is freed.
+
+        Raises:
+            PromptError: an id is not followed.
+        """
+        for object_id in ids:
+            group = next((g for g in self._groups if object_id in g.ids), None)
+            if group is None:
+                raise PromptError(f"There is no object {object_id}.", expected=f"one of {self.ids}")
+            group.remove(object_id)
+        kept = [group for group in self._groups if group.ids]
+        if len(kept) != len(self._groups):
+            self._set_groups(kept)
+
+    def reset(self) -> None:
+        """Forgets every object and memory; `start` begins anew."""
+        self._groups = []
+        self._frame = -1
+
+    def logits(self) -> npt.NDArray[Any]:
+        """Stride-4 logits of the latest frame, G x 11 x h4 x w4, a copy on the host."""
+        return self._backend.download(self._logits)
+
+    def close(self) -> None:
+        """Releases the backend's sessions and memory."""
+        self.reset()
+        self._backend.close()
+
+    def _check_options(self) -> None:
+        if self.capacity < 2:
+            raise BundleError(f"Capacity {self.capacity} is too small.", expected="at least 2 memory frames")
+        if self.policy in ("ermu", "rmem") and self.capacity > MAX_SCORED_CAPACITY:
+            raise BundleError(
+                f"Capacity {self.capacity} is too large for the policy {self.policy}.",
+                expected=f"at most {MAX_SCORED_CAPACITY} frames",
+                fix="use --policy fifo or none for a larger bank",
+            )
+        if self.gap < 1:
+            raise BundleError(f"Gap {self.gap} is too small.", expected="at least 1 frame")
+        self._new_policy()
+
+    def _new_policy(self):  # type: ignore[no-untyped-def]
+        every_append = self._manifest.network.family == "deaot"
+        return make_policy(self.policy, self._kernels, self._constants, every_append=every_append)
+
+    def _check_started(self) -> None:
+        if self._frame < 0:
+            raise PromptError("No frame has been segmented yet.", fix="call start(frame, label) first")
+
+    def _check_step(self, frame: LabelMap, remember: LabelMap | None) -> None:
+        self._check_started()
+        hw = _check_frame(frame)
+        if hw != self._source_hw:
+            raise SourceError(
+                f"Frame {self._frame + 1} is {hw[1]}x{hw[0]}, the first was {self._source_hw[1]}x{self._source_hw[0]}.",
+                expected="frames of one size",
+                fix="resize the frames, or start again with a label map of the new size",
+            )
+        if remember is not None and remember.shape != hw:
+            raise PromptError(f"The label map to remember is {remember.shape}, the frame {hw}.")
+
+    def _prepare_buffers(self, source_hw: tuple[int, int]) -> None:
+        """Allocates what all groups share, unless the size is the same as before."""
+        grids = Grids(*(self._manifest.input.size or network_size(source_hw, self._long_edge)))
+        if getattr(self, "_grids", None) == grids and self._source_hw == source_hw:
+            return
+        self._source_hw, self._grids = source_hw, grids
+        symbols, graphs = grids.symbols(), self._manifest.graphs
+        (self._image,) = self._backend.allocate(graphs["encode"].inputs, symbols).values()
+        self._maps = self._backend.allocate(graphs["encode"].outputs, symbols)
+        self._z = self._backend.allocate(graphs["decode"].inputs[:1], symbols)["z"]
+
+    def _set_groups(self, groups: list[ObjectGroup]) -> None:
+        self._groups = groups
+        symbols, graphs = self._grids.symbols(), self._manifest.graphs
+        (logits,) = self._backend.allocate(graphs["decode"].outputs, symbols).values()
+        self._logits = self._backend.empty((len(groups), *logits.shape), logits.dtype)
+        self._labels = self._backend.empty((len(groups), *self._grids.hw), np.uint8)
+
+    def _begin_groups(self, ids: list[int], label: LabelMap) -> None:
+        first, arguments = len(self._groups), (self._backend, self._kernels, self._manifest, self._grids)
+        new = [ObjectGroup(*arguments, own, self._new_policy(), self.capacity) for own in in_groups(ids)]
+        self._set_groups([*self._groups, *new])
+        for g, group in enumerate(new, start=first):
+            target = self._labels.at(g)
+            self._backend.upload(to_channels(label, group.channel_ids, self._grids.hw), target)
+            group.begin(self._frame, self._maps["p"], target, self._z)
+            self._decode(g)
+
+    def _encode(self, frame: LabelMap, watch: Stopwatch) -> None:
+        with watch("prepare"):
+            self._backend.upload(self._prepared(frame)[None], self._image)
+        with watch("encode"):
+            self._backend.run("encode", {"image": self._image}, self._maps)
+
+    def _prepared(self, frame: LabelMap) -> npt.NDArray[Any]:
+        """RGB at network size, in the dtype that the bundle takes."""
+        if self._manifest.input.dtype == "uint8":
+            return self._kernels.prepare_frame(frame, self._grids.hw)
+        resized = cv2.resize(frame.astype(np.float32), self._grids.hw[::-1], interpolation=cv2.INTER_CUBIC)
+        return resized[:, :, ::-1]
+
+    def _decode(self, g: int) -> None:
+        maps = {name: tensor for name, tensor in self._maps.items() if name != "p"}
+        self._backend.run("decode", {"z": self._z, **maps}, {"logits": self._logits.at(g)})
+
+    def _predict(self, remember: LabelMap | None) -> Iterable[LabelMap]:
+        """Sets the frame's label map; returns each group's at network size, the one to remember."""
+        active = np.stack([group.active for group in self._groups]) if self._groups else np.ones((0, 11), bool)
+        if not self._groups:
+            self._label = np.zeros(self._source_hw, np.uint8)
+            return []
+        maps = self._kernels.label_from_logits(
+            self._backend.for_kernels(self._logits), active, self._source_hw, self._grids.hw
+        )
+        self._label = channel_table(self._groups)[maps.source]
+        if remember is None:
+            return maps.network
+        return [to_channels(remember, group.channel_ids, self._grids.hw) for group in self._groups]
+
+    def _remember(self, g: int, label: LabelMap, watch: Stopwatch) -> MemoryUpdate:
+        group, target = self._groups[g], self._labels.at(g)
+        with watch("memorize"):
+            self._backend.upload(label, target)
+            group.memorize(target)
+        if not group.due(self._frame, self.gap):
+            return group.unchanged()
+        with watch("score"):
+            return group.append(self._frame, self._logits.at(g))
+
+    def _memory(self) -> list[MemoryUpdate]:
+        return [group.unchanged() for group in self._groups]
+
+
+def _check_frame(frame: LabelMap) -> tuple[int, int]:
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        found = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise SourceError(f"A frame is {found}.", expected="BGR uint8 H x W x 3")
+    return frame.shape[0], frame.shape[1]
