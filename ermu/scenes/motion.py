@@ -106,8 +106,10 @@ def compose(outer: Matrix, inner: Matrix) -> Matrix:
 def invert(matrix: Matrix) -> Matrix:
     """Returns the inverse of an affine."""
     (a, b, c), (d, e, f) = matrix.tolist()
-    scale = 1 / (a * e - b * d)
-    return np.multiply(((e, -b, b * f - c * e), (-d, a, c * d - a * f)), scale)
+    area = a * e - b * d
+    top = (e / area, -b / area, (b * f - c * e) / area)
+    bottom = (-d / area, a / area, (c * d - a * f) / area)
+    return np.array((top, bottom))
 
 
 def rotation(angle: float, pivot_xy: tuple[float, float], scale: float = 1.0) -> Matrix:

@@ -59,7 +59,7 @@ def _cut(
 
 
 def recolour(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
-    """Shifts hue, saturation, contrast and brightness by a random colour matrix; strength 0 changes nothing."""
+    """Shifts hue, saturation, contrast and brightness by a random matrix; strength 0 changes nothing."""
     turn = strength * rng.uniform(-np.pi, np.pi)
     third, root = 1 / 3, np.sqrt(1 / 3)
     cos, sin = np.cos(turn), np.sin(turn)
