@@ -1,0 +1,64 @@
+"""Which weights learn, at which rate, and which decay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+# What makes the stride-4 map: its filters are general, and its gradients are the dearest to compute.
+FIRST_STAGES = {
+    "resnet50": ("encoder.conv1.", "encoder.bn1.", "encoder.layer1."),
+    "mobilenetv2": tuple(f"encoder.features.{i}." for i in range(4)),
+    "efficientnet_lite0": ("encoder.stem.", *(f"encoder.blocks.{i}." for i in range(3))),
+}
+_POSITION_TABLES = ("cur_pos_emb", "mem_pos_emb", "relative_emb")
+_IDENTITY = ("patch_wise_id_bank.", "id_norm.")
+
+
+def parameter_groups(network: nn.Module, encoder: str, weight_decay: float, encoder_rate: float) -> list[dict[str, Any]]:
+    """The optimizer's groups: encoder or not, decayed or not; every learnable weight in exactly one.
+
+    Biases, norms (one-dimensional weights) and position tables do not decay. The encoder's stem and first stage
+    are in no group.
+
+    Args:
+        network: A `SegmentationNetwork`.
+        encoder: The encoder's name in the network's spec.
+        weight_decay: Of the weights that decay.
+        encoder_rate: Factor on the learning rate of the encoder, kept in the group as `rate`.
+    """
+    groups = {
+        (deep, decayed): {
+            "params": [],
+            "weight_decay": weight_decay if decayed else 0.0,
+            "rate": encoder_rate if deep else 1.0,
+        }
+        for deep in (False, True)
+        for decayed in (False, True)
+    }
+    for name, parameter in network.named_parameters():
+        if name.startswith(FIRST_STAGES[encoder]):
+            continue
+        decayed = parameter.ndim > 1 and not any(table in name for table in _POSITION_TABLES)
+        groups[name.startswith("encoder."), decayed]["params"].append(parameter)
+    return [group for group in groups.values() if group["params"]]
+
+
+def choose_learning(network: nn.Module, encoder: str, *, encoder_learns: bool, identities_learn: bool) -> None:
+    """Says which weights take gradients now.
+
+    Args:
+        network: A `SegmentationNetwork`.
+        encoder: The encoder's name in the network's spec.
+        encoder_learns: Whether the encoder beyond its first stage learns.
+        identities_learn: Whether the identity bank learns; it is frozen while the network reads its own labels.
+    """
+    for name, parameter in network.named_parameters():
+        if name.startswith("encoder."):
+            learns = encoder_learns and not name.startswith(FIRST_STAGES[encoder])
+        else:
+            learns = identities_learn or not name.startswith(_IDENTITY)
+        parameter.requires_grad_(learns)
+        if not learns:
+            parameter.grad = None

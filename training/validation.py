@@ -1,0 +1,108 @@
+"""A quick look at accuracy during training: the fixed validation scenes through the frame loop, in torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from ermu.export.networks.network import SegmentationNetwork
+
+from .clip import IDENTITIES, one_hot
+from .losses import silence_unused
+from .memory import FifoMemory
+
+GAP = 5
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Mean over objects of J, over all scored frames and over the last quarter of them (`spec/evaluation.md`)."""
+
+    j: float
+    j_last: float
+    objects: int
+
+
+@torch.inference_mode()
+def segment(
+    network: SegmentationNetwork, frames: list[NDArray[np.uint8]], label: NDArray[np.uint8], capacity: int = 9
+) -> list[NDArray[np.uint8]]:
+    """Propagates a first label map through a video with a FIFO memory (`spec/network.md`, the frame loop).
+
+    Args:
+        network: In evaluation mode.
+        frames: H x W x 3, RGB.
+        label: H x W ids of frame 0.
+        capacity: Frames in the memory.
+
+    Returns:
+        H x W label maps of all frames, the given one first.
+    """
+    height, width = label.shape
+    size = tuple(round((side - 1) / 16) * 16 + 1 for side in (height, width))
+    alive = torch.zeros(1, IDENTITIES, dtype=torch.bool)
+    alive[0, [0, *np.unique(label[label > 0]).tolist()]] = True
+
+    def identity(ids: NDArray[np.uint8]) -> torch.Tensor:
+        small = cv2.resize(ids, size[::-1], interpolation=cv2.INTER_NEAREST)
+        return network.embed_identity(one_hot(torch.from_numpy(small)[None]))
+
+    def features(frame: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
+        small = cv2.resize(frame.astype(np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
+        image = torch.from_numpy(small).permute(2, 0, 1)[None]
+        return network.encode(network.normalize(image).contiguous(memory_format=torch.channels_last))
+
+    _, entry = network.reference(features(frames[0]).p, identity(label))
+    memory, last_update, labels = FifoMemory(entry.long, capacity), 0, [label]
+    for t, frame in enumerate(frames[1:], start=1):
+        maps = features(frame)
+        z, carry = network.propagate(maps.p, memory.stacked(), network.temporal_rows(len(memory)), entry.short)
+        logits = F.interpolate(network.decode(z, maps), size=(height, width), mode="bilinear", align_corners=True)
+        labels.append(silence_unused(logits, alive).argmax(1)[0].numpy().astype(np.uint8))
+        entry = network.memorize(carry, identity(labels[-1]))
+        if t - last_update >= GAP:
+            memory.append(entry.long)
+            last_update = t
+    return labels
+
+
+def jaccards(truth: list[NDArray[np.uint8]], found: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """J of every object and scored frame (the first and the last are not): objects x (frames - 2)."""
+    objects = range(1, int(truth[0].max()) + 1)
+    scores = np.ones((len(objects), len(truth) - 2))
+    for column, (want, got) in enumerate(zip(truth[1:-1], found[1:-1], strict=True)):
+        for row, number in enumerate(objects):
+            a, b = want == number, got == number
+            union = np.count_nonzero(a | b)
+            if union:
+                scores[row, column] = np.count_nonzero(a & b) / union
+    return scores
+
+
+def validate(network: SegmentationNetwork, clips: int) -> Accuracy:
+    """Measures accuracy on evenly chosen clips of the fixed validation set.
+
+    Args:
+        network: Left in the mode it was in.
+        clips: How many of the 40 clips.
+    """
+    from ermu.scenes import Scene, validation_scenes
+
+    scenes = validation_scenes()
+    chosen = [scenes[i * len(scenes) // clips] for i in range(clips)]
+    was_training = network.training
+    network.eval()
+    all_scores, last_scores = [], []
+    for config in chosen:
+        pictures = list(Scene(config))
+        frames, truth = [frame[:, :, ::-1] for frame, _ in pictures], [label for _, label in pictures]
+        scores = jaccards(truth, segment(network, frames, truth[0]))
+        all_scores.extend(scores.mean(1))
+        last_scores.extend(scores[:, int(0.75 * scores.shape[1]) :].mean(1))
+    network.train(was_training)
+    return Accuracy(float(np.mean(all_scores)), float(np.mean(last_scores)), len(all_scores))
