@@ -26,7 +26,7 @@ _PHOTOGRAPHS: dict[Split, tuple[tuple[str, str], ...]] = {
         ("skimage", "brick.png"),
         ("skimage", "grass.png"),
         ("skimage", "coins.png"),
-        ("skimage", "page.png"),
+        ("skimage", "clock_motion.png"),
         ("sklearn", "flower.jpg"),
     ),
     "validation": (
