@@ -1,0 +1,39 @@
+"""The command line: a thin skin over the package, importing what a command needs only when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from .export import export
+from .inspect import inspect
+from .run import run
+
+app = typer.Typer(
+    name="ermu",
+    help="Segment and follow objects in live video: export a checkpoint, run it without torch.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(export)
+app.command()(run)
+app.command()(inspect)
+
+
+def main() -> None:
+    """Entry point: errors that a user can mend are printed without a traceback, exit code 1."""
+    from ermu.errors import ErmuError
+
+    try:
+        app()
+    except ErmuError as error:
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        console.print(f"[bold red]error:[/] {error.problem}", highlight=False, soft_wrap=True)
+        for name, text in (("expected", error.expected), ("fix", error.fix)):
+            if text:
+                console.print(f"[bold]{name}:[/] {text}", highlight=False, soft_wrap=True)
+        sys.exit(1)
