@@ -1,0 +1,59 @@
+"""Several runs over the same frames in one table: eviction policies, and the baseline beside the network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ermu.runtime.policy import POLICIES
+from ermu.runtime.sinks import make_folder
+
+from .datasets import Dataset
+from .predictors import RunSettings
+from .results import write_csv
+from .runner import Run
+from .scores import Report
+
+COLUMNS = ("Run", "J-Mean", "J_last-Mean", "Memory frames", "ms a frame")
+
+
+def compared_settings(
+    settings: RunSettings | None, baseline: str | None, *, policies: bool
+) -> list[RunSettings]:
+    """Lists the runs of a comparison.
+
+    Args:
+        settings: Of the bundle's run; None where only the baseline runs.
+        baseline: Added as the last run.
+        policies: Run the bundle with every eviction policy.
+    """
+    runs = []
+    if settings is not None:
+        runs = [replace(settings, policy=policy) for policy in POLICIES] if policies else [settings]
+    return [*runs, *([RunSettings(baseline=baseline)] if baseline else [])]
+
+
+def planned_runs(
+    dataset: Dataset, settings: list[RunSettings], out: Path, *, workers: int = 1, resume: bool = False
+) -> list[Run]:
+    """Lays out runs: a single one in `out` itself, several in `out/<name>`."""
+    if len(settings) == 1:
+        return [Run(dataset, settings[0], out, workers, resume)]
+    make_folder(out)
+    return [Run(dataset, each, out / each.name, workers, resume) for each in settings]
+
+
+def write_comparison(reports: dict[str, Report], path: Path) -> None:
+    """Writes `COLUMNS` for every run, six decimals.
+
+    Raises:
+        SinkError: The table cannot be written.
+    """
+    write_csv(path, COLUMNS, [comparison_row(name, report) for name, report in reports.items()])
+
+
+def comparison_row(name: str, report: Report) -> list[str | float]:
+    """Returns a run's row of the comparison, by `COLUMNS`."""
+    figures = report.figures
+    held = str(report.memory_frames)
+    return [name, figures["J-Mean"], figures["J_last-Mean"], held, report.ms_per_frame]

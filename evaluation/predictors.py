@@ -1,0 +1,157 @@
+"""Predictors: what turns a sequence's prompt and frames into label maps, a bundle or a baseline."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ermu.errors import DatasetError
+from ermu.runtime.labels import LabelMap
+from ermu.runtime.sources import Frame
+
+from .sequences import VideoSequence
+
+BASELINES = ("flow", "hold")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How label maps are made; equal settings can go on where a run stopped.
+
+    Attributes:
+        bundle: Folder of the bundle, None with a baseline.
+        baseline: 'flow' (label warping), 'hold' (the prompt for ever), or None with a bundle.
+        policy: Eviction policy of the memory bank.
+        capacity: Memory frames; None for the bundle's own.
+        gap: Frames between appends; None for the rule max(5, round(frames / 30)).
+        long_edge: Larger frames are scaled down to it; None for the bundle's own.
+        device: 'cpu' or 'cuda'.
+        threads: CPU threads; None for all cores.
+    """
+
+    bundle: str | None = None
+    baseline: str | None = None
+    policy: str = "ermu"
+    capacity: int | None = None
+    gap: int | None = None
+    long_edge: int | None = None
+    device: str = "cpu"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.bundle is None) == (self.baseline is None):
+            raise DatasetError(
+                "A run needs something that makes label maps, and only one.",
+                expected="a bundle or a baseline",
+                fix="give --bundle BUNDLE or --baseline flow",
+            )
+        if self.baseline is not None and self.baseline not in BASELINES:
+            raise DatasetError(
+                f"There is no baseline '{self.baseline}'.", expected="one of " + ", ".join(BASELINES)
+            )
+
+    @property
+    def name(self) -> str:
+        """What the run is called in tables: the baseline's name or the policy's."""
+        return self.baseline or self.policy
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A frame's result.
+
+    Attributes:
+        name: The frame's name.
+        label: H x W uint8 with the prompt's ids.
+        ms: Milliseconds that the predictor took, reading the frame aside.
+        memory_frames: Frames held in memory afterwards.
+    """
+
+    name: str
+    label: LabelMap
+    ms: float
+    memory_frames: int
+
+
+class Predictor(ABC):
+    """Follows the objects of a prompt; used for one sequence after another."""
+
+    def predict(self, sequence: VideoSequence) -> Iterator[Prediction]:
+        """Yields a prediction for every frame; the first is the prompt itself.
+
+        Raises:
+            ErmuError: The sequence cannot be read or followed.
+        """
+        prompt = sequence.annotation(sequence.annotated[0])
+        for frame in sequence.frames():
+            begin = time.perf_counter()
+            if frame.index == 0:
+                label, held = prompt, self.start(frame, prompt, sequence)
+            else:
+                label, held = self.step(frame)
+            yield Prediction(frame.name, label, (time.perf_counter() - begin) * 1e3, held)
+
+    @abstractmethod
+    def start(self, frame: Frame, prompt: LabelMap, sequence: VideoSequence) -> int:
+        """Begins a sequence; returns the number of frames held in memory."""
+
+    @abstractmethod
+    def step(self, frame: Frame) -> tuple[LabelMap, int]:
+        """Returns the next frame's label map and the number of frames held in memory."""
+
+
+class HoldPredictor(Predictor):
+    """The floor: answers every frame with the prompt."""
+
+    def start(self, frame: Frame, prompt: LabelMap, sequence: VideoSequence) -> int:
+        self._prompt = prompt
+        return 1
+
+    def step(self, frame: Frame) -> tuple[LabelMap, int]:
+        return self._prompt, 1
+
+
+class SegmenterPredictor(Predictor):
+    """A bundle in the torch-free runtime.
+
+    Args:
+        settings: Of a run with a bundle.
+
+    Raises:
+        BundleError: The bundle cannot be loaded or serve the settings.
+        DependencyError: The runtime's backend is not installed.
+    """
+
+    def __init__(self, settings: RunSettings) -> None:
+        from ermu.runtime import Bundle, Segmenter
+
+        self._settings = settings
+        self._segmenter = Segmenter(
+            Bundle.load(str(settings.bundle)),
+            policy=settings.policy,
+            capacity=settings.capacity,
+            long_edge=settings.long_edge,
+            device=settings.device,
+            threads=settings.threads,
+        )
+
+    def start(self, frame: Frame, prompt: LabelMap, sequence: VideoSequence) -> int:
+        self._segmenter.gap = self._settings.gap or sequence.gap
+        return len(self._segmenter.start(frame.image, prompt).memory_frames)
+
+    def step(self, frame: Frame) -> tuple[LabelMap, int]:
+        result = self._segmenter.step(frame.image)
+        return result.label, len(result.memory_frames)
+
+
+def open_predictor(settings: RunSettings) -> Predictor:
+    """Makes the predictor that the settings describe."""
+    if settings.baseline == "flow":
+        from .flow_baseline import FlowPredictor
+
+        return FlowPredictor()
+    if settings.baseline == "hold":
+        return HoldPredictor()
+    return SegmenterPredictor(settings)

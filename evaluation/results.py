@@ -1,0 +1,73 @@
+"""Result files: the CSV tables of VOST and DAVIS, to six decimals, and label maps that exist already."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ermu.errors import DatasetError, PromptError
+from ermu.runtime.files import replacing
+from ermu.runtime.labels import read_label_map
+
+from .metrics import last_quarter
+from .scores import Report, SequenceScorer, SequenceScores
+from .sequences import VideoSequence
+
+
+def write_tables(report: Report, folder: Path, split: str) -> None:
+    """Writes `global_results-<split>.csv` and `per-sequence_results-<split>.csv`.
+
+    Args:
+        report: Of a run.
+        folder: Exists.
+        split: Name of the split.
+
+    Raises:
+        DatasetError: No sequence could be scored.
+        SinkError: A table cannot be written.
+    """
+    figures = report.figures
+    write_csv(folder / f"global_results-{split}.csv", list(figures), [list(figures.values())])
+    columns = ["Sequence", "J-Mean", "J_last-Mean", *(["F-Mean"] if "F-Mean" in figures else [])]
+    rows = [row for scores in report.scores for row in _object_rows(scores)]
+    write_csv(folder / f"per-sequence_results-{split}.csv", columns, rows)
+
+
+def _object_rows(scores: SequenceScores) -> Iterable[list[str | float]]:
+    for i, row in enumerate(scores.j):
+        values = np.asarray(row)
+        means = [float(values.mean()), float(last_quarter(values).mean())]
+        yield [f"{scores.sequence}_{i + 1}", *means, *([float(np.mean(scores.f[i]))] if scores.f else [])]
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
+    """Writes a table atomically; floats get six decimals.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row])
+
+
+def score_results(sequence: VideoSequence, folder: Path, *, boundary: bool) -> SequenceScores:
+    """Scores label maps that exist already: `<folder>/<sequence>/<frame>.png`.
+
+    Raises:
+        DatasetError: The sequence is unusable, or a result is missing, unreadable or of another size.
+    """
+    scorer = SequenceScorer(sequence, boundary)
+    for name in sequence.scored:
+        path = folder / sequence.name / f"{name}.png"
+        if path.is_file():
+            try:
+                scorer.add(name, read_label_map(path))
+            except PromptError as error:
+                raise DatasetError(error.problem, expected=error.expected, fix=error.fix) from error
+    return scorer.scores()
