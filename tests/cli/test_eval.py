@@ -1,0 +1,70 @@
+"""`ermu eval` from its options to its tables and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ermu.cli.eval import evaluate
+from ermu.errors import DatasetError, SinkError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
+from layouts import vost
+
+app = typer.Typer()
+app.command()(evaluate)
+
+
+def ermu_eval(*options: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(option) for option in options])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_a_baseline_alone_then_its_label_maps_scored_again(tmp_path: Path) -> None:
+    root, out = vost(tmp_path / "VOST"), tmp_path / "out"
+    code, output = ermu_eval("--dataset", "vost", "--root", root, "--out", out, "--baseline", "hold")
+    assert code == 0 and "J-Mean 0.8000" in output and "J_last-Mean 0.6250" in output
+    options = (
+        "--dataset",
+        "vost",
+        "--root",
+        root,
+        "--score-only",
+        "--results",
+        out,
+        "--out",
+        tmp_path / "again",
+    )
+    code, _ = ermu_eval(*options)
+    assert code == 0
+    for table in ("global_results-val.csv", "per-sequence_results-val.csv"):
+        assert (tmp_path / "again" / table).read_text() == (out / table).read_text()
+
+
+def test_a_broken_sequence_gives_exit_code_one_and_the_table_of_the_rest(tmp_path: Path) -> None:
+    root, out = vost(tmp_path / "VOST"), tmp_path / "out"
+    (root / "Annotations" / "stay" / "frame00024.png").write_bytes(b"")
+    code, output = ermu_eval("--dataset", "vost", "--root", root, "--out", out, "--baseline", "hold")
+    assert code == 1 and "not scored, stay" in output
+    assert "walk_2,0.766667,1.000000" in (out / "per-sequence_results-val.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        (("--baseline", "flow"), SinkError, "--out"),
+        (("--out", "x"), DatasetError, "--bundle"),
+        (("--score-only",), SinkError, "--results"),
+        (("--out", "x", "--compare-policies"), DatasetError, "--bundle"),
+        (("--dataset", "vost", "--baseline", "flow", "--out", "x"), DatasetError, "--root"),
+    ],
+)
+def test_what_is_missing_is_said(options: tuple[str, ...], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        ermu_eval(*options)

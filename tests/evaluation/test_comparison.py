@@ -1,0 +1,47 @@
+"""Several runs in one table, and the plots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+from layouts import vost
+
+from ermu.evaluation import Run, RunSettings, open_dataset
+from ermu.evaluation.comparison import compared_settings, planned_runs, write_comparison
+
+
+def test_policies_and_baseline_become_runs_in_folders_of_their_own(tmp_path: Path) -> None:
+    dataset = open_dataset("scenes", split="policy")
+    settings = compared_settings(RunSettings(bundle="b"), "flow", policies=True)
+    assert [each.name for each in settings] == ["ermu", "rmem", "fifo", "none", "flow"]
+    runs = planned_runs(dataset, settings, tmp_path / "out", workers=2, resume=True)
+    assert [run.out.name for run in runs] == ["ermu", "rmem", "fifo", "none", "flow"]
+    assert all(run.workers == 2 and run.resume for run in runs)
+    (alone,) = planned_runs(dataset, settings[:1], tmp_path / "single")
+    assert alone.out == tmp_path / "single"
+
+
+def test_the_comparison_has_a_row_for_every_run(tmp_path: Path) -> None:
+    dataset = open_dataset("vost", vost(tmp_path / "VOST"))
+    settings = [RunSettings(baseline="hold"), RunSettings(baseline="flow")]
+    runs = planned_runs(dataset, settings, tmp_path / "out")
+    reports = {run.settings.name: run.execute() for run in runs}
+    write_comparison(reports, tmp_path / "out" / "comparison.csv")
+    header, hold, flow = (tmp_path / "out" / "comparison.csv").read_text().splitlines()
+    assert header == "Run,J-Mean,J_last-Mean,Memory frames,ms a frame"
+    assert hold.startswith("hold,0.800000,0.625000,1,") and flow.startswith("flow,0.800000,0.625000,1,")
+
+
+def test_j_over_time_is_drawn_for_every_sequence(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from ermu.evaluation.plots import plot_report
+
+    dataset = open_dataset("vost", vost(tmp_path / "VOST"))
+    report = Run(dataset, RunSettings(baseline="hold"), tmp_path / "out").execute()
+    (tmp_path / "plots").mkdir()
+    plot_report(report, tmp_path / "plots")
+    for name in ("walk", "stay"):
+        picture = cv2.imread(str(tmp_path / "plots" / f"{name}.png"))
+        assert picture is not None and picture.shape[1] > 600 and picture.std() > 5
