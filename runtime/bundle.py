@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ermu.errors import BundleError
 
 from .files import sha256_of
-from .manifest import FORMAT_VERSION, GraphInfo, Manifest
+from .manifest import FORMAT_VERSION, READABLE_VERSIONS, GraphInfo, Manifest
 
 _REEXPORT = "export the checkpoint again with `ermu export`"
 
@@ -39,13 +39,39 @@ class Bundle:
         """
         path = Path(path)
         bundle = cls(path, _read_manifest(path))
-        for name, graph in bundle.manifest.graphs.items():
-            _verify(path / graph.file, name, graph)
+        bundle._verify()
+        return bundle
+
+    def at_precision(self, precision: str) -> Bundle:
+        """The bundle with its graphs in another precision, verified.
+
+        Args:
+            precision: The bundle's own, or one that `ermu build` has added.
+
+        Raises:
+            BundleError: the bundle has no such graphs, or their files are missing or altered.
+        """
+        manifest = self.manifest
+        if precision == manifest.precision:
+            return self
+        if precision not in manifest.variants:
+            raise BundleError(
+                f"{self.path} has no {precision} graphs.",
+                expected=f"one of {', '.join((manifest.precision, *manifest.variants))}",
+                fix=f"ermu build --bundle {self.path} --engine onnxruntime --precision {precision}",
+            )
+        change = {"precision": precision, "graphs": manifest.variants[precision].graphs}
+        bundle = Bundle(self.path, manifest.model_copy(update=change))
+        bundle._verify()
         return bundle
 
     def graph_path(self, graph: str) -> Path:
         """The ONNX file of a graph."""
         return self.path / self.manifest.graphs[graph].file
+
+    def _verify(self) -> None:
+        for name, graph in self.manifest.graphs.items():
+            _verify(self.path / graph.file, name, graph)
 
     def temporal_rows(self) -> npt.NDArray[np.float32]:
         """The temporal embedding, 4 x D."""
@@ -64,10 +90,10 @@ def _read_manifest(path: Path) -> Manifest:
     except (ValueError, OSError) as error:
         raise BundleError(f"{file} cannot be read: {error}.", expected="JSON text", fix=_REEXPORT) from error
     found = content.get("format_version") if isinstance(content, dict) else None
-    if found != FORMAT_VERSION:
+    if found not in READABLE_VERSIONS:
         raise BundleError(
             f"{file} has bundle format version {found!r}.",
-            expected=f"version {FORMAT_VERSION}, the one this release of ermu reads",
+            expected=f"version {FORMAT_VERSION}, the one this release of ermu writes, or an older one",
             fix=_REEXPORT,
         )
     try:

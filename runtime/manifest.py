@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # version 1 has neither variants nor engines
 
 Dimension = Annotated[int | str, Field(union_mode="left_to_right")]
 
@@ -33,7 +34,8 @@ class GraphInfo(_Part):
     Attributes:
         file: Path inside the bundle.
         sha256: Of the file's bytes.
-        max_difference: Largest absolute difference to torch over all outputs, on random inputs.
+        max_difference: Largest absolute difference over all outputs on random inputs: of a float32 graph to
+            torch, of another precision's graph to the float32 graph.
     """
 
     file: str
@@ -98,8 +100,100 @@ class Provenance(_Part):
     licence: str
 
 
+class Comparison(_Part):
+    """What a precision changes, measured on a clip against the float32 graphs.
+
+    Attributes:
+        clip: Its name.
+        frames: Its length.
+        objects: In its first label map.
+        logit_difference: Mean absolute difference of the logits of channels in use, both remembering the float32
+            label maps.
+        pixel_agreement: Share of pixels with the same label, each remembering its own label maps.
+        evictions: Frames that left the float32 run's memory bank.
+        same_evictions: Whether the same frames left, in the same order, in the run on its own label maps.
+    """
+
+    clip: str
+    frames: int
+    objects: int
+    logit_difference: float
+    pixel_agreement: float
+    evictions: int
+    same_evictions: bool
+
+
+class Variant(_Part):
+    """The graphs in another precision.
+
+    Attributes:
+        graphs: By name, all five; those that the precision leaves alone are the float32 files.
+        recipe: Version of the conversion; another version makes the variant out of date.
+        calibration: Name of the clip that int8 ranges were measured on.
+        comparison: What it changes.
+        tools: Versions of what made it.
+    """
+
+    graphs: dict[str, GraphInfo]
+    recipe: int
+    calibration: str | None
+    comparison: Comparison
+    tools: dict[str, str]
+
+
+class Profile(_Part):
+    """What an engine was optimised for: one network input (height, width), and 1 to `frames` memory frames."""
+
+    size: tuple[int, int]
+    frames: int
+
+    def __str__(self) -> str:
+        return f"{self.size[0]}x{self.size[1]} T 1-{self.frames}"
+
+
+class EngineInfo(_Part):
+    """One engine: a graph compiled by one release of TensorRT for one kind of GPU.
+
+    Attributes:
+        graph: Its name.
+        graph_sha256: Of the ONNX file that it was built from.
+        flavour: `tensorrt` or `tensorrt-rtx`.
+        version: The release that built it, which alone can run it.
+        target: Compute capability such as `8.9`, or `portable` (TensorRT-RTX, any of its GPUs).
+        precision: Of the graph.
+        profiles: Sizes and memory lengths, in the engine's order.
+        file: Path inside the bundle.
+        sha256: Of the file's bytes.
+        size_bytes: Of the file.
+        build_seconds: Time to build.
+    """
+
+    graph: str
+    graph_sha256: str
+    flavour: Literal["tensorrt", "tensorrt-rtx"]
+    version: str
+    target: str
+    precision: str
+    profiles: tuple[Profile, ...]
+    file: str
+    sha256: str
+    size_bytes: int
+    build_seconds: float
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells engines apart; a bundle holds one engine a key."""
+        built_from = (self.graph, self.graph_sha256, self.precision, self.profiles)
+        return (*built_from, self.flavour, self.version, self.target)
+
+
 class Manifest(_Part):
-    """The whole of manifest.json."""
+    """The whole of manifest.json.
+
+    Attributes:
+        variants: Graphs in other precisions than `precision`, by precision.
+        engines: Compiled graphs, of any precision.
+    """
 
     format_version: int
     network: NetworkInfo
@@ -110,6 +204,8 @@ class Manifest(_Part):
     input: InputInfo
     precision: str
     graphs: dict[str, GraphInfo]
+    variants: dict[str, Variant] = {}
+    engines: tuple[EngineInfo, ...] = ()
     provenance: Provenance
 
     def to_json(self) -> str:
