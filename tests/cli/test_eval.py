@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from typer.testing import CliRunner
 
 from ermu.cli.eval import evaluate
 from ermu.errors import DatasetError, SinkError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
-from layouts import vost
+from tests.evaluation.layouts import vost
 
 app = typer.Typer()
 app.command()(evaluate)

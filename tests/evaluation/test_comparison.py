@@ -6,10 +6,10 @@ from pathlib import Path
 
 import cv2
 import pytest
-from layouts import vost
 
 from ermu.evaluation import Run, RunSettings, open_dataset
 from ermu.evaluation.comparison import compared_settings, planned_runs, write_comparison
+from tests.evaluation.layouts import vost
 
 
 def test_policies_and_baseline_become_runs_in_folders_of_their_own(tmp_path: Path) -> None:

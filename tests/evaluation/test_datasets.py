@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layouts import bars, vost, write_frames, write_labels
 
 from ermu.errors import DatasetError
 from ermu.evaluation import Run, RunSettings, open_dataset
 from ermu.evaluation.sequences import SceneSequence
 from ermu.scenes import validation_scenes
+from tests.evaluation.layouts import bars, vost, write_frames, write_labels
 
 NAMES = [f"{i:05d}" for i in range(4)]
 
