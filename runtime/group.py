@@ -27,10 +27,15 @@ class MemoryUpdate:
     """What a frame did to a group's memory bank.
 
     Attributes:
+        group: The group's number, never used again by the same `Segmenter`.
+        ids: The caller's ids of its objects.
         frames: Frame numbers held afterwards, oldest first.
         evicted: The frame that left, if one did.
         decision: The policy's vectors, over the frames held before the append.
     """
+
+    group: int
+    ids: list[int]
 
     frames: list[int]
     evicted: int | None
@@ -78,6 +83,7 @@ class ObjectGroup:
         kernels: Score the bank.
         manifest: Of the bundle.
         grids: Network input size.
+        number: Of the group.
         ids: The caller's ids, at most ten; object i has identity channel i + 1.
         policy: Fresh, for this group alone.
         capacity: Frames the bank may hold, where the policy is bounded.
@@ -89,12 +95,13 @@ class ObjectGroup:
         kernels: Kernels,
         manifest: Manifest,
         grids: Grids,
+        number: int,
         ids: Sequence[int],
         policy: EvictionPolicy,
         capacity: int,
     ) -> None:
         self._backend, self._kernels, self._manifest = backend, kernels, manifest
-        self._policy, self._capacity = policy, capacity
+        self.number, self._policy, self._capacity = number, policy, capacity
         self.channel_ids: list[int | None] = [*ids, *[None] * (GROUP_SIZE - len(ids))]
         propagate, memorize = manifest.graphs["propagate"], manifest.graphs["memorize"]
         banked = [t for t in propagate.inputs if "T" in t.shape and t.name != "rows"]
@@ -108,7 +115,7 @@ class ObjectGroup:
         new = [t for t in (*propagate.outputs, *memorize.outputs) if t.name.startswith("new_")]
         # Two entries take turns: the previous frame's is read while this frame's is written.
         self._entries = (backend.allocate(new, symbols), backend.allocate(new, symbols))
-        self._last_append = 0
+        self._last_append = 0.0
 
     @property
     def ids(self) -> list[int]:
@@ -124,11 +131,18 @@ class ObjectGroup:
         """Silences an object's channel; it is not used again."""
         self.channel_ids[self.channel_ids.index(object_id)] = None
 
-    def begin(self, frame: int, p: DeviceTensor, label: DeviceTensor, z: DeviceTensor) -> None:
+    def follow(self, policy: EvictionPolicy) -> None:
+        """Changes the policy; what the old one had gathered is forgotten."""
+        self._policy = policy
+        if policy.needs_redundancy:
+            self.bank.track_redundancy(self._kernels)
+
+    def begin(self, frame: int, clock: float, p: DeviceTensor, label: DeviceTensor, z: DeviceTensor) -> None:
         """Takes a labelled frame as the permanent first memory.
 
         Args:
             frame: Its number.
+            clock: When it was, in the units of the gap.
             p: Projected features.
             label: uint8 H x W at network size, this group's channels.
             z: Receives the decoder's input.
@@ -137,7 +151,7 @@ class ObjectGroup:
         entry = {name: tensor for name, tensor in self._entries[0].items() if name in outputs}
         self._backend.run("reference", {"p": p, "label": label}, {"z": z, **entry})
         self.bank.write(0, frame, self._for_bank(entry))
-        self._last_append = frame
+        self._last_append = clock
 
     def propagate(self, p: DeviceTensor, z: DeviceTensor) -> None:
         """Reads both memories for a frame into z, keeping what `memorize` will need."""
@@ -158,22 +172,22 @@ class ObjectGroup:
         self._backend.run("memorize", {"label": label, **carried}, {t.name: current[t.name] for t in graph.outputs})
         self._entries = (current, self._entries[0])
 
-    def due(self, frame: int, gap: int) -> bool:
-        """Whether a frame belongs in the memory bank."""
-        return frame - self._last_append >= gap
+    def due(self, clock: float, gap: float) -> bool:
+        """Whether the frame at `clock` belongs in the memory bank."""
+        return clock - self._last_append >= gap - 1e-6
 
-    def append(self, frame: int, logits: DeviceTensor) -> MemoryUpdate:
+    def append(self, frame: int, clock: float, logits: DeviceTensor) -> MemoryUpdate:
         """Puts the latest entry into the bank, over the frame that the policy gives up."""
         decision = self._policy.decide(self._evidence(logits), full=self._full())
         slot = len(self.bank) if decision.slot is None else decision.slot
         evicted = None if decision.slot is None else self.bank.slot_frames[slot]
         self.bank.write(slot, frame, self._for_bank(self._entries[0]))
-        self._last_append = frame
-        return MemoryUpdate(self.bank.frames, evicted, decision)
+        self._last_append = clock
+        return MemoryUpdate(self.number, self.ids, self.bank.frames, evicted, decision)
 
     def unchanged(self) -> MemoryUpdate:
         """The bank as it is, on a frame that was not appended."""
-        return MemoryUpdate(self.bank.frames, None, Decision())
+        return MemoryUpdate(self.number, self.ids, self.bank.frames, None, Decision())
 
     def _full(self) -> bool:
         return self._policy.bounded and len(self.bank) >= self._capacity

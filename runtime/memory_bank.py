@@ -63,6 +63,13 @@ class MemoryBank:
         held = len(self)
         return {"rows": self._rows.first(held), **{k: v.first(held) for k, v in self._buffers.items()}}
 
+    def track_redundancy(self, kernels: Kernels) -> None:
+        """Begins to keep the key gram, from the slots in use, unless it is kept already."""
+        if self._gram is None:
+            self._gram = kernels.key_gram(self._slots, self._temporal.shape[1])
+            for slot in range(len(self)):
+                self._gram.update(slot, self.keys())
+
     def rows(self) -> npt.NDArray[np.float32]:
         """Temporal row of each slot in use, T x D."""
         held, order = len(self), self.order
