@@ -65,3 +65,31 @@ def test_a_broken_sequence_gives_exit_code_one_and_the_table_of_the_rest(tmp_pat
 def test_what_is_missing_is_said(options: tuple[str, ...], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         ermu_eval(*options)
+
+
+def test_policies_are_compared_in_one_table(tmp_path: Path, tiny_bundle: Path) -> None:
+    """Nine frames appended one by one: the tiny bundle holds four, the policy none all nine."""
+    root, out = vost(tmp_path / "VOST"), tmp_path / "out"
+    options = [
+        "--dataset",
+        "vost",
+        "--root",
+        root,
+        "--out",
+        out,
+        "--bundle",
+        tiny_bundle,
+        "--compare-policies",
+    ]
+    options += ["--gap", 1, "--threads", 1, "--baseline", "hold"]
+    code, output = ermu_eval(*options)
+    assert code == 0 and "Comparison" in output
+    rows = [row.split(",") for row in (out / "comparison.csv").read_text().splitlines()]
+    assert rows[0] == ["Run", "J-Mean", "J_last-Mean", "Memory frames", "ms a frame"]
+    assert [row[0] for row in rows[1:]] == ["ermu", "rmem", "fifo", "none", "hold"]
+    assert [row[3] for row in rows[1:]] == ["4", "4", "4", "9", "1"]
+    assert rows[5][1:3] == ["0.800000", "0.625000"]
+    for run in ("ermu", "hold"):
+        assert (out / run / "global_results-val.csv").is_file()
+    code, output = ermu_eval(*options, "--resume")
+    assert code == 0 and output.count("2 sequences were scored before") == 5

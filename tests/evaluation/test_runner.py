@@ -20,10 +20,10 @@ from tests.evaluation.layouts import HW, WIDTHS, bars, vost, write_labels
 
 HOLD = RunSettings(baseline="hold")
 
-# The prompt is held: J of a bar of width w against a prompt of width p is min / max. Frames 2 to 4 are scored:
+# The prompt is held: J of a bar of width w against one of p is min / max. Frames 2 to 4 are scored:
 #   walk_1: 8/8, 8/10, 8/16 = 1, 0.8, 0.5   walk_2: 16/20, 16/32, 16/16 = 0.8, 0.5, 1
 #   stay_1: 1, 1, 1                         stay_2: 1, 1, 0 (it vanishes, the prompt does not)
-# J_last is the third frame: floor(0.75 * 3) = 2. Bins of three: linspace(1, 3, 5) = 1, 1.5, 2, 2.5, 3, rounded
+# J_last is the third: floor(0.75 * 3) = 2. Bins: linspace(1, 3, 5) = 1, 1.5, 2, 2.5, 3, rounded
 # to 1, 2, 2, 3 (2.5 + 1e-10), 3: the first bin is frames 1 and 2, the fourth is frame 3.
 BY_HAND = {
     "J-Mean": np.mean([2.3 / 3, 2.3 / 3, 1, 2 / 3]),
