@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ermu.errors import DatasetError
-from ermu.runtime.sources import IMAGE_SUFFIXES
+from ermu.runtime.sources.images import IMAGE_SUFFIXES
 from ermu.scenes import policy_scenes, validation_scenes
 
 from .sequences import FolderSequence, SceneSequence, VideoSequence
