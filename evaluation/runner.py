@@ -114,23 +114,29 @@ class Run:
     def _outcomes(self, sequences: list[VideoSequence]) -> Iterator[tuple[str, Outcome]]:
         if not sequences:
             return
+        predictor = open_predictor(self.settings)
         if self.workers <= 1:
-            predictor = open_predictor(self.settings)
             for sequence in sequences:
                 yield sequence.name, self._attempt(sequence, predictor)
             return
-        context = get_context("spawn")
+        del predictor  # opened so that a bundle that cannot serve is refused here, not in every worker
+        yield from self._spread(sequences)
+
+    def _spread(self, sequences: list[VideoSequence]) -> Iterator[tuple[str, Outcome]]:
+        """Hands sequences to worker processes; yields in the order in which they finish."""
         count = min(self.workers, len(sequences))
-        with ProcessPoolExecutor(count, context, _open_worker, (self.settings,)) as pool:
+        pool = ProcessPoolExecutor(count, get_context("spawn"), _open_worker, (self.settings,))
+        try:
             futures = {pool.submit(_work, self, sequence): sequence.name for sequence in sequences}
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            except BrokenProcessPool as error:
-                raise BackendError(
-                    "A worker process died, most often for want of memory.",
-                    fix="run again with --resume and fewer --workers; finished sequences are kept",
-                ) from error
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise BackendError(
+                "A worker process died, most often for want of memory.",
+                fix="run again with --resume and fewer --workers; finished sequences are kept",
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _attempt(self, sequence: VideoSequence, predictor: Predictor) -> Outcome:
         try:
