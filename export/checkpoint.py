@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.torch_version import TorchVersion
 
 from ermu.errors import CheckpointError
 from ermu.runtime.files import sha256_of
@@ -54,7 +56,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path} holds no tensors (its keys: {', '.join(map(str, list(content)[:5])) or 'none'}).",
             expected="weights under 'state_dict', 'model', or at the top",
         )
-    spec = content.get("network")
+    spec = content.get("spec", content.get("network"))
     return Checkpoint(path, sha256_of(path), tensors, NetworkSpec(**spec) if isinstance(spec, dict) else None)
 
 
@@ -78,12 +80,13 @@ def _load(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}.", fix="give the path of a .pth file")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([TorchVersion]):  # a str; training notes the version it ran with
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not zipfile.is_zipfile(path):
             raise _damaged(path, error) from error
         raise CheckpointError(
-            f"{path} needs arbitrary code to load, which is refused: {_first_line(error)}",
+            f"{path} needs arbitrary code to load, which is refused: {_refused_global(error)}.",
             expected="a checkpoint of plain tensors, readable with torch.load(weights_only=True)",
             fix="on a machine where you trust the file: "
             "torch.save({'state_dict': torch.load(path, weights_only=False)['state_dict']}, path)",
@@ -98,6 +101,11 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
         expected="a whole file written by torch.save",
         fix="download it again: it is probably truncated or not a checkpoint",
     )
+
+
+def _refused_global(error: Exception) -> str:
+    named = re.search(r"GLOBAL (\S+)", str(error))
+    return f"it holds a {named[1]}" if named else _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

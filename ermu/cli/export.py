@@ -41,7 +41,7 @@ def export(
         from ermu.errors import DependencyError
 
         raise DependencyError(error.name or "torch", "Exporting a checkpoint", "export") from error
-    with Progress(console=console, transient=True) as bar:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("export", total=None)
         bundle = export_bundle(
             checkpoint,

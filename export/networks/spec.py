@@ -63,7 +63,7 @@ NETWORKS: dict[str, NetworkSpec] = {
 }
 
 
-def network_spec(name: str, **changes: Any) -> NetworkSpec:
+def network_spec(name: str, /, **changes: Any) -> NetworkSpec:
     """The description of a named network, with fields changed where asked (a narrower variant, say).
 
     Raises:

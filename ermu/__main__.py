@@ -1,0 +1,5 @@
+"""`python -m ermu`."""
+
+from ermu.cli import main
+
+main()

@@ -1,0 +1,98 @@
+"""Exporting: fixed sizes, refusals, and that a failure leaves the old bundle as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ermu import Segmenter, export_bundle
+from ermu.errors import BackendError, BundleError, ErmuError
+from ermu.export import bundle_writer
+from ermu.runtime import Bundle
+
+
+def test_fixed_size_gives_what_the_dynamic_bundle_gives(tmp_path, tiny_checkpoint, tiny_bundle):
+    fixed = export_bundle(tiny_checkpoint, tmp_path / "fixed", size=(65, 97), capacity=4, gap=2)
+    assert fixed.manifest.input.size == (65, 97)
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (8, 65, 97, 3), np.uint8)
+    label = np.zeros((65, 97), np.uint8)
+    label[10:30, 10:40], label[40:60, 50:90] = 3, 9
+    segmenters = [Segmenter(fixed), Segmenter(tiny_bundle)]
+    for segmenter in segmenters:
+        segmenter.start(frames[0], label)
+    for frame in frames[1:]:
+        results = [segmenter.step(frame) for segmenter in segmenters]
+        assert np.allclose(*[segmenter.logits() for segmenter in segmenters], atol=1e-4)
+        assert results[0].memory_frames == results[1].memory_frames
+
+
+def test_manifest_tells_where_it_comes_from(tiny_bundle, tiny_checkpoint):
+    manifest = Bundle.load(tiny_bundle).manifest
+    assert manifest.network.name == "tiny"
+    assert manifest.memory.capacity == 4 and manifest.memory.gap == 2
+    assert {"torch", "onnx", "ermu", "python"} <= set(manifest.provenance.tools)
+    assert all(0 <= graph.max_difference < 1e-3 for graph in manifest.graphs.values())
+    stored = torch.load(tiny_checkpoint, weights_only=True)["state_dict"]["mem_pos_emb"]
+    assert np.allclose(Bundle.load(tiny_bundle).temporal_rows(), stored.numpy())
+
+
+def test_existing_bundle_is_not_overwritten(tmp_path, tiny_checkpoint):
+    out = tmp_path / "b"
+    out.mkdir()
+    (out / "manifest.json").write_text("{}")
+    with pytest.raises(BundleError, match="exists already"):
+        export_bundle(tiny_checkpoint, out)
+    assert (out / "manifest.json").read_text() == "{}"
+
+
+def test_a_strangers_folder_is_never_replaced(tmp_path, tiny_checkpoint):
+    out = tmp_path / "photos"
+    out.mkdir()
+    (out / "holiday.jpg").write_bytes(b"x")
+    with pytest.raises(BundleError, match="not a bundle and not empty"):
+        export_bundle(tiny_checkpoint, out, overwrite=True)
+
+
+def test_a_failing_export_leaves_the_old_bundle_and_no_litter(tmp_path, tiny_checkpoint, monkeypatch):
+    out = tmp_path / "b"
+    out.mkdir()
+    (out / "manifest.json").write_text("old")
+    monkeypatch.setattr(bundle_writer, "build_graphs", lambda *a: _with_a_wrong_graph(*a))
+    with pytest.raises(BackendError, match="differs from torch"):
+        export_bundle(tiny_checkpoint, out, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+    assert (out / "manifest.json").read_text() == "old"
+
+
+class _Unstable(torch.nn.Module):
+    """Gives another answer when traced than when run, like a badly exported operator."""
+
+    def forward(self, z, f4, f8, f16):
+        shift = 1.0 if torch.compiler.is_compiling() else 0.0
+        return f4[0, :11] + shift
+
+
+def _with_a_wrong_graph(network, image_dtype):
+    from dataclasses import replace
+
+    from ermu.export import build_graphs
+
+    decode = next(g for g in build_graphs(network, image_dtype) if g.name == "decode")
+    return [replace(decode, module=_Unstable())]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"size": (64, 96)}, "16k \\+ 1"),
+        ({"opset": 17}, "18 to 21"),
+        ({"image_dtype": "int8"}, "uint8 or float32"),
+        ({"network": "r50"}, "r50_aotl"),
+    ],
+)
+def test_arguments_out_of_range(tmp_path, tiny_checkpoint, arguments, message):
+    with pytest.raises(ErmuError, match=message):
+        export_bundle(tiny_checkpoint, tmp_path / "b", **arguments)
+    assert not (tmp_path / "b").exists()
