@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ermu.errors import CheckpointError, DependencyError
 from ermu.export.networks.efficientnet_lite import fold_imagenet_weights
 from ermu.export.networks.network import SegmentationNetwork
+
+_IDENTITY_SCALE = 3.0
+_PROJECTOR_SCALE = 0.25
+_ADAPTER_SCALE = 0.05
 
 
 @dataclass(frozen=True)
@@ -82,17 +86,44 @@ def start_encoder_from_imagenet(network: SegmentationNetwork) -> None:
 
 
 @torch.no_grad()
-def spread_identities(network: SegmentationNetwork, generator: torch.Generator) -> None:
-    """A start for the identity bank from which ids can be told apart at once.
+def draw_weights(network: SegmentationNetwork, seed: int) -> None:
+    """Random weights through which an identity can be read off at the decoder's end before anything is learned.
 
-    Each id gets a random direction, of unit scale where it fills a patch, and a weaker random pattern within the
-    patch. The usual start leaves identities far weaker than the visual features to which they are added.
+    From torch's usual start the network soon parts objects from background, and then for thousands of steps not one
+    object from another: two linear layers shrink the identities to a few per cent of the visual features beside
+    them, and three random 3 x 3 convolutions mix what is left of them beyond recognition. So the linear layers keep
+    the scale (Xavier), the decoder's convolutions are orthogonal in their middle tap and weak elsewhere
+    (delta-orthogonal, Xiao et al. 2018), the encoder's features enter weakly, and an identity fills a patch with a
+    strong random direction, plus a weak random pattern within the patch.
     """
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.LSTT.parameters():
+        if parameter.ndim == 2:
+            nn.init.xavier_uniform_(parameter, generator=generator)
+    decoder = network.decoder
+    for level in (decoder.conv_in, decoder.conv_16x, decoder.conv_8x, decoder.conv_4x):
+        _draw_delta_orthogonal(level.conv, generator)
+    nn.init.xavier_uniform_(decoder.conv_out.weight, generator=generator)
+    nn.init.zeros_(decoder.conv_out.bias)  # type: ignore[arg-type]
+    for adapter in (decoder.adapter_16x, decoder.adapter_8x, decoder.adapter_4x):
+        nn.init.xavier_uniform_(adapter.weight, gain=_ADAPTER_SCALE, generator=generator)
+        nn.init.zeros_(adapter.bias)  # type: ignore[arg-type]
+    network.encoder_projector.weight.mul_(_PROJECTOR_SCALE)
+    nn.init.zeros_(network.encoder_projector.bias)  # type: ignore[arg-type]
     weight = network.patch_wise_id_bank.weight
     channels, identities, height, width = weight.shape
     direction = torch.randn(channels, identities, 1, 1, generator=generator) / (height * width)
     pattern = torch.randn(weight.shape, generator=generator) * (0.3 / (height * width) ** 0.5)
-    weight.copy_(direction + pattern)
+    weight.copy_(_IDENTITY_SCALE * (direction + pattern))
+
+
+def _draw_delta_orthogonal(conv: nn.Conv2d, generator: torch.Generator) -> None:
+    """Orthogonal in the middle tap; the others a tenth of Xavier's scale. ReLU halves, so the gain is sqrt(2)."""
+    centre = conv.kernel_size[0] // 2
+    nn.init.xavier_uniform_(conv.weight, gain=0.1 if centre else 1e-6, generator=generator)
+    middle = torch.empty(conv.weight.shape[:2])
+    conv.weight[:, :, centre, centre] += nn.init.orthogonal_(middle, gain=2**0.5, generator=generator)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from .config import TrainingConfig
 from .distributed import Processes
 from .log import TrainingLog
 from .parameters import choose_learning, parameter_groups
-from .starting_weights import spread_identities, start_encoder_from_imagenet, start_from_checkpoint
+from .starting_weights import draw_weights, start_encoder_from_imagenet, start_from_checkpoint
 from .stream import batches
 from .unroll import ClipLoss, UnrollSettings
 from .validation import validate
@@ -145,7 +145,7 @@ class Trainer:
     def _start(self) -> SegmentationNetwork:
         """The network before its first step."""
         network, start = SegmentationNetwork(self.config.network.spec()), self.config.start
-        spread_identities(network, torch.Generator().manual_seed(self.config.seed))
+        draw_weights(network, self.config.seed)
         if start.imagenet_encoder:
             start_encoder_from_imagenet(network)
         if start.checkpoint is not None:

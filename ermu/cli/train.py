@@ -1,0 +1,33 @@
+"""`ermu train`: trains a network as a YAML file says, or goes on where a training stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ermu.errors import DependencyError
+
+
+def train(
+    config: Annotated[Path, typer.Option(help="YAML file that describes the training; see training/configs/.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoint, weights and log. A checkpoint in it is resumed.")
+    ] = None,
+    stop_after: Annotated[
+        int | None, typer.Option(min=1, help="Stop when so many steps are done in total; resume later.")
+    ] = None,
+) -> None:
+    """Train a network. Start it again with the same arguments and it goes on exactly; use torchrun for several GPUs."""
+    try:
+        import torch  # noqa: F401
+        import yaml  # noqa: F401
+    except ImportError as error:
+        raise DependencyError(error.name or "torch", "ermu train", "train") from error
+    from ermu.training.config import load_config
+    from ermu.training.trainer import Trainer
+
+    settings = load_config(config)
+    result = Trainer(settings, out or Path("runs") / settings.name, typer.echo).run(stop_after)
+    typer.echo(f"{result.steps} of {settings.steps} steps done; weights in {result.weights}, log in {result.log}.")
