@@ -33,7 +33,7 @@ def plot_sequence(scores: SequenceScores, path: Path) -> None:
     axes.set_xticks(ticks, [scores.frames[i] for i in ticks])
     axes.set(ylim=(-0.02, 1.02), ylabel="J", xlabel="frame")
     axes.set_title(f"{scores.sequence}: J {scores.j_mean:.3f}, J_tr {scores.j_last_mean:.3f}")
-    axes.legend(loc="lower left", fontsize="small", ncols=4)
+    figure.legend(loc="outside lower center", fontsize="small", ncols=6)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
 

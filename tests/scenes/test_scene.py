@@ -101,7 +101,7 @@ def test_objects_leave_and_come_back(frames: int) -> None:
         assert (np.diff(shows) == -1).sum() >= absences
         assert (np.diff(shows) == 1).sum() >= absences
     staying = areas(replace(config, leave_and_return=False))[:, 1:] > 0
-    assert staying[:, 1].sum() >= visible[:, 0].sum()
+    assert staying[:, 0].sum() > visible[:, 0].sum()
 
 
 def test_a_changed_look_changes_colours_and_no_label() -> None:
@@ -111,10 +111,8 @@ def test_a_changed_look_changes_colours_and_no_label() -> None:
     np.testing.assert_array_equal(label, new_label)
     changed = np.any(frame != new_frame, axis=2)
     assert changed[label == 2].mean() > 0.5
-    core = np.isin(label, (2, 4)) | (
-        label == 0
-    )  # blended edges of objects 2 and 4 may touch their neighbours
-    assert changed[~core].mean() < 0.1
+    other = np.isin(label, (1, 3))  # blended edges of objects 2 and 4 may touch them
+    assert changed[other].mean() < 0.1
 
 
 def test_the_splits_differ_at_equal_seeds() -> None:
