@@ -19,6 +19,7 @@ from .backends import open_backend
 from .bundle import Bundle
 from .group import MemoryUpdate, ObjectGroup, channel_table
 from .labels import MAX_OBJECTS, LabelMap, check_prompt, in_groups, to_channels
+from .objects import Sighting
 from .policy import EvictionPolicy, make_policy
 from .sizes import Grids, network_size
 from .stopwatch import Stopwatch
@@ -35,12 +36,14 @@ class FrameResult:
         label: uint8 H x W at source size, the caller's ids.
         memory: A group's memory bank after the frame, by group.
         ms: Milliseconds by stage.
+        objects: What a `Pipeline` knows of every object; empty from a `Segmenter` alone.
     """
 
     frame: int
     label: LabelMap
     memory: list[MemoryUpdate]
     ms: dict[str, float] = field(default_factory=dict)
+    objects: tuple[Sighting, ...] = ()
 
     @property
     def memory_frames(self) -> list[int]:

@@ -1,0 +1,123 @@
+"""Feeds a sink from its own thread, so that a slow one delays nobody."""
+
+from __future__ import annotations
+
+from enum import Enum
+from queue import Empty, Full, Queue
+from threading import Thread
+from time import monotonic, perf_counter
+
+from ermu.errors import ErmuError, SinkError
+
+from ..segmenter import FrameResult
+from ..sources import Frame
+from ..statistics import Samples
+from .sink import Sink
+
+_QUEUE = 4
+
+
+class SinkState(str, Enum):
+    """`stopped` means that the sink failed and takes nothing more."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    CLOSED = "closed"
+
+
+class SinkFeeder:
+    """Hands frames to a sink in order.
+
+    Args:
+        sink: Used by the feeder's thread alone from now on.
+        lossy: Drop a frame when the queue is full (live work) instead of waiting for room (files).
+    """
+
+    def __init__(self, sink: Sink, *, lossy: bool) -> None:
+        self.sink, self._lossy = sink, lossy
+        self.state = SinkState.RUNNING
+        self.error: SinkError | None = None
+        self.written = self.dropped = 0
+        self.ms = Samples()
+        self._queue: Queue[tuple[Frame, FrameResult] | None] = Queue(_QUEUE)
+        self._thread = Thread(target=self._feed, name=f"sink {sink.name}", daemon=True)
+        self._thread.start()
+
+    def put(self, frame: Frame, result: FrameResult) -> None:
+        """Queues a frame; a stopped sink's are let go.
+
+        Raises:
+            SinkError: the sink has failed and no frame may be lost.
+        """
+        if self.error is not None:
+            self._refuse()
+        elif self._lossy:
+            try:
+                self._queue.put_nowait((frame, result))
+            except Full:
+                self.dropped += 1
+        else:
+            self._queue.put((frame, result))
+
+    def join(self, deadline: float | None = None) -> None:
+        """Waits until the sink has finished, after `finish`.
+
+        Args:
+            deadline: Monotonic time at which a sink that is still busy is abandoned; default, never.
+
+        Raises:
+            SinkError: the sink failed, or could not finish in time, and no frame may be lost.
+        """
+        left = None if deadline is None else max(0.0, deadline - monotonic())
+        self._thread.join(left)
+        if self._thread.is_alive():
+            self.state = SinkState.STOPPED
+            self.error = SinkError(f"The sink {self.sink.name} did not finish in time.")
+        if self.error is not None and not self._lossy:
+            raise self.error
+
+    def finish(self, deadline: float | None = None) -> None:
+        """Tells the sink's thread that nothing more will come; frames are given up to make room for that."""
+        while True:
+            try:
+                left = None if deadline is None else max(0.0, 0.5 * (deadline - monotonic()))
+                self._queue.put(None, timeout=left)
+                return
+            except Full:
+                try:
+                    self._queue.get_nowait()
+                    self.dropped += 1
+                except Empty:
+                    continue
+
+    def _refuse(self) -> None:
+        if not self._lossy and self.error is not None:
+            raise self.error
+        self.dropped += 1
+
+    def _feed(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if self.error is not None:
+                self.dropped += 1
+                continue
+            began = perf_counter()
+            self._attempt(lambda item=item: self.sink.write(*item))  # type: ignore[misc]
+            if self.error is None:
+                self.written += 1
+                self.ms.add(1e3 * (perf_counter() - began))
+        self._attempt(self.sink.close)
+        if self.state is SinkState.RUNNING:
+            self.state = SinkState.CLOSED
+
+    def _attempt(self, action) -> None:  # type: ignore[no-untyped-def]
+        try:
+            action()
+        except Exception as error:  # a sink may be anybody's: whatever it raises stops it, and it alone
+            if self.error is None:
+                self.error = error if isinstance(error, SinkError) else _wrapped(self.sink, error)
+            self.state = SinkState.STOPPED
+
+
+def _wrapped(sink: Sink, error: Exception) -> SinkError:
+    problem = error.problem if isinstance(error, ErmuError) else f"{type(error).__name__}: {error}"
+    return SinkError(f"The sink {sink.name} failed: {problem}")

@@ -1,0 +1,47 @@
+"""Plays a file as if it were a camera: frames come at its own rate and wait for nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event
+from time import monotonic
+
+from ..labels import LabelMap
+from .source import Frame, Source, live_frame
+
+
+class PacedSource(Source):
+    """A source's frames at its nominal rate, live.
+
+    Args:
+        source: Not live; closed with this one.
+        loop: Begin again at the end instead of ending.
+    """
+
+    live = True
+
+    def __init__(self, source: Source, *, loop: bool = False) -> None:
+        self._source, self._loop = source, loop
+        self.fps, self.description = source.fps, source.description
+        self._closed = Event()
+        self._frames = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        due = monotonic()
+        while True:
+            before = self._frames
+            for frame in self._source:
+                if self._closed.wait(max(0.0, due - monotonic())):
+                    return
+                yield live_frame(self._frames, frame.image)
+                self._frames += 1
+                due = max(due + 1 / self.fps, monotonic() - 1.0)  # a slow reader does not make up for hours
+            if not self._loop or self._frames == before:
+                return
+
+    def first_label(self) -> LabelMap | None:
+        return self._source.first_label()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._source.close()
