@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from ermu.errors import KernelError
 
@@ -202,3 +203,9 @@ def nan_found(name: str) -> KernelError:
         expected="finite values",
         fix="if the network runs in fp16, look for an overflow there",
     )
+
+
+def check_finite(name: str, values: npt.NDArray[np.generic]) -> None:
+    """Raises `KernelError` where a value is NaN or infinite."""
+    if not np.isfinite(values).all():  # type: ignore[call-overload]
+        raise nan_found(name)

@@ -45,4 +45,10 @@ def _cpu_or_reference() -> Kernels:
 def _insist(name: str) -> Kernels:
     if name == "numpy":
         return ReferenceKernels()
-    raise KernelError(f"The {name} kernels are not part of this installation.", fix="ERMU_KERNELS=numpy")
+    if name == "cpu":
+        from ermu.kernels.cpu.kernels import CpuKernels
+
+        return CpuKernels()
+    from ermu.kernels.cuda.kernels import CudaKernels
+
+    return CudaKernels()

@@ -17,6 +17,7 @@ from ermu.kernels.interface import (
     LabelMaps,
     ScoreConstants,
 )
+from ermu.kernels.relevance import checked_foreground, weighted_share
 
 NORM_FLOOR = 1e-12  # L2 norms below this divide by it instead
 PROBABILITY_FLOOR = 1e-5  # merged probabilities stay this far from 0 and 1
@@ -69,16 +70,20 @@ class ReferenceKeyGram(KeyGram):
     def update(self, slot: int, keys: Array) -> None:
         """Recomputes row and column `slot` of the dot products; see `KeyGram.update`."""
         checks.check_gram_update(slot, keys, self._tokens, self._channels)
-        new = keys[slot].astype(np.float64)
-        if not np.isfinite(new).all():
+        sums, dots = self._measure(slot, keys)
+        if not np.isfinite(dots[slot]).all():
             raise checks.nan_found("keys")
         self._tokens = keys.shape[1]
         self._grow(keys.shape[0])
-        self._sums[slot] = new.sum(axis=0)
-        for other, held in enumerate(keys):
-            dot = np.einsum("nc,nc->c", new, held.astype(np.float64))
-            self._dots[slot, other] = self._dots[other, slot] = dot
+        self._sums[slot] = sums
+        self._dots[slot, : len(keys)] = self._dots[: len(keys), slot] = dots
         self._known[slot] = True
+
+    def _measure(self, slot: int, keys: Array) -> tuple[Double, Double]:
+        """Sums (D) of the new keys and their dot products (T, D) with every slot's."""
+        new = keys[slot].astype(np.float64)
+        dots = [np.einsum("nc,nc->c", new, held.astype(np.float64)) for held in keys]
+        return new.sum(axis=0), np.stack(dots)
 
     def redundancy(self, rows: Array) -> FloatArray:
         """Adds the temporal rows to the dot products and normalises; see `KeyGram.redundancy`."""
@@ -112,12 +117,9 @@ class ReferenceKernels(Kernels):
         """See `Kernels.relevance`; every query counts, however small its foreground."""
         checks.scoring_shape(query, keys, rows, heads)
         checks.check_foreground(foreground, query.shape[0])
-        weights = foreground.astype(np.float64)
-        if not np.isfinite(weights).all() or weights.min() < 0:
-            raise checks.nan_found("foreground (or a negative one)")
-        weighted = weights @ self._masses(query, keys, rows, heads)
-        total = weighted.sum()
-        return weighted / total if total > 0 else np.full(len(keys), 1.0 / len(keys))
+        weights = checked_foreground(foreground)
+        masses = self._masses(query, keys, rows, heads)
+        return weighted_share(weights, masses) if weights.any() else np.full(len(keys), 1.0 / len(keys))
 
     def _masses(self, query: Array, keys: Array, rows: Array, heads: int) -> Double:
         shape = checks.scoring_shape(query, keys, rows, heads)
@@ -165,8 +167,7 @@ class ReferenceKernels(Kernels):
         """See `Kernels.foreground`."""
         checks.check_token_logits(logits, active)
         at_tokens = logits[np.asarray(active), ::4, ::4].astype(np.float64)
-        if not np.isfinite(at_tokens).all():
-            raise checks.nan_found("logits")
+        checks.check_finite("logits", at_tokens)
         return np.asarray(_softmax(at_tokens, axis=0)[1:].sum(axis=0), dtype=np.float32).ravel()
 
     def label_from_logits(
@@ -174,9 +175,8 @@ class ReferenceKernels(Kernels):
     ) -> LabelMaps:
         """See `Kernels.label_from_logits`; interpolates and decides in float64, a band of rows at a time."""
         checks.check_label_logits(logits, active, source_hw, network_hw)
+        checks.check_finite("logits", logits[np.asarray(active)])
         silenced = np.where(np.asarray(active)[:, :, None, None], logits.astype(np.float64), -np.inf)
-        if np.isnan(silenced).any() or not np.isfinite(silenced[:, 0]).all():
-            raise checks.nan_found("logits")
         rows = _aligned_taps(source_hw[0], logits.shape[2])
         columns = _aligned_taps(source_hw[1], logits.shape[3])
         source = np.empty(source_hw, dtype=np.uint8)

@@ -1,0 +1,97 @@
+"""Compiles the CPU kernels: each instruction set with its own flags, into one Python extension.
+
+Used by `setup.py` when a wheel is built, and at first use where the package came without a binary. Imports
+nothing of ERMU, because it also runs while ERMU is not yet installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from pathlib import Path
+
+SOURCE = Path(__file__).parent / "src"
+COMMON_FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-pthread"]
+ISA_FLAGS = {
+    "isa_avx512.cpp": [
+        "-mavx512f",
+        "-mavx512bw",
+        "-mavx512dq",
+        "-mavx512vl",
+        "-mavx512vnni",
+        "-mfma",
+        "-mf16c",
+        "-mprefer-vector-width=512",
+    ],
+    "isa_avx2.cpp": ["-mavx2", "-mfma", "-mf16c"],
+}
+
+
+def is_x86() -> bool:
+    """Whether the AVX files are worth compiling."""
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
+def sources() -> list[Path]:
+    """The files to compile on this processor."""
+    files = sorted(SOURCE.glob("*.cpp"))
+    return files if is_x86() else [file for file in files if file.name not in ISA_FLAGS]
+
+
+def flags(source: Path) -> list[str]:
+    """Compiler flags of one file."""
+    return [*COMMON_FLAGS, *(["-DERMU_X86"] if is_x86() else []), *ISA_FLAGS.get(source.name, [])]
+
+
+def include_dirs() -> list[str]:
+    """Header folders: Python's and pybind11's; raises ImportError without the latter."""
+    import pybind11
+
+    return [sysconfig.get_path("include"), pybind11.get_include()]
+
+
+def compiler() -> str | None:
+    """The C++ compiler: $CXX, else c++, g++ or clang++, else None."""
+    wanted = [os.environ["CXX"]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
+    return next((found for found in map(shutil.which, wanted) if found), None)
+
+
+def fingerprint() -> str:
+    """Hash of everything that decides the binary: sources, flags, compiler and Python's ABI."""
+    digest = hashlib.sha256(str(sysconfig.get_config_var("EXT_SUFFIX")).encode())
+    digest.update(str(compiler()).encode())
+    for file in sorted(SOURCE.iterdir()):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + " ".join(flags(file)).encode())
+    return digest.hexdigest()[:16]
+
+
+def compile_library(destination: Path) -> None:
+    """Compiles and links the extension to `destination`, atomically.
+
+    Raises:
+        OSError: there is no compiler, or a file cannot be written.
+        ImportError: pybind11 is not installed.
+        subprocess.CalledProcessError: the compiler failed; its `stderr` says why.
+    """
+    command = compiler()
+    if command is None:
+        raise FileNotFoundError("no C++ compiler (c++, g++, clang++ or $CXX) was found")
+    includes = [f"-I{folder}" for folder in include_dirs()]
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
+        objects = []
+        for source in sources():
+            objects.append(str(Path(folder) / f"{source.stem}.o"))
+            _run([command, *flags(source), *includes, "-c", str(source), "-o", objects[-1]])
+        linked = Path(folder) / destination.name
+        _run([command, "-shared", "-pthread", *objects, "-o", str(linked)])
+        os.replace(linked, destination)
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True)

@@ -1,0 +1,61 @@
+"""Finds the compiled CPU kernels: the binary that came with the package, else one built once and cached."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+import platformdirs
+
+from ermu.errors import KernelError
+from ermu.kernels.cpu import build
+
+MODULE = "ermu.kernels.cpu._native"
+
+
+@lru_cache(maxsize=1)
+def native() -> ModuleType:
+    """The compiled module.
+
+    Raises:
+        KernelError: it did not come with the package and cannot be built here.
+    """
+    try:
+        return importlib.import_module(MODULE)
+    except ImportError:
+        return _load(_cached_library())
+
+
+def _cached_library() -> Path:
+    cache = Path(platformdirs.user_cache_dir("ermu")) / "kernels"
+    library = cache / f"cpu-{build.fingerprint()}" / "_native.so"
+    if not library.exists():
+        try:
+            build.compile_library(library)
+        except (OSError, ImportError) as error:
+            raise _unavailable(str(error)) from error
+        except subprocess.CalledProcessError as error:
+            raise _unavailable(f"the compiler failed: {error.stderr[-2000:]}") from error
+    return library
+
+
+def _unavailable(reason: str) -> KernelError:
+    return KernelError(
+        f"The CPU kernels did not come with this installation and cannot be built: {reason}",
+        fix="install a C++17 compiler and 'pip install pybind11', or set ERMU_KERNELS=numpy",
+    )
+
+
+def _load(library: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(MODULE, library)
+    if spec is None or spec.loader is None:
+        raise _unavailable(f"{library} is not a Python extension")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[MODULE] = module
+    spec.loader.exec_module(module)
+    return module

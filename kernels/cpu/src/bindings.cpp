@@ -1,0 +1,97 @@
+// The Python module `ermu.kernels.cpu._native`: arrays in, arrays out; `kernels.py` has checked them.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "work.h"
+
+namespace py = pybind11;
+
+namespace {
+
+template <typename T>
+using Contiguous = py::array_t<T, py::array::c_style>;
+
+const ermu::Isa& isa_named(const std::string& name) {
+    for (const ermu::Isa* isa : ermu::available_isas())
+        if (name == isa->name) return *isa;
+    throw std::invalid_argument("this processor has no " + name);
+}
+
+bool is_half(const py::array& array) { return array.itemsize() == 2; }
+
+int side(const py::array& array, int axis) { return static_cast<int>(array.shape(axis)); }
+
+py::object frame_masses(const std::string& isa, const py::array& query, const py::array& keys,
+                        const Contiguous<float>& rows, int heads, const Contiguous<int32_t>& picked, float step,
+                        int threads) {
+    ermu::MassJob job{};
+    job.query = query.data();
+    job.keys = keys.data();
+    job.rows = rows.data();
+    job.half = is_half(query);
+    job.picked = picked.data();
+    job.count = side(picked, 0);
+    job.slots = side(keys, 0);
+    job.tokens = side(keys, 1);
+    job.heads = heads;
+    job.head_channels = side(keys, 2) / heads;
+    Contiguous<float> masses({picked.shape(0), keys.shape(0)});
+    job.masses = masses.mutable_data();
+    const ermu::Isa& chosen = isa_named(isa);
+    bool finite;
+    {
+        py::gil_scoped_release unlocked;
+        finite = step > 0.0f ? ermu::quantised_masses(chosen, job, step, threads)
+                             : ermu::frame_masses(chosen, job, threads);
+    }
+    return finite ? py::object(masses) : py::none();
+}
+
+py::tuple slot_dots(const std::string& isa, const py::array& keys, int slot, int threads) {
+    Contiguous<double> sums(keys.shape(2)), dots({keys.shape(0), keys.shape(2)});
+    double *sums_out = sums.mutable_data(), *dots_out = dots.mutable_data();
+    const ermu::Isa& chosen = isa_named(isa);
+    const void* data = keys.data();
+    const bool half = is_half(keys);
+    const int slots = side(keys, 0), tokens = side(keys, 1), channels = side(keys, 2);
+    {
+        py::gil_scoped_release unlocked;
+        ermu::slot_dots(chosen, data, half, slot, slots, tokens, channels, sums_out, dots_out, threads);
+    }
+    return py::make_tuple(sums, dots);
+}
+
+py::tuple label_maps(const std::string& isa, const Contiguous<float>& logits, const Contiguous<uint8_t>& active,
+                     std::pair<int, int> source_hw, std::pair<int, int> network_hw, int threads) {
+    Contiguous<uint8_t> source({source_hw.first, source_hw.second});
+    Contiguous<uint8_t> network({side(logits, 0), network_hw.first, network_hw.second});
+    ermu::LabelJob job{logits.data(),   active.data(),    side(logits, 0),  side(logits, 1),       side(logits, 2),
+                       side(logits, 3), source_hw.first, source_hw.second, source.mutable_data()};
+    uint8_t* network_out = network.mutable_data();
+    const ermu::Isa& chosen = isa_named(isa);
+    {
+        py::gil_scoped_release unlocked;
+        ermu::label_maps(chosen, job, network_hw.first, network_hw.second, network_out, threads);
+    }
+    return py::make_tuple(source, network);
+}
+
+std::vector<std::string> isas() {
+    std::vector<std::string> names;
+    for (const ermu::Isa* isa : ermu::available_isas()) names.emplace_back(isa->name);
+    return names;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_native, module) {
+    module.doc() = "ERMU's CPU kernels, compiled for several instruction sets.";
+    module.def("isas", &isas);
+    module.def("frame_masses", &frame_masses);
+    module.def("slot_dots", &slot_dots);
+    module.def("label_maps", &label_maps);
+}

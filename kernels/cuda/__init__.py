@@ -1,0 +1,1 @@
+"""ERMU's kernels in CUDA C++, launched through pycuda."""

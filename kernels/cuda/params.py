@@ -1,0 +1,116 @@
+"""The kernels' arguments: the C structs of `src/*.cu`, field by field."""
+
+from __future__ import annotations
+
+from ctypes import Structure, c_double, c_float, c_int, c_void_p
+
+
+class MassParams(Structure):
+    """Arguments of `slot_sums_*` and `slot_codes_*`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("query", "keys", "rows", "picked", "peaks", "sums", "fault")),
+        *((name, c_int) for name in ("count", "tokens", "slots", "heads")),
+        *((name, c_float) for name in ("query_scale", "key_scale", "unit")),
+        *((name, c_int) for name in ("query_zero", "key_zero")),
+    )
+
+
+class CombineParams(Structure):
+    """Arguments of `combine_masses`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("peaks", "sums", "masses")),
+        *((name, c_int) for name in ("count", "slots", "heads")),
+    )
+
+
+class WeighParams(Structure):
+    """Arguments of `weigh_slots`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("masses", "weights", "totals")),
+        *((name, c_int) for name in ("count", "slots")),
+    )
+
+
+class RangeParams(Structure):
+    """Arguments of `channel_range_*`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("query", "keys", "sum", "low", "high")),
+        *((name, c_int) for name in ("tokens", "channels")),
+    )
+
+
+class GramParams(Structure):
+    """Arguments of `key_gram_*`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("keys", "sums", "dots", "fault")),
+        *((name, c_int) for name in ("slot", "capacity", "tokens", "channels")),
+    )
+
+
+class CosineParams(Structure):
+    """Arguments of `slot_cosines`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("sums", "dots", "rows", "similarity")),
+        *((name, c_int) for name in ("slots", "capacity", "tokens", "channels")),
+    )
+
+
+class ShareParams(Structure):
+    """Arguments of `redundancy_shares`."""
+
+    _fields_ = (("similarity", c_void_p), ("redundancy", c_void_p), ("slots", c_int))
+
+
+class ChoiceParams(Structure):
+    """Arguments of `choose_eviction`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("relevance", "redundancy", "previous", "order", "mean", "scores", "chosen")),
+        *((name, c_double) for name in ("relevance_weight", "redundancy_slope", "redundancy_centre", "momentum")),
+        ("slots", c_int),
+    )
+
+
+class ForegroundParams(Structure):
+    """Arguments of `foreground_*`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("logits", "active", "foreground", "fault")),
+        *((name, c_int) for name in ("channels", "height", "width")),
+    )
+
+
+class LabelParams(Structure):
+    """Arguments of `label_from_logits_*`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("logits", "active", "source", "fault")),
+        *((name, c_int) for name in ("groups", "channels", "in_h", "in_w", "source_h", "source_w")),
+    )
+
+
+class SplitParams(Structure):
+    """Arguments of `split_groups`."""
+
+    _fields_ = (
+        ("source", c_void_p),
+        ("network", c_void_p),
+        ("step_y", c_double),
+        ("step_x", c_double),
+        *((name, c_int) for name in ("groups", "source_h", "source_w", "network_h", "network_w")),
+    )
+
+
+class FrameParams(Structure):
+    """Arguments of `prepare_frame`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("frame", "resized", "rows", "columns")),
+        *((name, c_int) for name in ("source_h", "source_w", "network_h", "network_w")),
+    )

@@ -1,0 +1,44 @@
+"""Builds the optional binaries of `ermu.kernels`; everything else is in pyproject.toml.
+
+Without a C++ compiler or without pybind11 the package is built all the same and runs on its numpy kernels.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = Path(__file__).parent / "kernels"
+
+
+def load(name: str, file: Path) -> ModuleType:
+    """Imports a build script by its path: the package it belongs to is not installed yet."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class BuildKernels(build_ext):
+    """Compiles the CPU kernels with their own flags for each file, and the CUDA kernels where nvcc exists."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compiles the CPU kernels; a failure leaves the package without them."""
+        cpu = load("ermu_cpu_build", KERNELS / "cpu" / "build.py")
+        try:
+            cpu.compile_library(Path(self.get_ext_fullpath(ext.name)))
+        except Exception as error:
+            print(f"ermu: no CPU kernels ({error}); the numpy kernels will be used", file=sys.stderr)
+
+
+setup(
+    ext_modules=[Extension("ermu.kernels.cpu._native", sources=[], optional=True)],
+    cmdclass={"build_ext": BuildKernels},
+)
