@@ -1,0 +1,40 @@
+# Two commands on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The CPU build of torch; elsewhere e.g. TORCH="torch --index-url https://download.pytorch.org/whl/cpu".
+TORCH ?= torch==2.13.0
+EXTRAS := cpu,export,train,live,scenes,eval,bench,rtx,dev
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-gpu lint types bench clean
+
+$(INSTALLED): pyproject.toml $(wildcard setup.py)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q $(TORCH)
+	$(BIN)/pip install -q -e '.[$(EXTRAS)]'
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/ermu demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial and not gpu"
+	$(BIN)/python -m pytest -m "serial and not gpu"
+
+test-gpu: $(INSTALLED)
+	$(BIN)/python -m pytest -m gpu
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/kernels.py
+
+clean:
+	rm -rf $(VENV) build dist tests/.cache .mypy_cache .ruff_cache .pytest_cache
