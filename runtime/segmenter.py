@@ -403,6 +403,20 @@ class Segmenter:
         return [group.unchanged() for group in self._groups]
 
 
+def shared_segmenters(bundle: Bundle, count: int, *, device: str = "cpu", **options: Any) -> list[Segmenter]:
+    """Several segmenters on one set of graphs and weights; their frames must take turns, in one thread.
+
+    Args:
+        bundle: Loaded.
+        count: Of segmenters.
+        device: As in `Segmenter`.
+        options: As in `Segmenter`.
+    """
+    threads = options.pop("threads", None)
+    backend, kernels = open_backend(bundle, device=device, threads=threads), load_kernels(device)
+    return [Segmenter(bundle, backend=backend, kernels=kernels, **options) for _ in range(count)]
+
+
 def _check_frame(frame: LabelMap) -> tuple[int, int]:
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
         found = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__

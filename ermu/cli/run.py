@@ -1,26 +1,49 @@
-"""`ermu run`: segments a source from its first label map on."""
+"""`ermu run`: segments one source or several, each from its first label map on."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+
+if TYPE_CHECKING:
+    from ermu.runtime import Pipeline, Source
+    from ermu.runtime.sinks import Sink
 
 
 def run(
     bundle: Annotated[str, typer.Option(help="A bundle folder.")],
-    source: Annotated[str, typer.Option(help="Image folder, glob, video file or camera index.")],
-    prompt: Annotated[Path, typer.Option(help="Label map of the first frame (palette PNG).")],
-    out: Annotated[Path, typer.Option(help="Folder for the label maps: OUT/labels/<name>.png.")],
+    source: Annotated[
+        list[str],
+        typer.Option(
+            help="Image folder, glob, video file, camera index, rtsp:// or http:// address, scene:SEED. "
+            "Repeat it for several streams."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder: OUT/labels/<name>.png, with several streams OUT/<stream>/labels.")
+    ],
+    prompt: Annotated[
+        Optional[list[Path]],  # noqa: UP045  typer evaluates annotations on Python 3.10
+        typer.Option(help="Label map of the first frame (palette PNG), one a source; a scene has its own."),
+    ] = None,
+    name: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
+    ] = None,
     policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem, fifo or none.")] = "ermu",
     capacity: Annotated[
-        Optional[int],  # noqa: UP045  typer evaluates annotations on Python 3.10
+        Optional[int],  # noqa: UP045
         typer.Option(help="Memory frames; default: the bundle's."),
     ] = None,
     gap: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="Frames between memory appends; default: the bundle's."),
+    ] = None,
+    gap_seconds: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Seconds between memory appends instead, for streams that drop frames."),
     ] = None,
     long_edge: Annotated[
         Optional[int],  # noqa: UP045
@@ -28,47 +51,130 @@ def run(
     ] = None,
     max_frames: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="Stop after so many frames."),
+        typer.Option(min=1, help="Stop after so many frames of each stream."),
     ] = None,
     overlay: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Write a video with the objects drawn in."),
+        typer.Option(help="Write a video with the objects drawn in; several streams add their names."),
     ] = None,
     trace: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Write one JSON object a frame: memory, evictions, scores, times."),
     ] = None,
+    objects: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),
+    ] = None,
+    window: Annotated[bool, typer.Option("--window", help="Show the overlay in a window.")] = False,
+    give_up: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to run: cpu, or cuda.")] = "cpu",
     threads: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="CPU threads; default: all cores."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder that is not empty.")] = False,
 ) -> None:
-    """Segment a video: label maps out of frames, following the objects of the first label map."""
+    """Segment a video or live streams: label maps out of frames, following each first label map's objects."""
+    from contextlib import ExitStack
+
     from rich.console import Console
+
+    from ermu.cli.streams import prompts_for, stream_names, stream_table, until_stopped
+    from ermu.runtime import Bundle, LiveOptions, Pipeline, Scheduler, open_source
+    from ermu.runtime.labels import read_label_map
+    from ermu.runtime.segmenter import shared_segmenters
+    from ermu.runtime.sinks import claim_folder
+
+    console = Console()
+    loaded = Bundle.load(bundle)
+    labels = [read_label_map(path) for path in prompt or []]
+    names = stream_names(source, name)
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_source(where)) for where in source]
+        labels = prompts_for(sources, labels)
+        options: dict[str, Any] = {"policy": policy, "capacity": capacity, "gap": gap}
+        options |= {"gap_seconds": gap_seconds, "long_edge": long_edge, "device": device, "threads": threads}
+        segmenters = shared_segmenters(loaded, len(sources), **options)
+        claim_folder(out, overwrite=overwrite)
+        pipelines = []
+        for stream, opened, segmenter in zip(names, sources, segmenters, strict=True):
+            part = stream if len(sources) > 1 else None
+            sinks = _sinks(opened, out, part, overlay=overlay, trace=trace, objects=objects, window=window)
+            live = LiveOptions(give_up_seconds=give_up)
+            pipelines.append(Pipeline(segmenter, opened, sinks, name=stream, live=live))
+        for pipeline, label in zip(pipelines, labels, strict=True):
+            pipeline.begin(label, max_frames=max_frames)
+        with _progress(console, pipelines, max_frames) as advance:
+            until_stopped(Scheduler(pipelines), on_turn=advance)
+    if len(pipelines) > 1:
+        console.print(stream_table(pipelines))
+    for pipeline in pipelines:
+        _report(console, pipeline, out)
+
+
+def _sinks(
+    source: Source,
+    out: Path,
+    part: str | None,
+    *,
+    overlay: Path | None,
+    trace: Path | None,
+    objects: Path | None,
+    window: bool,
+) -> list[Sink]:
+    """A stream's sinks; `part` is its name where there are several."""
+    from ermu.runtime.sinks import LabelSink, ObjectSink, OverlaySink, TraceSink, WindowSink
+
+    def own(path: Path) -> Path:
+        return path.with_stem(f"{path.stem}-{part}") if part else path
+
+    sinks: list[Sink] = [LabelSink((out / part if part else out) / "labels")]
+    if overlay:
+        sinks.append(OverlaySink(own(overlay), source.fps))
+    if trace:
+        sinks.append(TraceSink(own(trace)))
+    if objects:
+        sinks.append(ObjectSink(own(objects)))
+    if window:
+        sinks.append(WindowSink(f"ermu {part or ''}".strip()))
+    return sinks
+
+
+def _progress(console: Any, pipelines: list[Pipeline], max_frames: int | None) -> Any:
+    """A bar for one stream, a table for several; its value is called after every round."""
+    from contextlib import contextmanager
+
+    from rich.live import Live
     from rich.progress import Progress
 
-    from ermu.runtime import Bundle, Pipeline, Segmenter, open_source
-    from ermu.runtime.labels import read_label_map
-    from ermu.runtime.sinks import LabelSink, OverlaySink, Sink, TraceSink, claim_folder
+    from ermu.cli.streams import stream_table
 
-    loaded = Bundle.load(bundle)
-    label = read_label_map(prompt)
-    with open_source(source) as frames, Progress(console=Console(), transient=True) as bar:
-        segmenter = Segmenter(
-            loaded, policy=policy, capacity=capacity, gap=gap, long_edge=long_edge, threads=threads
-        )
-        sinks: list[Sink] = [LabelSink(claim_folder(out, overwrite=overwrite) / "labels")]
-        if overlay:
-            sinks.append(OverlaySink(overlay, frames.fps))
-        if trace:
-            sinks.append(TraceSink(trace))
-        task = bar.add_task("segment", total=max_frames or frames.total_frames)
-        summary = Pipeline(segmenter, frames, sinks).run(
-            label, max_frames=max_frames, on_frame=lambda frame, result: bar.advance(task)
-        )
-    Console().print(
+    @contextmanager
+    def bar() -> Any:
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task("segment", total=max_frames or pipelines[0].source.total_frames)
+            yield lambda: progress.update(task, completed=pipelines[0].frames)
+
+    @contextmanager
+    def table() -> Any:
+        with Live(console=console, transient=True, get_renderable=lambda: stream_table(pipelines)):
+            yield lambda: None
+
+    return table() if len(pipelines) > 1 else bar()
+
+
+def _report(console: Any, pipeline: Pipeline, out: Path) -> None:
+    summary = pipeline.summary()
+    console.print(
         f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.2f} FPS), "
-        f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {out}",
+        f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {out}"
+        + (f"; {pipeline.source.description} went away and did not come back" if summary.lost else ""),
         highlight=False,
+        soft_wrap=True,
     )
+    for feeder in pipeline.feeders:
+        if feeder.error is not None:
+            console.print(f"[yellow]sink {feeder.sink.name} stopped:[/] {feeder.error.problem}", highlight=False)

@@ -1,0 +1,94 @@
+"""What `ermu run` and `ermu serve` share: names, prompts, the table of streams, a clean stop."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ermu.errors import ErmuError, PromptError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ermu.runtime import Pipeline, Scheduler, Source
+    from ermu.runtime.labels import LabelMap
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+
+
+def stream_names(sources: Sequence[str], names: Sequence[str] | None) -> list[str]:
+    """The streams' names: those given, or 0, 1, ...
+
+    Raises:
+        ErmuError: there are not as many as sources, or one cannot be part of an address or a file name.
+    """
+    if not names:
+        return [str(i) for i in range(len(sources))]
+    if len(names) != len(sources):
+        raise ErmuError(f"{len(sources)} sources have {len(names)} names.", expected="one --name a --source")
+    for name in names:
+        if not _NAME.fullmatch(name) or names.count(name) > 1:
+            raise ErmuError(
+                f"A stream cannot be called '{name}'.",
+                expected="names that differ, of up to 32 letters, digits, - and _",
+            )
+    return list(names)
+
+
+def prompts_for(sources: Sequence[Source], labels: Sequence[LabelMap]) -> list[LabelMap]:
+    """A first label map for every source: those given, or what the sources know themselves.
+
+    Raises:
+        PromptError: a source has none.
+    """
+    if labels:
+        if len(labels) != len(sources):
+            raise PromptError(
+                f"{len(sources)} sources have {len(labels)} prompts.", expected="one --prompt a --source"
+            )
+        return list(labels)
+    own = [source.first_label() for source in sources]
+    missing = next((s.description for s, label in zip(sources, own, strict=True) if label is None), None)
+    if missing is not None:
+        raise PromptError(
+            f"Nothing says which objects to follow in {missing}.",
+            fix="pass --prompt LABEL.png, or draw boxes on the page of `ermu serve`",
+        )
+    return [label for label in own if label is not None]
+
+
+def stream_table(pipelines: Sequence[Pipeline]) -> Table:
+    """The streams as they are now."""
+    from rich.table import Table
+
+    table = Table("stream", "source", "state", "frames", "FPS in", "FPS out", "dropped", "reconnects", "objects",
+                  "capture to result p50 / p99 ms")  # fmt: skip
+    for pipeline in pipelines:
+        reader, timings = pipeline.reader, pipeline.timings
+        latency = " / ".join(f"{timings.percentile('capture_to_result', q):.0f}" for q in (50, 99))
+        figures = pipeline.frames, f"{reader.rate():.1f}", f"{pipeline.rate():.1f}", reader.dropped
+        row = [pipeline.name, pipeline.source.description, pipeline.state.value, *figures]
+        table.add_row(*map(str, [*row, reader.reconnects, len(pipeline.objects.ids), latency]))
+    return table
+
+
+def until_stopped(scheduler: Scheduler, *, on_turn: Callable[[], None] = lambda: None) -> None:
+    """Runs the streams until they end or SIGINT or SIGTERM comes; a second signal ends at once.
+
+    Raises:
+        ErmuError: as `Scheduler.run`.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        if scheduler.stopping:
+            raise SystemExit(128 + number)
+        scheduler.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        scheduler.run(on_turn=on_turn)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
