@@ -21,6 +21,16 @@ class ErmuError(Exception):
             parts.append(f"Fix: {fix}")
         super().__init__("\n".join(parts))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickles by attributes, so that an error of any subclass crosses from a worker process."""
+        return _restore, (type(self), self.problem, self.expected, self.fix)
+
+
+def _restore(kind: type[ErmuError], problem: str, expected: str | None, fix: str | None) -> ErmuError:
+    error = kind.__new__(kind)
+    ErmuError.__init__(error, problem, expected=expected, fix=fix)
+    return error
+
 
 class CheckpointError(ErmuError):
     """A checkpoint is missing, damaged, unsafe to load, or belongs to another network."""

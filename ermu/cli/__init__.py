@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from .eval import evaluate
 from .export import export
 from .inspect import inspect
 from .run import run
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(export)
 app.command()(run)
 app.command()(inspect)
+app.command("eval")(evaluate)
 
 
 def main() -> None:

@@ -1,0 +1,6 @@
+"""The demo network: its weights and its ready-made bundle."""
+
+from pathlib import Path
+
+DEMO_CHECKPOINT = Path(__file__).parent / "demo.pth"
+DEMO_BUNDLE = Path(__file__).parent / "demo"

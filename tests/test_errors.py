@@ -1,0 +1,20 @@
+"""Errors keep their parts, also across processes."""
+
+from __future__ import annotations
+
+import pickle
+
+from ermu.errors import DependencyError, ErmuError, SourceError
+
+
+def test_parts_and_text():
+    error = SourceError("found", expected="wanted", fix="do")
+    assert (error.problem, error.expected, error.fix) == ("found", "wanted", "do")
+    assert str(error) == "found\nExpected: wanted\nFix: do"
+
+
+def test_pickling_keeps_class_and_parts():
+    for error in (ErmuError("a"), SourceError("a", fix="b"), DependencyError("av", "Reading RTSP", "live")):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error) and again.fix == error.fix
