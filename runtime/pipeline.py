@@ -224,7 +224,9 @@ class Pipeline:
             SinkError: a file's sink failed.
         """
         self.done = True
-        deadline = None if seconds is None and not self.source.live else monotonic() + (seconds or _CLOSE_SECONDS)
+        if seconds is None and self.source.live:
+            seconds = _CLOSE_SECONDS
+        deadline = None if seconds is None else monotonic() + seconds
         self.reader.stop()
         for feeder in self.feeders:
             feeder.finish(deadline)

@@ -21,10 +21,11 @@ class Scheduler:
 
     Args:
         pipelines: Set up with `Pipeline.begin`.
+        endless: Go on when every stream has ended, until `stop`: somebody may still be looking.
     """
 
-    def __init__(self, pipelines: Sequence[Pipeline]) -> None:
-        self.pipelines = list(pipelines)
+    def __init__(self, pipelines: Sequence[Pipeline], *, endless: bool = False) -> None:
+        self.pipelines, self._endless = list(pipelines), endless
         self._wake, self._stop = Event(), Event()
 
     def run(self, *, on_turn: Callable[[], None] = lambda: None) -> None:
@@ -41,11 +42,11 @@ class Scheduler:
             for pipeline in self.pipelines:
                 pipeline.start(self._wake.set)
                 running.append(pipeline)
-            while not self._stop.is_set() and not all(pipeline.done for pipeline in running):
+            while not self._over(running):
                 self._wake.clear()
                 busy = [self._turn(pipeline) for pipeline in running]
                 on_turn()
-                if not any(busy) and not all(pipeline.done for pipeline in running):
+                if not any(busy) and not self._over(running):
                     self._wake.wait(_IDLE_SECONDS)
         finally:
             for pipeline in running:
@@ -62,6 +63,9 @@ class Scheduler:
     @property
     def stopping(self) -> bool:
         return self._stop.is_set()
+
+    def _over(self, running: Sequence[Pipeline]) -> bool:
+        return self._stop.is_set() or (not self._endless and all(pipeline.done for pipeline in running))
 
     def _turn(self, pipeline: Pipeline) -> bool:
         try:

@@ -52,6 +52,7 @@ class MemoryTimeline:
 
     def __init__(self) -> None:
         self._groups: dict[int, GroupHistory] = {}
+        self.evictions = 0
 
     def observe(self, frame: int, memory: list[MemoryUpdate], policy: str) -> None:
         """Takes a frame's updates in; groups that are gone are forgotten."""
@@ -78,6 +79,7 @@ class MemoryTimeline:
         scored |= {entry.frame: entry for entry in _scored(update, frame)}
         if update.evicted is not None:
             gone = scored.get(update.evicted, Scored(update.evicted))
+            self.evictions += 1
             before.evictions.append(EvictionRecord(frame, gone, _reason(gone, policy, len(update.frames))))
         held = [scored.get(number, Scored(number)) for number in update.frames]
         return GroupHistory(update.group, update.ids, held, before.evictions)

@@ -75,7 +75,7 @@ def run(
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="CPU threads; default: all cores."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder that is not empty.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder with files in.")] = False,
 ) -> None:
     """Segment a video or live streams: label maps out of frames, following each first label map's objects."""
     from contextlib import ExitStack
@@ -177,4 +177,5 @@ def _report(console: Any, pipeline: Pipeline, out: Path) -> None:
     )
     for feeder in pipeline.feeders:
         if feeder.error is not None:
-            console.print(f"[yellow]sink {feeder.sink.name} stopped:[/] {feeder.error.problem}", highlight=False)
+            problem = f"[yellow]sink {feeder.sink.name} stopped:[/] {feeder.error.problem}"
+            console.print(problem, highlight=False, soft_wrap=True)

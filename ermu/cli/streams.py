@@ -63,19 +63,30 @@ def stream_table(pipelines: Sequence[Pipeline]) -> Table:
     """The streams as they are now."""
     from rich.table import Table
 
-    table = Table("stream", "source", "state", "frames", "FPS in", "FPS out", "dropped", "reconnects", "objects",
-                  "capture to result p50 / p99 ms")  # fmt: skip
+    figures = ("frames", "FPS in", "FPS out", "dropped", "reconnects", "objects", "latency p50 / p99 ms")
+    table = Table("stream", "source", "state", *figures)
     for pipeline in pipelines:
         reader, timings = pipeline.reader, pipeline.timings
         latency = " / ".join(f"{timings.percentile('capture_to_result', q):.0f}" for q in (50, 99))
-        figures = pipeline.frames, f"{reader.rate():.1f}", f"{pipeline.rate():.1f}", reader.dropped
-        row = [pipeline.name, pipeline.source.description, pipeline.state.value, *figures]
-        table.add_row(*map(str, [*row, reader.reconnects, len(pipeline.objects.ids), latency]))
+        rates = f"{reader.rate():.1f}", f"{pipeline.rate():.1f}"
+        row = [pipeline.name, pipeline.source.description, pipeline.state.value, pipeline.frames, *rates]
+        row += [reader.dropped, reader.reconnects, len(pipeline.objects.ids), latency]
+        table.add_row(*map(str, row))
     return table
 
 
-def until_stopped(scheduler: Scheduler, *, on_turn: Callable[[], None] = lambda: None) -> None:
+def until_stopped(
+    scheduler: Scheduler,
+    *,
+    on_turn: Callable[[], None] = lambda: None,
+    on_stop: Callable[[], None] = lambda: None,
+) -> None:
     """Runs the streams until they end or SIGINT or SIGTERM comes; a second signal ends at once.
+
+    Args:
+        scheduler: Of the streams.
+        on_turn: Called after every round.
+        on_stop: Called from the signal handler; returns at once.
 
     Raises:
         ErmuError: as `Scheduler.run`.
@@ -85,6 +96,7 @@ def until_stopped(scheduler: Scheduler, *, on_turn: Callable[[], None] = lambda:
         if scheduler.stopping:
             raise SystemExit(128 + number)
         scheduler.stop()
+        on_stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,0 +1,189 @@
+"""The JSON API's handlers: each finds its stream, checks its body and asks the pipeline."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import wraps
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from pydantic import TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from ermu.errors import ErmuError
+
+from ..labels import LabelMap
+from ..prompter import Box, Point
+from .schemas import Action, BoxHint, PointsHint, PolicySwitch, Rename
+from .streams import ServedStream
+
+Handler = Callable[["Api", Request], Awaitable[Response]]
+B = TypeVar("B")
+
+_HINT: TypeAdapter[BoxHint | PointsHint] = TypeAdapter(BoxHint | PointsHint)
+_CONTROL: TypeAdapter[Action | PolicySwitch] = TypeAdapter(Action | PolicySwitch)
+_RENAME: TypeAdapter[Rename] = TypeAdapter(Rename)
+
+
+class Refused(Exception):
+    """A request that cannot be served, with the answer's status."""
+
+    def __init__(self, status: int, problem: str, *, expected: str | None = None, fix: str | None = None) -> None:
+        super().__init__(problem)
+        self.status, self.body = status, {"problem": problem, "expected": expected, "fix": fix}
+
+
+def answered(handler: Handler) -> Handler:
+    """Turns what a handler raises into the answer that says so."""
+
+    @wraps(handler)
+    async def answering(api: Api, request: Request) -> Response:
+        try:
+            return await handler(api, request)
+        except Refused as refused:
+            return JSONResponse(refused.body, refused.status)
+        except ErmuError as error:
+            body = {"problem": error.problem, "expected": error.expected, "fix": error.fix}
+            return JSONResponse(body, 409)
+        except (TimeoutError, FutureTimeoutError):
+            return JSONResponse({"problem": "The stream is too busy.", "expected": None, "fix": "try again"}, 503)
+        except ClientDisconnect:
+            return Response(status_code=400)
+
+    return answering
+
+
+class Api:
+    """Handlers over the streams that this server has.
+
+    Args:
+        streams: By name.
+    """
+
+    def __init__(self, streams: Mapping[str, ServedStream]) -> None:
+        self._streams = streams
+
+    def stream(self, request: Request) -> ServedStream:
+        """The stream that the address names.
+
+        Raises:
+            Refused: there is none.
+        """
+        name = request.path_params["stream"]
+        if name not in self._streams:
+            raise Refused(404, "There is no such stream.", expected=f"one of {', '.join(self._streams)}")
+        return self._streams[name]
+
+    @answered
+    async def list_streams(self, request: Request) -> Response:
+        return JSONResponse({"streams": [stream.info() for stream in self._streams.values()]})
+
+    @answered
+    async def show_stream(self, request: Request) -> Response:
+        return JSONResponse(self.stream(request).info())
+
+    @answered
+    async def list_objects(self, request: Request) -> Response:
+        return JSONResponse({"objects": await run_in_threadpool(self.stream(request).objects)})
+
+    @answered
+    async def add_objects(self, request: Request) -> Response:
+        stream, kind = self.stream(request), _media_type(request)
+        if kind == "image/png":
+            label = _label_map(await request.body(), stream)
+            ids = await run_in_threadpool(stream.pipeline.add_objects, label)
+        else:
+            hint = await _body(request, _HINT)
+            shape: Box | list[Point] = (
+                Box(*hint.box)
+                if isinstance(hint, BoxHint)
+                else [Point(point.x, point.y, point.positive) for point in hint.points]
+            )
+            ids = await run_in_threadpool(
+                stream.pipeline.add_objects, shape, name=hint.name, frame=hint.frame
+            )
+        return JSONResponse({"ids": ids}, 201)
+
+    @answered
+    async def rename_object(self, request: Request) -> Response:
+        stream, object_id = self._object(request)
+        body = await _body(request, _RENAME)
+        await run_in_threadpool(stream.pipeline.rename_object, object_id, body.name)
+        objects = await run_in_threadpool(stream.objects)
+        return JSONResponse(next(o for o in objects if o["id"] == object_id))
+
+    @answered
+    async def remove_object(self, request: Request) -> Response:
+        stream, object_id = self._object(request)
+        await run_in_threadpool(stream.pipeline.remove_objects, [object_id])
+        if stream.pipeline.view is not None:
+            view = stream.pipeline.view
+            await run_in_threadpool(stream.broadcast.write, view.frame, view.result)
+        return Response(status_code=204)
+
+    @answered
+    async def show_memory(self, request: Request) -> Response:
+        return JSONResponse(self.stream(request).memory())
+
+    @answered
+    async def control(self, request: Request) -> Response:
+        stream, body = self.stream(request), await _body(request, _CONTROL)
+        pipeline = stream.pipeline
+        if isinstance(body, PolicySwitch):
+            await run_in_threadpool(pipeline.switch_policy, body.policy)
+        else:
+            await run_in_threadpool(getattr(pipeline, body.action))
+        return JSONResponse(stream.info())
+
+    def _object(self, request: Request) -> tuple[ServedStream, int]:
+        stream, object_id = self.stream(request), request.path_params["id"]
+        if object_id not in stream.pipeline.objects.ids:
+            raise Refused(404, "There is no such object.", expected=f"one of {stream.pipeline.objects.ids}")
+        return stream, object_id
+
+
+def _media_type(request: Request) -> str:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("application/json", "image/png"):
+        raise Refused(415, "The body's type is not known.", expected="application/json or image/png")
+    return kind
+
+
+async def _body(request: Request, adapter: TypeAdapter[B]) -> B:
+    if _media_type(request) != "application/json":
+        raise Refused(415, "The body's type is not known.", expected="application/json")
+    try:
+        return adapter.validate_json(await request.body())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        status = 400 if first["type"] == "json_invalid" else 422
+        raise Refused(status, f"{where or 'The body'}: {first['msg']}.") from error
+
+
+def _label_map(png: bytes, stream: ServedStream) -> LabelMap:
+    """A label map from an uploaded PNG; its size is compared before anything is unpacked."""
+    view = stream.pipeline.view
+    size = view.frame.image.shape[1::-1] if view else None
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            if size is not None and image.size != size:
+                raise Refused(
+                    409,
+                    f"The label map is {image.size[0]}x{image.size[1]}.",
+                    expected=f"the stream's size, {size[0]}x{size[1]}",
+                )
+            if image.mode not in ("P", "L"):
+                raise Refused(
+                    409, f"The PNG's mode is {image.mode}.", expected="palette or 8-bit grey, ids as values"
+                )
+            return np.array(image, np.uint8)
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise Refused(409, "The body is not a PNG that can be read.", expected="a label map as PNG") from error
+
+

@@ -1,0 +1,96 @@
+"""The web application: routes to the API, the pictures, the page and the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+import ermu
+
+from ..sources import StreamState
+from .api import Api
+from .guard import Access, Guard
+from .metrics import CONTENT_TYPE, metrics
+from .openapi import openapi
+from .streams import ServedStream
+from .video import Pictures
+
+_PAGE = {
+    "/": ("index.html", "text/html"),
+    "/style.css": ("style.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+
+
+def create_app(streams: Mapping[str, ServedStream], access: Access | None = None) -> Starlette:
+    """The application; its pages are read once, so no address reaches the file system.
+
+    Args:
+        streams: By name.
+        access: Who may ask.
+    """
+    api = Api(streams)
+    pictures = Pictures(api)
+    description = openapi(list(streams), ermu.__version__)
+
+    async def health(request: Request) -> Response:
+        ended = [name for name, s in streams.items() if s.pipeline.state is StreamState.ENDED]
+        return JSONResponse({"status": "ended" if ended else "ok", "ended": ended}, 503 if ended else 200)
+
+    async def figures(request: Request) -> Response:
+        return Response(metrics(streams), media_type=CONTENT_TYPE)
+
+    async def describe(request: Request) -> Response:
+        return JSONResponse(description)
+
+    one, objects = "/api/streams/{stream}", "/api/streams/{stream}/objects"
+    routes = [
+        *(_asset(path, file, kind) for path, (file, kind) in _PAGE.items()),
+        Route("/api/streams", api.list_streams, methods=["GET"]),
+        Route(one, api.show_stream, methods=["GET"]),
+        Route(objects, _by_method({"GET": api.list_objects, "POST": api.add_objects}), methods=["GET", "POST"]),
+        Route(
+            objects + "/{id:int}",
+            _by_method({"PATCH": api.rename_object, "DELETE": api.remove_object}),
+            methods=["PATCH", "DELETE"],
+        ),
+        Route(one + "/memory", api.show_memory, methods=["GET"]),
+        Route(one + "/control", api.control, methods=["POST"]),
+        Route("/streams/{stream}/video.mjpeg", pictures.video, methods=["GET"]),
+        Route("/streams/{stream}/frame.jpg", pictures.snapshot, methods=["GET"]),
+        Route("/healthz", health),
+        Route("/metrics", figures),
+        Route("/openapi.json", describe),
+    ]
+    guard = Middleware(Guard, access=access or Access())
+    return Starlette(routes=routes, middleware=[guard], exception_handlers={HTTPException: _not_served})
+
+
+def _by_method(handlers):  # type: ignore[no-untyped-def]
+    async def handle(request: Request) -> Response:
+        answer: Response = await handlers[request.method](request)
+        return answer
+
+    return handle
+
+
+def _asset(path: str, file: str, kind: str) -> Route:
+    content = files(__package__).joinpath("page", file).read_bytes()
+
+    async def show(request: Request) -> Response:
+        return Response(content, media_type=f"{kind}; charset=utf-8")
+
+    return Route(path, show)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    body = {"problem": f"{error.detail}.", "expected": None, "fix": "see /openapi.json"}
+    return JSONResponse(body, error.status_code, headers=error.headers)

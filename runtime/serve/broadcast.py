@@ -1,0 +1,98 @@
+"""One JPEG encoder a stream for any number of viewers, each of whom gets the newest picture only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from threading import Lock
+
+import cv2
+
+from ermu.errors import SinkError
+
+from ..overlay import draw_overlay
+from ..segmenter import FrameResult
+from ..sinks import Sink
+from ..sources import Frame
+
+MAX_VIEWERS = 64
+
+
+class Broadcast(Sink):
+    """A sink that shows the overlay to whoever looks; nobody looking, nothing is encoded.
+
+    Args:
+        long_edge: Larger pictures are scaled down to it.
+        quality: Of the JPEGs, 1 to 100.
+    """
+
+    name = "page"
+
+    def __init__(self, *, long_edge: int = 1280, quality: int = 80) -> None:
+        self._long_edge, self._quality = long_edge, quality
+        self._viewers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._lock = Lock()
+        self._latest: tuple[Frame, FrameResult] | None = None
+        self._jpeg: bytes | None = None
+        self._closed = False
+
+    @property
+    def viewers(self) -> int:
+        return len(self._viewers)
+
+    @property
+    def full(self) -> bool:
+        """Whether no further viewer is taken."""
+        return self.viewers >= MAX_VIEWERS
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        self._latest = (frame, result)
+        self._jpeg = self.encoded(frame, result) if self._viewers else None
+        self._tell()
+
+    def close(self) -> None:
+        self._closed = True
+        self._tell()
+
+    def picture(self) -> bytes | None:
+        """The newest picture, None before the first frame."""
+        latest = self._latest
+        if latest is None:
+            return None
+        return self._jpeg or self.encoded(*latest)
+
+    async def pictures(self) -> AsyncIterator[bytes]:
+        """The newest picture, then each newest one after the last was taken, until the stream closes."""
+        changed = asyncio.Event()
+        with self._lock:
+            self._viewers[changed] = asyncio.get_running_loop()
+        try:
+            while not self._closed:
+                picture = await asyncio.to_thread(self.picture)
+                if picture is not None:
+                    yield picture
+                await changed.wait()
+                changed.clear()
+        finally:
+            with self._lock:
+                self._viewers.pop(changed, None)
+
+    def _tell(self) -> None:
+        with self._lock:
+            viewers = list(self._viewers.items())
+        for changed, loop in viewers:
+            try:
+                loop.call_soon_threadsafe(changed.set)
+            except RuntimeError:  # the server's loop has ended and its viewers with it
+                self._viewers.pop(changed, None)
+
+    def encoded(self, frame: Frame, result: FrameResult) -> bytes:
+        """A frame with its objects drawn in, as JPEG."""
+        image = draw_overlay(frame.image, result.label)
+        scale = self._long_edge / max(image.shape[:2])
+        if scale < 1:
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        encoded, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
+        if not encoded:
+            raise SinkError("A picture cannot be encoded as JPEG.")
+        return jpeg.tobytes()

@@ -1,0 +1,185 @@
+"""What the API takes and gives, strictly: a body with an unknown field or a number as text is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Coordinate = Annotated[float, Field(ge=0, le=65535, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+FrameNumber = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class BoxHint(_Body):
+    """A box around one new object: x0, y0, x1, y1 in pixels of the frame."""
+
+    box: Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
+    name: Name | None = None
+    frame: FrameNumber | None = None
+
+
+class ClickedPoint(_Body):
+    """A click, on the object or (`positive` false) where it is not."""
+
+    x: Coordinate
+    y: Coordinate
+    positive: bool = True
+
+
+class PointsHint(_Body):
+    """Clicks on one new object."""
+
+    points: Annotated[list[ClickedPoint], Field(min_length=1, max_length=32)]
+    name: Name | None = None
+    frame: FrameNumber | None = None
+
+
+class Rename(_Body):
+    """A new name for an object."""
+
+    name: Name
+
+
+class Action(_Body):
+    """Pause, resume, or forget everything."""
+
+    action: Literal["pause", "resume", "reset"]
+
+
+class PolicySwitch(_Body):
+    """Another eviction policy; `none` is not offered, since its memory would grow for ever."""
+
+    action: Literal["policy"]
+    policy: Literal["ermu", "rmem", "fifo"]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(_Answer):
+    """What was wrong, what was expected, how to mend it."""
+
+    problem: str
+    expected: str | None = None
+    fix: str | None = None
+
+
+class Added(_Answer):
+    """The new objects' ids."""
+
+    ids: list[int]
+
+
+class ObjectInfo(_Answer):
+    """An object."""
+
+    id: int
+    name: str
+    state: Literal["visible", "absent", "lost"]
+    area: int
+    box: list[int] | None
+    colour: str
+    added_frame: int
+    seen_frame: int
+    found: int
+
+
+class Objects(_Answer):
+    """Every object of a stream."""
+
+    objects: list[ObjectInfo]
+
+
+class SinkInfo(_Answer):
+    """A sink of a stream."""
+
+    name: str
+    state: Literal["running", "stopped", "closed"]
+    written: int
+    dropped: int
+    error: str | None
+    milliseconds: dict[str, float]
+
+
+class StreamInfo(_Answer):
+    """A stream's state and figures."""
+
+    name: str
+    source: str
+    state: Literal["connecting", "live", "stale", "ended"]
+    paused: bool
+    frame: int
+    width: int
+    height: int
+    policy: str
+    capacity: int
+    staleness_seconds: float
+    fps_in: float
+    fps_out: float
+    frames: int
+    dropped: int
+    reconnects: int
+    restarts: int
+    viewers: int
+    error: str | None
+    milliseconds: dict[str, dict[str, float]]
+    sinks: list[SinkInfo]
+
+
+class Streams(_Answer):
+    """Every stream."""
+
+    streams: list[StreamInfo]
+
+
+class HeldFrame(_Answer):
+    """A memory frame, with the figures of its latest scoring."""
+
+    frame: int
+    relevance: float | None
+    relevance_mean: float | None
+    redundancy: float | None
+    score: float | None
+
+
+class EvictedFrame(HeldFrame):
+    """A frame that left the memory when frame `at` came in, and why."""
+
+    at: int
+    reason: str
+
+
+class GroupMemory(_Answer):
+    """The memory that objects added together share."""
+
+    group: int
+    ids: list[int]
+    held: list[HeldFrame]
+    evictions: list[EvictedFrame]
+
+
+class Memory(_Answer):
+    """A stream's memory."""
+
+    frame: int
+    policy: str
+    capacity: int
+    groups: list[GroupMemory]
+
+
+def schemas() -> dict[str, Any]:
+    """JSON schemas of every model, as OpenAPI components."""
+    from pydantic.json_schema import models_json_schema
+
+    taken = (BoxHint, PointsHint, Rename, Action, PolicySwitch)
+    given = (Problem, Added, Objects, ObjectInfo, StreamInfo, Streams, Memory)
+    modes = [(model, "validation") for model in taken] + [(model, "serialization") for model in given]
+    _, document = models_json_schema(modes, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    definitions: dict[str, Any] = document["$defs"]
+    return definitions

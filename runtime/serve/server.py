@@ -1,0 +1,88 @@
+"""Runs the web application beside the streams' worker."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from threading import Thread
+from time import monotonic, sleep
+from types import TracebackType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from ermu.errors import ErmuError
+
+_STOP_SECONDS = 2.0
+_MIN_TOKEN = 16
+
+
+def check_access(host: str, token: str | None) -> bool:
+    """Whether the address is this machine's own; any other needs a token.
+
+    Raises:
+        ErmuError: there is none, or a short one.
+    """
+    if token is not None and len(token) < _MIN_TOKEN:
+        raise ErmuError(f"The token has {len(token)} characters.", expected=f"at least {_MIN_TOKEN}")
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local and token is None:
+        raise ErmuError(
+            f"Without a token the page is served on this machine only, not on {host}.",
+            fix="set ERMU_TOKEN or pass --token with a long random text, or leave --host out",
+        )
+    return local
+
+
+class Server:
+    """uvicorn in a thread of its own; a context manager.
+
+    Args:
+        app: The application.
+        host: Address to bind.
+        port: 0 takes a free one.
+
+    Raises:
+        ErmuError: the address cannot be bound.
+    """
+
+    def __init__(self, app: Starlette, *, host: str = "127.0.0.1", port: int = 8000) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise ErmuError(
+                f"Cannot listen on {host}:{port}: {error.strerror or error}.", fix="choose another --port"
+            ) from error
+        self.port = int(self._socket.getsockname()[1])
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False,
+            timeout_keep_alive=5, limit_concurrency=512, backlog=128, ws="none", lifespan="off",
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = Thread(target=self._server.run, args=([self._socket],), name="serve", daemon=True)
+
+    def __enter__(self) -> Server:
+        self._thread.start()
+        until = monotonic() + 10
+        while not self._server.started and self._thread.is_alive() and monotonic() < until:
+            sleep(0.01)
+        return self
+
+    def stop(self) -> None:
+        """Begins to stop; returns at once."""
+        self._server.should_exit = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._thread.join(_STOP_SECONDS)
+        self._socket.close()

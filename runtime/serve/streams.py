@@ -1,0 +1,104 @@
+"""A stream as the page and the API show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..labels import PALETTE
+from ..objects import Sighting
+from ..pipeline import Pipeline
+from ..sinks.objects import bounding_box
+from ..sources import redact
+from .broadcast import Broadcast
+
+
+@dataclass(frozen=True)
+class ServedStream:
+    """A pipeline with the sink that shows it."""
+
+    pipeline: Pipeline
+    broadcast: Broadcast
+
+    def info(self) -> dict[str, Any]:
+        """State and figures, ready for JSON."""
+        pipeline, view = self.pipeline, self.pipeline.view
+        reader, segmenter = pipeline.reader, pipeline.segmenter
+        shape = view.frame.image.shape if view else (0, 0)
+        return {
+            "name": pipeline.name,
+            "source": redact(pipeline.source.description),
+            "state": pipeline.state.value,
+            "paused": pipeline.paused,
+            "frame": segmenter.frame,
+            "width": shape[1],
+            "height": shape[0],
+            "policy": segmenter.policy,
+            "capacity": segmenter.capacity,
+            "staleness_seconds": round(reader.staleness, 3),
+            "fps_in": round(reader.rate(), 2),
+            "fps_out": round(pipeline.rate(), 2),
+            "frames": pipeline.frames,
+            "dropped": reader.dropped,
+            "reconnects": reader.reconnects,
+            "restarts": pipeline.restarts,
+            "viewers": self.broadcast.viewers,
+            "error": self._error(),
+            "milliseconds": pipeline.timings.summary(),
+            "sinks": [
+                {
+                    "name": feeder.sink.name,
+                    "state": feeder.state.value,
+                    "written": feeder.written,
+                    "dropped": feeder.dropped,
+                    "error": feeder.error.problem if feeder.error else None,
+                    "milliseconds": feeder.ms.summary(),
+                }
+                for feeder in pipeline.feeders
+            ],
+        }
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Every object, ready for JSON."""
+        view = self.pipeline.view
+        label = view.result.label if view else None
+        return [_object(sighting, label) for sighting in self.pipeline.objects.sightings]
+
+    def memory(self) -> dict[str, Any]:
+        """The memory's recent history, ready for JSON."""
+        segmenter = self.pipeline.segmenter
+        return {
+            "frame": segmenter.frame,
+            "policy": segmenter.policy,
+            "capacity": segmenter.capacity,
+            "groups": self.pipeline.timeline.as_json(),
+        }
+
+    def _error(self) -> str | None:
+        pipeline = self.pipeline
+        error = pipeline.error or (None if pipeline.state == "live" else pipeline.reader.last_error)
+        return redact(error.problem) if error else None
+
+
+def served(pipelines: Sequence[Pipeline], broadcasts: Sequence[Broadcast]) -> dict[str, ServedStream]:
+    """Streams by name."""
+    pairs = zip(pipelines, broadcasts, strict=True)
+    return {pipeline.name: ServedStream(pipeline, broadcast) for pipeline, broadcast in pairs}
+
+
+def _object(sighting: Sighting, label: Any) -> dict[str, Any]:
+    mask = None if label is None else label == sighting.id
+    return {
+        "id": sighting.id,
+        "name": sighting.name,
+        "state": sighting.state.value,
+        "area": sighting.area,
+        "box": bounding_box(mask) if mask is not None and np.any(mask) else None,
+        "colour": "#" + bytes(PALETTE[sighting.id]).hex(),
+        "added_frame": sighting.added_frame,
+        "seen_frame": sighting.seen_frame,
+        "found": sighting.found,
+    }
