@@ -1,1 +1,1 @@
-"""Training of the networks of `ermu.export`: the published recipe, and the small network that `ermu demo` runs."""
+"""Training of the networks of `ermu.export`: the published recipe, and the small network of `ermu demo`."""

@@ -17,7 +17,7 @@ _WINDOW_TRIES = 8
 def frame_indices(rng: np.random.Generator, available: int, count: int, max_gap: int) -> list[int]:
     """Draws the frames of a clip: a random gap, up to `max_gap`, before each; reversed half of the time.
 
-    A video too short for the gaps drawn is walked with smaller ones, and back and forth if even that is too long.
+    A video too short for the gaps drawn is walked with smaller ones, back and forth if it must be.
     """
     gaps = rng.integers(1, max_gap + 1, size=count - 1)
     while gaps.sum() > available - 1 and gaps.max(initial=1) > 1:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """Averages the floating-point weights and buffers of a network over roughly the last `ratio * steps` steps.
+    """Averages the floating-point weights of a network over roughly the last `ratio * steps` steps.
 
     Args:
         network: The network whose weights are followed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from .averaging import WeightAverage
 
 @dataclass(frozen=True)
 class Progress:
-    """Everything that changes while a training runs; `step` counts the steps done, and is the place in the data stream."""
+    """Everything that changes while a training runs, but for the step."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
@@ -33,7 +32,7 @@ def save_checkpoint(path: Path, progress: Progress, step: int, config: dict[str,
     Args:
         path: Target file.
         progress: What to save.
-        step: Steps done.
+        step: Steps done, which is also the place in the data stream.
         config: The training's config, to refuse resuming another one.
     """
     state = {
@@ -73,10 +72,12 @@ def load_checkpoint(path: Path, progress: Progress, config: dict[str, Any]) -> i
     return step
 
 
-def publish_weights(path: Path, average: WeightAverage, spec: dict[str, Any], provenance: dict[str, Any]) -> None:
+def publish_weights(
+    path: Path, average: WeightAverage, spec: dict[str, Any], provenance: dict[str, Any]
+) -> None:
     """Writes averaged weights in half precision, with the network's description and where they come from.
 
-    The file is a checkpoint as `ermu export` takes it: weights under `state_dict`, the description under `spec`.
+    The file is a checkpoint as `ermu export` takes it: weights under `state_dict`, description under `spec`.
     """
     half = {key: value.half() for key, value in average.weights.items()}
     _save(path, {"state_dict": half, "spec": spec, "provenance": provenance})
@@ -84,7 +85,7 @@ def publish_weights(path: Path, average: WeightAverage, spec: dict[str, Any], pr
 
 def _random_states() -> dict[str, Any]:
     version, internal, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         "python": [version, list(internal), gauss],
         "numpy": [kind, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
@@ -107,4 +108,4 @@ def _save(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     torch.save(content, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)

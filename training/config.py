@@ -1,4 +1,4 @@
-"""The description of a training, read strictly from YAML: an unknown key is an error, not a silent default."""
+"""The description of a training, read strictly from YAML: an unknown key is an error, not a default."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class NetworkConfig(_Strict):
     base: str = "aott"
     name: str | None = None
     encoder: EncoderName | None = None
-    blocks: int | None = Field(None, ge=1)
-    width: int | None = Field(None, ge=32)
-    heads: int | None = Field(None, ge=1)
-    key_width: int | None = Field(None, ge=16)
-    feedforward: int | None = Field(None, ge=32)
-    decoder_width: int | None = Field(None, ge=16)
+    blocks: int | None = Field(default=None, ge=1)
+    width: int | None = Field(default=None, ge=32)
+    heads: int | None = Field(default=None, ge=1)
+    key_width: int | None = Field(default=None, ge=16)
+    feedforward: int | None = Field(default=None, ge=32)
+    decoder_width: int | None = Field(default=None, ge=16)
 
     def spec(self) -> NetworkSpec:
         """The network's description.
@@ -46,7 +46,7 @@ class NetworkConfig(_Strict):
 
 
 class StartConfig(_Strict):
-    """Where the weights come from: a checkpoint (aot-benchmark zoo or ours), ImageNet for the encoder, or chance."""
+    """Where weights come from: a checkpoint (aot-benchmark zoo or ours), ImageNet (encoder), or chance."""
 
     checkpoint: Path | None = None
     imagenet_encoder: bool = False
@@ -64,7 +64,7 @@ class DataConfig(_Strict):
         scene_frames: Frames rendered of it, in one piece that begins anywhere.
         objects: Least and most objects of a scene.
         textures: Where scenes take their surfaces from.
-        clips_per_scene: Clips drawn from a scene, in different steps, before it is dropped; rendering costs more than drawing.
+        clips_per_scene: Clips drawn from a scene, in different steps, before it gives way to a new one.
         workers: Processes that prepare batches.
     """
 
@@ -72,12 +72,12 @@ class DataConfig(_Strict):
     root: Path | None = None
     split: str = "train"
     scene_hw: tuple[int, int] = (240, 416)
-    scene_length: int = Field(60, ge=2)
-    scene_frames: int = Field(16, ge=2)
+    scene_length: int = Field(default=60, ge=2)
+    scene_frames: int = Field(default=16, ge=2)
     objects: tuple[int, int] = (1, 6)
     textures: Literal["generated", "photographs", "mixed"] = "mixed"
-    clips_per_scene: int = Field(1, ge=1)
-    workers: int = Field(1, ge=0)
+    clips_per_scene: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=0)
 
 
 class PhaseConfig(_Strict):
@@ -94,12 +94,12 @@ class PhaseConfig(_Strict):
         loss_stride: Pixels between two that the loss looks at.
     """
 
-    start: float = Field(0.0, ge=0, lt=1)
-    batch: int = Field(8, ge=1)
-    frames: int = Field(15, ge=2)
+    start: float = Field(default=0.0, ge=0, lt=1)
+    batch: int = Field(default=8, ge=1)
+    frames: int = Field(default=15, ge=2)
     size: int = 465
-    max_gap: int = Field(3, ge=1)
-    memory_gap: int = Field(4, ge=1)
+    max_gap: int = Field(default=3, ge=1)
+    memory_gap: int = Field(default=4, ge=1)
     encoder_learns: bool = True
     loss_stride: Literal[1, 2, 4] = 1
 
@@ -114,8 +114,8 @@ class PhaseConfig(_Strict):
 class ValidationConfig(_Strict):
     """How often (0: never) the averaged network's J is measured, and on how many of the validation clips."""
 
-    every_steps: int = Field(0, ge=0)
-    clips: int = Field(8, ge=1)
+    every_steps: int = Field(default=0, ge=0)
+    clips: int = Field(default=8, ge=1)
 
 
 class TrainingConfig(_Strict):
@@ -123,24 +123,24 @@ class TrainingConfig(_Strict):
 
     name: str
     seed: int = 0
-    steps: int = Field(20_000, ge=1)
+    steps: int = Field(default=20_000, ge=1)
     network: NetworkConfig = NetworkConfig()
     start: StartConfig = StartConfig()
     data: DataConfig = DataConfig()
     phases: tuple[PhaseConfig, ...] = (PhaseConfig(),)
-    rate: float = Field(2e-4, gt=0)
-    final_rate: float = Field(1e-5, ge=0)
-    warm_up: float = Field(0.05, ge=0, lt=1)
-    encoder_rate: float = Field(0.1, ge=0)
-    weight_decay: float = Field(0.07, ge=0)
-    clip_gradient: float = Field(5.0, gt=0)
-    average_ratio: float = Field(0.1, gt=0, le=1)
-    capacity: int = Field(9, ge=2)
-    own_predictions_from: float = Field(0.5, ge=0, le=1)
+    rate: float = Field(default=2e-4, gt=0)
+    final_rate: float = Field(default=1e-5, ge=0)
+    warm_up: float = Field(default=0.05, ge=0, lt=1)
+    encoder_rate: float = Field(default=0.1, ge=0)
+    weight_decay: float = Field(default=0.07, ge=0)
+    clip_gradient: float = Field(default=5.0, gt=0)
+    average_ratio: float = Field(default=0.1, gt=0, le=1)
+    capacity: int = Field(default=9, ge=2)
+    own_predictions_from: float = Field(default=0.5, ge=0, le=1)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    threads: int = Field(0, ge=0)
-    log_every: int = Field(10, ge=1)
-    checkpoint_minutes: float = Field(5.0, gt=0)
+    threads: int = Field(default=0, ge=0)
+    log_every: int = Field(default=10, ge=1)
+    checkpoint_minutes: float = Field(default=5.0, gt=0)
     validation: ValidationConfig = ValidationConfig()
 
     @model_validator(mode="after")
@@ -157,12 +157,18 @@ class TrainingConfig(_Strict):
     def schedule(self) -> Schedule:
         """What changes with the step."""
         return Schedule(
-            self.steps, self.rate, self.final_rate, self.warm_up, own_predictions_from=self.own_predictions_from
+            self.steps,
+            self.rate,
+            self.final_rate,
+            self.warm_up,
+            own_predictions_from=self.own_predictions_from,
         )
 
     def phase(self, step: int) -> PhaseConfig:
         """The phase that a step belongs to."""
-        return [phase for phase, first in zip(self.phases, self.phase_starts(), strict=True) if first <= step][-1]
+        return [
+            phase for phase, first in zip(self.phases, self.phase_starts(), strict=True) if first <= step
+        ][-1]
 
     def phase_starts(self) -> list[int]:
         """The first step of every phase."""
@@ -184,7 +190,9 @@ def load_config(path: Path) -> TrainingConfig:
     try:
         return TrainingConfig.model_validate(content)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'config'}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"{'.'.join(map(str, fault['loc'])) or 'config'}: {fault['msg']}" for fault in error.errors()
+        ]
         raise ErmuError(
             f"The training config {path} is not valid:\n  " + "\n  ".join(faults),
             fix="see docs/training.md for the keys, training/configs/ for examples",

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
-COLUMNS = ("step", "loss", "frames", "reference", "jaccard", "rate", "seconds", "validation_j", "validation_j_last")
+COLUMNS = (
+    "step",
+    "loss",
+    "frames",
+    "reference",
+    "jaccard",
+    "rate",
+    "seconds",
+    "validation_j",
+    "validation_j_last",
+)
 
 
 class TrainingLog:
     """Appends rows to a CSV file.
 
     Args:
-        path: The file; rows of steps from `first_step` on, left by a killed run, are dropped.
-        first_step: The step that the training goes on with.
+        path: The file; rows of steps beyond those done, left by a killed run, are dropped.
+        steps_done: Steps that the training has done.
     """
 
-    def __init__(self, path: Path, first_step: int) -> None:
+    def __init__(self, path: Path, steps_done: int) -> None:
         self._path = path
-        kept = read_log(path, before=first_step) if first_step and path.is_file() else []
+        kept = read_log(path, up_to=steps_done) if steps_done and path.is_file() else []
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(kept)
-        os.replace(temporary, path)
+        temporary.replace(path)
 
     def write(self, row: dict[str, float]) -> None:
         """Adds a row; columns that it lacks stay empty."""
@@ -35,7 +44,7 @@ class TrainingLog:
             csv.DictWriter(file, COLUMNS).writerow(values)
 
 
-def read_log(path: Path, before: int | None = None) -> list[dict[str, str]]:
-    """The rows of a log, of steps less than `before` only if that is given."""
+def read_log(path: Path, up_to: int | None = None) -> list[dict[str, str]]:
+    """The rows of a log, those after step `up_to` left out if that is given."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if before is None or int(row["step"]) < before]
+        return [row for row in csv.DictReader(file) if up_to is None or int(row["step"]) <= up_to]

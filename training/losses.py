@@ -1,4 +1,4 @@
-"""What a predicted frame is judged by: bootstrapped cross-entropy on the hard pixels, soft Jaccard on the objects."""
+"""What a predicted frame is judged by: cross-entropy on the hard pixels, soft Jaccard on the objects."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def soft_jaccard(logits: Tensor, label: Tensor, alive: Tensor) -> Tensor:
 
 
 def frame_loss(logits: Tensor, label: Tensor, alive: Tensor, hardest: float) -> Tensor:
-    """Half bootstrapped cross-entropy, half soft Jaccard, averaged over the batch; in float32 whatever comes in.
+    """Half bootstrapped cross-entropy, half soft Jaccard, averaged over the batch, computed in float32.
 
     Args:
         logits: (B, 11, h, w), resized with aligned corners to the label's size if that differs.

@@ -16,11 +16,13 @@ _POSITION_TABLES = ("cur_pos_emb", "mem_pos_emb", "relative_emb")
 _IDENTITY = ("patch_wise_id_bank.", "id_norm.")
 
 
-def parameter_groups(network: nn.Module, encoder: str, weight_decay: float, encoder_rate: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    network: nn.Module, encoder: str, weight_decay: float, encoder_rate: float
+) -> list[dict[str, Any]]:
     """The optimizer's groups: encoder or not, decayed or not; every learnable weight in exactly one.
 
-    Biases, norms (one-dimensional weights) and position tables do not decay. The encoder's stem and first stage
-    are in no group.
+    Biases, norms (one-dimensional weights) and position tables do not decay. The encoder's stem and first
+    stage are in no group.
 
     Args:
         network: A `SegmentationNetwork`.
@@ -28,31 +30,32 @@ def parameter_groups(network: nn.Module, encoder: str, weight_decay: float, enco
         weight_decay: Of the weights that decay.
         encoder_rate: Factor on the learning rate of the encoder, kept in the group as `rate`.
     """
-    groups = {
-        (deep, decayed): {
-            "params": [],
-            "weight_decay": weight_decay if decayed else 0.0,
-            "rate": encoder_rate if deep else 1.0,
-        }
-        for deep in (False, True)
-        for decayed in (False, True)
-    }
+    members: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if name.startswith(FIRST_STAGES[encoder]):
             continue
-        decayed = parameter.ndim > 1 and not any(table in name for table in _POSITION_TABLES)
-        groups[name.startswith("encoder."), decayed]["params"].append(parameter)
-    return [group for group in groups.values() if group["params"]]
+        decays = parameter.ndim > 1 and not any(table in name for table in _POSITION_TABLES)
+        members.setdefault((name.startswith("encoder."), decays), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "weight_decay": weight_decay if decays else 0.0,
+            "rate": encoder_rate if deep else 1.0,
+        }
+        for (deep, decays), parameters in sorted(members.items())
+    ]
 
 
-def choose_learning(network: nn.Module, encoder: str, *, encoder_learns: bool, identities_learn: bool) -> None:
+def choose_learning(
+    network: nn.Module, encoder: str, *, encoder_learns: bool, identities_learn: bool
+) -> None:
     """Says which weights take gradients now.
 
     Args:
         network: A `SegmentationNetwork`.
         encoder: The encoder's name in the network's spec.
         encoder_learns: Whether the encoder beyond its first stage learns.
-        identities_learn: Whether the identity bank learns; it is frozen while the network reads its own labels.
+        identities_learn: Whether the identity bank learns; not while the network reads its own labels.
     """
     for name, parameter in network.named_parameters():
         if name.startswith("encoder."):

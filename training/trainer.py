@@ -1,4 +1,4 @@
-"""The training loop: batches in, weights, checkpoints and a log out, the same whether it was interrupted or not."""
+"""The training loop: batches in; weights, checkpoints and a log out, whether interrupted or not."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ class Trainer:
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.network = self._start().to(self._processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: SegmentationNetwork = self._start().to(  # type: ignore[call-overload]
+            self._processes.device, memory_format=torch.channels_last
+        )
         self._schedule = config.schedule()
         groups = parameter_groups(self.network, self._encoder, config.weight_decay, config.encoder_rate)
         scaler = torch.amp.GradScaler(self._processes.device.type, enabled=config.precision == "float16")
@@ -96,7 +98,9 @@ class Trainer:
             wanted = self._learning(self.step)
             if wanted != learning:
                 learning = wanted
-                choose_learning(self.network, self._encoder, encoder_learns=wanted[0], identities_learn=wanted[1])
+                choose_learning(
+                    self.network, self._encoder, encoder_learns=wanted[0], identities_learn=wanted[1]
+                )
                 model = self._wrapped()
             row = self._train_step(model, next(stream))
             self.step += 1
@@ -175,14 +179,17 @@ class Trainer:
     def _line(self, row: dict[str, Any], validated: dict[str, float]) -> str:
         shown = " ".join(f"{k} {float(row[k]):.3f}" for k in ("loss", "frames", "reference", "jaccard"))
         tail = "".join(f" {key} {value:.3f}" for key, value in validated.items())
-        return f"step {self.step}/{self.config.steps} {shown} rate {row['rate']:.2e} {row['seconds']:.0f} s{tail}"
+        time_and_rate = f"rate {row['rate']:.2e} {row['seconds']:.0f} s"
+        return f"step {self.step}/{self.config.steps} {shown} {time_and_rate}{tail}"
 
     def _save(self) -> None:
         save_checkpoint(self._checkpoint, self._progress, self.step, self._identity)
         provenance = {
             "config": self.config.model_dump(mode="json"),
             "steps": self.step,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "processes": int(os.environ.get("WORLD_SIZE", "1")),
         }
-        publish_weights(self._out / "weights.pth", self._progress.average, self.network.spec.to_dict(), provenance)
+        publish_weights(
+            self._out / "weights.pth", self._progress.average, self.network.spec.to_dict(), provenance
+        )

@@ -1,4 +1,4 @@
-"""A clip seen frame by frame through a bounded memory, as the runtime does it, and the loss of what was predicted."""
+"""A clip seen frame by frame through a bounded memory, as the runtime does it, and the loss of that."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class UnrollSettings:
         own_predictions: Whether the memory is written from predictions; otherwise from the labels.
         hardest: Share of the pixels in the cross-entropy.
         reference_weight: Weight of the reference frame's own loss.
-        loss_stride: Pixels between two at which the loss looks, 1, 2 or 4. The logits lie on a grid of stride 4
-            with aligned corners, so at stride 4 they are judged exactly where they are, at a sixteenth of the cost.
+        loss_stride: Pixels between two at which the loss looks, 1, 2 or 4. The logits lie on a grid of stride
+            4 with aligned corners: at stride 4 they are judged exactly where they are, for a sixteenth of the
+            cost.
     """
 
     capacity: int = 9
@@ -82,7 +83,7 @@ class ClipLoss(nn.Module):
         """Encodes all frames at once and parts the maps by time."""
         length, images = len(frames), frames.flatten(0, 1).float()
         images = self.network.normalize(images).contiguous(memory_format=torch.channels_last)
-        maps = [m.unflatten(0, (length, -1)) for m in self.network.encode(images)]
+        maps = [m.chunk(length) for m in self.network.encode(images)]
         return [Features(*(m[t] for m in maps)) for t in range(length)]
 
     @staticmethod

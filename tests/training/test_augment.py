@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from ermu.training.augment import augmented, frame_indices, shuffled_ids
 
 
-@pytest.mark.parametrize(("available", "count", "gap"), [(60, 5, 3), (7, 5, 3), (5, 5, 3), (3, 6, 2), (1, 3, 1)])
+@pytest.mark.parametrize(
+    ("available", "count", "gap"), [(60, 5, 3), (7, 5, 3), (5, 5, 3), (3, 6, 2), (1, 3, 1)]
+)
 def test_frames_stay_in_the_video_and_move_by_at_most_the_gap(available: int, count: int, gap: int) -> None:
     for seed in range(50):
         frames = frame_indices(np.random.default_rng(seed), available, count, gap)
         assert len(frames) == count
         assert all(0 <= i < available for i in frames)
-        assert all(abs(b - a) <= gap for a, b in zip(frames, frames[1:], strict=False))
+        assert all(abs(b - a) <= gap for a, b in pairwise(frames))
         if available >= count:
             assert len(set(frames)) == count
 
@@ -52,7 +56,7 @@ def test_more_than_ten_objects_leave_ten() -> None:
 
 
 def test_clip_windows_frame_and_label_alike() -> None:
-    """Pixels hold their object's id as colour, so picture and label must still agree after cutting and flipping."""
+    """Pixels hold their object's id as colour: picture and label must agree after cutting and flipping."""
     label = np.kron(np.arange(12, dtype=np.uint8).reshape(3, 4) % 3, np.ones((40, 40), np.uint8))
     frame = np.repeat((label * 100)[:, :, None], 3, axis=2)
     for seed in range(20):

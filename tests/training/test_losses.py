@@ -20,7 +20,9 @@ def test_cross_entropy_of_the_hardest_pixels() -> None:
     label = torch.tensor([[[0, 0, 0, 0]]])
     losses = [-math.log(p) for p in (0.9, 0.5, 0.2, 0.75)]
     assert bootstrapped_cross_entropy(logits, label, 1.0).item() == pytest.approx(sum(losses) / 4, rel=1e-5)
-    assert bootstrapped_cross_entropy(logits, label, 0.5).item() == pytest.approx((losses[2] + losses[1]) / 2, rel=1e-5)
+    assert bootstrapped_cross_entropy(logits, label, 0.5).item() == pytest.approx(
+        (losses[2] + losses[1]) / 2, rel=1e-5
+    )
     assert bootstrapped_cross_entropy(logits, label, 0.25).item() == pytest.approx(losses[2], rel=1e-5)
 
 

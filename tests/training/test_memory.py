@@ -8,7 +8,9 @@ from ermu.training.memory import FifoMemory
 
 
 def _entry(frame: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return [(torch.full((2, 3, 4), float(frame + 100 * b)), torch.full((2, 3, 5), float(frame))) for b in range(2)]
+    return [
+        (torch.full((2, 3, 4), float(frame + 100 * b)), torch.full((2, 3, 5), float(frame))) for b in range(2)
+    ]
 
 
 def test_fifo_keeps_the_first_frame_and_the_newest() -> None:

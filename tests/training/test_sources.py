@@ -1,4 +1,4 @@
-"""Videos in VOST's and DAVIS's layouts, written by the test, and scenes: right pixels, same index same clip."""
+"""Videos in VOST's and DAVIS's layouts, written by the test, and scenes: same index, same clip."""
 
 from __future__ import annotations
 

@@ -16,11 +16,13 @@ from ermu.training.starting_weights import start_from_checkpoint
 
 def _network() -> SegmentationNetwork:
     torch.manual_seed(0)
-    return SegmentationNetwork(network_spec("aott", width=32, heads=1, key_width=32, feedforward=32, decoder_width=16))
+    return SegmentationNetwork(
+        network_spec("aott", width=32, heads=1, key_width=32, feedforward=32, decoder_width=16)
+    )
 
 
 def test_zoo_checkpoint_initialises_what_it_shares(tmp_path: Path) -> None:
-    """The aot-benchmark zoo has no temporal embedding, prefixes keys, and local attention has weights of its own."""
+    """The zoo has no temporal embedding, may prefix keys, and its local attention has own weights."""
     network = _network()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     zoo = {f"module.{key}": torch.full_like(value, 0.5) for key, value in before.items()}
@@ -67,7 +69,9 @@ def test_folding_batch_norm_keeps_the_stem() -> None:
         if not key.endswith("weight"):
             continue
         name = key.removesuffix(".weight")
-        conv = "_conv_stem" if name == "stem.0" else f"_{name.rsplit('.', 1)[0]}._{name.rsplit('.', 1)[1]}_conv"
+        conv = (
+            "_conv_stem" if name == "stem.0" else f"_{name.rsplit('.', 1)[0]}._{name.rsplit('.', 1)[1]}_conv"
+        )
         step = {"expand": 0, "depthwise": 1, "project": 2}.get(name.rsplit(".", 1)[1], 0)
         norm = "_bn0" if name == "stem.0" else f"_{name.rsplit('.', 1)[0]}._bn{step}"
         published[f"{conv}.weight"] = torch.randn(value.shape, generator=generator)
@@ -77,9 +81,12 @@ def test_folding_batch_norm_keeps_the_stem() -> None:
     encoder.load_state_dict(fold_imagenet_weights(published))
 
     image = torch.randn(1, 3, 33, 33, generator=generator, dtype=torch.float64)
-    convolved = torch.nn.functional.conv2d(image, published["_conv_stem.weight"].double(), stride=2, padding=1)
+    convolved = torch.nn.functional.conv2d(
+        image, published["_conv_stem.weight"].double(), stride=2, padding=1
+    )
     mean, var, weight, bias = (
-        published[f"_bn0.{part}"].double()[:, None, None] for part in ("running_mean", "running_var", "weight", "bias")
+        published[f"_bn0.{part}"].double()[:, None, None]
+        for part in ("running_mean", "running_var", "weight", "bias")
     )
     expected = ((convolved - mean) / (var + PUBLISHED_EPS).sqrt() * weight + bias).clamp(0, 6)
     assert torch.allclose(encoder.stem(image.float()).double(), expected, atol=1e-4)
