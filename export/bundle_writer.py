@@ -51,6 +51,7 @@ def export_bundle(
     size: tuple[int, int] | None = None,
     capacity: int = 9,
     gap: int = 5,
+    long_edge: int = LONG_EDGE,
     image_dtype: str = "uint8",
     opset: int = 20,
     overwrite: bool = False,
@@ -65,6 +66,7 @@ def export_bundle(
         size: Network input (height, width), each 16k + 1, to fix the graphs to; None keeps them dynamic.
         capacity: Default number of memory frames.
         gap: Default number of frames between two appends to the memory bank.
+        long_edge: Frames with a longer edge are scaled down to it by default.
         image_dtype: `uint8`, or `float32` to feed frames resized without rounding back to bytes.
         opset: 18 to 21.
         overwrite: Replace an existing bundle.
@@ -105,7 +107,7 @@ def export_bundle(
             memory=MemoryInfo(capacity=capacity, gap=gap),
             score=SCORES[spec.family],
             temporal_rows=_temporal_rows(model),
-            input=InputInfo(size=size, dtype=image_dtype, long_edge=LONG_EDGE),  # type: ignore[arg-type]
+            input=InputInfo(size=size, dtype=image_dtype, long_edge=long_edge),  # type: ignore[arg-type]
             precision="fp32",
             graphs=described,
             provenance=_provenance(loaded, unknown),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from ermu.assets import DEMO_BUNDLE
 from ermu.errors import BundleError
 
 from .files import sha256_of
@@ -34,10 +35,15 @@ class Bundle:
     def load(cls, path: str | Path) -> Bundle:
         """Reads the manifest and checks every file's hash.
 
+        Args:
+            path: A bundle's folder; `demo` means the bundle that comes with the package.
+
         Raises:
             BundleError: no bundle there, another format version, or a file that is missing or altered.
         """
         path = Path(path)
+        if str(path) == "demo" and not (path / "manifest.json").is_file():
+            path = DEMO_BUNDLE
         bundle = cls(path, _read_manifest(path))
         bundle._verify()
         return bundle

@@ -88,7 +88,7 @@ def tiny_checkpoint() -> Path:
         )
         torch.manual_seed(7)
         network = SegmentationNetwork(spec)
-        torch.save({"state_dict": network.state_dict(), "network": spec.to_dict()}, path)
+        torch.save({"state_dict": network.state_dict(), "spec": spec.to_dict()}, path)
 
     return _made_once("tiny.pth", make)
 

@@ -23,6 +23,7 @@ def export(
     ] = None,
     capacity: Annotated[int, typer.Option(min=2, help="Memory frames held by default.")] = 9,
     gap: Annotated[int, typer.Option(min=1, help="Frames between two memory appends by default.")] = 5,
+    long_edge: Annotated[int, typer.Option(min=33, help="Scale larger frames down to it by default.")] = 1040,
     image_dtype: Annotated[
         str, typer.Option(help="uint8, or float32 to resize frames without rounding back to bytes.")
     ] = "uint8",
@@ -50,6 +51,7 @@ def export(
             size=hw,
             capacity=capacity,
             gap=gap,
+            long_edge=long_edge,
             image_dtype=image_dtype,
             opset=opset,
             overwrite=overwrite,
