@@ -30,8 +30,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The packages as they are imported: the top-level folders linked into one `ermu`.
 types: $(INSTALLED)
-	$(BIN)/mypy
+	rm -rf build/types && mkdir -p build/types/ermu
+	ln -s $(addprefix $(CURDIR)/,$(wildcard ermu/* export runtime kernels evaluation training)) build/types/ermu/
+	MYPYPATH=build/types $(BIN)/mypy -p ermu
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/kernels.py

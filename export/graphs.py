@@ -8,7 +8,7 @@ entry (DeAOT). Anything called `carry_X` goes from `propagate` to `memorize` unt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -232,7 +232,7 @@ class _Tensors:
         context = (self._of(f"carry_context{i}", spec.width),) if i > 0 else ()
         return (*key, self._of(f"carry_value{i}", spec.feedforward), *context)
 
-    def _each(self, of_block):  # type: ignore[no-untyped-def]
+    def _each(self, of_block: Callable[[int], tuple[GraphTensor, ...]]) -> tuple[GraphTensor, ...]:
         return tuple(tensor for i in range(self.spec.blocks) for tensor in of_block(i))
 
     @staticmethod

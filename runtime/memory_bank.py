@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +103,7 @@ class MemoryBank:
         if self._gram is not None:
             self._gram.update(slot, self.keys())
 
-    def keys(self):  # type: ignore[no-untyped-def]
+    def keys(self) -> Any:
         """Block 0's keys as the kernels take them: T x N x D, without temporal rows."""
         key = self._buffers["key0"].first(len(self))
         t, h, w, d = key.shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +23,10 @@ class AotTransformer(nn.Module):
         self.layers = nn.ModuleList(AotBlock(spec, i) for i in range(spec.blocks))
         self.decoder_norms = nn.ModuleList(nn.LayerNorm(spec.width) for _ in range(spec.blocks))
 
+    @property
+    def blocks(self) -> list[AotBlock]:
+        return cast("list[AotBlock]", list(self.layers))
+
     @staticmethod
     def output_channels(spec: NetworkSpec) -> int:
         return spec.width * (spec.blocks + 1)
@@ -30,7 +36,7 @@ class AotTransformer(nn.Module):
     ) -> tuple[Tensor, list[AotCarry]]:
         hw, position = self._grid(p)
         x, outputs, carries = to_tokens(p), [p], []
-        for block, norm, far, near in zip(self.layers, self.decoder_norms, long, short, strict=True):
+        for block, norm, far, near in zip(self.blocks, self.decoder_norms, long, short, strict=True):
             x, carry = block(x, position, hw, cur, far, rows, near)
             outputs.append(to_map(norm(x), hw))
             carries.append(carry)
@@ -39,7 +45,7 @@ class AotTransformer(nn.Module):
     def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
         hw, position = self._grid(p)
         x, outputs, entry = to_tokens(p), [p], MemoryEntry([], [])
-        for block, norm in zip(self.layers, self.decoder_norms, strict=True):
+        for block, norm in zip(self.blocks, self.decoder_norms, strict=True):
             x, (long, short) = block.reference(x, position, hw, cur, row, identity)
             outputs.append(to_map(norm(x), hw))
             entry.long.append(long)
@@ -47,7 +53,7 @@ class AotTransformer(nn.Module):
         return torch.cat(outputs, dim=1), entry
 
     def memorize(self, carries: list[AotCarry], identity: Tensor) -> MemoryEntry:
-        pairs = [block.memorize(carry, identity) for block, carry in zip(self.layers, carries, strict=True)]
+        pairs = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
         return MemoryEntry([long for long, _ in pairs], [short for _, short in pairs])
 
     def _grid(self, p: Tensor) -> tuple[tuple[int, int], Tensor]:
@@ -74,6 +80,10 @@ class DeaotTransformer(nn.Module):
         self.layers = nn.ModuleList(DeaotBlock(spec, i) for i in range(spec.blocks))
         self.decoder_norms = nn.ModuleList([BranchNorm(2 * spec.width)])
 
+    @property
+    def blocks(self) -> list[DeaotBlock]:
+        return cast("list[DeaotBlock]", list(self.layers))
+
     @staticmethod
     def output_channels(spec: NetworkSpec) -> int:
         return 2 * spec.width
@@ -83,7 +93,7 @@ class DeaotTransformer(nn.Module):
     ) -> tuple[Tensor, list[DeaotCarry]]:
         hw = (p.shape[-2], p.shape[-1])
         x, y, carries = to_tokens(p), torch.zeros_like(to_tokens(p)), []
-        for block, far, near in zip(self.layers, long, short, strict=True):
+        for block, far, near in zip(self.blocks, long, short, strict=True):
             x, y, carry = block(x, y, hw, cur, far, rows, near)
             carries.append(carry)
         return self._output(x, y, hw), carries
@@ -91,13 +101,13 @@ class DeaotTransformer(nn.Module):
     def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
         hw = (p.shape[-2], p.shape[-1])
         x, y, memory = to_tokens(p), torch.zeros_like(to_tokens(p)), []
-        for block in self.layers:
+        for block in self.blocks:
             x, y, own = block.reference(x, y, hw, cur, row, identity)
             memory.append(own)
         return self._output(x, y, hw), MemoryEntry(memory, memory)
 
     def memorize(self, carries: list[DeaotCarry], identity: Tensor) -> MemoryEntry:
-        memory = [block.memorize(carry, identity) for block, carry in zip(self.layers, carries, strict=True)]
+        memory = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
         return MemoryEntry(memory, memory)
 
     def _output(self, x: Tensor, y: Tensor, hw: tuple[int, int]) -> Tensor:
