@@ -56,7 +56,9 @@ class CpuKernels(ReferenceKernels):
     ) -> None:
         available = native().isas()
         if isa is not None and isa not in available:
-            raise KernelError(f"The CPU kernels have no '{isa}' here.", expected=f"one of {', '.join(available)}")
+            raise KernelError(
+                f"The CPU kernels have no '{isa}' here.", expected=f"one of {', '.join(available)}"
+            )
         if precision not in ("exact", "int8"):
             raise KernelError(f"There is no scoring precision '{precision}'.", expected="exact or int8")
         self.isa: str = isa or available[0]

@@ -10,9 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-import platformdirs
-
 from ermu.errors import KernelError
+from ermu.kernels.cache import cache_folder
 from ermu.kernels.cpu import build
 
 MODULE = "ermu.kernels.cpu._native"
@@ -32,8 +31,7 @@ def native() -> ModuleType:
 
 
 def _cached_library() -> Path:
-    cache = Path(platformdirs.user_cache_dir("ermu")) / "kernels"
-    library = cache / f"cpu-{build.fingerprint()}" / "_native.so"
+    library = cache_folder() / f"cpu-{build.fingerprint()}" / "_native.so"
     if not library.exists():
         try:
             build.compile_library(library)

@@ -72,10 +72,12 @@ class Device(ABC):
         address, shape = getattr(tensor, "address", None), getattr(tensor, "shape", None)
         if not isinstance(address, int) or shape is None:
             raise KernelError(
-                f"{name} is a {type(tensor).__name__}.", expected="a numpy array, or a device tensor with an address"
+                f"{name} is a {type(tensor).__name__}.",
+                expected="a numpy array, or a device tensor with an address",
             )
         if address == 0 or address % ALIGNMENT:
             raise KernelError(
-                f"{name} begins at address {address:#x}.", expected=f"a device pointer aligned to {ALIGNMENT} bytes"
+                f"{name} begins at address {address:#x}.",
+                expected=f"a device pointer aligned to {ALIGNMENT} bytes",
             )
         return DeviceArray(address, tuple(shape), np.dtype(getattr(tensor, "dtype")), owner=tensor)  # noqa: B009

@@ -49,7 +49,9 @@ class CudaKeyGram(KeyGram):
     def redundancy(self, rows: Array) -> FloatArray:
         """See `KeyGram.redundancy`."""
         slots = checks.check_gram_rows(rows, self._known, self._channels)
-        held = rows if isinstance(rows, np.ndarray) else self._device.download(self._device.hold("rows", rows))
+        held = (
+            rows if isinstance(rows, np.ndarray) else self._device.download(self._device.hold("rows", rows))
+        )
         single = self._device.upload(np.asarray(held, dtype=np.float32))
         similarity = self._device.empty((slots, slots), np.float64)
         out = self._device.empty((slots,), np.float64)

@@ -19,8 +19,8 @@ from ermu.kernels.interface import (
     Array,
     Eviction,
     FloatArray,
-    KeyGram,
     Kernels,
+    KeyGram,
     LabelMap,
     LabelMaps,
     ScoreConstants,
@@ -65,7 +65,9 @@ class CudaKernels(Kernels):
     def frame_masses(self, query: Array, keys: Array, rows: Array, *, heads: int) -> FloatArray:
         """See `Kernels.frame_masses`; d must be 32 or 128."""
         every = np.arange(query.shape[0] if len(query.shape) == 2 else 0, dtype=np.int32)
-        return np.asarray(self._device.download(self._masses(query, keys, rows, every, heads)), dtype=np.float32)
+        return np.asarray(
+            self._device.download(self._masses(query, keys, rows, every, heads)), dtype=np.float32
+        )
 
     def relevance(
         self, query: Array, keys: Array, rows: Array, foreground: Array, *, heads: int
@@ -144,7 +146,9 @@ class CudaKernels(Kernels):
         network = self._device.empty((groups, *network_hw), np.uint8)
         pointers = (held.address, flags.address, source.address, fault.address)
         self._over_pixels(
-            f"label_from_logits_{_suffix(held)}", source_hw, c.LabelParams(*pointers, *logits.shape, *source_hw)
+            f"label_from_logits_{_suffix(held)}",
+            source_hw,
+            c.LabelParams(*pointers, *logits.shape, *source_hw),
         )
         steps = [1.0 / (network_hw[axis] / source_hw[axis]) for axis in (0, 1)]
         self._over_pixels(
@@ -177,7 +181,8 @@ class CudaKernels(Kernels):
         added = np.asarray(self._host(rows), dtype=np.float32)
         arguments = c.MassParams(query=queries.address, keys=bank.address, count=count, tokens=shape.tokens)
         arguments.slots, arguments.heads, kind = shape.slots, heads, "sums"
-        arguments.query_scale = shape.scale * LOG2_E
+        arguments.query_scale = arguments.key_scale = 1.0
+        arguments.unit = shape.scale * LOG2_E
         if self.precision == "int8":
             added, kind = self._quantise(queries, bank, added, shape, arguments), "codes"
         held_rows, held_picked, fault = device.upload(added), device.upload(picked), self._fault()

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
 from ermu.errors import DependencyError, KernelError
+from ermu.kernels.cache import cache_folder
 from ermu.kernels.cuda import build
 from ermu.kernels.cuda.device import Device, DeviceArray
 
@@ -28,8 +28,7 @@ def fatbin() -> Path:
     """
     if SHIPPED.exists():
         return SHIPPED
-    cache = Path(platformdirs.user_cache_dir("ermu")) / "kernels"
-    file = cache / f"cuda-{build.fingerprint()}.fatbin"
+    file = cache_folder() / f"cuda-{build.fingerprint()}.fatbin"
     if not file.exists():
         try:
             build.compile_fatbin(file)
@@ -86,7 +85,9 @@ class CudaDevice(Device):
         try:
             self._module = self._driver.module_from_buffer(fatbin().read_bytes())
         except self._driver.Error as error:
-            raise KernelError(f"The CUDA kernels do not run on this GPU: {error}", fix="update the driver") from error
+            raise KernelError(
+                f"The CUDA kernels do not run on this GPU: {error}", fix="update the driver"
+            ) from error
         self._wait = os.environ.get("ERMU_CUDA_SYNC") == "1"
         self._functions: dict[str, Any] = {}
 
@@ -109,7 +110,9 @@ class CudaDevice(Device):
         try:
             self._driver.memcpy_dtoh(out, array.address)
         except self._driver.Error as error:
-            raise KernelError(f"A CUDA kernel failed: {error}", fix="rerun with ERMU_CUDA_SYNC=1 to see which") from error
+            raise KernelError(
+                f"A CUDA kernel failed: {error}", fix="rerun with ERMU_CUDA_SYNC=1 to see which"
+            ) from error
         return out
 
     def launch(

@@ -71,8 +71,14 @@ class ChoiceParams(Structure):
     """Arguments of `choose_eviction`."""
 
     _fields_ = (
-        *((name, c_void_p) for name in ("relevance", "redundancy", "previous", "order", "mean", "scores", "chosen")),
-        *((name, c_double) for name in ("relevance_weight", "redundancy_slope", "redundancy_centre", "momentum")),
+        *(
+            (name, c_void_p)
+            for name in ("relevance", "redundancy", "previous", "order", "mean", "scores", "chosen")
+        ),
+        *(
+            (name, c_double)
+            for name in ("relevance_weight", "redundancy_slope", "redundancy_centre", "momentum")
+        ),
         ("slots", c_int),
     )
 

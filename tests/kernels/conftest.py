@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from kernel_cases import CONSTANTS, Event, load_event
 
 from ermu.kernels import ScoreConstants
+from tests.kernels.kernel_cases import CONSTANTS, Event, load_event
 
 
 @pytest.fixture(

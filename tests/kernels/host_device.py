@@ -20,7 +20,18 @@ from ermu.kernels.cuda.device import Device, DeviceArray
 
 HOST = Path(__file__).parent / "cuda_host"
 KERNELS = Path(ermu.kernels.cuda.__file__).parent / "src"
-FLAGS = ["-std=c++17", "-O1", "-g", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]
+FLAGS = [
+    "-std=c++17",
+    "-O1",
+    "-g",
+    "-fPIC",
+    "-shared",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unknown-pragmas",
+    "-Wno-clobbered",
+]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 RESULTS = {1: "no such kernel", 2: "the parameters have another size than the kernel's struct"}
 

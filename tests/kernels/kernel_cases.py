@@ -12,6 +12,8 @@ import numpy.typing as npt
 from ermu.kernels import ScoreConstants
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+QUERIES = Path(__file__).parent / "golden_queries.npz"
+HEADS = {"r50_aotl": 8, "r50_deaotl": 1}
 CONSTANTS = {"r50_aotl": ScoreConstants(4.0, 10.0, 0.4), "r50_deaotl": ScoreConstants(2.0, 7.0, 0.25)}
 
 
@@ -21,6 +23,9 @@ class Event:
 
     model: str
     number: int
+    query: npt.NDArray[
+        np.float32
+    ]  # recorded from this project's network; `mass` says that it is the right one
     keys: npt.NDArray[np.float32]  # with temporal rows
     mass: npt.NDArray[np.float32]
     foreground: npt.NDArray[np.float32]
@@ -38,11 +43,12 @@ class Event:
 
 
 def load_event(model: str, number: int) -> Event:
-    with np.load(GOLDEN / f"{model}.npz") as golden:
+    with np.load(GOLDEN / f"{model}.npz") as golden, np.load(QUERIES) as queries:
         story = json.loads(str(golden[f"event{number}_json"]))
         return Event(
             model=model,
             number=number,
+            query=queries[f"{model}_event{number}"],
             keys=golden[f"event{number}_keys"],
             mass=golden[f"event{number}_mass"],
             foreground=golden[f"event{number}_fg"],
@@ -53,3 +59,77 @@ def load_event(model: str, number: int) -> Event:
             scores=json.loads(str(golden["scores"]))[3 + number],
             dropped=story["dropped"][0],
         )
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The tensors of one scoring."""
+
+    query: npt.NDArray[np.floating]
+    keys: npt.NDArray[np.floating]
+    rows: npt.NDArray[np.floating]
+    heads: int
+
+
+def random_scoring(
+    slots: int, tokens: int, heads: int, head_channels: int, *, dtype: type = np.float32, spread: float = 1.0
+) -> Scoring:
+    """Normal tensors; `spread` multiplies the query, so the logits."""
+    draw = np.random.default_rng([slots, tokens, heads, head_channels])
+    channels = heads * head_channels
+    query = spread * draw.normal(size=(tokens, channels))
+    keys, rows = draw.normal(size=(slots, tokens, channels)), draw.normal(size=(slots, channels))
+    return Scoring(query.astype(dtype), keys.astype(dtype), rows.astype(dtype), heads)
+
+
+def dominated_scoring() -> Scoring:
+    """The keys of slot 2 point along the queries: nearly all mass is there."""
+    case = random_scoring(4, 37, 2, 32)
+    case.query[:] = case.query[0]
+    case.keys[2] = 3 * case.query[0]
+    return case
+
+
+def equal_scoring() -> Scoring:
+    """All keys are the same, so every slot gets 1 / T of every query."""
+    case = random_scoring(5, 29, 2, 32)
+    case.keys[:] = case.keys[0, 0]
+    case.rows[:] = case.rows[0]
+    return case
+
+
+def huge_scoring() -> Scoring:
+    """Logits in the thousands, of whole numbers so that fp32 products are exact and only the softmax is tried."""
+    draw = np.random.default_rng(7)
+    query = draw.integers(-40, 41, (31, 64)).astype(np.float32)
+    keys = draw.integers(-40, 41, (6, 31, 64)).astype(np.float32)
+    rows = draw.integers(-9, 10, (6, 64)).astype(np.float32)
+    return Scoring(query, keys, rows, 2)
+
+
+def climbing_scoring() -> Scoring:
+    """Logits that grow from token to token and slot to slot, past any peak seen before."""
+    case = random_scoring(6, 83, 1, 32)
+    height = np.linspace(0, 60, 6 * 83, dtype=np.float32).reshape(6, 83, 1)
+    case.query[:] = 1.0
+    case.keys[:] = height / np.sqrt(np.float32(32))
+    return case
+
+
+ADVERSARIAL = {
+    "dominated": dominated_scoring,
+    "equal": equal_scoring,
+    "huge": huge_scoring,
+    "climbing": climbing_scoring,
+}
+
+
+def random_logits(
+    groups: int, height: int, width: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Smooth logits of `groups` groups with some identities unused."""
+    draw = np.random.default_rng([groups, height, width])
+    logits = draw.normal(size=(groups, 11, height, width)).astype(np.float32) * 3
+    active = draw.random((groups, 11)) > 0.3
+    active[:, 0] = True
+    return logits, active

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from kernel_cases import Event
 
 from ermu.errors import KernelError
 from ermu.kernels import ScoreConstants
 from ermu.kernels.reference import ReferenceKernels, nearest_taps, redundancy_direct
+from tests.kernels.kernel_cases import Event
 
 KERNELS = ReferenceKernels()
 

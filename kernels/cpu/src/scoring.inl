@@ -35,15 +35,17 @@ inline F poisoned(const float* values, int count, F poison) {
     return c < count ? fma(keep_first(load(values + c), count - c), splat(0.0f), poison) : poison;
 }
 
-// Adds one tile of logits of one query to its slot's sums, raising the peak where they outgrow it.
-// `safe` promises that they do not.
-inline void absorb(F a, F b, int tail, bool safe, float& peak, float* sums) {
-    if (!safe && any_above(a, b, splat(peak + kSlack))) {
-        const float raised = highest(max(a, b));
+// Adds one tile of products of one query to its slot's sums. A logit is product x unit, as a power of two; only
+// its distance from the peak is ever rounded, so that huge logits stay exact. The peak is raised where the logits
+// outgrow it; `safe` promises that they do not.
+inline void absorb(F a, F b, float unit, int tail, bool safe, float& peak, float* sums) {
+    if (!safe && any_above(a, b, splat((peak + kSlack) / unit))) {
+        const float raised = highest(max(a, b)) * unit;
         store(sums, load(sums) * exp2(splat(peak - raised)));
         peak = raised;
     }
-    F ea = exp2(a - splat(peak)), eb = exp2(b - splat(peak));
+    const F scale = splat(unit), down = splat(-peak);
+    F ea = exp2(fused(a, scale, down)), eb = exp2(fused(b, scale, down));
     if (tail < kTile) {
         ea = keep_first(ea, tail);
         eb = keep_first(eb, tail > kLanes ? tail - kLanes : 0);
@@ -51,16 +53,16 @@ inline void absorb(F a, F b, int tail, bool safe, float& peak, float* sums) {
     store(sums, load(sums) + (ea + eb));
 }
 
-// Exact scoring: fp32 products of the queries, scaled so that logits are powers of two, and the keys.
+// Exact scoring: fp32 products of the queries and the keys.
 struct Exact {
     static size_t query_bytes(int rows, int d) { return size_t(rows) * d * sizeof(float); }
     static size_t tile_bytes(int d) { return size_t(kTile) * padded(d, kLanes) * sizeof(float); }
 
+    static float unit_of(const MassJob& job) { return kLog2E / __builtin_sqrtf(float(job.head_channels)); }
     static void put_query(const MassJob& job, const float* values, int row, void* panel) {
         const int d = job.head_channels;
-        const float scale = kLog2E / __builtin_sqrtf(float(d));
         float* block = static_cast<float*>(panel) + size_t(row / kRows) * kRows * d + row % kRows;
-        for (int c = 0; c < d; ++c) block[c * kRows] = values[c] * scale;
+        for (int c = 0; c < d; ++c) block[c * kRows] = values[c];
     }
     static void put_key(const MassJob& job, int slot, int head, float* values, int, void*) {
         const float* row = job.rows + size_t(slot) * job.channels() + head * job.head_channels;
@@ -74,7 +76,7 @@ struct Exact {
             for (int lane = 0; lane < kTile; lane += kLanes)
                 transpose(values + size_t(lane) * pitch + c, pitch, static_cast<float*>(tile) + c * kTile + lane, kTile);
     }
-    // The greatest norm of a block's queries and of a tile's keys: their product bounds every logit.
+    // The greatest norm of a block's queries and of a tile's keys: multiplied they bound every logit.
     static float query_reach(const MassJob& job, const void* panel, int block) {
         const float* q = static_cast<const float*>(panel) + size_t(block) * kRows * job.head_channels;
         float squares[kRows] = {};
@@ -82,7 +84,7 @@ struct Exact {
             for (int i = 0; i < kRows; ++i) squares[i] += q[i] * q[i];
         float most = 0.0f;
         for (float square : squares) most = square > most ? square : most;
-        return __builtin_sqrtf(most);
+        return __builtin_sqrtf(most) * unit_of(job);
     }
     static float key_reach(const MassJob& job, const void* tile) {
         const float* k = static_cast<const float*>(tile);
@@ -98,17 +100,18 @@ struct Exact {
         const int d = job.head_channels;
         const float* q = static_cast<const float*>(panel) + size_t(block) * kRows * d;
         const float* k = static_cast<const float*>(tile);
-        F logits[kRows][2];
-        for (int i = 0; i < kRows; ++i) logits[i][0] = logits[i][1] = splat(0.0f);
+        F products[kRows][2];
+        for (int i = 0; i < kRows; ++i) products[i][0] = products[i][1] = splat(0.0f);
         for (int c = 0; c < d; ++c, q += kRows, k += kTile) {
             const F left = load(k), right = load(k + kLanes);
             for (int i = 0; i < kRows; ++i) {
                 const F x = splat(q[i]);
-                logits[i][0] = fma(x, left, logits[i][0]);
-                logits[i][1] = fma(x, right, logits[i][1]);
+                products[i][0] = fma(x, left, products[i][0]);
+                products[i][1] = fma(x, right, products[i][1]);
             }
         }
-        for (int i = 0; i < kRows; ++i) absorb(logits[i][0], logits[i][1], tail, safe, peaks[i], sums + i * kLanes);
+        const float unit = unit_of(job);
+        for (int i = 0; i < kRows; ++i) absorb(products[i][0], products[i][1], unit, tail, safe, peaks[i], sums + i * kLanes);
     }
 };
 
@@ -176,10 +179,9 @@ struct Quantised {
                 products[i][1] = dot_codes(products[i][1], x, right);
             }
         }
-        const F unit = splat(job.quantum->step * job.quantum->step * kLog2E);
+        const float unit = job.quantum->step * job.quantum->step * kLog2E;
         for (int i = 0; i < kRows; ++i)
-            absorb(to_float(products[i][0]) * unit, to_float(products[i][1]) * unit, tail, safe, peaks[i],
-                   sums + i * kLanes);
+            absorb(to_float(products[i][0]), to_float(products[i][1]), unit, tail, safe, peaks[i], sums + i * kLanes);
     }
 };
 

@@ -36,6 +36,10 @@ inline F operator+(F a, F b) { return lanes([&](int i) { return a.v[i] + b.v[i];
 inline F operator-(F a, F b) { return lanes([&](int i) { return a.v[i] - b.v[i]; }); }
 inline F operator*(F a, F b) { return lanes([&](int i) { return a.v[i] * b.v[i]; }); }
 inline F fma(F a, F b, F c) { return lanes([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
+// a * b + c, rounded once.
+inline F fused(F a, F b, F c) {
+    return lanes([&](int i) { return static_cast<float>(double(a.v[i]) * b.v[i] + c.v[i]); });
+}
 inline F max(F a, F b) { return lanes([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
 inline F min(F a, F b) { return lanes([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
 inline F round(F a) { return lanes([&](int i) { return std::nearbyint(a.v[i]); }); }

@@ -21,9 +21,9 @@ struct MassParams {
     float* sums;        // (heads, T, count): sum of 2^(logit - peak)
     int* fault;         // set to 1 where a number is not finite
     int count, tokens, slots, heads;
-    float query_scale;  // log2(e) / sqrt(d); for codes 1 / (sqrt(d) * step)
-    float key_scale;    // for codes 1 / step
-    float unit;         // for codes step^2 * log2(e)
+    float query_scale;  // 1; for codes 1 / (sqrt(d) * step)
+    float key_scale;    // 1; for codes 1 / step
+    float unit;         // a product's worth as a power of two: log2(e) / sqrt(d); for codes step^2 * log2(e)
     int query_zero, key_zero;
 };
 
@@ -48,8 +48,7 @@ struct Exact {
         for (int i = 0; i < 4; ++i) tile[channel + i][column] = v.x[i] * scale;
     }
     static __device__ __forceinline__ void add(Sum& sum, Cell query, Cell key) { sum = fmaf(query, key, sum); }
-    static __device__ __forceinline__ float logit(Sum sum, Sum, const MassParams&) { return sum; }
-    static __device__ __forceinline__ float key_scale(const MassParams&) { return 1.0f; }
+    static __device__ __forceinline__ float product(Sum sum, Sum, const MassParams&) { return sum; }
 };
 
 // 8-bit codes four to a word (spec/ermu.md, SQA); the queries' zero point is taken off by the keys' sums.
@@ -62,10 +61,9 @@ struct Codes {
         tile[channel / 4][column] = pack_codes(v, scale, zero);
     }
     static __device__ __forceinline__ void add(Sum& sum, Cell query, Cell key) { sum = __dp4a(query, key, sum); }
-    static __device__ __forceinline__ float logit(Sum sum, Sum key_sum, const MassParams& p) {
-        return static_cast<float>(sum - p.query_zero * key_sum) * p.unit;
+    static __device__ __forceinline__ float product(Sum sum, Sum key_sum, const MassParams& p) {
+        return static_cast<float>(sum - p.query_zero * key_sum);
     }
-    static __device__ __forceinline__ float key_scale(const MassParams& p) { return p.key_scale; }
 };
 
 // Loads 64 rows of 32 channels, transposed; `source` gives a row's address, null past the end.
@@ -115,15 +113,16 @@ __device__ __forceinline__ void multiply(const Tiles<Arithmetic>& tiles, int lef
     }
 }
 
-// Online softmax of one tile: a query's 64 keys lie in 16 neighbouring lanes.
-__device__ __forceinline__ void absorb(const float (&logits)[kColumns], float& peak, float& sum) {
-    float top = fmaxf(fmaxf(logits[0], logits[1]), fmaxf(logits[2], logits[3]));
+// Online softmax of one tile: a query's 64 keys lie in 16 neighbouring lanes. Only a logit's distance from the
+// peak is ever rounded, so that huge logits stay exact.
+__device__ __forceinline__ void absorb(const float (&products)[kColumns], float unit, float& peak, float& sum) {
+    float top = fmaxf(fmaxf(products[0], products[1]), fmaxf(products[2], products[3]));
 #pragma unroll
     for (int step = 8; step > 0; step /= 2) top = fmaxf(top, __shfl_xor_sync(kAllLanes, top, step));
-    const float raised = fmaxf(peak, top);
+    const float raised = fmaxf(peak, top * unit);
     sum *= exp2f(peak - raised);
 #pragma unroll
-    for (int j = 0; j < kColumns; ++j) sum += exp2f(logits[j] - raised);
+    for (int j = 0; j < kColumns; ++j) sum += exp2f(fmaf(products[j], unit, -raised));
     peak = raised;
 }
 
@@ -145,7 +144,7 @@ __device__ __forceinline__ void slot_sums(const MassParams& p) {
         sums[i] = 0.0f;
     }
     for (int start = 0; start < p.tokens; start += kTile) {
-        Sum products[kRows][kColumns] = {}, key_sums[kColumns] = {};
+        Sum totals[kRows][kColumns] = {}, key_sums[kColumns] = {};
         for (int depth = 0; depth < kHeadChannels; depth += kDepth) {
             __syncthreads();
             if (kHeadChannels > kDepth || start == 0)
@@ -153,22 +152,22 @@ __device__ __forceinline__ void slot_sums(const MassParams& p) {
                     const int at = first + column;
                     return at < p.count ? queries + static_cast<size_t>(p.picked[at]) * width + depth : nullptr;
                 });
-            bad += fill<Arithmetic, In>(tiles.key, Arithmetic::key_scale(p), p.key_zero, rows + depth, [&](int column) {
+            bad += fill<Arithmetic, In>(tiles.key, p.key_scale, p.key_zero, rows + depth, [&](int column) {
                 const int at = start + column;
                 return at < p.tokens ? keys + static_cast<size_t>(at) * width + depth : nullptr;
             });
             __syncthreads();
-            multiply<Arithmetic>(tiles, left, top, products, key_sums);
+            multiply<Arithmetic>(tiles, left, top, totals, key_sums);
         }
 #pragma unroll
         for (int i = 0; i < kRows; ++i) {
-            float logits[kColumns];
+            float products[kColumns];
 #pragma unroll
             for (int j = 0; j < kColumns; ++j) {
                 const bool real = start + left + j < p.tokens;
-                logits[j] = real ? Arithmetic::logit(products[i][j], key_sums[j], p) : -CUDART_INF_F;
+                products[j] = real ? Arithmetic::product(totals[i][j], key_sums[j], p) : -CUDART_INF_F;
             }
-            absorb(logits, peaks[i], sums[i]);
+            absorb(products, p.unit, peaks[i], sums[i]);
         }
     }
     if (bad != 0.0f) *p.fault = 1;

@@ -1,0 +1,48 @@
+"""nvcc compiles the kernels for every architecture without a warning, and none of them spills registers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ermu.kernels.cuda import build
+
+pytestmark = pytest.mark.skipif(build.nvcc() is None, reason="there is no nvcc here")
+
+STATIC_SHARED_LIMIT = 48 * 1024
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[build.Resources]]:
+    fatbin = tmp_path_factory.mktemp("cuda") / "ermu.fatbin"
+    return fatbin, build.parse_resources(build.compile_fatbin(fatbin))
+
+
+def test_every_kernel_is_built_for_every_architecture(compiled: tuple[Path, list[build.Resources]]) -> None:
+    fatbin, resources = compiled
+    kernels = {found.kernel for found in resources}
+    assert len(kernels) == 23
+    assert {(r.kernel, r.architecture) for r in resources} == {
+        (kernel, architecture) for kernel in kernels for architecture in build.ARCHITECTURES
+    }
+    assert fatbin.stat().st_size > 100_000
+
+
+def test_no_kernel_spills(compiled: tuple[Path, list[build.Resources]]) -> None:
+    spilling = [r for r in compiled[1] if r.spill_bytes or r.stack_bytes]
+    assert spilling == []
+
+
+def test_shared_memory_needs_no_permission(compiled: tuple[Path, list[build.Resources]]) -> None:
+    assert max(r.shared_bytes for r in compiled[1]) <= STATIC_SHARED_LIMIT
+
+
+def test_a_spill_would_be_seen() -> None:
+    """The parser, on a report with a spill as ptxas writes it."""
+    report = """ptxas info    : Compiling entry function 'greedy' for 'sm_90'
+ptxas info    : Function properties for greedy
+    40 bytes stack frame, 36 bytes spill stores, 44 bytes spill loads
+ptxas info    : Used 255 registers, used 1 barriers, 40 bytes cumulative stack size, 17408 bytes smem
+"""
+    assert build.parse_resources(report) == [build.Resources("greedy", 90, 255, 40, 80, 17408)]
