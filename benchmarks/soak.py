@@ -1,0 +1,210 @@
+"""Soak: many streams for many frames, with reconnections and objects that come and go; what must not grow?
+
+    python benchmarks/soak.py --bundle BUNDLE --frames 100000 [--streams 4] [--seed 0] [--out soak.json]
+
+Prints, and writes with --out, memory, threads and file handles after a tenth of the frames (and at least
+1000) and at the end.
+Exits with 1 when memory grew by more than 2 %, a thread or handle leaked, or an id went astray.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter, sleep
+
+import numpy as np
+import psutil
+
+from ermu.runtime import Bundle, LiveOptions, Pipeline, Scheduler, Source
+from ermu.runtime.labels import LabelMap
+from ermu.runtime.segmenter import shared_segmenters
+from ermu.runtime.sinks import ObjectSink, TraceSink
+from ermu.runtime.sources.source import Frame, live_frame
+from ermu.scenes import Scene, SceneConfig
+
+SIZE = (64, 80)
+LONG_EDGE = 49  # the network sees 33 x 49: the bookkeeping is on trial, not the arithmetic
+CONNECTION = 500  # frames until the connection breaks
+RECORDED = 48  # pictures of each stream
+STEER_EVERY = 25  # frames between two additions or removals
+MAX_FOLLOWED = 3  # objects of a stream
+GROWTH = 0.02
+WARM_UP = 1000  # frames before the first footprint, however short the run
+
+
+class FlakyCamera(Source):
+    """Recorded pictures at a fixed rate, in connections of `CONNECTION` frames."""
+
+    live = reconnects = True
+
+    def __init__(self, seed: int, fps: float) -> None:
+        scene = Scene(SceneConfig(seed=seed, size_hw=SIZE, frames=RECORDED, objects=3))
+        self._pictures = [image for image, _ in scene]
+        self.fps, self.description = fps, f"flaky camera {seed}"
+        self._frames = 0
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        for _ in range(CONNECTION):
+            sleep(1 / self.fps)
+            if self._closed:
+                return
+            yield live_frame(self._frames, self._pictures[self._frames % RECORDED])
+            self._frames += 1
+
+    def close(self) -> None:
+        self._closed = True
+
+
+class Steering:
+    """Adds and removes objects at random and keeps its own account of what should be there."""
+
+    def __init__(self, pipelines: list[Pipeline], seed: int) -> None:
+        self._pipelines, self._rng = pipelines, np.random.default_rng(seed)
+        self._expected: list[set[int]] = [set() for _ in pipelines]
+        self.added = self.removed = self.astray = 0
+
+    def act(self) -> None:
+        """One change to one stream, then the check of every stream."""
+        number = int(self._rng.integers(len(self._pipelines)))
+        pipeline, expected = self._pipelines[number], self._expected[number]
+        if pipeline.view is None:
+            return
+        if expected and (len(expected) >= MAX_FOLLOWED or self._rng.uniform() < 0.5):
+            gone = int(self._rng.choice(sorted(expected)))
+            pipeline.remove_objects([gone])
+            expected.remove(gone)
+            self.removed += 1
+        else:
+            new = pipeline.add_objects(self._disk(pipeline))
+            expected.update(new)
+            self.added += 1
+        self.check()
+
+    def check(self) -> None:
+        """Counts ids that are missing, surplus, or shown without being followed."""
+        for pipeline, expected in zip(self._pipelines, self._expected, strict=True):
+            shown = set(np.unique(pipeline.view.result.label).tolist()) - {0} if pipeline.view else set()
+            self.astray += len(expected ^ set(pipeline.objects.ids))
+            self.astray += len(expected ^ set(pipeline.segmenter.ids)) + len(shown - expected)
+
+    def _disk(self, pipeline: Pipeline) -> LabelMap:
+        y, x = np.ogrid[: SIZE[0], : SIZE[1]]
+        centre = self._rng.uniform((12, 12), (SIZE[0] - 12, SIZE[1] - 12))
+        disk = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < self._rng.uniform(5, 12) ** 2
+        return (disk * np.uint8(pipeline.objects.next_id())).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a process holds.
+
+    Attributes:
+        frames: Frames segmented until now, over all streams.
+        rss: Resident bytes.
+        threads: Of the operating system.
+        handles: Open files and sockets.
+    """
+
+    frames: int
+    rss: int
+    threads: int
+    handles: int
+
+    @classmethod
+    def now(cls, frames: int) -> Footprint:
+        process = psutil.Process()
+        handles = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else process.num_fds()  # noqa: PTH208
+        return cls(frames, process.memory_info().rss, process.num_threads(), handles)
+
+
+def soak(bundle: Path, *, frames: int, streams: int, seed: int, fps: float) -> dict[str, object]:
+    """Runs the streams until they have segmented `frames` frames together.
+
+    Returns:
+        Footprints after a tenth and at the end, and counts of everything that happened.
+    """
+    segmenters = shared_segmenters(Bundle.load(bundle), streams, threads=1, long_edge=LONG_EDGE)
+    pipelines = []
+    for number, segmenter in enumerate(segmenters):
+        sinks = [TraceSink(Path(os.devnull)), ObjectSink(Path(os.devnull))]
+        camera, live = FlakyCamera(seed + number, fps), LiveOptions(lost_seconds=0.5)
+        pipelines.append(Pipeline(segmenter, camera, sinks, name=str(number), live=live))
+        pipelines[-1].begin()
+    scheduler, steering = Scheduler(pipelines, endless=True), Steering(pipelines, seed)
+    prints: list[Footprint] = []
+    began, next_act = perf_counter(), STEER_EVERY
+
+    def on_turn() -> None:
+        nonlocal next_act
+        done = sum(pipeline.frames for pipeline in pipelines)
+        if done >= next_act:
+            steering.act()
+            next_act += STEER_EVERY
+        if not prints and done >= max(frames // 10, WARM_UP):
+            prints.append(Footprint.now(done))
+        if done >= frames and not scheduler.stopping:
+            prints.append(Footprint.now(done))
+            scheduler.stop()
+
+    scheduler.run(on_turn=on_turn)
+    readers = [pipeline.reader for pipeline in pipelines]
+    return {
+        "early": asdict(prints[0]),
+        "late": asdict(prints[-1]),
+        "growth": prints[-1].rss / prints[0].rss - 1,
+        "seconds": round(perf_counter() - began, 1),
+        "streams": streams,
+        "added": steering.added,
+        "removed": steering.removed,
+        "astray": steering.astray,
+        "reconnects": sum(reader.reconnects for reader in readers),
+        "dropped": sum(reader.dropped for reader in readers),
+        "capture_to_result_ms": [p.timings.summary().get("capture_to_result", {}) for p in pipelines],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+    }
+
+
+def failures(figures: dict[str, object]) -> list[str]:
+    """What the figures say should not be."""
+    early, late, found = figures["early"], figures["late"], []
+    assert isinstance(early, dict) and isinstance(late, dict)
+    if abs(float(str(figures["growth"]))) > GROWTH:
+        found.append(f"memory went from {early['rss']} to {late['rss']} bytes")
+    found += [f"{k} went from {early[k]} to {late[k]}" for k in ("threads", "handles") if early[k] != late[k]]
+    if figures["astray"]:
+        found.append(f"{figures['astray']} ids went astray")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--frames", type=int, default=100_000)
+    parser.add_argument("--streams", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fps", type=float, default=60.0, help="of each camera")
+    parser.add_argument("--out", type=Path, default=None)
+    options = parser.parse_args()
+    figures = soak(
+        options.bundle, frames=options.frames, streams=options.streams, seed=options.seed, fps=options.fps
+    )
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+    problems = failures(figures)
+    for problem in problems:
+        print(f"FAILED: {problem}", file=sys.stderr)
+    sys.exit(bool(problems))
+
+
+if __name__ == "__main__":
+    main()
