@@ -61,7 +61,6 @@ class DataConfig(_Strict):
         split: The list of sequences in it.
         scene_hw: Height and width at which scenes are rendered.
         scene_length: Frames of a scene.
-        scene_frames: Frames rendered of it, in one piece that begins anywhere.
         objects: Least and most objects of a scene.
         textures: Where scenes take their surfaces from.
         clips_per_scene: Clips drawn from a scene, in different steps, before it gives way to a new one.
@@ -73,7 +72,6 @@ class DataConfig(_Strict):
     split: str = "train"
     scene_hw: tuple[int, int] = (240, 416)
     scene_length: int = Field(default=60, ge=2)
-    scene_frames: int = Field(default=16, ge=2)
     objects: tuple[int, int] = (1, 6)
     textures: Literal["generated", "photographs", "mixed"] = "mixed"
     clips_per_scene: int = Field(default=1, ge=1)
@@ -89,6 +87,7 @@ class PhaseConfig(_Strict):
         frames: Frames a clip.
         size: Side of a clip in pixels, 16k + 1.
         max_gap: Most frames of the video between two of the clip.
+        scene_frames: Of procedural scenes: frames rendered, in one piece that begins anywhere in the scene.
         memory_gap: Frames of the clip between two that enter the long memory.
         encoder_learns: Whether the encoder beyond its first stage learns.
         loss_stride: Pixels between two that the loss looks at.
@@ -99,6 +98,7 @@ class PhaseConfig(_Strict):
     frames: int = Field(default=15, ge=2)
     size: int = 465
     max_gap: int = Field(default=3, ge=1)
+    scene_frames: int = Field(default=20, ge=2)
     memory_gap: int = Field(default=4, ge=1)
     encoder_learns: bool = True
     loss_stride: Literal[1, 2, 4] = 1
@@ -148,8 +148,8 @@ class TrainingConfig(_Strict):
         starts = [phase.start for phase in self.phases]
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
             raise ValueError(f"phases must start at 0 and follow each other, not at {starts}")
-        if self.data.scene_frames > self.data.scene_length:
-            raise ValueError("data.scene_frames is more than data.scene_length")
+        if self.data.kind == "scenes" and max(p.scene_frames for p in self.phases) > self.data.scene_length:
+            raise ValueError("a phase's scene_frames is more than data.scene_length")
         if self.data.kind != "scenes" and self.data.root is None:
             raise ValueError(f"data.kind '{self.data.kind}' needs data.root")
         return self

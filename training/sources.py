@@ -40,24 +40,24 @@ class SceneSource:
 
     def __init__(self, config: DataConfig, seed: int, spread: int = 64) -> None:
         self._config, self._seed, self._spread = config, seed, spread
-        self._kept: dict[int, tuple[int, list[Picture]]] = {}
+        self._kept: dict[int, tuple[tuple[int, int], list[Picture]]] = {}
 
     def clip(self, index: int, phase: PhaseConfig) -> Clip:
         """The clip of an index; see `ClipSource`."""
         rng = np.random.default_rng([self._seed, index])
-        pictures = self._scene(index)
+        pictures = self._scene(index, phase.scene_frames)
         chosen = [pictures[i] for i in frame_indices(rng, len(pictures), phase.frames, phase.max_gap)]
         return augmented(rng, [frame for frame, _ in chosen], [label for _, label in chosen], phase.size)
 
-    def _scene(self, index: int) -> list[Picture]:
+    def _scene(self, index: int, frames: int) -> list[Picture]:
         visit, place = divmod(index, self._spread)
         age = self._config.clips_per_scene
-        number = (visit + place % age) // age * self._spread + place
-        if place not in self._kept or self._kept[place][0] != number:
-            self._kept[place] = (number, self._render(number))
+        wanted = ((visit + place % age) // age * self._spread + place, frames)
+        if place not in self._kept or self._kept[place][0] != wanted:
+            self._kept[place] = (wanted, self._render(*wanted))
         return self._kept[place][1]
 
-    def _render(self, number: int) -> list[Picture]:
+    def _render(self, number: int, frames: int) -> list[Picture]:
         from ermu.scenes import Scene, SceneConfig
 
         rng = np.random.default_rng([self._seed, number, 1])
@@ -74,8 +74,8 @@ class SceneSource:
                 appearance_change=bool(rng.random() < 0.15),
             )
         )
-        start = int(rng.integers(self._config.scene_length - self._config.scene_frames + 1))
-        pictures = (scene[start + i] for i in range(self._config.scene_frames))
+        start = int(rng.integers(self._config.scene_length - frames + 1))
+        pictures = (scene[start + i] for i in range(frames))
         return [(np.ascontiguousarray(frame[:, :, ::-1]), label) for frame, label in pictures]
 
 

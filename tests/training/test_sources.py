@@ -14,7 +14,7 @@ from ermu.training.config import DataConfig, PhaseConfig, TrainingConfig
 from ermu.training.sources import FolderSource, SceneSource, open_source
 from ermu.training.stream import batches
 
-PHASE = PhaseConfig(frames=3, size=49, max_gap=1)
+PHASE = PhaseConfig(frames=3, size=49, max_gap=1, scene_frames=4)
 
 
 def _video(images: Path, annotations: Path, frames: int, annotated_every: int) -> None:
