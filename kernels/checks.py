@@ -207,5 +207,5 @@ def nan_found(name: str) -> KernelError:
 
 def check_finite(name: str, values: npt.NDArray[np.generic]) -> None:
     """Raises `KernelError` where a value is NaN or infinite."""
-    if not np.isfinite(values).all():  # type: ignore[call-overload]
+    if not np.isfinite(values).all():
         raise nan_found(name)

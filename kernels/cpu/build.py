@@ -90,7 +90,7 @@ def compile_library(destination: Path) -> None:
             _run([command, *flags(source), *includes, "-c", str(source), "-o", objects[-1]])
         linked = Path(folder) / destination.name
         _run([command, "-shared", "-pthread", *objects, "-o", str(linked)])
-        os.replace(linked, destination)
+        linked.replace(destination)
 
 
 def _run(command: list[str]) -> None:

@@ -76,7 +76,7 @@ def compile_fatbin(destination: Path, architectures: tuple[int, ...] = ARCHITECT
             capture_output=True,
             text=True,
         )
-        os.replace(built, destination)
+        built.replace(destination)
     return run.stderr + run.stdout
 
 

@@ -1,4 +1,4 @@
-"""What the CUDA kernels need of a device: memory, copies and launches; tests provide one made of CPU fibers."""
+"""What the CUDA kernels need of a device: memory, copies, launches; tests provide one made of CPU fibers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CUDA implementation: checks the tensors, sizes the grids and launches; the arithmetic is in `src/*.cu`."""
+"""The CUDA implementation: checks tensors, sizes grids and launches; the arithmetic is in `src/*.cu`."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ LOG2_E = math.log2(math.e)
 class CudaKernels(Kernels):
     """Kernels for NVIDIA GPUs.
 
-    Tensors may be numpy arrays, which are uploaded, or anything with `address` (a device pointer aligned to 16
-    bytes), `shape` and `dtype`, dense and row-major. Results are numpy arrays: label maps and T-sized vectors.
+    Tensors may be numpy arrays, which are uploaded, or anything with `address` (a device pointer aligned to
+    16 bytes), `shape` and `dtype`, dense and row-major. Results are numpy arrays: label maps and vectors.
 
     Args:
         device: where to run; by default the current CUDA context.
@@ -161,7 +161,7 @@ class CudaKernels(Kernels):
         return LabelMaps(maps[0], maps[1])
 
     def prepare_frame(self, frame: LabelMap, network_hw: tuple[int, int]) -> LabelMap:
-        """See `Kernels.prepare_frame`; OpenCV's fixed point, so at most one level from its vectorised code."""
+        """See `Kernels.prepare_frame`; OpenCV's fixed point, at most one level from its vector code."""
         checks.check_frame(frame, network_hw)
         held, size = self._device.hold("frame", frame), frame.shape[:2]
         taps = [self._device.upload(cubic_taps(network_hw[axis], size[axis])) for axis in (0, 1)]
@@ -232,9 +232,9 @@ class CudaKernels(Kernels):
         self._device.launch(kernel, grid, PIXELS, arguments)
 
     def _host(self, tensor: Array) -> npt.NDArray[np.generic]:
-        if isinstance(tensor, np.ndarray):
-            return tensor
-        return self._device.download(self._device.hold("tensor", tensor))
+        if hasattr(tensor, "address"):
+            return self._device.download(self._device.hold("tensor", tensor))
+        return np.asarray(tensor)
 
     def _flags(self, active: Array) -> DeviceArray:
         return self._device.upload(np.asarray(active, dtype=np.uint8))

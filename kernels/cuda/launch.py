@@ -1,4 +1,4 @@
-"""The only module that talks to CUDA: memory and launches through pycuda, the fatbin shipped or built once."""
+"""The only module that talks to CUDA: memory and launches through pycuda; a fatbin shipped or built once."""
 
 from __future__ import annotations
 

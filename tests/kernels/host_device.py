@@ -1,4 +1,4 @@
-"""A `Device` that runs the very .cu files on the CPU: builds `cuda_host/host.cpp` once and launches through it."""
+"""A `Device` that runs the very .cu files on the CPU: builds `cuda_host/host.cpp` and launches through it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def build(sources: Path = KERNELS, *, sanitize: bool = False) -> Path:
         part = library.with_suffix(f".{os.getpid()}")
         command = ["g++", *flags, f"-I{HOST}", f"-I{sources}", str(HOST / "host.cpp"), "-o", str(part)]
         subprocess.run(command, check=True, capture_output=True, text=True)
-        os.replace(part, library)
+        part.replace(library)
     return library
 
 

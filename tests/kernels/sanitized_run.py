@@ -1,4 +1,4 @@
-"""Runs every CUDA kernel once on the library given, against the oracle; started under sanitizers by the tests."""
+"""Runs every CUDA kernel on the library given, against the oracle; started under sanitizers by the tests."""
 
 from __future__ import annotations
 

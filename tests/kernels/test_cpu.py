@@ -1,4 +1,4 @@
-"""The C++ kernels, on every instruction set of this processor, against the oracle and the golden evictions."""
+"""The C++ kernels, on every instruction set of this processor, against the oracle and golden evictions."""
 
 from __future__ import annotations
 
