@@ -75,7 +75,8 @@ class NetworkSource(Source):
                 self.fps = float(stream.average_rate or self.fps)
                 yield from self._decoded(container, stream)
         except av.FFmpegError as error:
-            reason = redact(error.strerror or type(error).__name__)
+            timed_out = isinstance(error, av.error.ExitError)
+            reason = "nothing came in time" if timed_out else redact(error.strerror or type(error).__name__)
             fix = "check the address and the camera"
             raise SourceError(f"{self.description}: {reason}.", fix=fix) from None
 
