@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,11 @@ def train(
     except ImportError as error:
         raise DependencyError(error.name or "torch", "ermu train", "train") from error
     from ermu.training.config import load_config
+    from ermu.training.curve import plot_curve
     from ermu.training.trainer import Trainer
 
     settings = load_config(config)
     result = Trainer(settings, out or Path("runs") / settings.name, typer.echo).run(stop_after)
+    with suppress(DependencyError):  # the picture is an extra; without matplotlib the log is there
+        plot_curve(result.log, result.log.with_name("curve.png"))
     typer.echo(f"{result.steps} of {settings.steps} steps done: {result.weights}, {result.log}")

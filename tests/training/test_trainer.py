@@ -85,6 +85,32 @@ def test_killed_training_resumes_bit_by_bit(tiny: dict[str, Any], tmp_path: Path
     assert logs[0] == logs[1] and [row["step"] for row in logs[0]] == [str(s) for s in range(1, 9)]
 
 
+@pytest.mark.slow
+def test_two_processes_train_one_network(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """Under torchrun (gloo here): one set of files, and another result than either process alone."""
+    tiny["steps"] = 3
+    config = tmp_path / "tiny.yaml"
+    config.write_text(yaml.safe_dump(tiny), encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys; from pathlib import Path; from ermu.training.config import load_config\n"
+        "from ermu.training.trainer import Trainer\n"
+        "trainer = Trainer(load_config(Path(sys.argv[1])), Path(sys.argv[2])); trainer.run()\n"
+        "import torch; rank = torch.distributed.get_rank()\n"
+        "torch.save(trainer.network.state_dict(), f'{sys.argv[2]}/rank{rank}.pth')\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [str(script), str(config), str(tmp_path / "two")]
+    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120)
+    Trainer(TrainingConfig(**tiny), tmp_path / "one", _silent).run()
+    first, second = (torch.load(tmp_path / "two" / f"rank{rank}.pth") for rank in (0, 1))
+    alone = torch.load(tmp_path / "one" / "checkpoint.pth")["network"]
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+    assert any(not torch.equal(value, alone[key]) for key, value in first.items())
+    assert [row["step"] for row in read_log(tmp_path / "two" / "log.csv")] == ["1", "2", "3"]
+
+
 def test_another_config_does_not_resume(tiny: dict[str, Any], tmp_path: Path) -> None:
     Trainer(TrainingConfig(**tiny), tmp_path, _silent).run(stop_after=1)
     with pytest.raises(CheckpointError, match="rate"):
