@@ -1,7 +1,42 @@
-"""From a torch checkpoint to a bundle; the only part of the deployment that needs torch."""
+"""From a torch checkpoint to a bundle, and from a bundle to other precisions and engines.
 
-from .bundle_writer import export_bundle
-from .checkpoint import Checkpoint, build_network, load_checkpoint
-from .graphs import build_graphs
+Names load on first use: exporting needs torch, converting onnx, building an engine neither.
+"""
 
-__all__ = ["Checkpoint", "build_graphs", "build_network", "export_bundle", "load_checkpoint"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bundle_writer import export_bundle
+    from .checkpoint import Checkpoint, build_network, load_checkpoint
+    from .engines import build_engines
+    from .graphs import build_graphs
+    from .variants import add_precision
+
+__all__ = [
+    "Checkpoint",
+    "add_precision",
+    "build_engines",
+    "build_graphs",
+    "build_network",
+    "export_bundle",
+    "load_checkpoint",
+]
+
+_HOMES = {
+    "Checkpoint": "checkpoint",
+    "add_precision": "variants",
+    "build_engines": "engines",
+    "build_graphs": "graphs",
+    "build_network": "checkpoint",
+    "export_bundle": "bundle_writer",
+    "load_checkpoint": "checkpoint",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

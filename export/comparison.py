@@ -44,8 +44,12 @@ def procedural_clip(seed: int = 1000, *, frames: int = CLIP_FRAMES, objects: int
     """A clip that `ermu.scenes` draws, 416 x 240: there is one on every machine, the same on each."""
     from ermu.scenes import Scene, SceneConfig
 
-    scene = Scene(SceneConfig(seed=seed, size_hw=(240, 416), frames=frames, objects=objects, split="validation"))
-    return Clip(f"scene {seed}, 416x240, {objects} objects", [scene[t][0] for t in range(frames)], scene[0][1])
+    scene = Scene(
+        SceneConfig(seed=seed, size_hw=(240, 416), frames=frames, objects=objects, split="validation")
+    )
+    return Clip(
+        f"scene {seed}, 416x240, {objects} objects", [scene[t][0] for t in range(frames)], scene[0][1]
+    )
 
 
 def recorded_clip(source: str, prompt: Path, *, frames: int = CLIP_FRAMES) -> Clip:
@@ -58,7 +62,9 @@ def recorded_clip(source: str, prompt: Path, *, frames: int = CLIP_FRAMES) -> Cl
     with open_source(source) as opened:
         images = [frame.image for frame, _ in zip(opened, range(frames), strict=False)]
     if len(images) < 2:
-        raise SourceError(f"{source} has {len(images)} frames.", expected="at least 2 to compare precisions on")
+        raise SourceError(
+            f"{source} has {len(images)} frames.", expected="at least 2 to compare precisions on"
+        )
     return Clip(Path(source).name, images, read_label_map(prompt))
 
 

@@ -6,12 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .manifest import TensorInfo
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Array = npt.NDArray[Any]
 
@@ -84,9 +88,15 @@ class Backend(ABC):
     def close(self) -> None:
         """Releases sessions and device memory."""
 
-    def allocate(
-        self, tensors: Sequence[TensorInfo], symbols: Mapping[str, int]
-    ) -> dict[str, DeviceTensor]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def allocate(self, tensors: Sequence[TensorInfo], symbols: Mapping[str, int]) -> dict[str, DeviceTensor]:
         """One tensor for each description, symbols replaced by their values."""
         return {t.name: self.empty(resolve(t.shape, symbols), t.dtype) for t in tensors}
 

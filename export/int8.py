@@ -1,0 +1,115 @@
+"""A graph with its convolutions in int8: explicit QuantizeLinear and DequantizeLinear, ranges from samples."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+from ermu.runtime.backend import DeviceTensor
+from ermu.runtime.bundle import Bundle
+from ermu.runtime.onnxruntime_backend import OnnxRuntimeCpuBackend
+from ermu.runtime.segmenter import Segmenter
+
+from .comparison import Clip
+
+QUANTIZED_GRAPHS = ("encode", "decode")
+Sample = Mapping[str, npt.NDArray[Any]]
+
+_NARROW = 16  # channels that a filter reads, or that a convolution writes
+
+# What TensorRT takes: zero points of 0, a scale for each channel of a weight, biases in float32, and nothing
+# quantised right behind a convolution, where an activation or an addition is still to be fused to it.
+_OPTIONS = {
+    "ActivationSymmetric": True,
+    "WeightSymmetric": True,
+    "QuantizeBias": False,
+    "OpTypesToExcludeOutputQuantization": ["Conv"],
+}
+
+
+def to_int8(source: Path, target: Path, samples: Sequence[Sample]) -> None:
+    """Quantises a graph's wide convolutions; everything else, attention too, stays in float32.
+
+    Args:
+        source: A float32 graph.
+        target: The file to write.
+        samples: Inputs that it met; their smallest and largest values set the ranges.
+    """
+    with _quiet():
+        quantize_static(
+            source,
+            target,
+            _Reader(samples),
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=_narrow_convolutions(source),
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            extra_options=_OPTIONS,
+        )
+
+
+def _narrow_convolutions(source: Path) -> list[str]:
+    """Convolutions that gain little and lose much: depthwise ones, the first (RGB in) and the last (logits out)."""
+    graph = onnx.load(source).graph
+    widths = {tensor.name: min(tensor.dims[:2]) for tensor in graph.initializer if len(tensor.dims) == 4}
+    return [n.name for n in graph.node if n.op_type == "Conv" and widths.get(n.input[1], 0) < _NARROW]
+
+
+def record_samples(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, list[Sample]]:
+    """What enters the graphs to be quantised while clips are segmented, by graph.
+
+    Args:
+        bundle: Float32.
+        clips: As many kinds of picture as the network shall serve.
+    """
+    backend = _Recorder(bundle)
+    for clip in clips:
+        segmenter = Segmenter(
+            bundle, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge, backend=backend
+        )
+        segmenter.start(clip.frames[0], clip.label)
+        for frame in clip.frames[1:]:
+            segmenter.step(frame)
+    backend.close()
+    return backend.samples
+
+
+class _Recorder(OnnxRuntimeCpuBackend):
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle)
+        self.samples: dict[str, list[Sample]] = {name: [] for name in QUANTIZED_GRAPHS}
+
+    def run(
+        self, graph: str, inputs: Mapping[str, DeviceTensor], outputs: Mapping[str, DeviceTensor]
+    ) -> None:
+        if graph in self.samples:
+            self.samples[graph].append({name: self.download(tensor) for name, tensor in inputs.items()})
+        super().run(graph, inputs, outputs)
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = iter(samples)
+
+    def get_next(self) -> Sample | None:
+        return next(self._samples, None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser warns through the root logger that graphs are not preprocessed; ours need no preprocessing."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)

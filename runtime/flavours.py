@@ -1,0 +1,83 @@
+"""TensorRT and TensorRT-RTX: one API under two module names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from ermu.errors import BackendError, DependencyError
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """An installed TensorRT.
+
+    Attributes:
+        name: `tensorrt` or `tensorrt-rtx`.
+        trt: Its Python module.
+    """
+
+    name: str
+    trt: Any
+
+    @property
+    def version(self) -> str:
+        """The release, which engines are tied to."""
+        return str(self.trt.__version__)
+
+
+# name: (module, extra of ermu that installs it)
+FLAVOURS = {"tensorrt": ("tensorrt", "tensorrt"), "tensorrt-rtx": ("tensorrt_rtx", "rtx")}
+
+
+def load_flavour(name: str) -> Flavour:
+    """Imports a TensorRT.
+
+    Raises:
+        BackendError: the name is unknown, or the module does not load (a library that it needs is missing).
+        DependencyError: it is not installed.
+    """
+    if name not in FLAVOURS:
+        raise BackendError(f"Unknown engine '{name}'.", expected=f"one of {', '.join(FLAVOURS)}")
+    module, extra = FLAVOURS[name]
+    try:
+        return Flavour(name, import_module(module))
+    except ModuleNotFoundError as error:
+        raise DependencyError(module, f"The engine {name}", extra) from error
+    except (ImportError, OSError) as error:
+        raise BackendError(f"The module {module} does not load: {error}.", fix="ermu doctor") from error
+
+
+class MessageLog:
+    """Keeps what TensorRT says at warning level and above, for error messages.
+
+    Attributes:
+        logger: For TensorRT.
+        errors: Messages at error level and above, oldest first.
+    """
+
+    def __init__(self, flavour: Flavour, warn: Callable[[str], None] | None = None) -> None:
+        self.errors: list[str] = []
+        self.logger = self._logger(flavour.trt, warn or (lambda text: None))
+
+    def _logger(self, trt: Any, warn: Callable[[str], None]) -> Any:
+        errors, severity = self.errors, trt.ILogger.Severity
+
+        class Logger(trt.ILogger):  # type: ignore[misc]
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
+
+            def log(self, level: Any, message: str) -> None:
+                if level in (severity.INTERNAL_ERROR, severity.ERROR):
+                    errors.append(message)
+                elif level == severity.WARNING:
+                    warn(message)
+
+        return Logger()
+
+
+def target_name(capability: tuple[int, int]) -> str:
+    """`sm89` for compute capability 8.9."""
+    return f"sm{capability[0]}{capability[1]}"

@@ -1,0 +1,38 @@
+"""Tensors in the host's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .backend import Array, Backend, DeviceTensor
+
+
+class HostBackend(Backend):
+    """A backend whose tensors are numpy arrays."""
+
+    device = "cpu"
+
+    def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
+        array = np.empty(tuple(shape), dtype)
+        return DeviceTensor(array.ctypes.data, array.shape, array.dtype, array)
+
+    def upload(self, array: Array, target: DeviceTensor) -> None:
+        self.for_kernels(target)[...] = array
+
+    def download(self, source: DeviceTensor) -> Array:
+        return np.array(self.for_kernels(source))
+
+    def copy(self, source: DeviceTensor, target: DeviceTensor) -> None:
+        self.for_kernels(target)[...] = self.for_kernels(source)
+
+    def for_kernels(self, tensor: DeviceTensor) -> Array:
+        """A numpy view of the tensor."""
+        owner = tensor.owner
+        assert isinstance(owner, np.ndarray)
+        start = (tensor.address - owner.ctypes.data) // tensor.dtype.itemsize
+        count = tensor.nbytes // tensor.dtype.itemsize
+        view: Array = owner.reshape(-1)[start : start + count].reshape(tensor.shape)
+        return view
