@@ -67,7 +67,9 @@ class Segmenter:
         gap_seconds: Seconds instead, so that a stream that drops frames still feeds its bank as often; every
             frame then needs its time.
         long_edge: Frames with a longer edge are scaled down to it; ignored by a bundle of fixed size.
-        device: `cpu`, or `cuda` where ONNX Runtime's CUDA provider loads.
+        precision: fp32, or one that `ermu build` has added to the bundle.
+        device: `cpu` or `cuda`.
+        engine: `onnxruntime`, or on `cuda` a TensorRT that the bundle has engines for.
         threads: Threads for each graph; default, the machine's cores.
         backend: An open backend to share between segmenters; default, one of its own.
         kernels: Scoring kernels; default, the best for the device.
@@ -82,12 +84,15 @@ class Segmenter:
         gap: int | None = None,
         gap_seconds: float | None = None,
         long_edge: int | None = None,
+        precision: str | None = None,
         device: str = "cpu",
+        engine: str = "onnxruntime",
         threads: int | None = None,
         backend: Backend | None = None,
         kernels: Kernels | None = None,
     ) -> None:
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        self.bundle = loaded.at_precision(precision or loaded.manifest.precision)
         manifest = self.bundle.manifest
         self._manifest = manifest
         self.policy = policy
@@ -98,7 +103,9 @@ class Segmenter:
         self._constants = ScoreConstants(**manifest.score.model_dump())
         self._kernels = kernels or load_kernels(device)
         self._check_options()
-        self._backend = backend or open_backend(self.bundle, device=device, threads=threads)
+        self._backend = backend or open_backend(
+            self.bundle, device=device, engine=engine, threads=threads
+        )
         self._groups: list[ObjectGroup] = []
         self._groups_begun = 0
         self._frame = -1
@@ -412,9 +419,10 @@ def shared_segmenters(bundle: Bundle, count: int, *, device: str = "cpu", **opti
         device: As in `Segmenter`.
         options: As in `Segmenter`.
     """
-    threads = options.pop("threads", None)
-    backend, kernels = open_backend(bundle, device=device, threads=threads), load_kernels(device)
-    return [Segmenter(bundle, backend=backend, kernels=kernels, **options) for _ in range(count)]
+    opened = {name: options.pop(name) for name in ("engine", "threads") if name in options}
+    at_precision = bundle.at_precision(options.pop("precision", None) or bundle.manifest.precision)
+    backend, kernels = open_backend(at_precision, device=device, **opened), load_kernels(device)
+    return [Segmenter(at_precision, backend=backend, kernels=kernels, **options) for _ in range(count)]
 
 
 def _check_frame(frame: LabelMap) -> tuple[int, int]:

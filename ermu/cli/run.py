@@ -70,7 +70,13 @@ def run(
         Optional[float],  # noqa: UP045
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="fp32, or one that `ermu build` has added: fp16, int8.")
+    ] = "fp32",
     device: Annotated[str, typer.Option(help="Where to run: cpu, or cuda.")] = "cpu",
+    engine: Annotated[
+        str, typer.Option(help="onnxruntime; on cuda also tensorrt or tensorrt-rtx, after `ermu build`.")
+    ] = "onnxruntime",
     threads: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="CPU threads; default: all cores."),
@@ -96,7 +102,8 @@ def run(
         sources = [stack.enter_context(open_source(where)) for where in source]
         labels = prompts_for(sources, labels)
         options: dict[str, Any] = {"policy": policy, "capacity": capacity, "gap": gap}
-        options |= {"gap_seconds": gap_seconds, "long_edge": long_edge, "device": device, "threads": threads}
+        options |= {"gap_seconds": gap_seconds, "long_edge": long_edge, "precision": precision}
+        options |= {"device": device, "engine": engine, "threads": threads}
         segmenters = shared_segmenters(loaded, len(sources), **options)
         claim_folder(out, overwrite=overwrite)
         pipelines = []
