@@ -1,0 +1,226 @@
+"""What works on this machine, what is missing or does not match, and the command that mends it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from ermu.errors import ErmuError
+
+from .bundle import Bundle
+from .engines import damage, misfit, rebuild_command
+from .flavours import FLAVOURS, load_flavour, target_name
+
+State = Literal["ok", "missing", "mismatch"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the examination.
+
+    Attributes:
+        name: What was looked at.
+        state: ok; missing: not there; mismatch: there, but wrong or not fitting the rest.
+        found: What was found.
+        fix: The command that mends it, where it is not ok.
+        needed: Whether running on the chosen device depends on it.
+    """
+
+    name: str
+    state: State
+    found: str
+    fix: str | None = None
+    needed: bool = False
+
+    @property
+    def fails(self) -> bool:
+        """Whether the examination is failed: anything that does not match, and whatever is needed and missing."""
+        return self.state == "mismatch" or (self.needed and self.state == "missing")
+
+
+def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Check]:
+    """Looks at everything that ERMU may use.
+
+    Args:
+        bundle: A bundle to check too, its engines against what is installed.
+        device: `cpu`, or `cuda` to need a GPU and what drives it.
+    """
+    on_gpu = device == "cuda"
+    parts: list[Callable[[], Check]] = [
+        _python,
+        _opencv,
+        lambda: _onnxruntime(on_gpu),
+        lambda: _kernels("cpu", needed=False),
+        lambda: _pycuda(on_gpu),
+        lambda: _gpu(on_gpu),
+        lambda: _kernels("cuda", needed=on_gpu),
+        *[lambda name=name: _tensorrt(name) for name in FLAVOURS],  # type: ignore[misc]
+    ]
+    checks = [part() for part in parts]
+    return checks + (list(_bundle(Path(bundle))) if bundle else [])
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if sys.version_info >= (3, 10):
+        return Check("python", "ok", found, needed=True)
+    return Check("python", "mismatch", f"{found}, expected 3.10 or newer", "install Python 3.10", needed=True)
+
+
+def _opencv() -> Check:
+    try:
+        import cv2
+    except ImportError as error:
+        fix = "pip install --force-reinstall opencv-python-headless"
+        return Check("opencv", "missing", _first_line(error), fix, needed=True)
+    lines = (line.strip() for line in cv2.getBuildInformation().splitlines())
+    wanted = {"FFMPEG:": "ffmpeg", "GStreamer:": "gstreamer", "GUI:": "windows"}
+    parts = {wanted[line.split()[0]]: line.split()[1] for line in lines if len(line.split()) > 1 and line.split()[0] in wanted}
+    described = ", ".join(f"{name} {state.lower()}" for name, state in parts.items())
+    return Check("opencv", "ok", f"{cv2.__version__}; {described}", needed=True)
+
+
+def _onnxruntime(on_gpu: bool) -> Check:
+    extra = "gpu" if on_gpu else "cpu"
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return Check("onnxruntime", "missing", _first_line(error), f"pip install 'ermu[{extra}]'", needed=True)
+    providers = onnxruntime.get_available_providers()
+    found = f"{onnxruntime.__version__}; {', '.join(p.removesuffix('ExecutionProvider') for p in providers)}"
+    both = {name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)}
+    if len(both) == 2:
+        fix = f"pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'ermu[{extra}]'"
+        return Check("onnxruntime", "mismatch", f"{found}; both wheels installed, one over the other", fix, needed=True)
+    if on_gpu and "CUDAExecutionProvider" not in providers:
+        fix = "pip uninstall -y onnxruntime && pip install 'ermu[gpu]'"
+        return Check("onnxruntime", "mismatch", f"{found}; no CUDA in this build", fix, needed=True)
+    return Check("onnxruntime", "ok", found, needed=True)
+
+
+def _kernels(name: str, *, needed: bool) -> Check:
+    from ermu.kernels import load_kernels
+
+    label = f"{name} kernels"
+    try:
+        kernels = load_kernels(name, name)
+    except (ErmuError, ImportError, OSError) as error:
+        fix = "run on a GPU with 'ermu[gpu]' installed" if name == "cuda" else None
+        found, mended = _said(error, fix or "pip install --force-reinstall ermu")
+        return Check(label, "missing", found if name == "cuda" else f"{found}; numpy takes their place", mended, needed)
+    return Check(label, "ok", kernels.name, needed=needed)
+
+
+def _pycuda(needed: bool) -> Check:
+    if not _installed("pycuda"):
+        return Check("pycuda", "missing", "not installed", "pip install 'ermu[gpu]'", needed)
+    try:
+        import pycuda.driver  # noqa: F401
+    except ImportError as error:
+        fix = "install the NVIDIA driver, then pip install --force-reinstall --no-cache-dir pycuda"
+        return Check("pycuda", "mismatch" if needed else "missing", _first_line(error), fix, needed)
+    return Check("pycuda", "ok", version("pycuda"), needed=needed)
+
+
+def _gpu(needed: bool) -> Check:
+    from .cuda import device_description
+
+    try:
+        gpu = device_description()
+    except ErmuError as error:
+        found, _ = _said(error, None)
+        return Check("gpu", "missing", found, "nvidia-smi  # must list a GPU; if not, install its driver", needed)
+    capability = ".".join(map(str, gpu["compute_capability"]))
+    found = (
+        f"{gpu['name']}, compute capability {capability}, {gpu['memory_bytes'] >> 20} MB, "
+        f"driver for CUDA {gpu['driver']}, pycuda for CUDA {gpu['runtime']}"
+    )
+    if _number(gpu["driver"]) < _number(gpu["runtime"]):
+        return Check("gpu", "mismatch", found, "update the NVIDIA driver: it is older than pycuda's CUDA", needed)
+    return Check("gpu", "ok", found, needed=needed)
+
+
+def _tensorrt(name: str) -> Check:
+    try:
+        return Check(name, "ok", load_flavour(name).version)
+    except ErmuError as error:
+        found, fix = _said(error, f"pip install 'ermu[{FLAVOURS[name][1]}]'")
+        return Check(name, "missing", found, fix)
+
+
+def _bundle(path: Path) -> Iterator[Check]:
+    try:
+        loaded = Bundle.load(path)
+    except ErmuError as error:
+        found, fix = _said(error, None)
+        yield Check("bundle", "mismatch" if (path / "manifest.json").is_file() else "missing", found, fix, needed=True)
+        return
+    network, precisions = loaded.manifest.network.name, (loaded.manifest.precision, *loaded.manifest.variants)
+    yield Check("bundle", "ok", f"{path}: {network}, {', '.join(precisions)}", needed=True)
+    for precision in precisions:
+        try:
+            at_precision = loaded.at_precision(precision)
+        except ErmuError as error:
+            found, _ = _said(error, None)
+            fix = f"ermu build --bundle {path} --engine onnxruntime --precision {precision}"
+            yield Check(f"{precision} graphs", "mismatch", found, fix, needed=True)
+            continue
+        yield from _engines(at_precision)
+
+
+def _engines(bundle: Bundle) -> Iterator[Check]:
+    """The engines of a bundle at one precision, each against the installed TensorRT and this GPU."""
+    here = _this_gpu()
+    for engine in bundle.manifest.engines:
+        if engine.precision != bundle.manifest.precision:
+            continue
+        fix = rebuild_command(bundle, engine.flavour, engine)
+        name = f"engine {engine.graph}, {engine.precision}, {engine.target}"
+        try:
+            installed = load_flavour(engine.flavour).version
+        except ErmuError as error:
+            yield Check(name, "missing", *_said(error, f"pip install 'ermu[{FLAVOURS[engine.flavour][1]}]'"))
+            continue
+        problem = damage(bundle, engine) or misfit(bundle, engine, version=installed, target=here)
+        if problem:
+            yield Check(name, "mismatch", f"{engine.file} {problem}", fix)
+        else:
+            yield Check(name, "ok", f"{engine.flavour} {engine.version}, {'; '.join(map(str, engine.profiles))}")
+
+
+def _this_gpu() -> str | None:
+    from .cuda import device_capability
+
+    try:
+        return target_name(device_capability())
+    except ErmuError:
+        return None
+
+
+def _said(error: Exception, fix: str | None) -> tuple[str, str | None]:
+    """An error's problem in a line, and its own way out where it has one."""
+    if isinstance(error, ErmuError):
+        return error.problem.splitlines()[0], error.fix if error.fix and error.fix != "ermu doctor" else fix
+    return _first_line(error), fix
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _number(dotted: Any) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(dotted).split(".")[:2])
