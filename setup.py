@@ -29,6 +29,19 @@ def load(name: str, file: Path) -> ModuleType:
 class BuildKernels(build_ext):
     """Compiles the CPU kernels with their own flags for each file, and the CUDA kernels where nvcc exists."""
 
+    def run(self) -> None:
+        """Builds the extension, and for a wheel the fatbin; an editable install compiles that at first use."""
+        super().run()
+        if self.inplace or self.editable_mode:
+            return
+        cuda = load("ermu_cuda_build", KERNELS / "cuda" / "build.py")
+        if cuda.nvcc() is None:
+            return
+        try:
+            cuda.compile_fatbin(Path(self.build_lib) / "ermu" / "kernels" / "cuda" / "ermu.fatbin")
+        except Exception as error:
+            print(f"ermu: no CUDA kernels ({error}); first use will compile them", file=sys.stderr)
+
     def build_extension(self, ext: Extension) -> None:
         """Compiles the CPU kernels; a failure leaves the package without them."""
         cpu = load("ermu_cpu_build", KERNELS / "cpu" / "build.py")

@@ -17,6 +17,7 @@ from ermu.kernels.relevance import picked_queries, weighted_share
 
 Precision = Literal["exact", "int8"]
 SQA_STEP = 0.04  # spec/ermu.md, quantised scoring attention
+WIDEST_CODES = 1024  # kWidest of scoring.inl
 
 AnyScalar = TypeVar("AnyScalar", bound=np.generic)
 
@@ -100,6 +101,10 @@ class CpuKernels(ReferenceKernels):
         self, query: Array, keys: Array, rows: Array, picked: npt.NDArray[np.int32], heads: int
     ) -> npt.NDArray[np.float32]:
         step = SQA_STEP if self.precision == "int8" else 0.0
+        if step and query.shape[1] // heads > WIDEST_CODES:
+            raise KernelError(
+                f"Heads have {query.shape[1] // heads} channels.", expected=f"at most {WIDEST_CODES} in int8"
+            )
         single_rows = _dense(rows.astype(np.float32, copy=False))
         masses: npt.NDArray[np.float32] | None = native().frame_masses(
             self.isa, _dense(query), _dense(keys), single_rows, heads, picked, step, self.threads

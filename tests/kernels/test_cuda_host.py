@@ -220,7 +220,7 @@ def test_a_planted_fault_is_caught(tmp_path: Path, file: str, guard: str, plante
 
 
 def test_a_missing_barrier_is_noticed(tmp_path: Path) -> None:
-    """The test of the emulation: without the barrier after the loads, threads multiply tiles not yet filled."""
+    """The test of the emulation: without that barrier, threads multiply tiles not yet filled."""
     copy = tmp_path / "src"
     shutil.copytree(host_device.KERNELS, copy)
     text = (copy / "masses.cu").read_text()

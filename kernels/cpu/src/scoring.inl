@@ -8,6 +8,7 @@ namespace {
 
 constexpr int kTile = 2 * kLanes;
 constexpr float kSlack = 64.0f;  // logits may pass the peak by 2^64 before it is raised: raising is rare
+constexpr int kWidest = 1024;    // channels of a head in quantised scoring
 constexpr float kLog2E = 1.4426950408889634f;
 
 inline int padded(int count, int block) { return (count + block - 1) / block * block; }
@@ -26,6 +27,13 @@ inline void read(const void* base, bool half, size_t offset, int count, float* o
     } else {
         for (int i = c; i < count; ++i) out[i] = full[i];
     }
+}
+
+// The first `count` numbers at p, zeros after them.
+inline F load_first(const float* p, int count) {
+    float values[kLanes] = {};
+    for (int i = 0; i < count; ++i) values[i] = p[i];
+    return load(values);
 }
 
 // Adds 0 times each of the values that `read` left: NaN once one of them is not finite.
@@ -138,25 +146,33 @@ struct Quantised {
         }
     }
     static void put_key(const MassJob& job, int slot, int head, float* values, int lane, void* tile) {
-        const int d = job.head_channels, wide = padded(d, kGroup);
+        const int d = job.head_channels;
         const float* shift = job.quantum->shift + size_t(slot) * job.channels() + head * d;
         const F per_step = splat(1.0f / job.quantum->step), zero = splat(float(job.quantum->key_zero));
-        F sums = splat(0.0f);
+        KeyCode narrow[kWidest + kLanes];
         for (int c = 0; c < d; c += kLanes) {
-            F level = round((load(values + c) + load(shift + c)) * per_step) + zero;
-            level = max(min(level, splat(127.0f)), splat(-128.0f));
-            if (d - c < kLanes) level = keep_first(level, d - c);
-            sums = sums + level;
-            store(values + c, level);
+            const F moved = d - c >= kLanes ? load(shift + c) : load_first(shift + c, d - c);
+            const F level = round((load(values + c) + moved) * per_step) + zero;
+            store_codes(narrow + c, max(min(level, splat(127.0f)), splat(-128.0f)));
         }
-        KeyCode narrow[512];
-        for (int c = 0; c < wide; ++c) narrow[c] = c < d ? static_cast<KeyCode>(values[c]) : KeyCode(0);
+        for (int c = d; c < padded(d, kGroup); ++c) narrow[c] = 0;
         KeyCode* column = codes(tile) + lane * kGroup;
-        for (int c = 0; c < wide; c += kGroup)
+        for (int c = 0; c < d; c += kGroup)
             __builtin_memcpy(column + size_t(c) * kTile, narrow + c, kGroup * sizeof(KeyCode));
-        bias(tile)[lane] = -(job.quantum->query_zero + 128) * int32_t(total(sums));
     }
-    static void seal(const MassJob&, const float*, void*) {}
+    // The keys' sums take the queries' zero point off again.
+    static void seal(const MassJob& job, const float*, void* tile) {
+        const Code ones[4] = {1, 1, 1, 1};
+        const int32_t none[kLanes] = {};
+        I left = load(none), right = left;
+        for (int c = 0; c < padded(job.head_channels, kGroup); c += kGroup) {
+            left = dot_codes(left, splat_codes(ones), load_codes(codes(tile) + size_t(c) * kTile));
+            right = dot_codes(right, splat_codes(ones), load_codes(codes(tile) + size_t(c) * kTile + kLanes * kGroup));
+        }
+        store(bias(tile), left);
+        store(bias(tile) + kLanes, right);
+        for (int i = 0; i < kTile; ++i) bias(tile)[i] *= -(job.quantum->query_zero + 128);
+    }
     // Codes carry the keys' zero point, which would make the bound useless: every tile is looked at.
     static float query_reach(const MassJob&, const void*, int) { return __builtin_inff(); }
     static float key_reach(const MassJob&, const void*) { return 1.0f; }
@@ -321,24 +337,31 @@ bool score(const MassJob& job, int head, int begin, int end, void* scratch, floa
 }
 
 void channel_range(const MassJob& job, int slot, ChannelRange out) {
+    constexpr int kBlock = 64;
     const int D = job.channels();
     const void* base = slot < 0 ? job.query : job.keys;
     const size_t offset = slot < 0 ? 0 : size_t(slot) * job.tokens * D;
-    float values[1024 + kLanes];
-    for (int c = 0; c < D; ++c) {
-        out.sum[c] = 0.0;
-        out.low[c] = __builtin_inff();
-        out.high[c] = -__builtin_inff();
-    }
-    for (int n = 0; n < job.tokens; ++n) {
-        for (int start = 0; start < D; start += 1024) {
-            const int count = D - start < 1024 ? D - start : 1024;
+    float values[kBlock + kLanes] = {};
+    for (int start = 0; start < D; start += kBlock) {
+        const int count = D - start < kBlock ? D - start : kBlock;
+        float sum[kBlock] = {}, low[kBlock], high[kBlock];
+        for (int c = 0; c < kBlock; ++c) {
+            low[c] = __builtin_inff();
+            high[c] = -__builtin_inff();
+        }
+        for (int n = 0; n < job.tokens; ++n) {
             read(base, job.half, offset + size_t(n) * D + start, count, values);
-            for (int c = 0; c < count; ++c) {
-                out.sum[start + c] += values[c];
-                out.low[start + c] = values[c] < out.low[start + c] ? values[c] : out.low[start + c];
-                out.high[start + c] = values[c] > out.high[start + c] ? values[c] : out.high[start + c];
+            for (int c = 0; c < kBlock; c += kLanes) {
+                const F value = load(values + c);
+                store(sum + c, load(sum + c) + value);
+                store(low + c, min(load(low + c), value));
+                store(high + c, max(load(high + c), value));
             }
+        }
+        for (int c = 0; c < count; ++c) {
+            out.sum[start + c] = sum[c];
+            out.low[start + c] = low[c];
+            out.high[start + c] = high[c];
         }
     }
 }

@@ -78,6 +78,12 @@ inline void transpose(const float* in, int pitch, float* out, int out_pitch) {
 }
 
 inline I load(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+inline void store(int32_t* p, I a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
+inline void store_codes(KeyCode* p, F a) {
+    const __m256i whole = _mm256_cvtps_epi32(a.v);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), words);
+}
 inline F to_float(I a) { return {_mm256_cvtepi32_ps(a.v)}; }
 inline I load_codes(const KeyCode* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
 inline I splat_codes(const Code* p) { return {_mm256_set1_epi32(*reinterpret_cast<const int32_t*>(p))}; }

@@ -85,6 +85,10 @@ inline void transpose(const float* in, int pitch, float* out, int out_pitch) {
 }
 
 inline I load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+inline void store(int32_t* p, I a) { _mm512_storeu_si512(p, a.v); }
+inline void store_codes(KeyCode* p, F a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
+}
 inline F to_float(I a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline I load_codes(const KeyCode* p) { return {_mm512_loadu_si512(p)}; }
 inline I splat_codes(const Code* p) { return {_mm512_set1_epi32(*reinterpret_cast<const int32_t*>(p))}; }

@@ -105,6 +105,10 @@ inline I load(const int32_t* p) {
     std::memcpy(out.v, p, sizeof out.v);
     return out;
 }
+inline void store(int32_t* p, I a) { std::memcpy(p, a.v, sizeof a.v); }
+inline void store_codes(KeyCode* p, F a) {
+    for (int i = 0; i < kLanes; ++i) p[i] = static_cast<KeyCode>(a.v[i]);
+}
 inline F to_float(I a) { return lanes([&](int i) { return static_cast<float>(a.v[i]); }); }
 inline I load_codes(const KeyCode* p) { return {{p[0], p[1], p[2], p[3]}}; }
 inline I splat_codes(const Code* p) { return {{*p, *p, *p, *p}}; }
