@@ -123,17 +123,17 @@ def test_change_of_size_restarts_from_the_last_label(rtsp_server: Servers, tiny_
 
 
 def test_a_stream_that_stalls_inside_a_frame(rtsp_server: Servers, tiny_segmenter: Segmenters) -> None:
-    server = rtsp_server("--fps", "10", "--stall-after", "12")
-    source = NetworkSource(server.url, read_seconds=1.0)
+    server = rtsp_server("--fps", "10", "--stall-after", "25")
+    source = NetworkSource(server.url, read_seconds=1.0, late_seconds=0.5)
     live = LiveOptions(stale_seconds=0.5)
     running = _Running(Pipeline(tiny_segmenter(long_edge=96), source, live=live), None)
     assert until(lambda: len(running.frames) >= 5, 10)
     assert until(lambda: running.pipeline.state is StreamState.STALE, 10)
     assert until(lambda: running.pipeline.reader.reconnects >= 1, 10)
-    assert until(lambda: len(running.frames) > 15, 15)  # the next connection delivers again
+    assert until(lambda: len(running.frames) > 20, 15)  # the next connection delivers again
     running.stop()
     assert all(shape == (240, 320, 3) for shape in running.sizes)
-    assert max(running.latencies) < 1500  # what was queued in the stall was not taken for new
+    assert max(running.latencies) < 1000  # what was queued in the stall was not taken for new
 
 
 def test_server_gone_for_good(rtsp_server: Servers, tiny_segmenter: Segmenters) -> None:
