@@ -291,7 +291,7 @@ def occupancy(gpu: Gpu, used: cuda_build.Resources, threads: int = 128) -> float
 
 
 def predict(gpu: Gpu, heads: Heads, kind: str, used: cuda_build.Resources) -> dict[str, Any]:
-    """Microseconds of a full scoring in fp16: products, 16 exponentials a clock, uneven shares, one launch."""
+    """Microseconds of a full scoring in fp16: products, 16 exponentials a clock, uneven shares, a launch."""
     peak = gpu.fp32_tflops * 1e12 * (1 if kind == "sums" else 2)
     seconds = heads.products / (peak * REACHABLE) + heads.exponentials / (gpu.processors * 16 * gpu.hertz)
     blocks = -(-TOKENS // 64) * heads.heads * SLOTS

@@ -99,7 +99,7 @@ def equal_scoring() -> Scoring:
 
 
 def huge_scoring() -> Scoring:
-    """Logits in the thousands, of whole numbers so that fp32 products are exact and only the softmax is tried."""
+    """Logits in the thousands, of whole numbers: fp32 products are exact and only the softmax is tried."""
     draw = np.random.default_rng(7)
     query = draw.integers(-40, 41, (31, 64)).astype(np.float32)
     keys = draw.integers(-40, 41, (6, 31, 64)).astype(np.float32)
