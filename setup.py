@@ -30,7 +30,7 @@ class BuildKernels(build_ext):
     """Compiles the CPU kernels with their own flags for each file, and the CUDA kernels where nvcc exists."""
 
     def run(self) -> None:
-        """Builds the extension, and for a wheel the fatbin; an editable install compiles that at first use."""
+        """Builds the extension, and for a wheel the fatbin; an editable install leaves that to first use."""
         super().run()
         if self.inplace or self.editable_mode:
             return
