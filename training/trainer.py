@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -21,6 +20,7 @@ from .config import TrainingConfig
 from .distributed import Processes
 from .log import TrainingLog
 from .parameters import choose_learning, parameter_groups
+from .provenance import provenance
 from .starting_weights import draw_weights, start_encoder_from_imagenet, start_from_checkpoint
 from .stream import batches
 from .unroll import ClipLoss, UnrollSettings
@@ -184,12 +184,6 @@ class Trainer:
 
     def _save(self) -> None:
         save_checkpoint(self._checkpoint, self._progress, self.step, self._identity)
-        provenance = {
-            "config": self.config.model_dump(mode="json"),
-            "steps": self.step,
-            "torch": str(torch.__version__),
-            "processes": int(os.environ.get("WORLD_SIZE", "1")),
-        }
-        publish_weights(
-            self._out / "weights.pth", self._progress.average, self.network.spec.to_dict(), provenance
-        )
+        account = provenance(self.config, self.step, self._processes.count)
+        spec = self.network.spec.to_dict()
+        publish_weights(self._out / "weights.pth", self._progress.average, spec, account)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
-from ermu.export.networks.network import SegmentationNetwork
+from ermu.export.networks.network import Features, SegmentationNetwork
 
 from .clip import IDENTITIES, one_hot
 from .losses import silence_unused
@@ -44,35 +45,38 @@ def segment(
         H x W label maps of all frames, the given one first.
     """
     height, width = label.shape
-    size = tuple(round((side - 1) / 16) * 16 + 1 for side in (height, width))
+    size = (_on_grid(width), _on_grid(height))
     alive = torch.zeros(1, IDENTITIES, dtype=torch.bool)
     alive[0, [0, *np.unique(label[label > 0]).tolist()]] = True
-
-    def identity(ids: NDArray[np.uint8]) -> torch.Tensor:
-        small = cv2.resize(ids, size[::-1], interpolation=cv2.INTER_NEAREST)
-        return network.embed_identity(one_hot(torch.from_numpy(small)[None]))
-
-    def features(frame: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
-        small = cv2.resize(frame.astype(np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
-        image = torch.from_numpy(small).permute(2, 0, 1)[None]
-        return network.encode(network.normalize(image).contiguous(memory_format=torch.channels_last))
-
-    _, entry = network.reference(features(frames[0]).p, identity(label))
+    first = _features(network, frames[0], size)
+    _, entry = network.reference(first.p, _identity(network, label, size))
     memory, last_update, labels = FifoMemory(entry.long, capacity), 0, [label]
     for t, frame in enumerate(frames[1:], start=1):
-        maps = features(frame)
-        z, carry = network.propagate(
-            maps.p, memory.stacked(), network.temporal_rows(len(memory)), entry.short
-        )
-        logits = F.interpolate(
-            network.decode(z, maps), size=(height, width), mode="bilinear", align_corners=True
-        )
+        maps, rows = _features(network, frame, size), network.temporal_rows(len(memory))
+        z, carry = network.propagate(maps.p, memory.stacked(), rows, entry.short)
+        coarse = network.decode(z, maps)
+        logits = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=True)
         labels.append(silence_unused(logits, alive).argmax(1)[0].numpy().astype(np.uint8))
-        entry = network.memorize(carry, identity(labels[-1]))
+        entry = network.memorize(carry, _identity(network, labels[-1], size))
         if t - last_update >= GAP:
             memory.append(entry.long)
             last_update = t
     return labels
+
+
+def _on_grid(side: int) -> int:
+    return round((side - 1) / 16) * 16 + 1
+
+
+def _features(network: SegmentationNetwork, frame: NDArray[np.uint8], size: tuple[int, int]) -> Features:
+    small = cv2.resize(frame.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    image = network.normalize(torch.from_numpy(small).permute(2, 0, 1)[None])
+    return network.encode(image.contiguous(memory_format=torch.channels_last))
+
+
+def _identity(network: SegmentationNetwork, label: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
+    small = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST)
+    return network.embed_identity(one_hot(torch.from_numpy(small)[None]))
 
 
 def jaccards(truth: list[NDArray[np.uint8]], found: list[NDArray[np.uint8]]) -> NDArray[np.float64]:

