@@ -15,6 +15,7 @@ from ermu.runtime.bundle import Bundle
 from ermu.runtime.files import sha256_of
 from ermu.runtime.manifest import (
     FORMAT_VERSION,
+    GraphInfo,
     InputInfo,
     Manifest,
     MemoryInfo,
@@ -26,7 +27,7 @@ from ermu.runtime.manifest import (
 from ermu.runtime.sizes import LONG_EDGE, is_network_size
 
 from .checkpoint import Checkpoint, build_network, load_checkpoint
-from .graphs import build_graphs
+from .graphs import Graph, build_graphs
 from .networks import OBJECT_CAPACITY, NetworkSpec, SegmentationNetwork, network_spec
 from .onnx_writer import difference_to_torch, write_onnx
 
@@ -90,16 +91,7 @@ def export_bundle(
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        described = {}
-        for i, graph in enumerate(graphs):
-            file = f"{graph.name}.onnx"
-            tell(f"trace {graph.name}", 2 * i, 2 * len(graphs))
-            write_onnx(graph, folder / file, opset=opset, fixed_hw=size)
-            tell(f"check {graph.name}", 2 * i + 1, 2 * len(graphs))
-            gap_to_torch = difference_to_torch(graph, folder / file, fixed_hw=size)
-            described[graph.name] = graph_info(
-                file, sha256_of(folder / file), graph.inputs, graph.outputs, gap_to_torch
-            )
+        described = _write_graphs(graphs, folder, size, opset, tell)
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             network=NetworkInfo(**spec.to_dict()),
@@ -119,6 +111,22 @@ def export_bundle(
         shutil.rmtree(folder, ignore_errors=True)
     tell("done", 2 * len(graphs), 2 * len(graphs))
     return Bundle.load(out)
+
+
+def _write_graphs(
+    graphs: list[Graph], folder: Path, size: tuple[int, int] | None, opset: int, tell: Progress
+) -> dict[str, GraphInfo]:
+    described = {}
+    for i, graph in enumerate(graphs):
+        file = f"{graph.name}.onnx"
+        tell(f"trace {graph.name}", 2 * i, 2 * len(graphs))
+        write_onnx(graph, folder / file, opset=opset, fixed_hw=size)
+        tell(f"check {graph.name}", 2 * i + 1, 2 * len(graphs))
+        gap_to_torch = difference_to_torch(graph, folder / file, fixed_hw=size)
+        described[graph.name] = graph_info(
+            file, sha256_of(folder / file), graph.inputs, graph.outputs, gap_to_torch
+        )
+    return described
 
 
 def _check_arguments(

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from ermu import __version__
+
+from .build import build
+from .demo import demo
+from .doctor import doctor
 from .eval import evaluate
 from .export import export
 from .inspect import inspect
 from .run import run
+from .serve import serve
+from .train import train
 
 app = typer.Typer(
     name="ermu",
@@ -18,10 +26,31 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ermu {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+app.command()(demo)
 app.command()(export)
+app.command()(build)
 app.command()(run)
-app.command()(inspect)
+app.command()(serve)
 app.command("eval")(evaluate)
+app.command()(train)
+app.command()(inspect)
+app.command()(doctor)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -14,11 +14,11 @@ def export(
     checkpoint: Annotated[Path, typer.Option(help="A .pth file of the aot_plus family.")],
     out: Annotated[Path, typer.Option(help="The bundle folder to create.")],
     network: Annotated[
-        Optional[str],  # noqa: UP045  typer evaluates annotations on Python 3.10
+        str | None,
         typer.Option(help="r50_aotl, r50_deaotl, aott or deaott; not needed when the checkpoint says it."),
     ] = None,
     size: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Fix the network input, HxW, each 16k+1 (353x641); default: any size."),
     ] = None,
     capacity: Annotated[int, typer.Option(min=2, help="Memory frames held by default.")] = 9,
