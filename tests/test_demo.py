@@ -1,0 +1,60 @@
+"""`ermu demo` and the bundle that comes with the package."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_LONG_EDGE
+from ermu.runtime import Bundle, Segmenter
+from ermu.runtime.files import sha256_of
+from ermu.scenes import Scene, SceneConfig
+from tests.cli.test_run import ermu
+
+
+def test_demo_segments_its_clip(tmp_path):
+    done = ermu("demo", "--out", tmp_path / "demo", "--frames", 20)
+    assert done.returncode == 0, done.stderr
+    mean = float(re.search(r"mean\s*│\s*([\d.]+)", done.stdout)[1])
+    assert mean > 0.7  # the labels are known: an untrained network stays below 0.2
+    assert len(list((tmp_path / "demo" / "labels").iterdir())) == 20
+    assert len((tmp_path / "demo" / "trace.jsonl").read_text().splitlines()) == 20
+    video = cv2.VideoCapture(str(tmp_path / "demo" / "overlay.mp4"))
+    assert sum(1 for _ in iter(lambda: video.read()[0], False)) == 20
+
+
+def test_ready_made_bundle_is_the_checkpoints():
+    manifest = Bundle.load("demo").manifest
+    assert manifest.provenance.checkpoint_sha256 == sha256_of(DEMO_CHECKPOINT)
+    assert manifest.input.long_edge == DEMO_LONG_EDGE
+    assert DEMO_CHECKPOINT.stat().st_size < 16e6
+
+
+def test_ready_made_bundle_gives_what_an_export_gives(tmp_path):
+    pytest.importorskip("torch")
+    from ermu.export import build_network, load_checkpoint
+    from tests.torch_backend import TorchBackend
+
+    checkpoint = load_checkpoint(DEMO_CHECKPOINT)
+    network, unknown = build_network(checkpoint, checkpoint.spec)
+    assert unknown == []
+    bundle = Bundle.load(DEMO_BUNDLE)
+    segmenters = [Segmenter(bundle), Segmenter(bundle, backend=TorchBackend(network, "uint8"))]
+    scene = Scene(SceneConfig(seed=5, frames=4))
+    for segmenter in segmenters:
+        segmenter.start(*scene[0])
+        for t in range(1, 4):
+            segmenter.step(scene[t][0], remember=scene[t][1])
+    ready, exported = (segmenter.logits() for segmenter in segmenters)
+    assert np.abs(ready - exported).max() < 1e-3
+
+
+def test_a_bundle_called_demo_wins_over_the_package_s(tmp_path, tiny_bundle, monkeypatch):
+    (tmp_path / "demo").symlink_to(tiny_bundle)
+    monkeypatch.chdir(tmp_path)
+    assert json.loads((tmp_path / "demo" / "manifest.json").read_text())["network"]["name"] == "tiny"
+    assert Bundle.load("demo").manifest.network.name == "tiny"
