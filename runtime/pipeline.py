@@ -412,6 +412,7 @@ class Pipeline:
             self.segmenter.add_objects(label, time=now, **past)  # type: ignore[arg-type]
         new = sorted(set(self.segmenter.ids) - known)
         self.objects.add(new, frame=self.view.result.frame, time=now, name=name)
+        self._show_memory()
         return new
 
     def _remove(self, ids: Sequence[int]) -> None:
@@ -422,6 +423,7 @@ class Pipeline:
         for object_id in set(ids):
             self.objects.remove(object_id)
         self._blank(ids)
+        self._show_memory()
 
     def _reset(self) -> None:
         self._blank(self.objects.ids)
@@ -430,6 +432,10 @@ class Pipeline:
             number, time = self.segmenter.frame, self.view.frame.time
             self.segmenter.start(self.view.frame.image, number=number, time=time)
         self.timeline = MemoryTimeline()
+
+    def _show_memory(self) -> None:
+        """Brings the timeline up to date between two frames."""
+        self.timeline.observe(self.segmenter.frame, self.segmenter.memory, self.segmenter.policy)
 
     def _blank(self, ids: Sequence[int]) -> None:
         """Takes ids off the held label map at once."""

@@ -123,6 +123,11 @@ class Segmenter:
         """The caller's ids of every object followed, by group."""
         return [i for group in self._groups for i in group.ids]
 
+    @property
+    def memory(self) -> list[MemoryUpdate]:
+        """Every group's memory bank as it is."""
+        return [group.unchanged() for group in self._groups]
+
     def start(
         self, frame: LabelMap, label: LabelMap | None = None, *, number: int = 0, time: float | None = None
     ) -> FrameResult:
@@ -154,7 +159,7 @@ class Segmenter:
         with watch("reference"):
             self._begin_groups(ids, label, number, clock)
         self._label = np.where(label == 255, 0, label).astype(np.uint8)
-        return FrameResult(number, label.copy(), self._memory(), watch.ms)
+        return FrameResult(number, label.copy(), self.memory, watch.ms)
 
     def step(
         self, frame: LabelMap, *, remember: LabelMap | None = None, time: float | None = None
@@ -226,7 +231,7 @@ class Segmenter:
         self._begin_groups(ids, label, self._frame if number is None else number, clock)
         if frame is None:
             self._label = np.where((label > 0) & (label < 255), label, self._label).astype(np.uint8)
-        return FrameResult(self._frame, self._label, self._memory(), watch.ms)
+        return FrameResult(self._frame, self._label, self.memory, watch.ms)
 
     def remove_objects(self, ids: Iterable[int]) -> None:
         """Stops following objects: their ids are gone from the next frame on, an empty group is freed.
@@ -405,9 +410,6 @@ class Segmenter:
             return group.unchanged()
         with watch("score"):
             return group.append(self._frame, clock, self._logits.at(g))
-
-    def _memory(self) -> list[MemoryUpdate]:
-        return [group.unchanged() for group in self._groups]
 
 
 def shared_segmenters(bundle: Bundle, count: int, *, device: str = "cpu", **options: Any) -> list[Segmenter]:

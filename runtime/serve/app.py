@@ -70,7 +70,9 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
         Route("/openapi.json", describe),
     ]
     guard = Middleware(Guard, access=access or Access())
-    return Starlette(routes=routes, middleware=[guard], exception_handlers={HTTPException: _not_served})
+    app = Starlette(routes=routes, middleware=[guard], exception_handlers={HTTPException: _not_served})
+    app.router.redirect_slashes = False
+    return app
 
 
 def _by_method(handlers):  # type: ignore[no-untyped-def]

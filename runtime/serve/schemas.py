@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Coordinate = Annotated[float, Field(ge=0, le=65535, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
-FrameNumber = Annotated[int, Field(ge=0, le=2**53)]
+
+
+def _whole(value: object) -> object:
+    """3.0 as 3: JSON has one kind of number, and JSON Schema calls both an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+FrameNumber = Annotated[int, Field(ge=0, le=2**53), BeforeValidator(_whole)]
 
 
 class _Body(BaseModel):
