@@ -1,0 +1,151 @@
+"""`ermu doctor` on this machine as it is, and on bundles that are broken in known ways."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ermu.cli.doctor import doctor
+from ermu.runtime.doctor import Check, examine
+from ermu.runtime.files import sha256_of
+
+GPU = find_spec("pycuda") is not None
+
+
+@pytest.fixture
+def tiny(tiny_bundle, tmp_path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def command():
+    app = typer.Typer()
+    app.command()(doctor)
+    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+
+
+def _by_name(checks: list[Check]) -> dict[str, Check]:
+    return {check.name: check for check in checks}
+
+
+def _add_engine(path: Path, **change) -> None:
+    """Lists an engine file of three bytes in the manifest."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "engines").mkdir()
+    (path / "engines" / "e.engine").write_bytes(b"abc")
+    engine = {
+        "graph": "encode",
+        "graph_sha256": manifest["graphs"]["encode"]["sha256"],
+        "flavour": "tensorrt-rtx",
+        "version": version("tensorrt-rtx-cu13") if find_spec("tensorrt_rtx") else "1",
+        "target": "portable",
+        "precision": "fp32",
+        "profiles": [{"size": [97, 129], "frames": 4}],
+        "file": "engines/e.engine",
+        "sha256": sha256_of(path / "engines" / "e.engine"),
+        "size_bytes": 3,
+        "build_seconds": 1.0,
+    }
+    manifest["engines"] = [{**engine, **change}]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_what_this_suite_needs_is_ok():
+    found = _by_name(examine())
+    assert {found[name].state for name in ("python", "opencv", "onnxruntime")} == {"ok"}
+    assert version("onnxruntime") in found["onnxruntime"].found
+
+
+def test_every_line_that_is_not_ok_says_how_to_mend_it():
+    for check in examine(device="cuda"):
+        assert check.state == "ok" or check.fix, check.name
+
+
+@pytest.mark.skipif(GPU, reason="pycuda is installed here")
+def test_a_missing_gpu_matters_only_where_one_is_needed():
+    assert not any(check.fails for check in examine())
+    found = _by_name(examine(device="cuda"))
+    assert found["pycuda"].state == "missing" and found["pycuda"].fails
+    assert found["pycuda"].fix == "pip install 'ermu[gpu]'"
+    assert found["gpu"].fails
+
+
+@pytest.mark.skipif(GPU, reason="pycuda is installed here")
+def test_cuda_asked_of_an_onnxruntime_without_it_is_a_mismatch():
+    check = _by_name(examine(device="cuda"))["onnxruntime"]
+    assert check.state == "mismatch"
+    assert "ermu[gpu]" in str(check.fix)
+
+
+def test_a_whole_bundle(tiny):
+    checks = examine(tiny)
+    assert _by_name(checks)["bundle"].state == "ok"
+    assert not any(check.fails for check in checks)
+
+
+def test_no_bundle(tmp_path):
+    check = _by_name(examine(tmp_path))["bundle"]
+    assert check.state == "missing" and check.fails
+
+
+def test_a_bundle_with_an_altered_graph(tiny):
+    (tiny / "encode.onnx").write_bytes(b"no graph")
+    check = _by_name(examine(tiny))["bundle"]
+    assert check.state == "mismatch" and check.fails
+    assert "encode.onnx" in check.found and "ermu export" in str(check.fix)
+
+
+@pytest.mark.skipif(not find_spec("tensorrt_rtx"), reason="TensorRT-RTX is not installed")
+@pytest.mark.parametrize(
+    ("change", "state", "said"),
+    [
+        ({}, "ok", "97x129 T 1-4"),
+        ({"version": "0.9"}, "mismatch", "was built by tensorrt-rtx 0.9"),
+        ({"size_bytes": 9}, "mismatch", "has 3 bytes of 9"),
+        ({"sha256": "0" * 64}, "mismatch", "has been altered"),
+        ({"file": "engines/gone.engine"}, "mismatch", "is missing"),
+        ({"graph_sha256": "0" * 64}, "mismatch", "another graph"),
+    ],
+)
+def test_engines_against_what_is_installed(tiny, change, state, said):
+    _add_engine(tiny, **change)
+    check = next(check for check in examine(tiny) if check.name.startswith("engine"))
+    assert check.state == state
+    assert said in check.found
+    if state != "ok":
+        assert check.fix == (
+            f"ermu build --bundle {tiny} --engine tensorrt-rtx --precision fp32 --size 97x129 --max-memory 4"
+        )
+
+
+@pytest.mark.skipif(bool(find_spec("tensorrt")), reason="TensorRT is installed here")
+def test_an_engine_of_a_tensorrt_that_is_not_installed(tiny):
+    _add_engine(tiny, flavour="tensorrt")
+    check = next(check for check in examine(tiny) if check.name.startswith("engine"))
+    assert check.state == "missing"
+    assert check.fix == "pip install 'ermu[tensorrt]'"
+
+
+def test_the_command_reports_and_exits(command, tiny):
+    whole = command("--bundle", str(tiny))
+    assert whole.exit_code == 0
+    assert "onnxruntime" in whole.output
+    (tiny / "decode.onnx").unlink()
+    broken = command("--bundle", str(tiny))
+    assert broken.exit_code == 1
+    assert "mismatch" in broken.output and "-> export the checkpoint again" in broken.output
+
+
+def test_the_command_as_json(command, tiny):
+    result = command("--bundle", str(tiny), "--json")
+    report = json.loads(result.output)
+    assert report["ok"] is True
+    assert report["checks"] == [asdict(check) for check in examine(tiny)]
