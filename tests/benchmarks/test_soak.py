@@ -1,0 +1,25 @@
+"""The soak, short: nothing leaks and no id goes astray."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_three_thousand_frames(tiny_bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "soak.json"
+    command = [sys.executable, "benchmarks/soak.py", "--bundle", str(tiny_bundle), "--frames", "3000"]
+    run = subprocess.run([*command, "--out", str(out)], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    figures = json.loads(out.read_text())
+    assert figures["late"]["frames"] >= 3000
+    assert figures["added"] + figures["removed"] >= 100
+    assert figures["astray"] == 0
+    assert figures["reconnects"] >= 4
