@@ -361,7 +361,10 @@ class Pipeline:
         label = self.view.result.label
         label = np.where(np.isin(label, self.objects.ids), label, 0).astype(np.uint8)
         size = image.shape[1], image.shape[0]
-        return cv2.resize(label, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
+        resized: LabelMap = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST).astype(
+            np.uint8, copy=False
+        )
+        return resized
 
     def _restart(self, image: LabelMap, label: LabelMap, number: int, time: float) -> FrameResult:
         """Begins every memory anew from a label map; an object with no pixel on it stays known, as lost."""

@@ -87,7 +87,9 @@ class GrabCutPrompter:
         if not any(point.positive for point in points):
             raise PromptError("No point lies on the object.", expected="at least one positive point")
         if not all(0 <= point.x < width and 0 <= point.y < height for point in points):
-            raise PromptError("A point lies outside the frame.", expected=f"0 <= x < {width}, 0 <= y < {height}")
+            raise PromptError(
+                "A point lies outside the frame.", expected=f"0 <= x < {width}, 0 <= y < {height}"
+            )
         small, scale = _reduced(frame)
         trimap = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
         reach = max(small.shape[:2]) // 5
@@ -123,7 +125,8 @@ def _grab_cut(frame: LabelMap, trimap: LabelMap, size: tuple[int, int]) -> Mask:
     cv2.setRNGSeed(0)  # its clusters begin at random: the same hint gives the same mask
     cv2.grabCut(frame, trimap, None, *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
     found = ((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)).astype(np.uint8)
-    return cv2.resize(found, size, interpolation=cv2.INTER_NEAREST) > 0
+    mask: Mask = cv2.resize(found, size, interpolation=cv2.INTER_NEAREST) > 0
+    return mask
 
 
 def _touching(mask: Mask, hint: Mask) -> Mask:

@@ -81,7 +81,9 @@ def run(
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="CPU threads; default: all cores."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder with files in.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write into a folder with files in.")
+    ] = False,
 ) -> None:
     """Segment a video or live streams: label maps out of frames, following each first label map's objects."""
     from contextlib import ExitStack

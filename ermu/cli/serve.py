@@ -24,7 +24,9 @@ def serve(
         Optional[list[str]],  # noqa: UP045  typer evaluates annotations on Python 3.10
         typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to bind; any but this machine's own needs a token.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to bind; any but this machine's own needs a token.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     token: Annotated[
         Optional[str],  # noqa: UP045
@@ -52,7 +54,9 @@ def serve(
         typer.Option(help="New objects get a memory of their own (group), or all begin anew (restart)."),
     ] = "group",
     lost_after: Annotated[float, typer.Option(min=0.0, help="Seconds until an absent object is lost.")] = 2.0,
-    loop: Annotated[bool, typer.Option("--loop", help="Play files again from the start at their end.")] = False,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Play files again from the start at their end.")
+    ] = False,
     objects: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),

@@ -30,10 +30,12 @@ _CONTROL: TypeAdapter[Action | PolicySwitch] = TypeAdapter(Action | PolicySwitch
 _RENAME: TypeAdapter[Rename] = TypeAdapter(Rename)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that cannot be served, with the answer's status."""
 
-    def __init__(self, status: int, problem: str, *, expected: str | None = None, fix: str | None = None) -> None:
+    def __init__(
+        self, status: int, problem: str, *, expected: str | None = None, fix: str | None = None
+    ) -> None:
         super().__init__(problem)
         self.status, self.body = status, {"problem": problem, "expected": expected, "fix": fix}
 
@@ -45,13 +47,15 @@ def answered(handler: Handler) -> Handler:
     async def answering(api: Api, request: Request) -> Response:
         try:
             return await handler(api, request)
-        except Refused as refused:
+        except RefusedError as refused:
             return JSONResponse(refused.body, refused.status)
         except ErmuError as error:
             body = {"problem": error.problem, "expected": error.expected, "fix": error.fix}
             return JSONResponse(body, 409)
         except (TimeoutError, FutureTimeoutError):
-            return JSONResponse({"problem": "The stream is too busy.", "expected": None, "fix": "try again"}, 503)
+            return JSONResponse(
+                {"problem": "The stream is too busy.", "expected": None, "fix": "try again"}, 503
+            )
         except ClientDisconnect:
             return Response(status_code=400)
 
@@ -72,11 +76,11 @@ class Api:
         """The stream that the address names.
 
         Raises:
-            Refused: there is none.
+            RefusedError: there is none.
         """
         name = request.path_params["stream"]
         if name not in self._streams:
-            raise Refused(404, "There is no such stream.", expected=f"one of {', '.join(self._streams)}")
+            raise RefusedError(404, "There is no such stream.", expected=f"one of {', '.join(self._streams)}")
         return self._streams[name]
 
     @answered
@@ -143,27 +147,27 @@ class Api:
     def _object(self, request: Request) -> tuple[ServedStream, int]:
         stream, object_id = self.stream(request), request.path_params["id"]
         if object_id not in stream.pipeline.objects.ids:
-            raise Refused(404, "There is no such object.", expected=f"one of {stream.pipeline.objects.ids}")
+            raise RefusedError(404, "There is no such object.", expected=f"one of {stream.pipeline.objects.ids}")
         return stream, object_id
 
 
 def _media_type(request: Request) -> str:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "image/png"):
-        raise Refused(415, "The body's type is not known.", expected="application/json or image/png")
+        raise RefusedError(415, "The body's type is not known.", expected="application/json or image/png")
     return kind
 
 
 async def _body(request: Request, adapter: TypeAdapter[B]) -> B:
     if _media_type(request) != "application/json":
-        raise Refused(415, "The body's type is not known.", expected="application/json")
+        raise RefusedError(415, "The body's type is not known.", expected="application/json")
     try:
         return adapter.validate_json(await request.body())
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         status = 400 if first["type"] == "json_invalid" else 422
-        raise Refused(status, f"{where or 'The body'}: {first['msg']}.") from error
+        raise RefusedError(status, f"{where or 'The body'}: {first['msg']}.") from error
 
 
 def _label_map(png: bytes, stream: ServedStream) -> LabelMap:
@@ -173,17 +177,17 @@ def _label_map(png: bytes, stream: ServedStream) -> LabelMap:
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if size is not None and image.size != size:
-                raise Refused(
+                raise RefusedError(
                     409,
                     f"The label map is {image.size[0]}x{image.size[1]}.",
                     expected=f"the stream's size, {size[0]}x{size[1]}",
                 )
             if image.mode not in ("P", "L"):
-                raise Refused(
+                raise RefusedError(
                     409, f"The PNG's mode is {image.mode}.", expected="palette or 8-bit grey, ids as values"
                 )
             return np.array(image, np.uint8)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise Refused(409, "The body is not a PNG that can be read.", expected="a label map as PNG") from error
-
-
+        raise RefusedError(
+            409, "The body is not a PNG that can be read.", expected="a label map as PNG"
+        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 
 from starlette.applications import Starlette
@@ -21,6 +21,8 @@ from .metrics import CONTENT_TYPE, metrics
 from .openapi import openapi
 from .streams import ServedStream
 from .video import Pictures
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _PAGE = {
     "/": ("index.html", "text/html"),
@@ -55,7 +57,9 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
         *(_asset(path, file, kind) for path, (file, kind) in _PAGE.items()),
         Route("/api/streams", api.list_streams, methods=["GET"]),
         Route(one, api.show_stream, methods=["GET"]),
-        Route(objects, _by_method({"GET": api.list_objects, "POST": api.add_objects}), methods=["GET", "POST"]),
+        Route(
+            objects, _by_method({"GET": api.list_objects, "POST": api.add_objects}), methods=["GET", "POST"]
+        ),
         Route(
             objects + "/{id:int}",
             _by_method({"PATCH": api.rename_object, "DELETE": api.remove_object}),
@@ -75,16 +79,17 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
     return app
 
 
-def _by_method(handlers):  # type: ignore[no-untyped-def]
+def _by_method(handlers: Mapping[str, Endpoint]) -> Endpoint:
+    """One route's methods, each with its handler; any other is answered with 405."""
+
     async def handle(request: Request) -> Response:
-        answer: Response = await handlers[request.method](request)
-        return answer
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     return handle
 
 
 def _asset(path: str, file: str, kind: str) -> Route:
-    content = files(__package__).joinpath("page", file).read_bytes()
+    content = files(__package__).joinpath("page").joinpath(file).read_bytes()
 
     async def show(request: Request) -> Response:
         return Response(content, media_type=f"{kind}; charset=utf-8")

@@ -65,7 +65,7 @@ class Guard:
         body = _Body(receive, guarded, self._access.max_body)
         try:
             await self._app(scope, body.receive, body.send)
-        except _TooLarge:
+        except _TooLargeError:
             if not body.answering:
                 await _too_large(self._access.max_body)(scope, receive, guarded)
 
@@ -104,7 +104,9 @@ class Guard:
             answer = RedirectResponse("/", status_code=303)
             answer.set_cookie(_COOKIE, token, httponly=True, samesite="strict")
             return answer
-        problem = _problem(401, "The token is missing or wrong.", fix="open /?token=..., or send it as Bearer")
+        problem = _problem(
+            401, "The token is missing or wrong.", fix="open /?token=..., or send it as Bearer"
+        )
         problem.headers["WWW-Authenticate"] = "Bearer"
         return problem
 
@@ -120,7 +122,7 @@ class Guard:
         return 0.0 if passes else (1 - left) / access.rate
 
 
-class _TooLarge(Exception):
+class _TooLargeError(Exception):
     pass
 
 
@@ -135,7 +137,7 @@ class _Body:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            raise _TooLarge
+            raise _TooLargeError
         return message
 
     async def send(self, message: Message) -> None:
@@ -154,7 +156,9 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-def _problem(status: int, problem: str, *, expected: str | None = None, fix: str | None = None) -> JSONResponse:
+def _problem(
+    status: int, problem: str, *, expected: str | None = None, fix: str | None = None
+) -> JSONResponse:
     return JSONResponse({"problem": problem, "expected": expected, "fix": fix}, status)
 
 

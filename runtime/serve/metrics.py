@@ -20,7 +20,9 @@ def metrics(streams: Mapping[str, ServedStream]) -> str:
     infos = {name: stream.info() for name, stream in streams.items()}
     parts = [
         _family("frames_total", "counter", "Frames segmented.", _each(infos, "frames")),
-        _family("frames_dropped_total", "counter", "Frames that a newer one replaced.", _each(infos, "dropped")),
+        _family(
+            "frames_dropped_total", "counter", "Frames that a newer one replaced.", _each(infos, "dropped")
+        ),
         _family("reconnects_total", "counter", "Connections opened again.", _each(infos, "reconnects")),
         _family("restarts_total", "counter", "Memories begun anew.", _each(infos, "restarts")),
         _family("fps_in", "gauge", "Frames a second received.", _each(infos, "fps_in")),

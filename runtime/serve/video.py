@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from .api import Api, Refused
+from .api import Api, RefusedError
 from .broadcast import Broadcast
 
 _BOUNDARY = b"ermu-frame"
@@ -58,7 +58,7 @@ class Pictures:
         """The overlay as MJPEG."""
         try:
             stream = self._api.stream(request)
-        except Refused as refused:
+        except RefusedError as refused:
             return JSONResponse(refused.body, refused.status)
         if stream.broadcast.full:
             body = {"problem": "Too many viewers.", "expected": None, "fix": "close another page"}
@@ -69,7 +69,7 @@ class Pictures:
         """The newest picture; its frame number, in X-Ermu-Frame, may be drawn on for a while."""
         try:
             stream = self._api.stream(request)
-        except Refused as refused:
+        except RefusedError as refused:
             return JSONResponse(refused.body, refused.status)
         view = stream.pipeline.snapshot()
         if view is None:

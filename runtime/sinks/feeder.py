@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from queue import Empty, Full, Queue
 from threading import Thread
 from time import monotonic, perf_counter
@@ -101,7 +103,7 @@ class SinkFeeder:
                 self.dropped += 1
                 continue
             began = perf_counter()
-            self._attempt(lambda item=item: self.sink.write(*item))  # type: ignore[misc]
+            self._attempt(partial(self.sink.write, *item))
             if self.error is None:
                 self.written += 1
                 self.ms.add(1e3 * (perf_counter() - began))
@@ -109,7 +111,7 @@ class SinkFeeder:
         if self.state is SinkState.RUNNING:
             self.state = SinkState.CLOSED
 
-    def _attempt(self, action) -> None:  # type: ignore[no-untyped-def]
+    def _attempt(self, action: Callable[[], None]) -> None:
         try:
             action()
         except Exception as error:  # a sink may be anybody's: whatever it raises stops it, and it alone

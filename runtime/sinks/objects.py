@@ -32,7 +32,9 @@ class ObjectSink(Sink):
             if object_id in known:
                 record.update(name=known[object_id].name, state=known[object_id].state.value)
             objects.append({**record, **mask_record(result.label == object_id)})
-        self._lines.append({"frame": result.frame, "name": frame.name, "time": frame.time, "objects": objects})
+        self._lines.append(
+            {"frame": result.frame, "name": frame.name, "time": frame.time, "objects": objects}
+        )
 
     def close(self) -> None:
         self._lines.close()

@@ -21,8 +21,8 @@ from .sink import Sink, make_folder
 class OverlaySink(Sink):
     """An MP4 video under its final name only when it is whole.
 
-    H.264, which browsers play, needs PyAV (extra `live`; its wheel bundles GPL x264); OpenCV alone writes MPEG-4
-    Part 2. A frame of another size than the first is fitted in.
+    H.264, which browsers play, needs PyAV (extra `live`; its wheel bundles GPL x264); OpenCV alone writes
+    MPEG-4 Part 2. A frame of another size than the first is fitted in.
 
     Args:
         path: Ending in .mp4.

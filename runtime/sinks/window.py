@@ -32,7 +32,8 @@ class WindowSink(Sink):
             os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         ):
             raise SinkError(
-                "There is no display for a window.", fix="leave --window out, or use `ermu serve` and a browser"
+                "There is no display for a window.",
+                fix="leave --window out, or use `ermu serve` and a browser",
             )
         self._title, self._shown = title, False
 

@@ -34,13 +34,17 @@ class Serving:
 
 
 @contextmanager
-def serving(bundle: Path, *, scenes: tuple[str, ...] = (SCENE,), access: Access | None = None) -> Iterator[Serving]:
+def serving(
+    bundle: Path, *, scenes: tuple[str, ...] = (SCENE,), access: Access | None = None
+) -> Iterator[Serving]:
     """Streams and server, running until the block ends."""
     segmenters = shared_segmenters(Bundle.load(bundle), len(scenes), threads=1, gap=2)
     broadcasts = [Broadcast() for _ in scenes]
     pipelines = [
         Pipeline(segmenter, PacedSource(SceneSource.parse(scene)), [broadcast], name=str(number))
-        for number, (segmenter, scene, broadcast) in enumerate(zip(segmenters, scenes, broadcasts, strict=True))
+        for number, (segmenter, scene, broadcast) in enumerate(
+            zip(segmenters, scenes, broadcasts, strict=True)
+        )
     ]
     for pipeline in pipelines:
         pipeline.begin()

@@ -116,7 +116,13 @@ def test_bad_bodies_are_refused_with_a_reason(serve: Serve, body: bytes, kind: s
 
 def test_no_address_reaches_the_file_system(serve: Serve) -> None:
     serving = serve()
-    for path in ("/page/index.html", "/../setup.py", "/%2e%2e/pyproject.toml", "/style.css/..%2fpage.js", "/api/streams/..%2f"):
+    for path in (
+        "/page/index.html",
+        "/../setup.py",
+        "/%2e%2e/pyproject.toml",
+        "/style.css/..%2fpage.js",
+        "/api/streams/..%2f",
+    ):
         assert httpx.get(serving.url + path).status_code == 404
 
 

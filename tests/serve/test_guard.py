@@ -22,13 +22,18 @@ def test_a_token_is_asked_of_every_request(serve: Serve) -> None:
         assert httpx.get(url + path).status_code == 401
         assert httpx.get(url + path, headers={"authorization": "Bearer wrong"}).status_code == 401
     assert httpx.get(f"{url}/?token=wrong").status_code == 401
-    assert httpx.get(f"{url}/api/streams?token={TOKEN}").status_code == 401  # only the page takes it from the address
+    assert (
+        httpx.get(f"{url}/api/streams?token={TOKEN}").status_code == 401
+    )  # only the page takes it from the address
     assert httpx.get(f"{url}/healthz").status_code == 200
     assert httpx.get(f"{url}/api/streams", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
     with httpx.Client(base_url=url) as client:
         arrived = client.get(f"/?token={TOKEN}")
         assert arrived.status_code == 303 and arrived.headers["location"] == "/"
-        assert "HttpOnly" in arrived.headers["set-cookie"] and "samesite=strict" in arrived.headers["set-cookie"].lower()
+        assert (
+            "HttpOnly" in arrived.headers["set-cookie"]
+            and "samesite=strict" in arrived.headers["set-cookie"].lower()
+        )
         assert client.get("/").status_code == 200
 
 
@@ -87,7 +92,9 @@ def test_addresses_that_may_be_bound(host: str, token: str | None, local: bool) 
     assert check_access(host, token) is local
 
 
-@pytest.mark.parametrize(("host", "token"), [("0.0.0.0", None), ("example.org", None), ("127.0.0.1", "short")])
+@pytest.mark.parametrize(
+    ("host", "token"), [("0.0.0.0", None), ("example.org", None), ("127.0.0.1", "short")]
+)
 def test_any_other_address_needs_a_token(host: str, token: str | None) -> None:
     with pytest.raises(ErmuError, match="token"):
         check_access(host, token)

@@ -108,7 +108,9 @@ class _Viewer:
                 head, data = data.split(b"\r\n\r\n", 1)
                 text = head[head.find(b"RTSP") - 200 if head.startswith(b"$") else 0 :].decode("latin-1")
                 lines = text.split("\r\n")
-                number = next((li.split(":")[1].strip() for li in lines if li.lower().startswith("cseq")), "0")
+                number = next(
+                    (li.split(":")[1].strip() for li in lines if li.lower().startswith("cseq")), "0"
+                )
                 yield lines[0].split(" ")[0], number
 
     def _answer(self, method: str, number: str) -> None:

@@ -105,10 +105,14 @@ def test_thirty_seconds_through_a_loss(rtsp_server: Servers, tiny_segmenter: Seg
           f"scene to result p50 {np.percentile(running.latencies, 50):.0f} p99 {p99:.0f} ms, "
           f"decode to result p99 {pipeline.timings.percentile('capture_to_result', 99):.0f} ms")  # fmt: skip
     assert pipeline.timings.percentile("capture_to_result", 99) <= 2 * period + step
-    assert p99 <= 3 * period + step  # from the drawing of the scene: encoder and network take a period of their own
+    assert (
+        p99 <= 3 * period + step
+    )  # from the drawing of the scene: encoder and network take a period of their own
 
 
-def test_change_of_size_restarts_from_the_last_label(rtsp_server: Servers, tiny_segmenter: Segmenters) -> None:
+def test_change_of_size_restarts_from_the_last_label(
+    rtsp_server: Servers, tiny_segmenter: Segmenters
+) -> None:
     server = rtsp_server("--fps", "10", "--sizes", "320x240", "480x360", "--switch-after", "15")
     pipeline = Pipeline(tiny_segmenter(long_edge=160), NetworkSource(server.url))
     running = _Running(pipeline, boxes(240, 320, id3=(20, 100, 120, 200), id9=(180, 100, 300, 220)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -65,7 +64,7 @@ def test_a_sink_that_blocks_ten_seconds_delays_nobody(tiny_segmenter: Segmenters
     assert pipeline.feeders[0].state is SinkState.STOPPED
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_stops_that_sink_alone_when_live(tiny_segmenter: Segmenters) -> None:
     good = Collecting()
     pipeline = Pipeline(tiny_segmenter(), PacedSource(clip(12, fps=25)), [TraceSink(Path("/dev/full")), good])
@@ -76,7 +75,7 @@ def test_a_full_disk_stops_that_sink_alone_when_live(tiny_segmenter: Segmenters)
     assert full.error is not None and "No space left on device" in full.error.problem
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_fails_the_run_of_a_file(tiny_segmenter: Segmenters, tmp_path: Path) -> None:
     sinks = [TraceSink(Path("/dev/full")), LabelSink(tmp_path / "labels")]
     with pytest.raises(SinkError, match="No space left on device"):

@@ -16,7 +16,9 @@ from ermu.scenes import Scene, SceneConfig
 
 Segmenters = Callable[..., Segmenter]
 
-CLIP = [(frame, label) for frame, label in Scene(SceneConfig(seed=11, size_hw=(96, 128), frames=16, objects=4))]
+CLIP = [
+    (frame, label) for frame, label in Scene(SceneConfig(seed=11, size_hw=(96, 128), frames=16, objects=4))
+]
 
 
 def only(label: np.ndarray, *ids: int) -> np.ndarray:
@@ -166,7 +168,10 @@ def test_boxes_points_and_label_maps_add_objects_with_ids_that_stay(tiny_segment
 def test_adding_may_restart_every_memory_as_the_published_code_does(tiny_segmenter: Segmenters) -> None:
     source = SceneSource(SceneConfig(seed=11, size_hw=(96, 128), frames=10, objects=2))
     pipeline = Pipeline(tiny_segmenter(), source, live=LiveOptions(on_add="restart"))
-    script = {1: lambda: pipeline.add_objects(Box(10, 10, 60, 60)), 6: lambda: pipeline.add_objects(Box(70, 10, 120, 60))}
+    script = {
+        1: lambda: pipeline.add_objects(Box(10, 10, 60, 60)),
+        6: lambda: pipeline.add_objects(Box(70, 10, 120, 60)),
+    }
     stepped(pipeline, script, 10)
     assert pipeline.restarts == 2
     assert pipeline.objects.ids == [1, 2]
