@@ -1,8 +1,8 @@
-"""Builds every graph of bundles with TensorRT-RTX, each in a process of its own, and records time and peak memory.
+"""Builds every graph of bundles with TensorRT-RTX, a process each, and records time and peak memory.
 
     python benchmarks/engines.py BUNDLE... --size 353x641 --out benchmarks/results/engines.json
 
-Needs no GPU. The bundles must hold the precisions asked for (`ermu build --engine onnxruntime --precision fp16`).
+Needs no GPU. The bundles must hold the precisions: `ermu build --engine onnxruntime --precision fp16`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ def build_all(bundles: list[Path], precisions: list[str], size: str, frames: int
                 for target in TARGETS:
                     one = ["--one", precision, graph, target, "--size", size, "--frames", str(frames)]
                     child = subprocess.run(
-                        [sys.executable, __file__, str(path), *one], check=True, capture_output=True, text=True
+                        [sys.executable, __file__, str(path), *one],
+                        check=True,
+                        capture_output=True,
+                        text=True,
                     )
                     rows.append(json.loads(child.stdout.splitlines()[-1]))
                     print(rows[-1], flush=True)
@@ -77,12 +80,14 @@ def main() -> None:
     if options.one:
         precision, graph, target = options.one
         bundle = Bundle.load(options.bundles[0]).at_precision(precision)
-        print(json.dumps(build_one(bundle, graph, target, Profile(size=(height, width), frames=options.frames))))
+        print(
+            json.dumps(build_one(bundle, graph, target, Profile(size=(height, width), frames=options.frames)))
+        )
         return
     rows = build_all(options.bundles, options.precision, options.size, options.frames)
     machine = {"processor": platform.processor() or platform.machine(), "python": platform.python_version()}
     record = {
-        "what": "TensorRT-RTX engine builds without a GPU: seconds with parsing, peak resident memory of the process",
+        "what": "TensorRT-RTX builds without a GPU: seconds with parsing, peak resident memory",
         "tensorrt_rtx": load_flavour("tensorrt-rtx").version,
         "size": options.size,
         "memory_frames": options.frames,

@@ -17,13 +17,13 @@ from ermu.runtime.manifest import Manifest
 def add_to_bundle(bundle: Bundle, files: Mapping[str, Path], edit: Callable[[Manifest], Manifest]) -> Bundle:
     """Moves finished files into a bundle and rewrites its manifest, all under the bundle's lock.
 
-    Files come first, under names made from their content, the manifest next and the removal of files that it no
-    longer mentions last: whoever reads without the lock sees the bundle as it was or as it will be.
+    Files come first, under names made from their content, the manifest next and the removal of files that it
+    no longer mentions last: whoever reads without the lock sees the bundle as it was or as it will be.
 
     Args:
         bundle: As it was loaded.
         files: Finished files on the same file system, by their path in the bundle.
-        edit: Makes the new manifest from the current one, which others may have changed since `bundle` was loaded.
+        edit: Makes the new manifest from the current one, which others may have changed in the meantime.
 
     Returns:
         The bundle, loaded anew.
@@ -60,5 +60,5 @@ def bundle_lock(path: Path) -> Iterator[None]:
 
 def mentioned_files(manifest: Manifest) -> set[str]:
     """Every file that a manifest lists."""
-    variants = (graph for variant in manifest.variants.values() for graph in variant.graphs.values())
-    return {entry.file for entry in (*manifest.graphs.values(), *variants, *manifest.engines)}
+    graphs = [manifest.graphs, *(variant.graphs for variant in manifest.variants.values())]
+    return {graph.file for part in graphs for graph in part.values()} | {e.file for e in manifest.engines}

@@ -70,7 +70,7 @@ def recorded_clip(source: str, prompt: Path, *, frames: int = CLIP_FRAMES) -> Cl
 
 @dataclass(frozen=True)
 class Track:
-    """A run over a clip: label maps and logits of every frame, and the frames that left the bank, in order."""
+    """A run over a clip: label maps and logits of every frame, and the frames evicted, in order."""
 
     labels: list[LabelMap]
     logits: list[npt.NDArray[np.float32]]

@@ -56,7 +56,7 @@ def build_engine(
         raise BackendError(
             f"Graph {graph}: {flavour.name} {flavour.version} cannot build it for {target}"
             f"{_blamed(network, log.errors)}: {_last(log.errors)}",
-            fix="less memory with --size or --max-memory, another --precision, or report it with this message",
+            fix="a smaller --size or --max-memory, another --precision, or report this message",
         )
     out.write_bytes(engine)
     if options.timing_cache:
@@ -79,7 +79,7 @@ def parse_graph(flavour: Flavour, builder: Any, log: MessageLog, bundle: Bundle,
             f"Graph {graph}: node '{error.node_name()}' ({error.node_operator()}) cannot be parsed by "
             f"{flavour.name} {flavour.version}: {error.desc().strip()}",
             expected="operators that TensorRT has",
-            fix="export the checkpoint again with `ermu export`; if the graph came from there, report the message",
+            fix="export the checkpoint again with `ermu export`; if that does not help, report this",
         )
     info = bundle.manifest.graphs[graph]
     inputs = [network.get_input(i) for i in range(network.num_inputs)]

@@ -167,8 +167,8 @@ def _described(
 
 def _with_engines(manifest: Manifest, built: Sequence[EngineInfo]) -> Manifest:
     for info in built:
-        graphs = [v.graphs[info.graph] for v in (manifest, *manifest.variants.values())]
-        if info.graph_sha256 not in {graph.sha256 for graph in graphs}:
+        graphs = [manifest.graphs, *(variant.graphs for variant in manifest.variants.values())]
+        if info.graph_sha256 not in {part[info.graph].sha256 for part in graphs}:
             raise BackendError(
                 f"Graph {info.graph} changed while it was being built.", fix="run the build again"
             )

@@ -1,4 +1,4 @@
-"""A graph with its convolutions in int8: explicit QuantizeLinear and DequantizeLinear, ranges from samples."""
+"""A graph with its convolutions in int8: explicit QuantizeLinear and DequantizeLinear, calibrated."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def to_int8(source: Path, target: Path, samples: Sequence[Sample]) -> None:
 
 
 def _narrow_convolutions(source: Path) -> list[str]:
-    """Convolutions that gain little and lose much: depthwise ones, the first (RGB in) and the last (logits out)."""
+    """Convolutions that gain little and lose much: depthwise ones, the first (RGB) and the last (logits)."""
     graph = onnx.load(source).graph
     widths = {tensor.name: min(tensor.dims[:2]) for tensor in graph.initializer if len(tensor.dims) == 4}
     return [n.name for n in graph.node if n.op_type == "Conv" and widths.get(n.input[1], 0) < _NARROW]
@@ -105,7 +105,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantiser warns through the root logger that graphs are not preprocessed; ours need no preprocessing."""
+    """The quantiser asks for preprocessing through the root logger; our graphs need none."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

@@ -41,8 +41,8 @@ def add_precision(
     Args:
         bundle: With float32 graphs.
         precision: fp16, int8, or fp32, which every bundle has.
-        clip: Frames to compare on and, for int8, to take ranges from; default, procedural ones, different ones
-            for the two purposes.
+        clip: Frames to compare on and, for int8, to take ranges from; default, procedural ones, others for
+            each of the two.
         progress: Called with (what, step, steps).
 
     Returns:

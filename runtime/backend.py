@@ -85,7 +85,7 @@ class Backend(ABC):
             BackendError: the device refused.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  a backend that holds nothing need not say so
         """Releases sessions and device memory."""
 
     def __enter__(self) -> Self:

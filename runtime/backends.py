@@ -23,7 +23,7 @@ def open_backend(
         threads: CPU threads for each graph; default, the machine's cores.
 
     Raises:
-        BackendError: the device or engine is unknown, its libraries do not load, or there is no engine for it.
+        BackendError: the device or engine is unknown, does not load, or the bundle has no engine for it.
         DependencyError: it is not installed.
     """
     if device not in DEVICES:

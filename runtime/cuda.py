@@ -107,7 +107,8 @@ class CudaDevice:
         self._driver.memcpy_dtoh_async(pinned, address, self._stream)
         self.synchronize()
         self.downloaded_bytes += nbytes
-        return pinned.view(kind).reshape(shape).copy()
+        result: Array = pinned.view(kind).reshape(shape).copy()
+        return result
 
     def copy(self, source: int, target: int, nbytes: int) -> None:
         """Device to device, in the stream."""
@@ -184,7 +185,7 @@ class _Staging:
 
 
 class CapturedGraph:
-    """A CUDA graph recorded from a stream; it runs with the shapes and addresses that it was recorded with."""
+    """A CUDA graph recorded from a stream, for the shapes and addresses that it was recorded with."""
 
     def __init__(self, stream: int, work: Callable[[], None]) -> None:
         self._stream, self._graph, self._executable = (

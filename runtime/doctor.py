@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -39,7 +38,7 @@ class Check:
 
     @property
     def fails(self) -> bool:
-        """Whether the examination is failed: anything that does not match, and whatever is needed and missing."""
+        """Whether the examination is failed: by what does not match, and by what is needed and missing."""
         return self.state == "mismatch" or (self.needed and self.state == "missing")
 
 
@@ -59,7 +58,7 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
         lambda: _pycuda(on_gpu),
         lambda: _gpu(on_gpu),
         lambda: _kernels("cuda", needed=on_gpu),
-        *[lambda name=name: _tensorrt(name) for name in FLAVOURS],  # type: ignore[misc]
+        *[lambda name=name: _tensorrt(name) for name in FLAVOURS],
     ]
     checks = [part() for part in parts]
     return checks + (list(_bundle(Path(bundle))) if bundle else [])
@@ -67,9 +66,7 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
 
 def _python() -> Check:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    if sys.version_info >= (3, 10):
-        return Check("python", "ok", found, needed=True)
-    return Check("python", "mismatch", f"{found}, expected 3.10 or newer", "install Python 3.10", needed=True)
+    return Check("python", "ok", found, needed=True)
 
 
 def _opencv() -> Check:
@@ -80,7 +77,8 @@ def _opencv() -> Check:
         return Check("opencv", "missing", _first_line(error), fix, needed=True)
     lines = (line.strip() for line in cv2.getBuildInformation().splitlines())
     wanted = {"FFMPEG:": "ffmpeg", "GStreamer:": "gstreamer", "GUI:": "windows"}
-    parts = {wanted[line.split()[0]]: line.split()[1] for line in lines if len(line.split()) > 1 and line.split()[0] in wanted}
+    words = (line.split() for line in lines)
+    parts = {wanted[w[0]]: w[1] for w in words if len(w) > 1 and w[0] in wanted}
     described = ", ".join(f"{name} {state.lower()}" for name, state in parts.items())
     return Check("opencv", "ok", f"{cv2.__version__}; {described}", needed=True)
 
@@ -90,13 +88,17 @@ def _onnxruntime(on_gpu: bool) -> Check:
     try:
         import onnxruntime
     except ImportError as error:
-        return Check("onnxruntime", "missing", _first_line(error), f"pip install 'ermu[{extra}]'", needed=True)
+        return Check(
+            "onnxruntime", "missing", _first_line(error), f"pip install 'ermu[{extra}]'", needed=True
+        )
     providers = onnxruntime.get_available_providers()
     found = f"{onnxruntime.__version__}; {', '.join(p.removesuffix('ExecutionProvider') for p in providers)}"
     both = {name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)}
     if len(both) == 2:
         fix = f"pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'ermu[{extra}]'"
-        return Check("onnxruntime", "mismatch", f"{found}; both wheels installed, one over the other", fix, needed=True)
+        return Check(
+            "onnxruntime", "mismatch", f"{found}; both wheels installed, one over the other", fix, needed=True
+        )
     if on_gpu and "CUDAExecutionProvider" not in providers:
         fix = "pip uninstall -y onnxruntime && pip install 'ermu[gpu]'"
         return Check("onnxruntime", "mismatch", f"{found}; no CUDA in this build", fix, needed=True)
@@ -112,7 +114,9 @@ def _kernels(name: str, *, needed: bool) -> Check:
     except (ErmuError, ImportError, OSError) as error:
         fix = "run on a GPU with 'ermu[gpu]' installed" if name == "cuda" else None
         found, mended = _said(error, fix or "pip install --force-reinstall ermu")
-        return Check(label, "missing", found if name == "cuda" else f"{found}; numpy takes their place", mended, needed)
+        return Check(
+            label, "missing", found if name == "cuda" else f"{found}; numpy takes their place", mended, needed
+        )
     return Check(label, "ok", kernels.name, needed=needed)
 
 
@@ -134,14 +138,18 @@ def _gpu(needed: bool) -> Check:
         gpu = device_description()
     except ErmuError as error:
         found, _ = _said(error, None)
-        return Check("gpu", "missing", found, "nvidia-smi  # must list a GPU; if not, install its driver", needed)
+        return Check(
+            "gpu", "missing", found, "nvidia-smi  # must list a GPU; if not, install its driver", needed
+        )
     capability = ".".join(map(str, gpu["compute_capability"]))
     found = (
         f"{gpu['name']}, compute capability {capability}, {gpu['memory_bytes'] >> 20} MB, "
         f"driver for CUDA {gpu['driver']}, pycuda for CUDA {gpu['runtime']}"
     )
     if _number(gpu["driver"]) < _number(gpu["runtime"]):
-        return Check("gpu", "mismatch", found, "update the NVIDIA driver: it is older than pycuda's CUDA", needed)
+        return Check(
+            "gpu", "mismatch", found, "update the NVIDIA driver: it is older than pycuda's CUDA", needed
+        )
     return Check("gpu", "ok", found, needed=needed)
 
 
@@ -158,7 +166,9 @@ def _bundle(path: Path) -> Iterator[Check]:
         loaded = Bundle.load(path)
     except ErmuError as error:
         found, fix = _said(error, None)
-        yield Check("bundle", "mismatch" if (path / "manifest.json").is_file() else "missing", found, fix, needed=True)
+        yield Check(
+            "bundle", "mismatch" if (path / "manifest.json").is_file() else "missing", found, fix, needed=True
+        )
         return
     network, precisions = loaded.manifest.network.name, (loaded.manifest.precision, *loaded.manifest.variants)
     yield Check("bundle", "ok", f"{path}: {network}, {', '.join(precisions)}", needed=True)
@@ -190,7 +200,9 @@ def _engines(bundle: Bundle) -> Iterator[Check]:
         if problem:
             yield Check(name, "mismatch", f"{engine.file} {problem}", fix)
         else:
-            yield Check(name, "ok", f"{engine.flavour} {engine.version}, {'; '.join(map(str, engine.profiles))}")
+            yield Check(
+                name, "ok", f"{engine.flavour} {engine.version}, {'; '.join(map(str, engine.profiles))}"
+            )
 
 
 def _this_gpu() -> str | None:

@@ -14,7 +14,7 @@ PORTABLE = "portable"
 
 
 def find_engine(bundle: Bundle, graph: str, *, flavour: str, version: str, target: str) -> EngineInfo:
-    """The engine of a graph for an installed TensorRT and a GPU; one built for the GPU goes before a portable one.
+    """The engine of a graph for an installed TensorRT and a GPU; one for that GPU goes before a portable one.
 
     Args:
         bundle: At the precision to run.
@@ -40,7 +40,7 @@ def find_engine(bundle: Bundle, graph: str, *, flavour: str, version: str, targe
 
 
 def misfit(bundle: Bundle, engine: EngineInfo, *, version: str, target: str | None) -> str | None:
-    """Why an engine cannot run here as part of the bundle at its precision; None if nothing speaks against it.
+    """Why an engine cannot run here, in the bundle at its precision; None if nothing speaks against it.
 
     Args:
         bundle: At the precision to run.

@@ -107,8 +107,8 @@ class Comparison(_Part):
         clip: Its name.
         frames: Its length.
         objects: In its first label map.
-        logit_difference: Mean absolute difference of the logits of channels in use, both remembering the float32
-            label maps.
+        logit_difference: Mean absolute difference of the logits of channels in use, both remembering the
+            float32 label maps.
         pixel_agreement: Share of pixels with the same label, each remembering its own label maps.
         evictions: Frames that left the float32 run's memory bank.
         same_evictions: Whether the same frames left, in the same order, in the run on its own label maps.
@@ -142,7 +142,7 @@ class Variant(_Part):
 
 
 class Profile(_Part):
-    """What an engine was optimised for: one network input (height, width), and 1 to `frames` memory frames."""
+    """What an engine is optimised for: one network input (height, width), 1 to `frames` memory frames."""
 
     size: tuple[int, int]
     frames: int

@@ -30,11 +30,11 @@ class TensorRTBackend(CudaBackend):
     """Runs a bundle's engines in one stream.
 
     Args:
-        bundle: At the precision to run; every graph must have an engine for the installed TensorRT and the GPU.
+        bundle: At the precision to run, with an engine of every graph for the installed TensorRT and the GPU.
         engine: `tensorrt` or `tensorrt-rtx`.
 
     Raises:
-        BackendError: an engine is missing, damaged, or of another release or GPU; nothing was deserialised then.
+        BackendError: an engine is missing, damaged, or of another release or GPU; none was deserialised.
         DependencyError: that TensorRT or pycuda is not installed.
     """
 

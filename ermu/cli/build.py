@@ -26,7 +26,9 @@ def build(
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
     size: Annotated[
         Optional[list[str]],  # noqa: UP045  typer evaluates annotations on Python 3.10
-        typer.Option(help="Network input HxW, each 16k+1; repeat it for more. Not for bundles of fixed size."),
+        typer.Option(
+            help="Network input HxW, each 16k+1; repeat it for more. Not for bundles of fixed size."
+        ),
     ] = None,
     max_memory: Annotated[
         Optional[int],  # noqa: UP045
@@ -34,7 +36,9 @@ def build(
     ] = None,
     sm: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Compute capabilities for tensorrt-rtx, such as 86,89,120; default: one portable engine."),
+        typer.Option(
+            help="Compute capabilities for tensorrt-rtx, such as 86,89,120; default: one portable engine."
+        ),
     ] = None,
     workspace_mb: Annotated[
         Optional[int],  # noqa: UP045
@@ -53,7 +57,7 @@ def build(
         typer.Option(help="Label map of the clip's first frame."),
     ] = None,
 ) -> None:
-    """Build a bundle's engines, converting its graphs to the precision first and measuring what that changes."""
+    """Build a bundle's engines, its graphs converted to the precision first, and measured."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -87,27 +91,31 @@ def build(
     if precision in loaded.manifest.variants:
         _print_comparison(console, precision, loaded.manifest.variants[precision].comparison)
     for info in report.built if report else []:
-        console.print(f"{info.file}: {info.size_bytes / 1e6:.1f} MB in {info.build_seconds:.1f} s", highlight=False)
+        console.print(
+            f"{info.file}: {info.size_bytes / 1e6:.1f} MB in {info.build_seconds:.1f} s", highlight=False
+        )
     if report:
         console.print(f"{len(report.built)} engines built, {len(report.kept)} were up to date")
 
 
 def _no_clip(clip: str | None, prompt: Path | None) -> Clip | None:
     if clip or prompt:
-        raise PromptError("--clip and --prompt go together.", expected="a video, and the label map of its first frame")
+        raise PromptError(
+            "--clip and --prompt go together.", expected="a video, and the label map of its first frame"
+        )
     return None
 
 
 def _print_comparison(console: Console, precision: str, found: Comparison) -> None:
     console.print(
-        f"{precision} against fp32 on {found.clip}, {found.frames} frames: {found.pixel_agreement:.2%} of pixels agree, "
-        f"mean logit difference {found.logit_difference:.2g}, "
+        f"{precision} against fp32 on {found.clip}, {found.frames} frames: "
+        f"{found.pixel_agreement:.2%} of pixels agree, mean logit difference {found.logit_difference:.2g}, "
         f"{'the same' if found.same_evictions else 'other'} {found.evictions} evictions",
         highlight=False,
     )
     if found.pixel_agreement < LEAST_AGREEMENT:
         console.print(
-            f"[bold red]warning:[/] {precision} changes {1 - found.pixel_agreement:.1%} of the pixels of this clip. "
+            f"[bold red]warning:[/] {precision} changes {1 - found.pixel_agreement:.1%} of the pixels. "
             "Measure it on your own video (--clip, --prompt) before you rely on it, or stay with fp16.",
             highlight=False,
         )

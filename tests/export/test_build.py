@@ -225,7 +225,9 @@ def test_an_engine_of_another_precision_is_refused(built):
         _find(other)
 
 
-@pytest.mark.parametrize(("keep", "said"), [(1000, "has 1000 bytes of"), (None, "is missing"), (0, "altered")])
+@pytest.mark.parametrize(
+    ("keep", "said"), [(1000, "has 1000 bytes of"), (None, "is missing"), (0, "altered")]
+)
 def test_a_damaged_engine_is_refused_before_it_is_deserialised(built, tmp_path, keep, said):
     at = Bundle.load(shutil.copytree(built.path, tmp_path / "tiny"))
     engine = _find(at)

@@ -13,7 +13,7 @@ from ermu.errors import ErmuError
 from ermu.runtime import Bundle
 
 FLAVOURS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
-GOLDEN_SIZE = (177, 289)
+GOLDEN_SIZE = (161, 289)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -88,5 +88,10 @@ def _record(flavour: str, times_ms: np.ndarray) -> None:
     percentiles = {f"p{q}": round(float(np.percentile(times_ms, q)), 3) for q in (50, 90, 99)}
     out = Path(__file__).parents[2] / "benchmarks" / "results" / f"gpu-latency-{flavour}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    record = {"what": "ms a step, r50_aotl fp16, golden clip", "steps": STEPS, **percentiles, **device_description()}
+    record = {
+        "what": "ms a step, r50_aotl fp16, golden clip",
+        "steps": STEPS,
+        **percentiles,
+        **device_description(),
+    }
     out.write_text(json.dumps(record, indent=1) + "\n")
