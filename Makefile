@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The CPU build of torch; elsewhere e.g. TORCH="torch --index-url https://download.pytorch.org/whl/cpu".
 TORCH ?= torch==2.13.0
-EXTRAS := cpu,export,train,live,scenes,eval,bench,rtx,dev
+EXTRAS := cpu,export,train,live,scenes,eval,rtx,dev
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-gpu lint types bench clean
+.PHONY: demo test test-gpu lint types bench kernels demo-bundle clean
 
 $(INSTALLED): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,14 @@ types: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/kernels.py
+
+# The compiled CPU kernels, in place: after a change under kernels/cpu/src.
+kernels: $(INSTALLED)
+	$(BIN)/python setup.py build_ext --inplace
+
+# The demo's ready-made bundle, after its weights changed.
+demo-bundle: $(INSTALLED)
+	$(BIN)/ermu export --checkpoint ermu/assets/demo.pth --out ermu/assets/demo --long-edge 416 --overwrite
 
 clean:
 	rm -rf $(VENV) build dist tests/.cache .mypy_cache .ruff_cache .pytest_cache

@@ -56,7 +56,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path} holds no tensors (its keys: {', '.join(map(str, list(content)[:5])) or 'none'}).",
             expected="weights under 'state_dict', 'model', or at the top",
         )
-    spec = content.get("spec", content.get("spec"))
+    spec = content.get("spec")
     return Checkpoint(path, sha256_of(path), tensors, NetworkSpec(**spec) if isinstance(spec, dict) else None)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.export import Dim
 
-from ermu.errors import BackendError
+from ermu.errors import BackendError, DependencyError
 
 from .graphs import Graph, GraphTensor
 
@@ -65,8 +65,10 @@ def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] |
     Raises:
         BackendError: the difference exceeds `TOLERANCE`, relative to the largest magnitude where that exceeds 1.
     """
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DependencyError("onnxruntime", "Checking an exported graph", "cpu") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
