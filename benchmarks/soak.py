@@ -24,7 +24,7 @@ import psutil
 
 from ermu.runtime import Bundle, LiveOptions, Pipeline, Scheduler, Source
 from ermu.runtime.labels import LabelMap
-from ermu.runtime.segmenter import shared_segmenters
+from ermu.runtime.sharing import shared_segmenters
 from ermu.runtime.sinks import ObjectSink, TraceSink
 from ermu.runtime.sources.source import Frame, live_frame
 from ermu.scenes import Scene, SceneConfig

@@ -1,9 +1,12 @@
 """Frames to label maps without torch: bundle, backend, memory bank, segmenter, sources, sinks."""
 
 from .bundle import Bundle
-from .pipeline import LiveOptions, Pipeline, RunSummary
+from .frame_result import FrameResult
+from .live_options import LiveOptions
+from .pipeline import Pipeline
+from .run_summary import RunSummary
 from .scheduler import Scheduler
-from .segmenter import FrameResult, Segmenter
+from .segmenter import Segmenter
 from .sources import Frame, Source, open_source
 
 __all__ = [

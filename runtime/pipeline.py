@@ -15,10 +15,13 @@ import numpy as np
 
 from ermu.errors import ErmuError, PromptError, SourceError
 
+from .frame_result import FrameResult
 from .labels import LabelMap, object_ids
+from .live_options import LiveOptions
 from .objects import ObjectRegistry
 from .prompter import Box, GrabCutPrompter, Mask, Point, Prompter
-from .segmenter import FrameResult, Segmenter
+from .run_summary import RunSummary
+from .segmenter import Segmenter
 from .sinks import Sink, SinkFeeder
 from .sources import Frame, Source, StreamReader, StreamState
 from .statistics import Rate, Timings
@@ -28,29 +31,6 @@ T = TypeVar("T")
 _SNAPSHOTS = 4
 _COMMAND_SECONDS = 10.0
 _CLOSE_SECONDS = 1.5
-ON_ADD = ("group", "restart")
-
-
-@dataclass(frozen=True)
-class LiveOptions:
-    """How a pipeline treats a stream that goes on.
-
-    Attributes:
-        on_add: `group` gives new objects memories of their own and leaves everybody else's alone; `restart`
-            begins every memory anew from the predicted label map, as the published code does.
-        lost_seconds: Without a pixel after which an object counts as lost.
-        stale_seconds: Without a frame after which the stream counts as stale.
-        give_up_seconds: Without a frame after which the stream has ended; None, never.
-    """
-
-    on_add: str = "group"
-    lost_seconds: float = 2.0
-    stale_seconds: float = 1.0
-    give_up_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.on_add not in ON_ADD:
-            raise ErmuError(f"Unknown way to add objects '{self.on_add}'.", expected=" or ".join(ON_ADD))
 
 
 @dataclass(frozen=True)
@@ -59,31 +39,6 @@ class View:
 
     frame: Frame
     result: FrameResult
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """Figures of a run.
-
-    Attributes:
-        frames: Frames segmented.
-        seconds: Wall time from the first frame on, reading and writing included.
-        timings: Milliseconds by stage; `frame` is the segmenting of a frame after the first.
-        lost: Whether the source went away and did not come back.
-    """
-
-    frames: int
-    seconds: float
-    timings: Timings
-    lost: bool = False
-
-    @property
-    def fps(self) -> float:
-        return self.frames / self.seconds if self.seconds else 0.0
-
-    def percentile(self, q: float) -> float:
-        """Percentile of the segmenting time in milliseconds."""
-        return self.timings.percentile("frame", q)
 
 
 class Pipeline:
@@ -395,7 +350,7 @@ class Pipeline:
         raise PromptError(f"Frame {number} is not kept any more.", expected="the number of a recent snapshot")
 
     def _labelled(self, mask: Mask) -> LabelMap:
-        return (mask * np.uint8(self.objects.next_id())).astype(np.uint8)
+        return np.where(mask, self.objects.next_id(), 0).astype(np.uint8)
 
     def _add(self, label: LabelMap, picture: Frame, name: str | None) -> list[int]:
         assert self.view is not None

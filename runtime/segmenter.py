@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,38 +16,14 @@ from ermu.kernels import Kernels, ScoreConstants, load_kernels
 from .backend import Backend, DeviceTensor, resolve
 from .backends import open_backend
 from .bundle import Bundle
+from .frame_result import FrameResult
 from .group import MemoryUpdate, ObjectGroup, channel_table
 from .labels import MAX_OBJECTS, LabelMap, check_prompt, in_groups, to_channels
-from .objects import Sighting
 from .policy import EvictionPolicy, make_policy
 from .sizes import Grids, network_size
 from .stopwatch import Stopwatch
 
 MAX_SCORED_CAPACITY = 32  # the scoring kernels hold one sum a slot in registers
-
-
-@dataclass(frozen=True)
-class FrameResult:
-    """What is known after a frame.
-
-    Attributes:
-        frame: Its number, counted from 0 at `start`.
-        label: uint8 H x W at source size, the caller's ids.
-        memory: A group's memory bank after the frame, by group.
-        ms: Milliseconds by stage.
-        objects: What a `Pipeline` knows of every object; empty from a `Segmenter` alone.
-    """
-
-    frame: int
-    label: LabelMap
-    memory: list[MemoryUpdate]
-    ms: dict[str, float] = field(default_factory=dict)
-    objects: tuple[Sighting, ...] = ()
-
-    @property
-    def memory_frames(self) -> list[int]:
-        """Frames held by the first group."""
-        return self.memory[0].frames if self.memory else []
 
 
 class Segmenter:
@@ -103,9 +78,7 @@ class Segmenter:
         self._constants = ScoreConstants(**manifest.score.model_dump())
         self._kernels = kernels or load_kernels(device)
         self._check_options()
-        self._backend = backend or open_backend(
-            self.bundle, device=device, engine=engine, threads=threads
-        )
+        self._backend = backend or open_backend(self.bundle, device=device, engine=engine, threads=threads)
         self._groups: list[ObjectGroup] = []
         self._groups_begun = 0
         self._frame = -1
@@ -221,7 +194,7 @@ class Segmenter:
             raise PromptError(f"The ids {taken} are in use.", expected="ids that no object has")
         if len(self._groups) + len(in_groups(ids)) > MAX_OBJECTS // 10:
             raise PromptError(
-                f"{len(ids)} more objects do not fit.", expected=f"at most {MAX_OBJECTS // 10} groups of objects"
+                f"{len(ids)} more objects do not fit.", expected=f"at most {MAX_OBJECTS // 10} groups of them"
             )
         clock, watch = self._clock(self._frame, time), Stopwatch()
         if frame is not None:
@@ -410,21 +383,6 @@ class Segmenter:
             return group.unchanged()
         with watch("score"):
             return group.append(self._frame, clock, self._logits.at(g))
-
-
-def shared_segmenters(bundle: Bundle, count: int, *, device: str = "cpu", **options: Any) -> list[Segmenter]:
-    """Several segmenters on one set of graphs and weights; their frames must take turns, in one thread.
-
-    Args:
-        bundle: Loaded.
-        count: Of segmenters.
-        device: As in `Segmenter`.
-        options: As in `Segmenter`.
-    """
-    opened = {name: options.pop(name) for name in ("engine", "threads") if name in options}
-    at_precision = bundle.at_precision(options.pop("precision", None) or bundle.manifest.precision)
-    backend, kernels = open_backend(at_precision, device=device, **opened), load_kernels(device)
-    return [Segmenter(at_precision, backend=backend, kernels=kernels, **options) for _ in range(count)]
 
 
 def _check_frame(frame: LabelMap) -> tuple[int, int]:

@@ -93,7 +93,7 @@ def run(
     from ermu.cli.streams import prompts_for, stream_names, stream_table, until_stopped
     from ermu.runtime import Bundle, LiveOptions, Pipeline, Scheduler, open_source
     from ermu.runtime.labels import read_label_map
-    from ermu.runtime.segmenter import shared_segmenters
+    from ermu.runtime.sharing import shared_segmenters
     from ermu.runtime.sinks import claim_folder
 
     console = Console()

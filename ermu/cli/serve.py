@@ -75,7 +75,7 @@ def serve(
     from ermu.cli.streams import stream_names
     from ermu.errors import DependencyError, ErmuError
     from ermu.runtime import Bundle, LiveOptions, open_source
-    from ermu.runtime.segmenter import shared_segmenters
+    from ermu.runtime.sharing import shared_segmenters
     from ermu.runtime.sources import PacedSource
 
     try:

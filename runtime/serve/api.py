@@ -147,7 +147,9 @@ class Api:
     def _object(self, request: Request) -> tuple[ServedStream, int]:
         stream, object_id = self.stream(request), request.path_params["id"]
         if object_id not in stream.pipeline.objects.ids:
-            raise RefusedError(404, "There is no such object.", expected=f"one of {stream.pipeline.objects.ids}")
+            raise RefusedError(
+                404, "There is no such object.", expected=f"one of {stream.pipeline.objects.ids}"
+            )
         return stream, object_id
 
 

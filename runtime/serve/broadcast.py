@@ -10,8 +10,8 @@ import cv2
 
 from ermu.errors import SinkError
 
+from ..frame_result import FrameResult
 from ..overlay import draw_overlay
-from ..segmenter import FrameResult
 from ..sinks import Sink
 from ..sources import Frame
 

@@ -11,7 +11,7 @@ from time import monotonic, perf_counter
 
 from ermu.errors import ErmuError, SinkError
 
-from ..segmenter import FrameResult
+from ..frame_result import FrameResult
 from ..sources import Frame
 from ..statistics import Samples
 from .sink import Sink

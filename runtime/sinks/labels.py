@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..frame_result import FrameResult
 from ..labels import write_label_map
-from ..segmenter import FrameResult
 from ..sources import Frame
 from .sink import Sink, make_folder
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..frame_result import FrameResult
 from ..labels import LabelMap, object_ids
-from ..segmenter import FrameResult
 from ..sources import Frame
 from .json_lines import JsonLines
 from .sink import Sink

@@ -11,9 +11,9 @@ import cv2
 from ermu.errors import SinkError
 
 from ..files import unwritable
+from ..frame_result import FrameResult
 from ..labels import LabelMap
 from ..overlay import draw_overlay
-from ..segmenter import FrameResult
 from ..sources import Frame
 from .sink import Sink, make_folder
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from ermu.errors import SinkError
 
 from ..files import unwritable
-from ..segmenter import FrameResult
+from ..frame_result import FrameResult
 from ..sources import Frame
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..frame_result import FrameResult
 from ..group import MemoryUpdate
-from ..segmenter import FrameResult
 from ..sources import Frame
 from .json_lines import JsonLines
 from .sink import Sink

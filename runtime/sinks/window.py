@@ -9,8 +9,8 @@ import cv2
 
 from ermu.errors import SinkError
 
+from ..frame_result import FrameResult
 from ..overlay import draw_overlay
-from ..segmenter import FrameResult
 from ..sources import Frame
 from .sink import Sink
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ermu.runtime import Bundle, Pipeline, Scheduler
-from ermu.runtime.segmenter import shared_segmenters
+from ermu.runtime.sharing import shared_segmenters
 from ermu.runtime.sources import PacedSource, SceneSource
 from tests.runtime.live.conftest import until
 

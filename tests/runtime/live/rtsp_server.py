@@ -120,7 +120,8 @@ class _Viewer:
         elif method == "DESCRIBE":
             body = (
                 "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\n"
-                f"a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=framerate:{self._options.fps}\r\n"
+                f"a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
+                f"a=framerate:{self._options.fps}\r\n"
                 "a=control:track\r\n"
             )
             head += f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n"

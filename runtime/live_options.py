@@ -1,0 +1,31 @@
+"""How a pipeline treats a stream that goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ermu.errors import ErmuError
+
+ON_ADD = ("group", "restart")
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What to do about losses and additions.
+
+    Attributes:
+        on_add: `group` gives new objects memories of their own and leaves everybody else's alone; `restart`
+            begins every memory anew from the predicted label map, as the published code does.
+        lost_seconds: Without a pixel after which an object counts as lost.
+        stale_seconds: Without a frame after which the stream counts as stale.
+        give_up_seconds: Without a frame after which the stream has ended; None, never.
+    """
+
+    on_add: str = "group"
+    lost_seconds: float = 2.0
+    stale_seconds: float = 1.0
+    give_up_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.on_add not in ON_ADD:
+            raise ErmuError(f"Unknown way to add objects '{self.on_add}'.", expected=" or ".join(ON_ADD))
