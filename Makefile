@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The CPU build of torch; elsewhere e.g. TORCH="torch --index-url https://download.pytorch.org/whl/cpu".
 TORCH ?= torch==2.13.0
-EXTRAS := cpu,export,train,live,scenes,eval,rtx,dev
+EXTRAS := cpu,export,train,serve,scenes,eval,rtx,dev
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-gpu lint types bench kernels demo-bundle clean
+.PHONY: demo test test-slow test-gpu lint types bench kernels demo-bundle clean
 
 $(INSTALLED): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)
@@ -20,11 +20,15 @@ demo: $(INSTALLED)
 	$(BIN)/ermu demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial and not gpu"
-	$(BIN)/python -m pytest -m "serial and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial and not slow"
+	$(BIN)/python -m pytest -m serial
+
+# Every engine for every target: half an hour.
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
 
 test-gpu: $(INSTALLED)
-	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m pytest -m gpu -rs
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

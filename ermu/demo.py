@@ -29,7 +29,7 @@ def run_demo(out: Path, *, source: str | None, frames: int, console: Console) ->
 
     Args:
         out: Folder, created where there is none; an earlier demo's files in it are replaced.
-        source: A camera index or anything `ermu run` takes; None for the procedural clip, whose labels are known.
+        source: A camera index or anything `ermu run` takes; None for the procedural clip with known labels.
         frames: Frames to segment at most.
         console: Where the figures go.
 
@@ -56,7 +56,7 @@ def run_demo(out: Path, *, source: str | None, frames: int, console: Console) ->
 
 
 def _exported(folder: Path, console: Console) -> Bundle:
-    """The demo network's bundle: exported before the user's eyes where torch is installed, else ready-made."""
+    """The demo network's bundle: exported here and now where torch is installed, else the ready-made one."""
     if find_spec("torch") is None or find_spec("onnx") is None:
         console.print("bundle    the ready-made one (install 'ermu[export]' to see the export)")
         return Bundle.load(DEMO_BUNDLE)
@@ -69,7 +69,9 @@ def _exported(folder: Path, console: Console) -> Bundle:
             folder,
             long_edge=DEMO_LONG_EDGE,
             overwrite=True,
-            progress=lambda what, step, steps: bar.update(task, description=what, completed=step, total=steps),
+            progress=lambda what, step, steps: bar.update(
+                task, description=what, completed=step, total=steps
+            ),
         )
     worst = max(graph.max_difference for graph in bundle.manifest.graphs.values())
     console.print(f"bundle    {DEMO_CHECKPOINT.name} -> {folder}, largest difference to torch {worst:.1e}")

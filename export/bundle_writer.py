@@ -133,9 +133,13 @@ def _check_arguments(
     out: Path, size: tuple[int, int] | None, image_dtype: str, opset: int, overwrite: bool
 ) -> None:
     if out.exists() and not overwrite:
-        raise BundleError(f"{out} exists already.", fix="choose another --out, or pass --overwrite to replace it")
+        raise BundleError(
+            f"{out} exists already.", fix="choose another --out, or pass --overwrite to replace it"
+        )
     if out.exists() and any(out.iterdir()) and not (out / "manifest.json").is_file():
-        raise BundleError(f"{out} is not a bundle and not empty; it will not be replaced.", fix="choose another --out")
+        raise BundleError(
+            f"{out} is not a bundle and not empty; it will not be replaced.", fix="choose another --out"
+        )
     if size is not None and not is_network_size(size):
         raise BundleError(
             f"Size {size[0]}x{size[1]} does not fit the networks.",
@@ -153,7 +157,9 @@ def _choose_spec(network: str | NetworkSpec | None, checkpoint: Checkpoint) -> N
     if network is not None:
         return network_spec(network)
     if checkpoint.spec is None:
-        raise ErmuError(f"{checkpoint.path} does not say which network it is.", fix="name it: --network r50_aotl")
+        raise ErmuError(
+            f"{checkpoint.path} does not say which network it is.", fix="name it: --network r50_aotl"
+        )
     return checkpoint.spec
 
 

@@ -47,7 +47,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     content = _load(path)
     if not isinstance(content, dict):
         raise CheckpointError(
-            f"{path} holds a {type(content).__name__}.", expected="a dict of tensors, as torch.save(state_dict)"
+            f"{path} holds a {type(content).__name__}.",
+            expected="a dict of tensors, as torch.save(state_dict)",
         )
     weights = next((content[k] for k in ("state_dict", "model") if isinstance(content.get(k), dict)), content)
     tensors = {k.removeprefix("module."): v for k, v in weights.items() if isinstance(v, Tensor)}
@@ -80,7 +81,9 @@ def _load(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}.", fix="give the path of a .pth file")
     try:
-        with torch.serialization.safe_globals([TorchVersion]):  # a str; training notes the version it ran with
+        with torch.serialization.safe_globals(
+            [TorchVersion]
+        ):  # a str; training notes the version it ran with
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not zipfile.is_zipfile(path):

@@ -174,7 +174,9 @@ def build_graphs(network: SegmentationNetwork, image_dtype: str = "uint8") -> li
     image = GraphTensor("image", image_dtype, (1, "H", "W", 3))
     return [
         Graph("encode", Encode(network), (image,), (*maps, p)),
-        Graph("propagate", Propagate(network), (p, rows, *tensors.memories()), (z, query, *tensors.propagated())),
+        Graph(
+            "propagate", Propagate(network), (p, rows, *tensors.memories()), (z, query, *tensors.propagated())
+        ),
         Graph("decode", Decode(network), (z, *maps), (logits,)),
         Graph("memorize", Memorize(network), (label, *tensors.carried()), tensors.memorized()),
         Graph("reference", Reference(network), (p, label), (z, *tensors.referenced())),
@@ -205,7 +207,9 @@ class _Tensors:
         return self._each(lambda i: self._kept(i, final=False))
 
     def memorized(self) -> tuple[GraphTensor, ...]:
-        short = (lambda i: (self._of(f"new_short_value{i}", self.value_width),)) if self.aot else (lambda i: ())
+        short = (
+            (lambda i: (self._of(f"new_short_value{i}", self.value_width),)) if self.aot else (lambda i: ())
+        )
         return self._each(lambda i: (self._of(f"new_value{i}", self.value_width), *short(i)))
 
     def referenced(self) -> tuple[GraphTensor, ...]:

@@ -63,7 +63,7 @@ def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] |
     A dynamic graph is tried at another size and memory length than it was traced with.
 
     Raises:
-        BackendError: the difference exceeds `TOLERANCE`, relative to the largest magnitude where that exceeds 1.
+        BackendError: the difference exceeds `TOLERANCE`, times the largest magnitude where that exceeds 1.
     """
     try:
         import onnxruntime
@@ -88,7 +88,7 @@ def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] |
             raise BackendError(
                 f"Graph {graph.name}: output {tensor.name} differs from torch by {gap:.3g}.",
                 expected=f"at most {TOLERANCE} of the largest value",
-                fix="report this with the versions of torch, onnx and onnxruntime (`ermu inspect` lists them)",
+                fix="report this with the versions of torch, onnx and onnxruntime",
             )
         worst = max(worst, gap)
     return worst
@@ -96,7 +96,16 @@ def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] |
 
 def _sizes(hw: tuple[int, int], frames: int) -> dict[str, int]:
     h, w = ((side - 1) // 16 + 1 for side in hw)
-    grids = {"H": hw[0], "W": hw[1], "h": h, "w": w, "h8": 2 * h - 1, "w8": 2 * w - 1, "h4": 4 * h - 3, "w4": 4 * w - 3}
+    grids = {
+        "H": hw[0],
+        "W": hw[1],
+        "h": h,
+        "w": w,
+        "h8": 2 * h - 1,
+        "w8": 2 * w - 1,
+        "h4": 4 * h - 3,
+        "w4": 4 * w - 3,
+    }
     return {**grids, "T": frames}
 
 

@@ -169,7 +169,9 @@ class ObjectGroup:
         graph = self._manifest.graphs["memorize"]
         carried = {t.name: self._kept[t.name] for t in graph.inputs if t.name != "label"}
         current = self._entries[1]
-        self._backend.run("memorize", {"label": label, **carried}, {t.name: current[t.name] for t in graph.outputs})
+        self._backend.run(
+            "memorize", {"label": label, **carried}, {t.name: current[t.name] for t in graph.outputs}
+        )
         self._entries = (current, self._entries[0])
 
     def due(self, clock: float, gap: float) -> bool:

@@ -81,14 +81,17 @@ def check_prompt(label: LabelMap, frame_hw: tuple[int, int]) -> list[int]:
         raise PromptError(
             f"The label map is {label.shape[1]}x{label.shape[0]}, the video {frame_hw[1]}x{frame_hw[0]}.",
             expected="a label map of the first frame at the video's own size",
-            fix="resize it with nearest-neighbour interpolation, or pass the label map that belongs to this video",
+            fix="resize it with nearest-neighbour interpolation, or pass the label map of this video",
         )
     ids = object_ids(label)
     if not ids:
-        raise PromptError("The label map has no object.", expected="at least one pixel with an id from 1 to 254")
+        raise PromptError(
+            "The label map has no object.", expected="at least one pixel with an id from 1 to 254"
+        )
     if len(ids) > MAX_OBJECTS:
         raise PromptError(
-            f"The label map has {len(ids)} objects.", expected=f"at most {MAX_OBJECTS} (25 groups of {GROUP_SIZE})"
+            f"The label map has {len(ids)} objects.",
+            expected=f"at most {MAX_OBJECTS} (25 groups of {GROUP_SIZE})",
         )
     return ids
 
@@ -111,7 +114,9 @@ def to_channels(label: LabelMap, ids: Sequence[int | None], network_hw: tuple[in
         if own is not None:
             table[own] = channel
     table[IGNORE] = IGNORE
-    return cv2.resize(table[label], network_hw[::-1], interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
+    return cv2.resize(table[label], network_hw[::-1], interpolation=cv2.INTER_NEAREST).astype(
+        np.uint8, copy=False
+    )
 
 
 def _davis_palette() -> npt.NDArray[np.uint8]:

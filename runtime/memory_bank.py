@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ermu.kernels import KeyGram, Kernels
+from ermu.kernels import Kernels, KeyGram
 
 from .backend import Backend, DeviceTensor, resolve
 from .manifest import TensorInfo

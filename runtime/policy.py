@@ -154,7 +154,9 @@ class Rmem(_Scored):
         return Decision(int(order[1 + np.argmin(scores[1:])]), relevance[order], mean[order], None, scores)
 
 
-def make_policy(name: str, kernels: Kernels, constants: ScoreConstants, *, every_append: bool) -> EvictionPolicy:
+def make_policy(
+    name: str, kernels: Kernels, constants: ScoreConstants, *, every_append: bool
+) -> EvictionPolicy:
     """A fresh policy by name: ermu, rmem, fifo or none.
 
     Raises:
@@ -165,4 +167,3 @@ def make_policy(name: str, kernels: Kernels, constants: ScoreConstants, *, every
     if name in POLICIES:
         return Fifo() if name == "fifo" else KeepAll()
     raise ErmuError(f"Unknown policy '{name}'.", expected=f"one of {', '.join(POLICIES)}")
-

@@ -39,7 +39,11 @@ def compare(segmenter: Segmenter, clip: GoldenClip, *, golden_masks: bool) -> Co
             _note_scores(update.decision, golden, gaps)
     assert next(appends, None) is None, "the golden run appended more often"
     return Comparison(
-        max(gaps["logits"]), max(gaps["scores"]), max(gaps["relevance_mean"]), float(np.mean(equal)), same_memory
+        max(gaps["logits"]),
+        max(gaps["scores"]),
+        max(gaps["relevance_mean"]),
+        float(np.mean(equal)),
+        same_memory,
     )
 
 

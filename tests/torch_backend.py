@@ -20,7 +20,9 @@ class TorchBackend(OnnxRuntimeCpuBackend):
         self._graphs = {graph.name: graph for graph in build_graphs(network, image_dtype)}
 
     @torch.no_grad()
-    def run(self, graph: str, inputs: Mapping[str, DeviceTensor], outputs: Mapping[str, DeviceTensor]) -> None:
+    def run(
+        self, graph: str, inputs: Mapping[str, DeviceTensor], outputs: Mapping[str, DeviceTensor]
+    ) -> None:
         module = self._graphs[graph]
         result = module.module(*(torch.from_numpy(self.for_kernels(inputs[t.name])) for t in module.inputs))
         result = (result,) if isinstance(result, Tensor) else result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,35 +25,35 @@ def build(
     ],
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
     size: Annotated[
-        Optional[list[str]],  # noqa: UP045  typer evaluates annotations on Python 3.10
+        list[str] | None,
         typer.Option(
             help="Network input HxW, each 16k+1; repeat it for more. Not for bundles of fixed size."
         ),
     ] = None,
     max_memory: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=2, help="Most memory frames; default: the bundle's capacity."),
     ] = None,
     sm: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             help="Compute capabilities for tensorrt-rtx, such as 86,89,120; default: one portable engine."
         ),
     ] = None,
     workspace_mb: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=1, help="Device memory that one layer may use."),
     ] = None,
     timing_cache: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="File that keeps kernel timings between builds (tensorrt)."),
     ] = None,
     clip: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Video to compare precisions on, and to calibrate int8 with; default: procedural."),
     ] = None,
     prompt: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Label map of the clip's first frame."),
     ] = None,
 ) -> None:

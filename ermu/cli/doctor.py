@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ _COLOURS = {"ok": "green", "missing": "yellow", "mismatch": "red"}
 
 def doctor(
     bundle: Annotated[
-        Optional[str],  # noqa: UP045  typer evaluates annotations on Python 3.10
+        str | None,
         typer.Option(help="A bundle to check too, its engines against what is installed."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda to need a GPU and what drives it.")] = "cpu",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, List, Optional  # noqa: UP035  typer evaluates annotations on 3.10
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 def evaluate(
     bundle: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="A bundle folder."),
     ] = None,
     dataset: Annotated[str, typer.Option(help="vost, davis2016, davis2017, folder or scenes.")] = "scenes",
     root: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="The dataset's folder; scenes needs none."),
     ] = None,
     split: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="List of sequences; default: val (policy for scenes with --compare-policies)."),
     ] = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Folder for label maps and tables."),
     ] = None,
     policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem, fifo or none.")] = "ermu",
@@ -34,31 +34,31 @@ def evaluate(
         bool, typer.Option("--compare-policies", help="Run all four policies.")
     ] = False,
     baseline: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             help="Run a baseline too, or alone: flow (label warping) or hold (the prompt for ever)."
         ),
     ] = None,
     capacity: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=2, help="Memory frames; default: the bundle's."),
     ] = None,
     gap: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=1, help="Frames between memory appends; default: max(5, round(frames / 30))."),
     ] = None,
     long_edge: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=33, help="Scale larger frames down to this long edge; default: the bundle's."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=1, help="CPU threads a worker; default: all cores, shared between the workers."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     sequence: Annotated[
-        Optional[List[str]],  # noqa: UP006, UP045
+        list[str] | None,
         typer.Option(help="Only this sequence; may be repeated."),
     ] = None,
     resume: Annotated[
@@ -68,7 +68,7 @@ def evaluate(
         bool, typer.Option("--score-only", help="Score the label maps in --results.")
     ] = False,
     results: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="With --score-only: label maps as SEQUENCE/FRAME.png."),
     ] = None,
     plots: Annotated[

@@ -55,7 +55,9 @@ def export(
             image_dtype=image_dtype,
             opset=opset,
             overwrite=overwrite,
-            progress=lambda what, step, steps: bar.update(task, description=what, completed=step, total=steps),
+            progress=lambda what, step, steps: bar.update(
+                task, description=what, completed=step, total=steps
+            ),
         )
     graphs = bundle.manifest.graphs
     worst = max(graphs, key=lambda name: graphs[name].max_difference)

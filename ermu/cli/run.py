@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,49 +25,49 @@ def run(
         Path, typer.Option(help="Folder: OUT/labels/<name>.png, with several streams OUT/<stream>/labels.")
     ],
     prompt: Annotated[
-        Optional[list[Path]],  # noqa: UP045  typer evaluates annotations on Python 3.10
+        list[Path] | None,
         typer.Option(help="Label map of the first frame (palette PNG), one a source; a scene has its own."),
     ] = None,
     name: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
     ] = None,
     policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem, fifo or none.")] = "ermu",
     capacity: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Memory frames; default: the bundle's."),
     ] = None,
     gap: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Frames between memory appends; default: the bundle's."),
     ] = None,
     gap_seconds: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(help="Seconds between memory appends instead, for streams that drop frames."),
     ] = None,
     long_edge: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Scale larger frames down to this long edge; default: the bundle's, 1040."),
     ] = None,
     max_frames: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=1, help="Stop after so many frames of each stream."),
     ] = None,
     overlay: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Write a video with the objects drawn in; several streams add their names."),
     ] = None,
     trace: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Write one JSON object a frame: memory, evictions, scores, times."),
     ] = None,
     objects: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),
     ] = None,
     window: Annotated[bool, typer.Option("--window", help="Show the overlay in a window.")] = False,
     give_up: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
     precision: Annotated[
@@ -78,7 +78,7 @@ def run(
         str, typer.Option(help="onnxruntime; on cuda also tensorrt or tensorrt-rtx, after `ermu build`.")
     ] = "onnxruntime",
     threads: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=1, help="CPU threads; default: all cores."),
     ] = None,
     overwrite: Annotated[

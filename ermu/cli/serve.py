@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,7 @@ def serve(
         ),
     ],
     name: Annotated[
-        Optional[list[str]],  # noqa: UP045  typer evaluates annotations on Python 3.10
+        list[str] | None,
         typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
     ] = None,
     host: Annotated[
@@ -29,24 +29,24 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     token: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(envvar="ERMU_TOKEN", help="Ask it of every request; open the page as /?token=..."),
     ] = None,
     policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem or fifo.")] = "ermu",
     capacity: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Memory frames; default: the bundle's."),
     ] = None,
     gap: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Frames between memory appends; default: the bundle's."),
     ] = None,
     gap_seconds: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(help="Seconds between memory appends instead, for streams that drop frames."),
     ] = None,
     long_edge: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Scale larger frames down to this long edge; default: the bundle's, 1040."),
     ] = None,
     on_add: Annotated[
@@ -58,12 +58,12 @@ def serve(
         bool, typer.Option("--loop", help="Play files again from the start at their end.")
     ] = False,
     objects: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),
     ] = None,
     device: Annotated[str, typer.Option(help="Where to run: cpu, or cuda.")] = "cpu",
     threads: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=1, help="CPU threads; default: all cores."),
     ] = None,
 ) -> None:

@@ -1,7 +1,7 @@
 """The networks in torch: one description (`NetworkSpec`), one module (`SegmentationNetwork`)."""
 
-from .network import Carry, Features, SegmentationNetwork
 from .memory import KeyValue, MemoryEntry
+from .network import Carry, Features, SegmentationNetwork
 from .spec import NETWORKS, OBJECT_CAPACITY, NetworkSpec, network_spec
 
 __all__ = [

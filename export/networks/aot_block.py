@@ -58,7 +58,14 @@ class AotBlock(nn.Module):
         self.linear2 = nn.Linear(spec.feedforward, width)
 
     def forward(
-        self, x: Tensor, position: Tensor, hw: tuple[int, int], cur: Tensor, long: KeyValue, rows: Tensor, short: KeyValue
+        self,
+        x: Tensor,
+        position: Tensor,
+        hw: tuple[int, int],
+        cur: Tensor,
+        long: KeyValue,
+        rows: Tensor,
+        short: KeyValue,
     ) -> tuple[Tensor, AotCarry]:
         """Propagates a frame whose label is not known.
 
@@ -96,7 +103,14 @@ class AotBlock(nn.Module):
         return x, self.linear_Q(value), value
 
     def _recall(
-        self, x: Tensor, key: Tensor, value: Tensor, cur: Tensor, long: KeyValue, rows: Tensor, short: KeyValue
+        self,
+        x: Tensor,
+        key: Tensor,
+        value: Tensor,
+        cur: Tensor,
+        long: KeyValue,
+        rows: Tensor,
+        short: KeyValue,
     ) -> tuple[Tensor, Tensor]:
         recent_key, recent_value = self.norm4(short[0] + key), self.norm4(short[1] + value)
         far = self.long_term_attn.projection(attend_memory(key + cur, *long, rows, self.heads))

@@ -100,7 +100,14 @@ class DeaotBlock(nn.Module):
         self.self_attn = GatedSelfAttention(gate, width, spec.key_width)
 
     def forward(
-        self, x: Tensor, y: Tensor, hw: tuple[int, int], cur: Tensor, long: KeyValue, rows: Tensor, short: KeyValue
+        self,
+        x: Tensor,
+        y: Tensor,
+        hw: tuple[int, int],
+        cur: Tensor,
+        long: KeyValue,
+        rows: Tensor,
+        short: KeyValue,
     ) -> tuple[Tensor, Tensor, DeaotCarry]:
         """Propagates a frame whose label is not known.
 
@@ -138,7 +145,9 @@ class DeaotBlock(nn.Module):
         if self.first:
             return DeaotCarry(key, F.silu(value), None), torch.cat((F.silu(u), torch.ones_like(u)), dim=-1)
         context = self.id_norm1(y)
-        return DeaotCarry(key, F.silu(value), context), F.silu(torch.cat((u, self.linear_ID_U(context)), dim=-1))
+        return DeaotCarry(key, F.silu(value), context), F.silu(
+            torch.cat((u, self.linear_ID_U(context)), dim=-1)
+        )
 
     def _recall(
         self,

@@ -7,14 +7,16 @@ from torch import Tensor, nn
 from .layers import FrozenBatchNorm2d
 
 
-def _conv_bn(channels: int, out: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1) -> nn.Sequential:
+def _conv_bn(
+    channels: int, out: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
+) -> nn.Sequential:
     padding = (kernel - 1) // 2 * dilation
     conv = nn.Conv2d(channels, out, kernel, stride, padding, dilation, groups, bias=False)
     return nn.Sequential(conv, FrozenBatchNorm2d(out), nn.ReLU6())
 
 
 class InvertedResidual(nn.Module):
-    """Expansion, depthwise 3x3 and linear projection; residual where shape allows (torchvision's key names)."""
+    """Expansion, depthwise 3x3 and linear projection; residual where shapes agree (torchvision's keys)."""
 
     def __init__(self, channels: int, out: int, stride: int, expansion: int, dilation: int) -> None:
         super().__init__()
@@ -55,7 +57,11 @@ class MobileNetV2(nn.Module):
             for i in range(blocks):
                 layers.append(
                     InvertedResidual(
-                        channels, out, stride if i == 0 else 1, expansion, first_dilation if i == 0 else dilation
+                        channels,
+                        out,
+                        stride if i == 0 else 1,
+                        expansion,
+                        first_dilation if i == 0 else dilation,
                     )
                 )
                 channels = out

@@ -45,11 +45,15 @@ class NetworkSpec:
 
 
 def _aot(name: str, encoder: EncoderName, blocks: int) -> NetworkSpec:
-    return NetworkSpec(name, "aot", encoder, blocks, 256, heads=8, key_width=256, feedforward=1024, decoder_width=256)
+    return NetworkSpec(
+        name, "aot", encoder, blocks, 256, heads=8, key_width=256, feedforward=1024, decoder_width=256
+    )
 
 
 def _deaot(name: str, encoder: EncoderName, blocks: int) -> NetworkSpec:
-    return NetworkSpec(name, "deaot", encoder, blocks, 256, heads=1, key_width=128, feedforward=512, decoder_width=256)
+    return NetworkSpec(
+        name, "deaot", encoder, blocks, 256, heads=1, key_width=128, feedforward=512, decoder_width=256
+    )
 
 
 NETWORKS: dict[str, NetworkSpec] = {

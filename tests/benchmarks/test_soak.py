@@ -7,12 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
 def test_three_thousand_frames(tiny_bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "soak.json"
     command = [sys.executable, "benchmarks/soak.py", "--bundle", str(tiny_bundle), "--frames", "3000"]

@@ -7,7 +7,9 @@ from tests.cli.test_run import ermu
 
 
 def test_export_is_quiet_and_inspect_shows_it(tiny_checkpoint, tmp_path):
-    done = ermu("export", "--checkpoint", tiny_checkpoint, "--out", tmp_path / "b", "--size", "65x97", "--gap", 3)
+    done = ermu(
+        "export", "--checkpoint", tiny_checkpoint, "--out", tmp_path / "b", "--size", "65x97", "--gap", 3
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "largest difference to torch" in done.stdout and len(done.stdout.splitlines()) == 1

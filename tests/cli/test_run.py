@@ -38,7 +38,13 @@ def clip(tmp_path_factory):
 
 
 def _arguments(bundle, clip, out, **changes):
-    options = {"bundle": bundle, "source": clip / "frames", "prompt": clip / "prompt.png", "out": out, **changes}
+    options = {
+        "bundle": bundle,
+        "source": clip / "frames",
+        "prompt": clip / "prompt.png",
+        "out": out,
+        **changes,
+    }
     return ["run", *(part for key, value in options.items() for part in (f"--{key}", value))]
 
 
@@ -112,7 +118,9 @@ def test_bad_input_is_told_without_a_traceback(tiny_bundle, clip, tmp_path, prep
 def test_frame_that_changes_size_keeps_what_is_written(tiny_bundle, clip, tmp_path):
     frames = shutil.copytree(clip / "frames", tmp_path / "frames")
     cv2.imwrite(str(frames / "im5.png"), np.zeros((50, 100, 3), np.uint8))
-    done = ermu(*_arguments(tiny_bundle, clip, tmp_path / "out", source=frames), "--trace", tmp_path / "t.jsonl")
+    done = ermu(
+        *_arguments(tiny_bundle, clip, tmp_path / "out", source=frames), "--trace", tmp_path / "t.jsonl"
+    )
     assert done.returncode == 1
     assert "Frame 5 is 100x50, the first was 100x70" in done.stderr
     assert len(list((tmp_path / "out" / "labels").iterdir())) == 5
@@ -132,7 +140,9 @@ def test_output_folder_that_is_not_empty(tiny_bundle, clip, tmp_path):
 def test_full_disk_keeps_what_is_written(tiny_bundle, clip, tmp_path):
     """A tmpfs of 64 KiB: real ENOSPC."""
     small = _folder(tmp_path, "small")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True
+    ).returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
         (small / "ballast").write_bytes(b"x" * 44 * 1024)

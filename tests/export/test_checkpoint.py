@@ -10,7 +10,8 @@ import torch
 from ermu.errors import CheckpointError
 from ermu.export import build_network, load_checkpoint
 from ermu.export.networks import NETWORKS, SegmentationNetwork, network_spec
-from tests.golden_data import GOLDEN, NETWORKS as GOLDEN_NETWORKS
+from tests.golden_data import GOLDEN
+from tests.golden_data import NETWORKS as GOLDEN_NETWORKS
 
 TINY = dict(width=64, heads=2, key_width=64, feedforward=128, decoder_width=64)
 
@@ -30,7 +31,9 @@ def test_state_dict_is_the_published_one(name):
     assert {k: list(v.shape) for k, v in ours.items()} == published
 
 
-@pytest.mark.parametrize("wrap", [lambda w: w, lambda w: {"state_dict": w}, lambda w: {"model": w, "step": 3}])
+@pytest.mark.parametrize(
+    "wrap", [lambda w: w, lambda w: {"state_dict": w}, lambda w: {"model": w, "step": 3}]
+)
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_layouts(tmp_path, weights, wrap, prefix):
     path = tmp_path / "c.pth"

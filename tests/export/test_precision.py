@@ -183,7 +183,6 @@ def test_a_precision_that_was_never_made_names_the_command(tiny_bundle):
     assert "--engine onnxruntime --precision int8" in str(caught.value.fix)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not DEMO.is_file(), reason=f"the trained demo network is not at {DEMO} yet")
 def test_int8_costs_the_demo_network_little(tmp_path):
     loaded = export_bundle(DEMO, tmp_path / "demo")

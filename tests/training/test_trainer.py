@@ -85,7 +85,6 @@ def test_killed_training_resumes_bit_by_bit(tiny: dict[str, Any], tmp_path: Path
     assert logs[0] == logs[1] and [row["step"] for row in logs[0]] == [str(s) for s in range(1, 9)]
 
 
-@pytest.mark.slow
 def test_two_processes_train_one_network(tiny: dict[str, Any], tmp_path: Path) -> None:
     """Under torchrun (gloo here): one set of files, and another result than either process alone."""
     tiny["steps"] = 3

@@ -60,7 +60,7 @@ class _Running:
         return not self._thread.is_alive()
 
 
-@pytest.mark.slow
+@pytest.mark.serial
 def test_thirty_seconds_through_a_loss(rtsp_server: Servers, tiny_segmenter: Segmenters) -> None:
     segmenter = tiny_segmenter()
     prompt = boxes(480, 640, id3=(40, 230, 160, 330), id7=(400, 250, 500, 350))
