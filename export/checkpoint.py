@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.torch_version import TorchVersion
 
 from ermu.errors import CheckpointError
 from ermu.runtime.files import sha256_of
@@ -81,10 +80,7 @@ def _load(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}.", fix="give the path of a .pth file")
     try:
-        with torch.serialization.safe_globals(
-            [TorchVersion]
-        ):  # a str; training notes the version it ran with
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not zipfile.is_zipfile(path):
             raise _damaged(path, error) from error
