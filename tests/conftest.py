@@ -103,3 +103,10 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
         export_bundle(tiny_checkpoint, path, capacity=4, gap=2)
 
     return _made_once("tiny", make)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever runs against a clock, a server or a browser has the machine to itself."""
+    for item in items:
+        if {"live", "serve", "benchmarks"} & set(Path(item.path).parent.parts):
+            item.add_marker("serial")
