@@ -82,13 +82,6 @@ def test_every_graph_parses_whole_with_the_manifests_tensors(name, precision, at
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_graph_builds(name, precision, at_precision, tmp_path):
-    _build_all(at_precision(name, precision), ["sm89"], tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("name", NETWORKS)
 def test_every_graph_builds_for_every_target(name, precision, at_precision, tmp_path):
     _build_all(at_precision(name, precision), TARGETS, tmp_path)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from ermu.errors import ErmuError, PromptError
 from ermu.runtime import LiveOptions, Pipeline, Scheduler, Segmenter
 from ermu.runtime.objects import ObjectRegistry, ObjectState
 from ermu.runtime.prompter import Box, Point
-from ermu.runtime.sources import PacedSource, SceneSource
+from ermu.runtime.sources import Frame, PacedSource, SceneSource, Source
 from ermu.scenes import Scene, SceneConfig
 
 Segmenters = Callable[..., Segmenter]
@@ -211,12 +212,24 @@ def test_pause_reset_and_commands_from_another_thread(tiny_segmenter: Segmenters
         worker.join(5)
 
 
+class DrawnBefore(Source):
+    """Frames that lie ready, so that the reader never keeps the scheduler waiting."""
+
+    def __init__(self, scene: SceneSource) -> None:
+        self.frames, self.label = list(scene), scene.label(0)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self.frames)
+
+
 def test_streams_take_turns_and_a_dead_one_harms_nobody(tiny_segmenter: Segmenters) -> None:
-    quick = [Pipeline(tiny_segmenter(), SceneSource.parse(f"scene:{s},size=48x64,frames=30")) for s in (1, 2)]
+    sources = [DrawnBefore(SceneSource.parse(f"scene:{s},size=48x64,frames=30")) for s in (1, 2)]
+    quick = [Pipeline(tiny_segmenter(), source) for source in sources]
     dead = Pipeline(tiny_segmenter(), SceneSource.parse("scene:3,size=48x64,frames=30"))
     order: list[int] = []
     for number, pipeline in enumerate(quick):
-        pipeline.begin(on_frame=lambda frame, result, number=number: order.append(number))  # type: ignore[misc]
+        note = partial(lambda number, frame, result: order.append(number), number)
+        pipeline.begin(sources[number].label, on_frame=note)
     dead.begin(np.zeros((10, 10), np.uint8))  # a prompt that does not fit
     with pytest.raises(PromptError):
         Scheduler([dead, *quick]).run()
