@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 EXTRAS := cpu,export,train,serve,scenes,eval,rtx,dev
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-gpu lint types bench kernels demo-bundle clean
+.PHONY: demo test test-gpu lint types bench kernels demo-bundle clean
 
 $(INSTALLED): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)
@@ -20,12 +20,8 @@ demo: $(INSTALLED)
 	$(BIN)/ermu demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial and not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial"
 	$(BIN)/python -m pytest -m serial
-
-# Every engine for every target: half an hour.
-test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
 
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu -rs
