@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import Capacity, Gap, GapSeconds, LongEdge
+
 if TYPE_CHECKING:
     from ermu.runtime import Pipeline, Source
     from ermu.runtime.sinks import Sink
@@ -33,22 +35,10 @@ def run(
         typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
     ] = None,
     policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem, fifo or none.")] = "ermu",
-    capacity: Annotated[
-        int | None,
-        typer.Option(help="Memory frames; default: the bundle's."),
-    ] = None,
-    gap: Annotated[
-        int | None,
-        typer.Option(help="Frames between memory appends; default: the bundle's."),
-    ] = None,
-    gap_seconds: Annotated[
-        float | None,
-        typer.Option(help="Seconds between memory appends instead, for streams that drop frames."),
-    ] = None,
-    long_edge: Annotated[
-        int | None,
-        typer.Option(help="Scale larger frames down to this long edge; default: the bundle's, 1040."),
-    ] = None,
+    capacity: Capacity = None,
+    gap: Gap = None,
+    gap_seconds: GapSeconds = None,
+    long_edge: LongEdge = None,
     max_frames: Annotated[
         int | None,
         typer.Option(min=1, help="Stop after so many frames of each stream."),

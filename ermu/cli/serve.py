@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import Capacity, Gap, GapSeconds, LongEdge
+
 if TYPE_CHECKING:
     from ermu.runtime import Pipeline
 
@@ -33,22 +35,10 @@ def serve(
         typer.Option(envvar="ERMU_TOKEN", help="Ask it of every request; open the page as /?token=..."),
     ] = None,
     policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem or fifo.")] = "ermu",
-    capacity: Annotated[
-        int | None,
-        typer.Option(help="Memory frames; default: the bundle's."),
-    ] = None,
-    gap: Annotated[
-        int | None,
-        typer.Option(help="Frames between memory appends; default: the bundle's."),
-    ] = None,
-    gap_seconds: Annotated[
-        float | None,
-        typer.Option(help="Seconds between memory appends instead, for streams that drop frames."),
-    ] = None,
-    long_edge: Annotated[
-        int | None,
-        typer.Option(help="Scale larger frames down to this long edge; default: the bundle's, 1040."),
-    ] = None,
+    capacity: Capacity = None,
+    gap: Gap = None,
+    gap_seconds: GapSeconds = None,
+    long_edge: LongEdge = None,
     on_add: Annotated[
         str,
         typer.Option(help="New objects get a memory of their own (group), or all begin anew (restart)."),
