@@ -33,7 +33,7 @@ lint: $(INSTALLED)
 # The packages as they are imported: the top-level folders linked into one `ermu`.
 types: $(INSTALLED)
 	rm -rf build/types && mkdir -p build/types/ermu
-	ln -s $(addprefix $(CURDIR)/,$(wildcard ermu/* export runtime kernels evaluation training)) build/types/ermu/
+	ln -s $(addprefix $(CURDIR)/,$(wildcard ermu/* benchmarks export runtime kernels evaluation training)) build/types/ermu/
 	MYPYPATH=build/types $(BIN)/mypy -p ermu
 
 bench: $(INSTALLED)

@@ -99,7 +99,8 @@ class Steering:
         y, x = np.ogrid[: SIZE[0], : SIZE[1]]
         centre = self._rng.uniform((12, 12), (SIZE[0] - 12, SIZE[1] - 12))
         disk = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < self._rng.uniform(5, 12) ** 2
-        return (disk * np.uint8(pipeline.objects.next_id())).astype(np.uint8)
+        label: LabelMap = (disk * np.uint8(pipeline.objects.next_id())).astype(np.uint8)
+        return label
 
 
 @dataclass(frozen=True)

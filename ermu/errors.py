@@ -64,6 +64,10 @@ class DatasetError(ErmuError):
     """A dataset folder does not have the layout its name promises."""
 
 
+class BenchmarkError(ErmuError):
+    """A benchmark was asked for what it cannot measure, or a result file cannot be used."""
+
+
 class DependencyError(ErmuError):
     """An optional package is needed and not installed."""
 

@@ -9,6 +9,7 @@ import typer
 
 from ermu import __version__
 
+from .bench import bench
 from .build import build
 from .demo import demo
 from .doctor import doctor
@@ -47,6 +48,7 @@ app.command()(export)
 app.command()(build)
 app.command()(run)
 app.command()(serve)
+app.command()(bench)
 app.command("eval")(evaluate)
 app.command()(train)
 app.command()(inspect)

@@ -1,0 +1,1 @@
+"""Benchmarks: the harness behind `ermu bench`, scripts for what it leaves out, and stored results."""

@@ -1,0 +1,115 @@
+"""The frames of a benchmark: drawn or read a gap cycle at a time, outside the timing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ermu.errors import BenchmarkError, PromptError
+from ermu.runtime.labels import LabelMap, object_ids, read_label_map
+from ermu.runtime.sources import Source, open_source
+from ermu.scenes import Scene, SceneConfig
+
+from .options import DEFAULT_SIZE, BenchOptions
+
+SCENE_SEED = 1000
+_CELLS = 8  # a hidden object is marked in a cell of this grid
+
+
+class Clip:
+    """Frames in order, taken as they are needed.
+
+    Attributes:
+        description: Recorded with the figures.
+        label: uint8 H x W of the first frame.
+    """
+
+    def __init__(self, description: str, images: Iterator[LabelMap], label: LabelMap) -> None:
+        self.description, self.label = description, label
+        self._images = images
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Size of the frames."""
+        return self.label.shape[0], self.label.shape[1]
+
+    @property
+    def objects(self) -> int:
+        return len(object_ids(self.label))
+
+    def take(self, count: int) -> list[LabelMap]:
+        """The next frames.
+
+        Raises:
+            BenchmarkError: there are not so many left.
+        """
+        images = list(islice(self._images, count))
+        if len(images) < count:
+            raise BenchmarkError(
+                f"{self.description} ended before the benchmark did.",
+                expected="1 + memory + warm-up + timed frames",
+                fix="use fewer --frames and --warmup, or a longer source",
+            )
+        return images
+
+
+@contextmanager
+def open_clip(options: BenchOptions, frames: int) -> Iterator[Clip]:
+    """The source's frames, or a scene's.
+
+    Args:
+        options: Name the source, or size and objects.
+        frames: How many will be taken at most.
+    """
+    if options.source is None:
+        yield _scene_clip(options, frames)
+        return
+    with open_source(options.source) as source:
+        yield Clip(
+            source.description, (frame.image for frame in source), _first_label(source, options.prompt)
+        )
+
+
+def _first_label(source: Source, prompt: Path | None) -> LabelMap:
+    label = read_label_map(prompt) if prompt else source.first_label()
+    if label is None:
+        raise PromptError(
+            f"Nothing says which objects to follow in {source.description}.", fix="pass --prompt LABEL.png"
+        )
+    return label
+
+
+def _scene_clip(options: BenchOptions, frames: int) -> Clip:
+    hw = options.size or DEFAULT_SIZE
+    scene = Scene(
+        SceneConfig(SCENE_SEED, hw, max(frames, 1), options.objects, split="validation", occluders=0)
+    )
+    description = f"scene {SCENE_SEED}, {hw[1]}x{hw[0]}, {options.objects} objects"
+    return Clip(
+        description, (scene[t][0] for t in range(frames)), _every_object(scene[0][1], options.objects)
+    )
+
+
+def _every_object(label: LabelMap, objects: int) -> LabelMap:
+    """A first label map in which no object is hidden by others: those that are get a square of their own."""
+    label = label.copy()
+    height, width = label.shape
+    for missing in sorted(set(range(1, objects + 1)) - set(object_ids(label))):
+        row, column = divmod(missing % _CELLS**2, _CELLS)
+        y, x = (row * height // _CELLS, column * width // _CELLS)
+        label[y : y + height // (2 * _CELLS), x : x + width // (2 * _CELLS)] = missing
+    return label
+
+
+def write_video(images: list[LabelMap], path: Path, fps: float) -> None:
+    """Frames as motion JPEG, so that capture is decoding and nothing else."""
+    height, width = images[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (width, height))
+    for image in images:
+        writer.write(np.ascontiguousarray(image))
+    writer.release()

@@ -1,0 +1,83 @@
+"""What a benchmark is asked to run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ermu.errors import BenchmarkError
+
+DEFAULT_SIZE = (360, 640)
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """One point of measurement; None means the bundle's own value.
+
+    Attributes:
+        bundle: Path, or `demo`.
+        source: Anything `ermu run` takes; None draws a procedural scene.
+        prompt: Label map of the source's first frame.
+        size: (height, width) of the scene's frames and, rounded to 16k + 1, of the network input.
+        objects: Drawn in the scene; a source has as many as its prompt.
+        memory: T, memory frames held while timing.
+        gap: Frames between two appends.
+        frames: Timed; rounded up to whole gap cycles.
+        warmup: Before them, memory already full; rounded likewise.
+        threads: Of each contender; None for all usable cores.
+        against: Peers by name.
+        checkpoint: Of the bundle, for peers in torch.
+        precision, device, engine, policy: Of ours; peers run the bundle's own precision.
+    """
+
+    bundle: str
+    source: str | None = None
+    prompt: Path | None = None
+    size: tuple[int, int] | None = None
+    objects: int = 10
+    memory: int | None = None
+    gap: int | None = None
+    frames: int = 200
+    warmup: int = 20
+    threads: int | None = None
+    against: tuple[str, ...] = ()
+    checkpoint: Path | None = None
+    precision: str | None = None
+    device: str = "cpu"
+    engine: str = "onnxruntime"
+    policy: str = "ermu"
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.source is not None:
+            raise BenchmarkError(
+                "Both --source and --size were given.", expected="one: a source has its own size"
+            )
+        for name, least in (("objects", 1), ("memory", 1), ("gap", 1), ("frames", 1), ("warmup", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise BenchmarkError(f"--{name} {value} cannot be measured.", expected=f"at least {least}")
+
+    def to_json(self) -> str:
+        """For another process."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> BenchOptions:
+        """The inverse of `to_json`."""
+        fields = json.loads(text)
+        for name, kind in (("prompt", Path), ("checkpoint", Path), ("size", tuple), ("against", tuple)):
+            fields[name] = None if fields[name] is None else kind(fields[name])
+        return cls(**fields)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`353x641` as (height, width).
+
+    Raises:
+        BenchmarkError: it is not two numbers.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise BenchmarkError(f"'{text}' is not a size.", expected="HEIGHTxWIDTH, for example 353x641")
+    return int(parts[0]), int(parts[1])

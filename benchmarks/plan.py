@@ -1,0 +1,105 @@
+"""A benchmark's options with every value settled: the bundle loaded, whole gap cycles, threads counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ermu.runtime.bundle import Bundle
+from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.sizes import network_size
+
+from .contender import Contender
+from .machine import usable_cores
+from .options import BenchOptions
+from .peers import PEERS, open_peer
+
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run.
+
+    Attributes:
+        options: As asked.
+        bundle: At its own precision, which peers run.
+        precision: Of ours.
+        memory: T.
+        gap: Frames between two appends.
+        frames: Timed, whole gap cycles.
+        warmup: Before them, whole gap cycles.
+        threads: Of each contender.
+    """
+
+    options: BenchOptions
+    bundle: Bundle
+    precision: str
+    memory: int
+    gap: int
+    frames: int
+    warmup: int
+    threads: int
+
+    @classmethod
+    def of(cls, options: BenchOptions) -> Plan:
+        """Settles what the options leave to the bundle.
+
+        Raises:
+            BundleError: the bundle cannot be loaded.
+        """
+        bundle = Bundle.load(options.bundle)
+        gap = options.gap or bundle.manifest.memory.gap
+        return cls(
+            options=options,
+            bundle=bundle,
+            precision=options.precision or bundle.manifest.precision,
+            memory=options.memory or bundle.manifest.memory.capacity,
+            gap=gap,
+            frames=-(-options.frames // gap) * gap,
+            warmup=-(-options.warmup // gap) * gap,
+            threads=options.threads or usable_cores(),
+        )
+
+    @property
+    def frames_needed(self) -> int:
+        """Frames of the clip: to fill the memory, to warm up, to time."""
+        return self.memory + self.warmup + self.frames
+
+    @property
+    def long_edge(self) -> int:
+        """The long edge that brings a frame to the network size asked for."""
+        return max(self.options.size) if self.options.size else self.bundle.manifest.input.long_edge
+
+    def network_hw(self, source_hw: tuple[int, int]) -> tuple[int, int]:
+        """Network input size for frames of a size."""
+        return self.bundle.manifest.input.size or network_size(source_hw, self.long_edge)
+
+    def ours(self) -> Contender:
+        """The runtime as a user has it."""
+        options = self.options
+        segmenter = Segmenter(
+            self.bundle,
+            precision=self.precision,
+            device=options.device,
+            engine=options.engine,
+            threads=self.threads,
+            policy=options.policy,
+            capacity=max(self.memory, 2),
+            long_edge=self.long_edge,
+        )
+        description = f"ermu, {self.precision}, {options.engine} on {options.device}"
+        return Contender(OURS, description, segmenter, self.memory, self.gap)
+
+    def peer(self, name: str) -> Contender:
+        """A peer behind the same frame loop, with our preparation, label and scoring kernels."""
+        backend = open_peer(
+            name, self.bundle, threads=self.threads, memory=self.memory, checkpoint=self.options.checkpoint
+        )
+        segmenter = Segmenter(
+            self.bundle,
+            backend=backend,
+            policy=self.options.policy,
+            capacity=max(self.memory, 2),
+            long_edge=self.long_edge,
+        )
+        return Contender(name, PEERS[name], segmenter, self.memory, self.gap)

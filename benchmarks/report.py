@@ -1,0 +1,246 @@
+"""The report of a benchmark: what was measured, on what, against whom, with every raw sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ermu.errors import BenchmarkError
+from ermu.runtime.files import replacing
+
+FORMAT_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Percentiles(_Part):
+    """Of milliseconds."""
+
+    p50: float
+    p90: float
+    p99: float
+
+
+class StepTimes(Percentiles):
+    """Milliseconds of a step: percentiles over whole gap cycles, and the medians of both kinds of frame.
+
+    Attributes:
+        steady: Median of the frames that leave the memory bank alone.
+        memory: Median of the frames that append to it, scoring and eviction included; None where none did.
+    """
+
+    steady: float
+    memory: float | None
+
+
+class Figures(_Part):
+    """How fast one way of running the network is.
+
+    Attributes:
+        description: How it runs.
+        step_ms: Of a frame.
+        cycle_ms: Median over gap cycles of the mean step: what a frame costs, memory frames included.
+        fps: Frames over the sum of their steps.
+        stages_ms: By stage, over the frames in which it ran.
+    """
+
+    description: str
+    step_ms: StepTimes
+    cycle_ms: float
+    fps: float
+    stages_ms: dict[str, Percentiles]
+
+
+class Samples(_Part):
+    """Raw milliseconds, in the order of the frames.
+
+    Attributes:
+        step_ms: Of every timed frame.
+        memory: Whether it was a memory frame.
+        stages_ms: By stage, of the frames in which it ran.
+    """
+
+    step_ms: list[float]
+    memory: list[bool]
+    stages_ms: dict[str, list[float]]
+
+
+class Setup(_Part):
+    """What ran.
+
+    Attributes:
+        bundle: Its path.
+        checkpoint_sha256: Of the checkpoint behind it.
+        source: Where the frames came from.
+        source_size: (height, width) of a frame.
+        network_size: (height, width) of the network's input.
+        memory: T, memory frames held while timing.
+        frames: Timed, for each contender.
+        threads: Of each contender.
+    """
+
+    bundle: str
+    network: str
+    family: str
+    checkpoint_sha256: str
+    precision: str
+    device: str
+    engine: str
+    policy: str
+    source: str
+    source_size: tuple[int, int]
+    network_size: tuple[int, int]
+    objects: int
+    groups: int
+    memory: int
+    gap: int
+    frames: int
+    warmup: int
+    threads: int
+
+
+class Machine(_Part):
+    """Where it ran.
+
+    Attributes:
+        kind: Short name that machines of one kind share.
+        cores: Of the machine; `usable` those that the process may run on.
+        governor: Of the CPU clock, where it can be read.
+        memory_gb: Of the machine.
+        environment: Variables that steer thread pools, where they are set.
+    """
+
+    kind: str
+    cpu: str
+    cores: int
+    usable: int
+    governor: str | None
+    memory_gb: float
+    system: str
+    environment: dict[str, str]
+
+
+class GemmPeak(_Part):
+    """Best measured rate of a 2048 x 2048 x 2048 product: GFLOP/s in fp32, GOP/s in int8."""
+
+    fp32: float
+    int8: float
+
+
+class Work(_Part):
+    """GFLOP (two for a multiply-add) that a frame needs, by the arithmetic that the graphs ask for."""
+
+    fp32: float
+    int8: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.fp32 + self.int8
+
+    def floor_ms(self, peak: GemmPeak) -> float:
+        """Milliseconds at the measured peak."""
+        return 1e3 * (self.fp32 / peak.fp32 + self.int8 / peak.int8)
+
+
+class Sustained(_Part):
+    """A stream through the pipeline: capture, segmenting and sinks in their own threads.
+
+    Attributes:
+        sinks: Their names.
+        fps: Frames over wall time, reading and writing included.
+        capture_to_result_ms: From decoding to the label map, waiting included.
+    """
+
+    source: str
+    sinks: tuple[str, ...]
+    frames: int
+    fps: float
+    capture_to_result_ms: Percentiles
+
+
+class ScalingRow(_Part):
+    """One point of a scaling table.
+
+    Attributes:
+        value: T, size, objects or streams, as a label.
+        cycle_ms: As in `Figures`; of one stream.
+        fps: Of all streams together.
+        relative: cycle_ms (streams: fps) over that of the first row.
+        speedup: By peer.
+    """
+
+    value: str
+    step_ms: StepTimes
+    cycle_ms: float
+    fps: float
+    relative: float
+    speedup: dict[str, float] = {}
+
+
+class Report(_Part):
+    """The whole of a result file.
+
+    Attributes:
+        speedup: A peer's `cycle_ms` over ours.
+        agreement: Share of pixels with the same label as the peer's, each on its own label maps.
+        same_evictions: Whether the same frames left the bank in the same order.
+        evictions: Frames that left ours.
+        gflop_per_frame: Counted from the graphs, over all groups.
+        work: The same by stage and arithmetic.
+        floor_share: Time at the measured GEMM peak over the time measured, by stage and `overall`.
+        peak_rss_mb: Of a process that runs ours alone.
+        scaling: Tables by what varies: memory, size, objects, streams.
+        samples: Raw, by contender; `ours` is ours.
+    """
+
+    format_version: int = FORMAT_VERSION
+    created: str
+    setup: Setup
+    machine: Machine
+    versions: dict[str, str]
+    description: str
+    step_ms: StepTimes
+    cycle_ms: float
+    fps: float
+    stages_ms: dict[str, Percentiles]
+    peers: dict[str, Figures]
+    speedup: dict[str, float]
+    agreement: dict[str, float]
+    same_evictions: dict[str, bool]
+    evictions: int
+    gflop_per_frame: float
+    work: dict[str, Work]
+    gemm_peak_gflops: GemmPeak
+    floor_share: dict[str, float]
+    peak_rss_mb: float
+    sustained: Sustained | None = None
+    scaling: dict[str, list[ScalingRow]] = {}
+    samples: dict[str, Samples]
+
+    @classmethod
+    def load(cls, path: Path) -> Report:
+        """Reads a result file.
+
+        Raises:
+            BenchmarkError: there is none, or it is not a report.
+        """
+        try:
+            return cls.model_validate_json(path.read_text())
+        except OSError as error:
+            raise BenchmarkError(f"{path} cannot be read: {error.strerror}.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BenchmarkError(
+                f"{path}: {where or 'the file'}: {first['msg']}.",
+                expected="a file that `ermu bench --json` wrote",
+            ) from error
+
+    def save(self, path: Path) -> None:
+        """Writes the file, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(self.model_dump_json(indent=1) + "\n")
