@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from ermu.errors import BenchmarkError, PromptError
 from ermu.runtime.labels import LabelMap, object_ids, read_label_map
@@ -67,15 +66,18 @@ def open_clip(options: BenchOptions, frames: int) -> Iterator[Clip]:
         frames: How many will be taken at most.
     """
     if options.source is None:
-        yield _scene_clip(options, frames)
+        yield scene_clip(options, frames)
         return
     with open_source(options.source) as source:
-        yield Clip(
-            source.description, (frame.image for frame in source), _first_label(source, options.prompt)
-        )
+        yield Clip(source.description, (frame.image for frame in source), first_label(source, options.prompt))
 
 
-def _first_label(source: Source, prompt: Path | None) -> LabelMap:
+def first_label(source: Source, prompt: Path | None) -> LabelMap:
+    """The label map of a source's first frame: the prompt's, or its own.
+
+    Raises:
+        PromptError: there is neither.
+    """
     label = read_label_map(prompt) if prompt else source.first_label()
     if label is None:
         raise PromptError(
@@ -84,7 +86,8 @@ def _first_label(source: Source, prompt: Path | None) -> LabelMap:
     return label
 
 
-def _scene_clip(options: BenchOptions, frames: int) -> Clip:
+def scene_clip(options: BenchOptions, frames: int) -> Clip:
+    """A procedural scene of the size and with the objects asked for."""
     hw = options.size or DEFAULT_SIZE
     scene = Scene(
         SceneConfig(SCENE_SEED, hw, max(frames, 1), options.objects, split="validation", occluders=0)
@@ -106,10 +109,9 @@ def _every_object(label: LabelMap, objects: int) -> LabelMap:
     return label
 
 
-def write_video(images: list[LabelMap], path: Path, fps: float) -> None:
-    """Frames as motion JPEG, so that capture is decoding and nothing else."""
-    height, width = images[0].shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (width, height))
-    for image in images:
-        writer.write(np.ascontiguousarray(image))
+def write_video(clip: Clip, frames: int, path: Path, fps: float) -> None:
+    """The next frames as motion JPEG, so that capturing them is decoding and nothing else."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, clip.hw[::-1])
+    for _ in range(frames):
+        writer.write(clip.take(1)[0])
     writer.release()

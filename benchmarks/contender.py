@@ -51,7 +51,12 @@ class Contender:
         self.segmenter.start(images[0], label)
         self.segmenter.gap = 1
         self.labels = [self._step(image)[0].label for image in images[1:]]
-        self.segmenter.gap = _NEVER if self.memory == 1 else self.gap
+        self.segmenter.gap = self.steady_gap
+
+    @property
+    def steady_gap(self) -> int:
+        """The segmenter's gap once its memory is full."""
+        return _NEVER if self.memory == 1 else self.gap
 
     def run(self, images: Sequence[LabelMap], *, timed: bool) -> None:
         """Steps through whole gap cycles."""
@@ -98,16 +103,17 @@ def summarise(samples: Samples, gap: int, description: str) -> Figures:
     return Figures(
         description=description,
         step_ms=StepTimes(
-            **_percentiles(steps).model_dump(),
+            **percentiles(steps).model_dump(),
             steady=median(steady or appends),
             memory=median(appends) if appends else None,
         ),
         cycle_ms=median(cycles),
         fps=1e3 * len(steps) / sum(steps),
-        stages_ms={stage: _percentiles(values) for stage, values in samples.stages_ms.items()},
+        stages_ms={stage: percentiles(values) for stage, values in samples.stages_ms.items()},
     )
 
 
-def _percentiles(values: Sequence[float]) -> Percentiles:
+def percentiles(values: Sequence[float]) -> Percentiles:
+    """p50, p90 and p99 of raw samples."""
     p50, p90, p99 = (float(p) for p in np.percentile(values, (50, 90, 99)))
     return Percentiles(p50=p50, p90=p90, p99=p99)

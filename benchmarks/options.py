@@ -28,7 +28,10 @@ class BenchOptions:
         threads: Of each contender; None for all usable cores.
         against: Peers by name.
         checkpoint: Of the bundle, for peers in torch.
-        precision, device, engine, policy: Of ours; peers run the bundle's own precision.
+        precision, device, engine: Of ours; peers run the bundle's own precision.
+        policy: Of everybody.
+        overlay: Also time the pipeline with labels and an overlay video written.
+        scale: Axes of scaling tables.
     """
 
     bundle: str
@@ -47,6 +50,8 @@ class BenchOptions:
     device: str = "cpu"
     engine: str = "onnxruntime"
     policy: str = "ermu"
+    overlay: bool = False
+    scale: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.size is not None and self.source is not None:
@@ -66,7 +71,13 @@ class BenchOptions:
     def from_json(cls, text: str) -> BenchOptions:
         """The inverse of `to_json`."""
         fields = json.loads(text)
-        for name, kind in (("prompt", Path), ("checkpoint", Path), ("size", tuple), ("against", tuple)):
+        for name, kind in (
+            ("prompt", Path),
+            ("checkpoint", Path),
+            ("size", tuple),
+            ("against", tuple),
+            ("scale", tuple),
+        ):
             fields[name] = None if fields[name] is None else kind(fields[name])
         return cls(**fields)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from .report import Percentiles, Report, StepTimes
+from .report import Figures, Percentiles, Report, StepTimes
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -46,55 +46,32 @@ def print_scaling(report: Report, console: Console) -> None:
     """The scaling tables, where there are any."""
     for what, rows in report.scaling.items():
         peers = list(rows[0].speedup) if rows else []
-        table = Table(
-            what,
-            "frame ms",
-            "steady",
-            "memory",
-            "FPS",
-            "to the first",
-            *(f"x {p}" for p in peers),
-            box=SIMPLE,
-        )
+        table = _table(what, "frame ms", "steady", "memory", "FPS", "to the first", *peers)
         for row in rows:
-            table.add_row(
-                row.value,
-                f"{row.cycle_ms:.1f}",
-                *_kinds(row.step_ms),
-                f"{row.fps:.1f}",
-                f"{row.relative:.2f}",
-                *(f"{row.speedup[peer]:.2f}" for peer in peers),
-            )
+            faster = [f"{row.speedup[peer]:.2f}x" for peer in peers]
+            times = f"{row.cycle_ms:.1f}", *_kinds(row.step_ms)
+            table.add_row(row.value, *times, f"{row.fps:.1f}", f"{row.relative:.2f}", *faster)
         console.print(table)
 
 
 def _contenders(report: Report) -> Table:
-    columns = ("frame ms", "p50", "p99", "steady", "memory", "FPS", "ours is", "labels equal", "evictions")
-    table = Table("", *columns, box=SIMPLE)
-    fps = f"{report.fps:.2f}"
-    table.add_row(
-        "ours", f"{report.cycle_ms:.1f}", *_times(report.step_ms), fps, "", "", str(report.evictions)
-    )
+    table = _table("", "frame ms", "p99", "steady", "memory", "FPS", "faster", "labels", "evicted")
+    table.add_row("ours", *_times(report), "", "", str(report.evictions))
     for name, peer in report.peers.items():
-        table.add_row(
-            name,
-            f"{peer.cycle_ms:.1f}",
-            *_times(peer.step_ms),
-            f"{peer.fps:.2f}",
-            f"{report.speedup[name]:.2f}x",
-            f"{report.agreement[name]:.3%}",
-            "same" if report.same_evictions[name] else "differ",
-        )
+        evictions = "same" if report.same_evictions[name] else "differ"
+        against = f"{report.speedup[name]:.2f}x", f"{report.agreement[name]:.2%}", evictions
+        table.add_row(name, *_times(peer), *against)
     return table
 
 
 def _stages(report: Report) -> Table:
-    table = Table("stage", "p50 ms", "p90", "p99", "GFLOP", "of the floor", *report.peers, box=SIMPLE)
+    table = _table("stage", "p50 ms", "p99", "GFLOP", "of floor", *report.peers)
     for stage, times in report.stages_ms.items():
         work = report.work.get(stage)
         table.add_row(
             stage,
-            *(f"{value:.2f}" for value in (times.p50, times.p90, times.p99)),
+            f"{times.p50:.2f}",
+            f"{times.p99:.2f}",
             f"{work.total:.1f}" if work else "",
             f"{report.floor_share[stage]:.0%}" if stage in report.floor_share else "",
             *(_p50(peer.stages_ms.get(stage)) for peer in report.peers.values()),
@@ -102,8 +79,18 @@ def _stages(report: Report) -> Table:
     return table
 
 
-def _times(step: StepTimes) -> list[str]:
-    return [f"{value:.1f}" for value in (step.p50, step.p99)] + _kinds(step)
+def _table(first: str, *columns: str) -> Table:
+    """A name, then figures to the right; headings may break between words, nothing is cut short."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column.replace("-", " "), justify="right")
+    return table
+
+
+def _times(figures: Figures | Report) -> list[str]:
+    step = figures.step_ms
+    return [f"{figures.cycle_ms:.1f}", f"{step.p99:.1f}", *_kinds(step), f"{figures.fps:.2f}"]
 
 
 def _kinds(step: StepTimes) -> list[str]:

@@ -1,0 +1,54 @@
+"""The regression guard behind `make bench`: the demo network against torch, then against the stored result.
+
+    python -m ermu.benchmarks.guard [--store] [--frames 100] [--results benchmarks/results]
+
+Exits with 1 when ours lost more than a tenth against torch since the stored result of this kind of machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from .bench import run_bench
+from .compare import compare_reports, print_comparison
+from .options import BenchOptions
+from .report import Report
+from .terminal import print_report, progress_bar
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def stored_path(report: Report, results: Path) -> Path:
+    """Where the result of this kind of machine lies."""
+    return results / f"{report.machine.kind}.json"
+
+
+def main() -> None:
+    """Measures, compares, and stores where asked to or where nothing is stored yet."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--store", action="store_true", help="replace the stored result")
+    parser.add_argument("--frames", type=int, default=100)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    console = Console()
+    options = BenchOptions("demo", frames=arguments.frames, against=("torch-eager",))
+    with progress_bar(console) as progress:
+        report = run_bench(options, progress)
+    print_report(report, console)
+    path = stored_path(report, arguments.results)
+    if arguments.store or not path.is_file():
+        report.save(path)
+        console.print(f"stored -> {path}", highlight=False, soft_wrap=True)
+        return
+    comparison = compare_reports(Report.load(path), report)
+    console.print(f"against {path}:", highlight=False, soft_wrap=True)
+    print_comparison(comparison, console)
+    sys.exit(comparison.slower)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Scaling tables: the same measurement along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+
+from ermu.errors import BenchmarkError
+from ermu.runtime.sharing import shared_segmenters
+
+from .clip import open_clip
+from .contender import Contender
+from .options import BenchOptions
+from .plan import Plan
+from .race import Progress, race_contenders
+from .report import Figures, ScalingRow
+
+MEMORIES = tuple(range(1, 10))
+SIZES = ((161, 289), (241, 417), (353, 641), (481, 849))
+OBJECTS = (1, 10, 20, 50)
+STREAMS = (1, 2, 4)
+AXES = ("memory", "size", "objects", "streams")
+
+
+def check_axes(options: BenchOptions) -> None:
+    """Refuses what cannot be scaled, before anything is timed.
+
+    Raises:
+        BenchmarkError: there is no such axis, or a source leaves no room for it.
+    """
+    for axis in options.scale:
+        if axis not in AXES:
+            raise BenchmarkError(f"Nothing scales with '{axis}'.", expected=f"one of {', '.join(AXES)}")
+        if options.source is not None and axis in ("size", "objects"):
+            raise BenchmarkError(f"A source has one {axis}.", fix=f"leave --source out to scale the {axis}")
+
+
+def measure_scaling(axis: str, options: BenchOptions, progress: Progress) -> list[ScalingRow]:
+    """One table.
+
+    Args:
+        axis: memory (T = 1..9), size, objects (groups of ten) or streams (sharing one backend).
+        options: Everything else.
+        progress: As in `run_bench`.
+    """
+    return _TABLES[axis](options, progress)
+
+
+def _memory(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
+    return _raced({f"T = {t}": replace(options, memory=t) for t in MEMORIES}, progress)
+
+
+def _size(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
+    fixed = Plan.of(options).bundle.manifest.input.size
+    if fixed is not None:
+        raise BenchmarkError(f"The bundle takes {fixed[0]}x{fixed[1]} only.", expected="a bundle of any size")
+    return _raced({f"{h}x{w}": replace(options, size=(h, w)) for h, w in SIZES}, progress)
+
+
+def _objects(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
+    return _raced({str(count): replace(options, objects=count) for count in OBJECTS}, progress)
+
+
+def _raced(points: dict[str, BenchOptions], progress: Progress) -> list[ScalingRow]:
+    rows: list[ScalingRow] = []
+    for value, options in points.items():
+        plan = Plan.of(options)
+        with open_clip(options, plan.frames_needed) as clip:
+            race = race_contenders(plan, clip, _prefixed(progress, value))
+        ours = race.ours.figures()
+        first = rows[0].cycle_ms if rows else ours.cycle_ms
+        speedup = {peer.name: peer.figures().cycle_ms / ours.cycle_ms for peer in race.peers}
+        rows.append(_row(value, ours, ours.fps, ours.cycle_ms / first, speedup))
+    return rows
+
+
+def _streams(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
+    rows: list[ScalingRow] = []
+    for count in STREAMS:
+        figures, fps = _together(Plan.of(options), count, _prefixed(progress, f"{count} streams"))
+        first = rows[0].fps if rows else fps
+        rows.append(_row(str(count), figures, fps, fps / first, {}))
+    return rows
+
+
+def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, float]:
+    """Streams that take turns, a frame each: a stream's figures, and the FPS of all together."""
+    options = plan.options
+    segmenters = shared_segmenters(
+        plan.bundle,
+        count,
+        precision=plan.precision,
+        device=options.device,
+        engine=options.engine,
+        threads=plan.threads,
+        policy=options.policy,
+        capacity=max(plan.memory, 2),
+        long_edge=plan.long_edge,
+    )
+    streams = [
+        Contender(str(i), "", segmenter, plan.memory, plan.gap) for i, segmenter in enumerate(segmenters)
+    ]
+    seconds = 0.0
+    with open_clip(options, plan.frames_needed) as clip:
+        images = clip.take(plan.memory)
+        for stream in streams:
+            stream.fill(images, clip.label)
+        for frame in range(plan.warmup + plan.frames):
+            progress("streams", frame, plan.warmup + plan.frames)
+            (image,), timed = clip.take(1), frame >= plan.warmup
+            began = perf_counter()
+            for stream in streams:
+                stream.run([image], timed=timed)
+            seconds += perf_counter() - began if timed else 0.0
+    for segmenter in segmenters:
+        segmenter.close()
+    return streams[0].figures(), count * plan.frames / seconds
+
+
+def _row(value: str, figures: Figures, fps: float, relative: float, speedup: dict[str, float]) -> ScalingRow:
+    return ScalingRow(
+        value=value,
+        step_ms=figures.step_ms,
+        cycle_ms=figures.cycle_ms,
+        fps=fps,
+        relative=relative,
+        speedup=speedup,
+    )
+
+
+def _prefixed(progress: Progress, prefix: str) -> Progress:
+    return lambda what, done, total: progress(f"{prefix}: {what}", done, total)
+
+
+_TABLES: dict[str, Callable[[BenchOptions, Progress], list[ScalingRow]]] = {
+    "memory": _memory,
+    "size": _size,
+    "objects": _objects,
+    "streams": _streams,
+}
