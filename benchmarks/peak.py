@@ -13,7 +13,7 @@ from ermu.errors import DependencyError
 from .report import GemmPeak
 
 SIDE = 2048
-_SECONDS = 1.5  # of multiplying, a precision
+_SECONDS = 1.0  # of multiplying, a precision
 _LEAST = 3
 
 
