@@ -6,8 +6,10 @@ queries and keys, and Cv = heads * dv for those of values. The formulas are thos
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 
+from ermu.errors import KernelError
 from ermu.kernels.interface import Array
 
 PRECISIONS = ("fp32", "bf16", "int8")
@@ -118,4 +120,11 @@ def load_attention(threads: int | None = None) -> Attention | None:
         None where `ERMU_KERNELS` is "numpy", or the C++ library neither came with the package nor can be
         built: the network's own attention serves then.
     """
-    return None
+    if os.environ.get("ERMU_KERNELS") == "numpy":
+        return None
+    try:
+        from ermu.kernels.cpu.attention import CpuAttention
+
+        return CpuAttention(threads=threads)
+    except KernelError:
+        return None

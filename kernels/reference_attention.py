@@ -40,10 +40,8 @@ class ReferenceRecall(Recall):
 
     def read(self, query: Array, rows: Array, out: Array, masses: Array | None = None) -> None:
         """See `Recall.read`."""
-        shape, slots = (
-            self._shape,
-            attention_checks.check_read(self._shape, len(self._keys), query, rows, out, masses),
-        )
+        shape = self._shape
+        slots = attention_checks.check_read(shape, len(self._keys), query, rows, out, masses)
         attention_checks.check_finite(query=query, rows=rows)
         K = np.stack(self._keys[:slots]) + rows.astype(np.float64)[:, None]
         K = K.reshape(slots * shape.tokens, shape.heads, -1)

@@ -37,6 +37,19 @@ def picked_queries(foreground: Array) -> npt.NDArray[np.int32]:
     return np.sort(ascending[first:]).astype(np.int32)
 
 
+def foreground_share(foreground: Array, masses: Array) -> npt.NDArray[np.float64]:
+    """Relevance of each slot from every query's masses; uniform where the foreground is zero everywhere.
+
+    Args:
+        foreground: (N,) probability that a token is not background.
+        masses: (N, T) as `Kernels.frame_masses` gives them.
+    """
+    weights = checked_foreground(foreground)
+    if weights.sum() == 0:
+        return np.full(masses.shape[1], 1.0 / masses.shape[1])
+    return weighted_share(weights, masses)
+
+
 def weighted_share(weights: Array, masses: Array) -> npt.NDArray[np.float64]:
     """Foreground-weighted mass of each slot, summing to 1: step 1 of `spec/ermu.md`."""
     weighted = weights.astype(np.float64) @ masses.astype(np.float64)

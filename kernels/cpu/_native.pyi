@@ -23,3 +23,35 @@ def label_maps(
     network_hw: tuple[int, int],
     threads: int,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]: ...
+def precisions(isa: str) -> list[str]: ...
+def window(
+    isa: str,
+    query: npt.NDArray[np.generic],
+    key: npt.NDArray[np.generic],
+    value: npt.NDArray[np.generic],
+    bias: npt.NDArray[np.generic],
+    hw: tuple[int, int],
+    out: npt.NDArray[np.generic],
+    threads: int,
+) -> bool: ...
+
+class Recall:
+    slots: int
+    def __init__(
+        self,
+        isa: str,
+        precision: str,
+        tokens: int,
+        heads: int,
+        key_width: int,
+        value_width: int,
+        threads: int,
+    ) -> None: ...
+    def write(self, slot: int, key: npt.NDArray[np.generic], value: npt.NDArray[np.generic]) -> bool: ...
+    def read(
+        self,
+        query: npt.NDArray[np.generic],
+        rows: npt.NDArray[np.generic],
+        out: npt.NDArray[np.generic],
+        masses: npt.NDArray[np.generic] | None,
+    ) -> bool: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from ermu.errors import KernelError
 from ermu.kernels import checks
 from ermu.kernels.cpu.library import native
+from ermu.kernels.cpu.threads import usable_processors
 from ermu.kernels.interface import Array, FloatArray, KeyGram, LabelMaps
 from ermu.kernels.reference import ReferenceKernels, ReferenceKeyGram
 from ermu.kernels.relevance import picked_queries, weighted_share
@@ -63,7 +63,7 @@ class CpuKernels(ReferenceKernels):
         if precision not in ("exact", "int8"):
             raise KernelError(f"There is no scoring precision '{precision}'.", expected="exact or int8")
         self.isa: str = isa or available[0]
-        self.threads = threads or _usable_processors()
+        self.threads = threads or usable_processors()
         self.precision = precision
 
     def frame_masses(self, query: Array, keys: Array, rows: Array, *, heads: int) -> FloatArray:
@@ -112,7 +112,3 @@ class CpuKernels(ReferenceKernels):
         if masses is None:
             raise checks.nan_found("query, keys or rows")
         return masses
-
-
-def _usable_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,9 +3,11 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 
+#include "recall.h"
 #include "work.h"
 
 namespace py = pybind11;
@@ -86,6 +88,44 @@ std::vector<std::string> isas() {
     return names;
 }
 
+// Attention over one bank; the binding's threads never outlive a call.
+class BoundRecall {
+public:
+    BoundRecall(const std::string& isa, const std::string& precision, int tokens, int heads, int key_width,
+                int value_width, int threads)
+        : recall_(reader_of(isa_named(isa), precision), {tokens, heads, key_width / heads, value_width / heads},
+                  threads) {}
+
+    bool write(int slot, const Contiguous<float>& key, const Contiguous<float>& value) {
+        const float *keys = key.data(), *values = value.data();
+        py::gil_scoped_release unlocked;
+        return recall_.write(slot, keys, values);
+    }
+    bool read(const Contiguous<float>& query, const Contiguous<float>& rows, Contiguous<float>& out,
+              std::optional<Contiguous<float>>& masses) const {
+        const float *queries = query.data(), *moved = rows.data();
+        float *answers = out.mutable_data(), *shares = masses ? masses->mutable_data() : nullptr;
+        const int slots = side(rows, 0);
+        py::gil_scoped_release unlocked;
+        return recall_.read(queries, moved, slots, answers, shares);
+    }
+    int slots() const { return recall_.slots(); }
+
+private:
+    static const ermu::Reader& reader_of(const ermu::Isa& isa, const std::string& precision) {
+        for (const auto& [name, reader] : ermu::available_readers(isa))
+            if (precision == name) return *reader;
+        throw std::invalid_argument("this processor has no attention in " + precision);
+    }
+    ermu::Recall recall_;
+};
+
+std::vector<std::string> precisions(const std::string& isa) {
+    std::vector<std::string> names;
+    for (const auto& [name, reader] : ermu::available_readers(isa_named(isa))) names.emplace_back(name);
+    return names;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_native, module) {
@@ -94,4 +134,10 @@ PYBIND11_MODULE(_native, module) {
     module.def("frame_masses", &frame_masses);
     module.def("slot_dots", &slot_dots);
     module.def("label_maps", &label_maps);
+    module.def("precisions", &precisions);
+    py::class_<BoundRecall>(module, "Recall")
+        .def(py::init<const std::string&, const std::string&, int, int, int, int, int>())
+        .def("write", &BoundRecall::write)
+        .def("read", &BoundRecall::read)
+        .def_property_readonly("slots", &BoundRecall::slots);
 }

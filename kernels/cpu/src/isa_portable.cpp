@@ -5,7 +5,13 @@
 using namespace ermu;
 
 #include "labels.inl"
+namespace scoring {
 #include "scoring.inl"
+}
+#include "exp.inl"
+#include "tile.inl"
+#include "single.inl"
+#include "attention.inl"
 
-const Isa ermu::kPortable = {"portable",         kRows,         mass_scratch,  score,
-                      channel_range, channel_dots, label_scratch, label_rows};
+const Isa ermu::kPortable = {"portable",         kRows,         scoring::mass_scratch,  scoring::score,
+                      scoring::channel_range, scoring::channel_dots, label_scratch, label_rows, reader<Single>()};

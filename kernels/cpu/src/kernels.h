@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "attention.h"
+
 namespace ermu {
 
 constexpr int kMaxSlots = 32;
@@ -67,6 +69,8 @@ struct Isa {
     size_t (*label_scratch)(const LabelJob&);
     // Labels of the source rows [begin, end).
     void (*label_rows)(const LabelJob&, int begin, int end, void* scratch);
+
+    Reader single;  // attention in fp32
 };
 
 extern const Isa kPortable;

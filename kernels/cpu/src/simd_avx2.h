@@ -71,6 +71,21 @@ inline F exp2(F x) {
     return {_mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)))};
 }
 
+// Lane by lane y as a whole number, at least -125 * 2^23: the exponent lies above bit 23, its fraction below.
+inline I fixed_point(F y) {
+    return {_mm256_max_epi32(_mm256_cvtps_epi32(y.v), _mm256_set1_epi32(-125 * (1 << 23)))};
+}
+// 1 + the fraction.
+inline F fraction(I bits) {
+    const __m256i low = _mm256_set1_epi32((1 << 23) - 1), one = _mm256_set1_epi32(127 << 23);
+    return {_mm256_castsi256_ps(_mm256_or_si256(_mm256_and_si256(bits.v, low), one))};
+}
+// a * 2^exponent.
+inline F shifted(F a, I bits) {
+    const __m256i exponent = _mm256_and_si256(bits.v, _mm256_set1_epi32(-(1 << 23)));
+    return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), exponent))};
+}
+
 // Writes the square block at `in` (rows `pitch` apart) turned over to `out` (rows `out_pitch` apart).
 inline void transpose(const float* in, int pitch, float* out, int out_pitch) {
     for (int i = 0; i < kLanes; ++i)

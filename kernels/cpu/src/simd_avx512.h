@@ -58,6 +58,21 @@ inline F exp2(F x) {
     return {_mm512_scalef_ps(p, x.v)};
 }
 
+// Lane by lane y as a whole number, at least -125 * 2^23: the exponent lies above bit 23, its fraction below.
+inline I fixed_point(F y) {
+    return {_mm512_max_epi32(_mm512_cvtps_epi32(y.v), _mm512_set1_epi32(-125 * (1 << 23)))};
+}
+// 1 + the fraction.
+inline F fraction(I bits) {
+    const __m512i low = _mm512_set1_epi32((1 << 23) - 1), one = _mm512_set1_epi32(127 << 23);
+    return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(bits.v, low, one, 0xea))};
+}
+// a * 2^exponent.
+inline F shifted(F a, I bits) {
+    const __m512i exponent = _mm512_and_si512(bits.v, _mm512_set1_epi32(-(1 << 23)));
+    return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), exponent))};
+}
+
 // Writes the 16 x 16 block at `in` (rows `pitch` apart) turned over to `out` (rows `out_pitch` apart).
 inline void transpose(const float* in, int pitch, float* out, int out_pitch) {
     __m512 a[16], b[16];

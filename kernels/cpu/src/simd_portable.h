@@ -94,6 +94,32 @@ inline F exp2(F x) {
     });
 }
 
+// Lane by lane y as a whole number, at least -125 * 2^23: the exponent lies above bit 23, its fraction below.
+inline I fixed_point(F y) {
+    constexpr float kLeast = -125.0f * (1 << 23), kMost = 127.0f * (1 << 23);
+    I out;
+    for (int i = 0; i < kLanes; ++i) {
+        const float kept = y.v[i] > kLeast ? (y.v[i] < kMost ? y.v[i] : kMost) : kLeast;
+        out.v[i] = static_cast<int32_t>(kept);
+    }
+    return out;
+}
+// 1 + the fraction.
+inline F fraction(I bits) {
+    F out;
+    for (int32_t& b : bits.v) b = (b & ((1 << 23) - 1)) | (127 << 23);
+    std::memcpy(out.v, bits.v, sizeof out.v);
+    return out;
+}
+// a * 2^exponent.
+inline F shifted(F a, I bits) {
+    I sum;
+    std::memcpy(sum.v, a.v, sizeof sum.v);
+    for (int i = 0; i < kLanes; ++i) sum.v[i] += bits.v[i] & -(1 << 23);
+    std::memcpy(a.v, sum.v, sizeof a.v);
+    return a;
+}
+
 // Writes the square block at `in` (rows `pitch` apart) turned over to `out` (rows `out_pitch` apart).
 inline void transpose(const float* in, int pitch, float* out, int out_pitch) {
     for (int i = 0; i < kLanes; ++i)

@@ -1,0 +1,43 @@
+// What attention over a memory bank shares with the code that divides it: sizes, the work of one read, and the
+// functions of one precision. They run on one thread and own no memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ermu {
+
+// Sizes of a bank: N tokens a slot, heads of `key_head` and `value_head` channels.
+struct BankShape {
+    int tokens, heads, key_head, value_head;
+
+    int key_width() const { return heads * key_head; }
+    int value_width() const { return heads * value_head; }
+};
+
+// One read of the first `slots` slots.
+struct Reading {
+    BankShape bank;
+    const float* query;         // (N, D)
+    const float* rows;          // (T, D)
+    const void* const* packed;  // (T) slots as `pack` left them
+    int slots;
+    float* out;  // (N, Cv)
+};
+
+// Attention in one precision.
+struct Reader {
+    int query_block;  // rows of the micro-kernel: chunks of queries are best a multiple of it
+
+    // Bytes of one head of a packed slot, a multiple of 64.
+    size_t (*head_bytes)(const BankShape&);
+    // Packs one head of a frame's keys (N, D) and values (N, Cv).
+    void (*pack)(const BankShape&, int head, const float* key, const float* value, void* memory);
+    // Bytes of 64-byte aligned scratch that one thread needs for chunks of `rows` queries.
+    size_t (*scratch)(const Reading&, int rows);
+    // Answers the queries [begin, end) in one head: their channels of `out`, and into `masses` (end - begin, T)
+    // the shares of the head's mean where they are wanted.
+    void (*attend)(const Reading&, int head, int begin, int end, void* scratch, float* masses);
+};
+
+}  // namespace ermu

@@ -1,0 +1,63 @@
+// The softmax of one block of queries over the keys it has met: peaks, sums, and how they are raised.
+
+namespace {
+
+constexpr int kTile = 2 * kLanes;
+constexpr int kChunk = 256;               // keys that a block takes before their values are gathered
+constexpr int kPitch = kChunk + 16;       // of a block's weights, in numbers: rows fall into different sets of L1
+static_assert(kChunk % (2 * kTile) == 0, "a chunk is whole tiles");
+
+inline int padded(int count, int by) { return (count + by - 1) / by * by; }
+inline int least(int a, int b) { return a < b ? a : b; }
+
+// kRows queries of one head. Exponents are logits times log2(e) * 2^23.
+struct Block {
+    const void* query;    // the panel
+    const float* units;   // (kRows) exponent of a product of 1
+    const float* biases;  // (kRows) added to the products
+    float* downs;         // (kRows) minus the peak's exponent, infinity before the first key
+    float* sums;          // (kRows, kLanes) weights of the present slot's keys, added up
+    float* out;           // (panels, kRows, kTile) weighed values, null where only masses are wanted
+    int panels;
+};
+
+// Raises a row's peak to that of the product `most`, if that is higher, and lowers what was summed so far.
+inline void raise_peak(const Block& block, int row, float most) {
+    const float down = -most * block.units[row];
+    if (!(down < block.downs[row])) return;
+    const F factor = splat(exact_power(down - block.downs[row]));
+    block.downs[row] = down;
+    store(block.sums + row * kLanes, load(block.sums + row * kLanes) * factor);
+    for (int panel = 0; block.out && panel < block.panels; ++panel) {
+        float* out = block.out + (size_t(panel) * kRows + row) * kTile;
+        store(out, load(out) * factor);
+        store(out + kLanes, load(out + kLanes) * factor);
+    }
+}
+
+// Turns the products of a tile into weights, where none passes its row's peak by the slack; else returns false.
+// The lanes from `tail` on repeat the last key and count for nothing.
+template <int Degree, int V>
+inline bool weigh(const Block& block, F (&s)[kRows][V], int tail) {
+    F top = splat(-__builtin_inff());
+    for (int i = 0; i < kRows; ++i) {
+        const F unit = splat(block.units[i]), down = splat(block.downs[i]);
+        for (int j = 0; j < V; ++j) {
+            s[i][j] = fused(s[i][j], unit, down);
+            top = max(top, s[i][j]);
+        }
+    }
+    if (any_above(top, top, splat(kSlack))) return false;
+    for (int i = 0; i < kRows; ++i) {
+        F sum = load(block.sums + i * kLanes);
+        for (int j = 0; j < V; ++j) {
+            s[i][j] = power<Degree>(s[i][j]);
+            if (tail < V * kLanes) s[i][j] = keep_first(s[i][j], tail > j * kLanes ? tail - j * kLanes : 0);
+            sum = sum + s[i][j];
+        }
+        store(block.sums + i * kLanes, sum);
+    }
+    return true;
+}
+
+}  // namespace
