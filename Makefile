@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The CPU build of torch; elsewhere e.g. TORCH="torch --index-url https://download.pytorch.org/whl/cpu".
 TORCH ?= torch==2.13.0
-EXTRAS := cpu,export,train,serve,scenes,eval,rtx,dev
+EXTRAS := cpu,openvino,export,train,serve,scenes,eval,rtx,dev
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo test test-gpu lint types bench kernels demo-bundle clean
@@ -36,8 +36,9 @@ types: $(INSTALLED)
 	ln -s $(addprefix $(CURDIR)/,$(wildcard ermu/* benchmarks export runtime kernels evaluation training)) build/types/ermu/
 	MYPYPATH=build/types $(BIN)/mypy -p ermu
 
+# The demo network against torch, then against the stored result of this kind of machine.
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python -m ermu.benchmarks.guard
 
 # The compiled CPU kernels, in place: after a change under kernels/cpu/src.
 kernels: $(INSTALLED)

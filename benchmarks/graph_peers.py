@@ -69,7 +69,7 @@ class OpenVinoBackend(HostBackend):
         try:
             import openvino
         except ImportError as error:
-            raise DependencyError("openvino", "The peer openvino", "bench") from error
+            raise DependencyError("openvino", "The peer openvino", "openvino") from error
         self._bundle, self._openvino = bundle, openvino
         self._core = openvino.Core()
         self._settings = {

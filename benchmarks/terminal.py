@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -23,8 +24,8 @@ def print_report(report: Report, console: Console) -> None:
         f"{setup.objects} objects, {setup.threads} threads, {setup.frames} frames of {setup.source}\n"
         f"{machine.cpu}, {machine.usable} of {machine.cores} cores, {governor}"
         f"GEMM peak {peak.fp32:.0f} GFLOP/s fp32, {peak.int8:.0f} GOP/s int8\n"
-        f"{report.gflop_per_frame:.1f} GFLOP a frame, {report.floor_share['overall']:.0%} of the GEMM floor, "
-        f"peak RSS {report.peak_rss_mb:.0f} MB",
+        f"{report.fps:.2f} FPS, {report.gflop_per_frame:.1f} GFLOP a frame, "
+        f"{report.floor_share['overall']:.0%} of the GEMM floor, peak RSS {report.peak_rss_mb:.0f} MB",
         highlight=False,
         soft_wrap=True,
     )
@@ -44,57 +45,59 @@ def print_report(report: Report, console: Console) -> None:
 
 def print_scaling(report: Report, console: Console) -> None:
     """The scaling tables, where there are any."""
-    for what, rows in report.scaling.items():
-        peers = list(rows[0].speedup) if rows else []
-        table = _table(what, "frame ms", "steady", "memory", "FPS", "to the first", *peers)
-        for row in rows:
-            faster = [f"{row.speedup[peer]:.2f}x" for peer in peers]
-            times = f"{row.cycle_ms:.1f}", *_kinds(row.step_ms)
-            table.add_row(row.value, *times, f"{row.fps:.1f}", f"{row.relative:.2f}", *faster)
-        console.print(table)
+    for what, points in report.scaling.items():
+        peers = list(points[0].speedup) if points else []
+        rows = []
+        for point in points:
+            faster = [f"{point.speedup[peer]:.2f}x" for peer in peers]
+            times = _ms(point.cycle_ms), *_kinds(point.step_ms), f"{point.fps:.1f}"
+            rows.append([point.value, *times, f"{point.relative:.2f}", *faster])
+        console.print(_table([what, "frame ms", "steady", "memory", "FPS", "to the first", *peers], rows))
 
 
 def _contenders(report: Report) -> Table:
-    table = _table("", "frame ms", "p99", "steady", "memory", "FPS", "faster", "labels", "evicted")
-    table.add_row("ours", *_times(report), "", "", str(report.evictions))
+    rows = [["ours", *_times(report), "", "", str(report.evictions)]]
     for name, peer in report.peers.items():
         evictions = "same" if report.same_evictions[name] else "differ"
         against = f"{report.speedup[name]:.2f}x", f"{report.agreement[name]:.2%}", evictions
-        table.add_row(name, *_times(peer), *against)
-    return table
+        rows.append([name, *_times(peer), *against])
+    heads = ["", "frame ms", "p99", "steady", "memory", "faster", "labels", "evicted"]
+    return _table(heads, rows)
 
 
 def _stages(report: Report) -> Table:
-    table = _table("stage", "p50 ms", "p99", "GFLOP", "of floor", *report.peers)
+    rows = []
     for stage, times in report.stages_ms.items():
-        work = report.work.get(stage)
-        table.add_row(
-            stage,
-            f"{times.p50:.2f}",
-            f"{times.p99:.2f}",
-            f"{work.total:.1f}" if work else "",
-            f"{report.floor_share[stage]:.0%}" if stage in report.floor_share else "",
-            *(_p50(peer.stages_ms.get(stage)) for peer in report.peers.values()),
-        )
-    return table
+        work = f"{report.work[stage].total:.1f}" if stage in report.work else ""
+        share = f"{report.floor_share[stage]:.0%}" if stage in report.floor_share else ""
+        peers = [_p50(peer.stages_ms.get(stage)) for peer in report.peers.values()]
+        rows.append([stage, f"{times.p50:.2f}", f"{times.p99:.2f}", work, share, *peers])
+    return _table(["stage", "p50 ms", "p99", "GFLOP", "of floor", *report.peers], rows)
 
 
-def _table(first: str, *columns: str) -> Table:
-    """A name, then figures to the right; headings may break between words, nothing is cut short."""
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A name, then figures to the right; headings break between words, no figure is cut short."""
     table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column(first, no_wrap=True)
-    for column in columns:
-        table.add_column(column.replace("-", " "), justify="right")
+    for column, head in enumerate(heads):
+        longest = max((len(row[column]) for row in rows), default=0)
+        side: Literal["left", "right"] = "right" if column else "left"
+        table.add_column(head.replace("-", " "), justify=side, min_width=longest)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
 def _times(figures: Figures | Report) -> list[str]:
     step = figures.step_ms
-    return [f"{figures.cycle_ms:.1f}", f"{step.p99:.1f}", *_kinds(step), f"{figures.fps:.2f}"]
+    return [_ms(figures.cycle_ms), _ms(step.p99), *_kinds(step)]
 
 
 def _kinds(step: StepTimes) -> list[str]:
-    return [f"{step.steady:.1f}", "" if step.memory is None else f"{step.memory:.1f}"]
+    return [_ms(step.steady), "" if step.memory is None else _ms(step.memory)]
+
+
+def _ms(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}"
 
 
 def _p50(times: Percentiles | None) -> str:
