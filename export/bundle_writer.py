@@ -30,6 +30,7 @@ from .checkpoint import Checkpoint, build_network, load_checkpoint
 from .graphs import Graph, build_graphs
 from .networks import OBJECT_CAPACITY, NetworkSpec, SegmentationNetwork, network_spec
 from .onnx_writer import difference_to_torch, write_onnx
+from .split_graphs import build_split_graphs
 
 SCORES = {
     "aot": ScoreInfo(relevance_weight=4, redundancy_slope=10, redundancy_centre=0.4, momentum=0.8),
@@ -87,11 +88,11 @@ def export_bundle(
     loaded = load_checkpoint(Path(checkpoint))
     spec = _choose_spec(network, loaded)
     model, unknown = build_network(loaded, spec)
-    graphs = build_graphs(model, image_dtype)
+    whole, split = build_graphs(model, image_dtype), build_split_graphs(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        described = _write_graphs(graphs, folder, size, opset, tell)
+        described = _write_graphs([*whole, *split], folder, size, opset, tell)
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             network=NetworkInfo(**spec.to_dict()),
@@ -101,7 +102,8 @@ def export_bundle(
             temporal_rows=_temporal_rows(model),
             input=InputInfo(size=size, dtype=image_dtype, long_edge=long_edge),  # type: ignore[arg-type]
             precision="fp32",
-            graphs=described,
+            graphs={graph.name: described[graph.name] for graph in whole},
+            split={graph.name: described[graph.name] for graph in split},
             provenance=_provenance(loaded, unknown),
         )
         (folder / "manifest.json").write_text(manifest.to_json())
@@ -109,7 +111,7 @@ def export_bundle(
         _put_in_place(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    tell("done", 2 * len(graphs), 2 * len(graphs))
+    tell("done", 2 * len(described), 2 * len(described))
     return Bundle.load(out)
 
 

@@ -40,7 +40,7 @@ class Graph:
     outputs: tuple[GraphTensor, ...]
 
 
-def _tokens(x: Tensor) -> Tensor:
+def tokens(x: Tensor) -> Tensor:
     """h x w x C -> 1 x n x C."""
     return x.flatten(0, 1)[None]
 
@@ -50,7 +50,7 @@ def _frames(x: Tensor) -> Tensor:
     return x.flatten(1, 2)[None]
 
 
-def _grid(x: Tensor, p: Tensor) -> Tensor:
+def grid(x: Tensor, p: Tensor) -> Tensor:
     """1 x n x C -> h x w x C, the grid taken from p."""
     return x[0].unflatten(0, (p.shape[-2], p.shape[-1]))
 
@@ -76,10 +76,10 @@ class Propagate(nn.Module):
 
     def forward(self, p: Tensor, rows: Tensor, *memories: Tensor) -> tuple[Tensor, ...]:
         long = [(_frames(k), _frames(v)) for k, v, _, _ in _quads(memories)]
-        short = [(_tokens(k), _tokens(v)) for _, _, k, v in _quads(memories)]
+        short = [(tokens(k), tokens(v)) for _, _, k, v in _quads(memories)]
         z, carry = self.network.propagate(p, long, rows, short)
         kept = [x for block in carry.blocks for x in block if x is not None]
-        return z, *(_grid(x, p) for x in (carry.query, *kept))
+        return z, *(grid(x, p) for x in (carry.query, *kept))
 
 
 class Decode(nn.Module):
@@ -115,11 +115,11 @@ class Memorize(nn.Module):
 
     def forward(self, label: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
         like = kept[0].permute(2, 0, 1)
-        entry = self.network.memorize(self._carry([_tokens(x) for x in kept]), self.identify(label))
+        entry = self.network.memorize(self._carry([tokens(x) for x in kept]), self.identify(label))
         if self.network.spec.family == "deaot":
-            return tuple(_grid(value, like) for _, value in entry.long)
+            return tuple(grid(value, like) for _, value in entry.long)
         pairs = zip(entry.long, entry.short, strict=True)
-        return tuple(_grid(value, like) for long, short in pairs for value in (long[1], short[1]))
+        return tuple(grid(value, like) for long, short in pairs for value in (long[1], short[1]))
 
     def _carry(self, kept: list[Tensor]) -> Carry:
         unread = kept[0]
@@ -141,9 +141,9 @@ class Reference(nn.Module):
     def forward(self, p: Tensor, label: Tensor) -> tuple[Tensor, ...]:
         z, entry = self.network.reference(p, self.identify(label))
         if self.network.spec.family == "deaot":
-            return z, *(_grid(x, p) for pair in entry.long for x in pair)
+            return z, *(grid(x, p) for pair in entry.long for x in pair)
         pairs = zip(entry.long, entry.short, strict=True)
-        return z, *(_grid(x, p) for long, short in pairs for x in (*long, *short))
+        return z, *(grid(x, p) for long, short in pairs for x in (*long, *short))
 
 
 def _quads(memories: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
@@ -158,12 +158,11 @@ def build_graphs(network: SegmentationNetwork, image_dtype: str = "uint8") -> li
         image_dtype: `uint8`, or `float32` to feed frames resized without rounding back to bytes.
     """
     spec = network.spec
-    tensors = _Tensors(spec)
-    c4, c8, c16, _ = network.encoder.channels  # type: ignore[misc]
+    tensors = MemoryTensors(spec)
     maps = (
-        GraphTensor("f4", "float32", (1, c4, "h4", "w4")),
-        GraphTensor("f8", "float32", (1, c8, "h8", "w8")),
-        GraphTensor("f16", "float32", (1, c16, "h", "w")),
+        GraphTensor("f4", "float32", (1, spec.decoder_width // 2, "h4", "w4")),
+        GraphTensor("f8", "float32", (1, spec.decoder_width, "h8", "w8")),
+        GraphTensor("f16", "float32", (1, spec.decoder_width, "h", "w")),
     )
     p = GraphTensor("p", "float32", (1, spec.width, "h", "w"))
     z = GraphTensor("z", "float32", (1, network.LSTT.output_channels(spec), "h", "w"))  # type: ignore[operator]
@@ -183,7 +182,7 @@ def build_graphs(network: SegmentationNetwork, image_dtype: str = "uint8") -> li
     ]
 
 
-class _Tensors:
+class MemoryTensors:
     """Names and shapes of the memory tensors of a network, block by block."""
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -193,52 +192,57 @@ class _Tensors:
     def memories(self) -> tuple[GraphTensor, ...]:
         return self._each(
             lambda i: (
-                self._of(f"key{i}", self.spec.key_width, "T"),
-                self._of(f"value{i}", self.value_width, "T"),
-                self._of(f"short_key{i}", self.spec.key_width),
-                self._of(f"short_value{i}", self.value_width),
+                self.of(f"key{i}", self.spec.key_width, "T"),
+                self.of(f"value{i}", self.value_width, "T"),
+                *self.short(i),
             )
         )
 
+    def short(self, i: int) -> tuple[GraphTensor, ...]:
+        """The previous frame's entry in block i."""
+        return self.of(f"short_key{i}", self.spec.key_width), self.of(f"short_value{i}", self.value_width)
+
     def propagated(self) -> tuple[GraphTensor, ...]:
-        return self._each(lambda i: self._kept(i, final=True))
+        return self._each(lambda i: self.kept(i, final=True))
 
     def carried(self) -> tuple[GraphTensor, ...]:
-        return self._each(lambda i: self._kept(i, final=False))
+        return self._each(lambda i: self.kept(i, final=False))
 
     def memorized(self) -> tuple[GraphTensor, ...]:
         short = (
-            (lambda i: (self._of(f"new_short_value{i}", self.value_width),)) if self.aot else (lambda i: ())
+            (lambda i: (self.of(f"new_short_value{i}", self.value_width),)) if self.aot else (lambda i: ())
         )
-        return self._each(lambda i: (self._of(f"new_value{i}", self.value_width), *short(i)))
+        return self._each(lambda i: (self.of(f"new_value{i}", self.value_width), *short(i)))
 
     def referenced(self) -> tuple[GraphTensor, ...]:
         names = ("new_", "new_short_") if self.aot else ("new_",)
         return self._each(
             lambda i: tuple(
-                self._of(f"{name}{kind}{i}", width)
+                self.of(f"{name}{kind}{i}", width)
                 for name in names
                 for kind, width in (("key", self.spec.key_width), ("value", self.value_width))
             )
         )
 
-    def _kept(self, i: int, *, final: bool) -> tuple[GraphTensor, ...]:
+    def kept(self, i: int, *, final: bool) -> tuple[GraphTensor, ...]:
+        """What a propagated frame keeps of block i; `final` adds what needs no label."""
         spec = self.spec
-        key = (self._of(f"new_key{i}", spec.key_width),) if final else ()
+        key = (self.of(f"new_key{i}", spec.key_width),) if final else ()
         if self.aot:
-            short_key = (self._of(f"new_short_key{i}", spec.width),) if final else ()
+            short_key = (self.of(f"new_short_key{i}", spec.width),) if final else ()
             return (
                 *key,
-                self._of(f"carry_value{i}", spec.width),
+                self.of(f"carry_value{i}", spec.width),
                 *short_key,
-                self._of(f"carry_short{i}", spec.width),
+                self.of(f"carry_short{i}", spec.width),
             )
-        context = (self._of(f"carry_context{i}", spec.width),) if i > 0 else ()
-        return (*key, self._of(f"carry_value{i}", spec.feedforward), *context)
+        context = (self.of(f"carry_context{i}", spec.width),) if i > 0 else ()
+        return (*key, self.of(f"carry_value{i}", spec.feedforward), *context)
 
     def _each(self, of_block: Callable[[int], tuple[GraphTensor, ...]]) -> tuple[GraphTensor, ...]:
         return tuple(tensor for i in range(self.spec.blocks) for tensor in of_block(i))
 
     @staticmethod
-    def _of(name: str, channels: int, *leading: str) -> GraphTensor:
+    def of(name: str, channels: int, *leading: str) -> GraphTensor:
+        """A tensor on the token grid."""
         return GraphTensor(name, "float32", (*leading, "h", "w", channels))

@@ -131,7 +131,7 @@ def _as_signature(graph: Graph, shapes: list[dict[int, Dim]]) -> tuple[object, .
     """Dynamic shapes nested as the module's forward takes them: named arguments, then *args as one tuple."""
     code = type(graph.module).forward.__code__
     named = code.co_argcount - 1
-    takes_rest = bool(code.co_flags & 0x04)
+    takes_rest = bool(code.co_flags & 0x04) and len(shapes) > named
     return (*shapes[:named], tuple(shapes[named:])) if takes_rest else tuple(shapes)
 
 

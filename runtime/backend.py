@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ermu.kernels.attention import Attention
+
 from .manifest import TensorInfo
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class Backend(ABC):
     """Runs a bundle's graphs on tensors that it allocated; nothing is copied unless asked for."""
 
     device: str
+    attention: Attention | None = None  # reads the memories where `propagate` is open in parts
+    recall_precision = "fp32"  # of that attention
 
     @abstractmethod
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:

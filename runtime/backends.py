@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ermu.errors import BackendError
+from ermu.kernels.attention import Attention, load_attention
 
 from .backend import Backend
-from .bundle import Bundle
+from .bundle import BF16, Bundle
 
 DEVICES = ("cpu", "cuda")
-ENGINES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
+ENGINES = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
 
 
 def open_backend(
@@ -19,7 +20,8 @@ def open_backend(
     Args:
         bundle: Verified, at the precision to run.
         device: One of `DEVICES`.
-        engine: One of `ENGINES`; the TensorRTs run on `cuda` only and need engines that `ermu build` made.
+        engine: One of `ENGINES`; OpenVINO runs on `cpu` only, the TensorRTs on `cuda` only, where they need
+            engines that `ermu build` made.
         threads: CPU threads for each graph; default, the machine's cores.
 
     Raises:
@@ -30,12 +32,44 @@ def open_backend(
         raise BackendError(f"Unknown device '{device}'.", expected=f"one of {', '.join(DEVICES)}")
     if engine not in ENGINES:
         raise BackendError(f"Unknown engine '{engine}'.", expected=f"one of {', '.join(ENGINES)}")
+    return (_on_cuda if device == "cuda" else _on_cpu)(bundle, engine, threads)
+
+
+def _on_cpu(bundle: Bundle, engine: str, threads: int | None) -> Backend:
+    if engine.startswith("tensorrt"):
+        raise BackendError(f"The engine {engine} does not run on the CPU.", fix="--device cuda")
+    attention = _attention(bundle, threads)
+    if engine == "openvino":
+        from .openvino_backend import OpenVinoBackend
+
+        return OpenVinoBackend(bundle, threads=threads, attention=attention)
+    from .onnxruntime_backend import OnnxRuntimeCpuBackend
+
+    return OnnxRuntimeCpuBackend(bundle, threads=threads, attention=attention)
+
+
+def _on_cuda(bundle: Bundle, engine: str, threads: int | None) -> Backend:
+    if engine == "openvino" or bundle.manifest.precision == BF16:
+        what = "The engine openvino" if engine == "openvino" else "The precision bf16"
+        raise BackendError(f"{what} is for the CPU.", fix="--device cpu")
     if engine != "onnxruntime":
-        if device == "cpu":
-            raise BackendError(f"The engine {engine} does not run on the CPU.", fix="--device cuda")
         from .tensorrt_backend import TensorRTBackend
 
         return TensorRTBackend(bundle, engine)
-    from .onnxruntime_backend import OnnxRuntimeCpuBackend, OnnxRuntimeCudaBackend
+    from .onnxruntime_backend import OnnxRuntimeCudaBackend
 
-    return (OnnxRuntimeCudaBackend if device == "cuda" else OnnxRuntimeCpuBackend)(bundle, threads=threads)
+    return OnnxRuntimeCudaBackend(bundle, threads=threads)
+
+
+def _attention(bundle: Bundle, threads: int | None) -> Attention | None:
+    """Our own attention, where it is compiled and the bundle has `propagate` in parts at this precision."""
+    manifest = bundle.manifest
+    if not manifest.split or manifest.precision == "fp16":
+        return None
+    attention = load_attention(threads)
+    if attention is not None and manifest.precision not in attention.precisions:
+        raise BackendError(
+            f"This processor has no instructions for {manifest.precision}.",
+            expected=f"one of {', '.join(attention.precisions)}",
+        )
+    return attention

@@ -16,6 +16,7 @@ from ermu.errors import BundleError
 from .files import sha256_of
 from .manifest import FORMAT_VERSION, READABLE_VERSIONS, GraphInfo, Manifest
 
+BF16 = "bf16"  # no graphs of its own: an arithmetic of CPU backends
 _REEXPORT = "export the checkpoint again with `ermu export`"
 
 
@@ -52,7 +53,8 @@ class Bundle:
         """The bundle with its graphs in another precision, verified.
 
         Args:
-            precision: The bundle's own, or one that `ermu build` has added.
+            precision: The bundle's own; bf16, which rounds the products of the float32 graphs while they run
+                (`BF16`); or one that `ermu build` has added.
 
         Raises:
             BundleError: the bundle has no such graphs, or their files are missing or altered.
@@ -60,6 +62,8 @@ class Bundle:
         manifest = self.manifest
         if precision == manifest.precision:
             return self
+        if precision == BF16 and manifest.precision == "fp32":
+            return Bundle(self.path, manifest.model_copy(update={"precision": BF16}))
         if precision not in manifest.variants:
             raise BundleError(
                 f"{self.path} has no {precision} graphs.",
@@ -68,6 +72,20 @@ class Bundle:
             )
         change = {"precision": precision, "graphs": manifest.variants[precision].graphs}
         bundle = Bundle(self.path, manifest.model_copy(update=change))
+        bundle._verify()
+        return bundle
+
+    def in_parts(self) -> Bundle:
+        """The bundle with `propagate` in parts, for a backend that reads the memories itself.
+
+        Raises:
+            BundleError: the bundle has none, or their files are missing or altered.
+        """
+        manifest = self.manifest
+        if not manifest.split:
+            raise BundleError(f"{self.path} has `propagate` in one piece only.", fix=_REEXPORT)
+        graphs = {name: graph for name, graph in manifest.graphs.items() if name != "propagate"}
+        bundle = Bundle(self.path, manifest.model_copy(update={"graphs": {**graphs, **manifest.split}}))
         bundle._verify()
         return bundle
 

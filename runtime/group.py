@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ermu.kernels import Kernels
+from ermu.kernels.attention import Recall
 
 from .backend import Backend, DeviceTensor
 from .labels import GROUP_SIZE, LabelMap
-from .manifest import Manifest
+from .manifest import Manifest, TensorInfo
 from .memory_bank import MemoryBank
 from .policy import Decision, EvictionPolicy
+from .propagation import Propagation, open_propagation, propagation_graphs
 from .sizes import Grids
 
 Tensors = dict[str, DeviceTensor]
@@ -49,13 +52,12 @@ class Evidence:
         self,
         bank: MemoryBank,
         kernels: Kernels,
-        query: Any,
+        propagation: Propagation,
         logits: Any,
         active: npt.NDArray[np.bool_],
-        heads: int,
     ) -> None:
-        self._bank, self._kernels, self._heads = bank, kernels, heads
-        self._query, self._logits, self._active = query, logits, active
+        self._bank, self._kernels, self._propagation = bank, kernels, propagation
+        self._logits, self._active = logits, active
 
     @property
     def slot_frames(self) -> list[int]:
@@ -67,9 +69,7 @@ class Evidence:
 
     def relevance(self) -> npt.NDArray[np.floating]:
         foreground = self._kernels.foreground(self._logits, self._active)
-        return self._kernels.relevance(
-            self._query, self._bank.keys(), self._bank.rows(), foreground, heads=self._heads
-        )
+        return self._propagation.relevance(self._bank, foreground)
 
     def redundancy(self) -> npt.NDArray[np.floating]:
         return self._bank.redundancy()
@@ -103,16 +103,17 @@ class ObjectGroup:
         self._backend, self._kernels, self._manifest = backend, kernels, manifest
         self.number, self._policy, self._capacity = number, policy, capacity
         self.channel_ids: list[int | None] = [*ids, *[None] * (GROUP_SIZE - len(ids))]
-        propagate, memorize = manifest.graphs["propagate"], manifest.graphs["memorize"]
-        banked = [t for t in propagate.inputs if "T" in t.shape and t.name != "rows"]
-        self._short = [t.name for t in propagate.inputs if t.name.startswith("short_")]
         symbols = grids.symbols()
-        temporal = np.asarray(manifest.temporal_rows, np.float32)
+        self._propagation = open_propagation(backend, kernels, manifest, symbols)
+        banked = _banked(manifest)
+        self._short = [f"short_{t.name}" for t in banked]
         keeper = kernels if policy.needs_redundancy else None
-        self.bank = MemoryBank(backend, banked, symbols, temporal, capacity, keeper)
-        kept = [t for t in propagate.outputs if t.name.startswith(("query", "carry_"))]
-        self._kept = backend.allocate(kept, symbols)
-        new = [t for t in (*propagate.outputs, *memorize.outputs) if t.name.startswith("new_")]
+        recalls = _recalls(backend, manifest, grids, capacity)
+        temporal = np.asarray(manifest.temporal_rows, np.float32)
+        self.bank = MemoryBank(backend, banked, symbols, temporal, capacity, keeper, recalls)
+        propagated = [t for graph in propagation_graphs(manifest) for t in graph.outputs]
+        self._kept = backend.allocate([t for t in propagated if t.name.startswith("carry_")], symbols)
+        new = [t for t in (*propagated, *manifest.graphs["memorize"].outputs) if t.name.startswith("new_")]
         # Two entries take turns: the previous frame's is read while this frame's is written.
         self._entries = (backend.allocate(new, symbols), backend.allocate(new, symbols))
         self._last_append = 0.0
@@ -153,16 +154,15 @@ class ObjectGroup:
         self.bank.write(0, frame, self._for_bank(entry))
         self._last_append = clock
 
-    def propagate(self, p: DeviceTensor, z: DeviceTensor) -> None:
-        """Reads both memories for a frame into z, keeping what `memorize` will need."""
+    def propagate(self, shared: Mapping[str, DeviceTensor]) -> None:
+        """Reads both memories for a frame, keeping what `memorize` will need.
+
+        Args:
+            shared: `p`, to read; `z` and what `passing_tensors` lists, to write.
+        """
         previous, current = self._entries
         short = {name: previous.get(f"new_{name}") or previous[_long_entry(name)] for name in self._short}
-        outputs = [t.name for t in self._manifest.graphs["propagate"].outputs if t.name.startswith("new_")]
-        self._backend.run(
-            "propagate",
-            {"p": p, **self.bank.inputs(), **short},
-            {"z": z, **self._kept, **{name: current[name] for name in outputs}},
-        )
+        self._propagation.run({**shared, **short, **self._kept, **current}, self.bank)
 
     def memorize(self, label: DeviceTensor) -> None:
         """Completes the frame's entry with its label; it is the short memory from now on."""
@@ -195,12 +195,8 @@ class ObjectGroup:
         return self._policy.bounded and len(self.bank) >= self._capacity
 
     def _evidence(self, logits: DeviceTensor) -> Evidence:
-        query = self._kept["query"]
-        h, w, d = query.shape
-        tokens = DeviceTensor(query.address, (h * w, d), query.dtype, query.owner)
-        device = self._backend.for_kernels
-        heads = self._manifest.network.heads
-        return Evidence(self.bank, self._kernels, device(tokens), device(logits), self.active, heads)
+        seen = self._backend.for_kernels(logits)
+        return Evidence(self.bank, self._kernels, self._propagation, seen, self.active)
 
     @staticmethod
     def _for_bank(entry: Mapping[str, DeviceTensor]) -> Tensors:
@@ -209,6 +205,32 @@ class ObjectGroup:
 
 def _long_entry(short: str) -> str:
     return "new_" + short.removeprefix("short_")
+
+
+def _banked(manifest: Manifest) -> list[TensorInfo]:
+    """The bank's tensors: what a reference frame leaves for the long term, with a leading axis T."""
+    left = [t for t in manifest.graphs["reference"].outputs if t.name.startswith(("new_key", "new_value"))]
+    return [
+        t.model_copy(update={"name": t.name.removeprefix("new_"), "shape": ("T", *t.shape)}) for t in left
+    ]
+
+
+def _recalls(backend: Backend, manifest: Manifest, grids: Grids, slots: int) -> list[Recall]:
+    """A recall for each block, where our own attention reads the bank."""
+    if backend.attention is None:
+        return []
+    network, widths = manifest.network, {t.name: t.shape[-1] for t in _banked(manifest)}
+    return [
+        backend.attention.recall(
+            slots,
+            prod(grids.tokens),
+            network.heads,
+            int(widths[f"key{block}"]),
+            int(widths[f"value{block}"]),
+            precision=backend.recall_precision,
+        )
+        for block in range(network.blocks)
+    ]
 
 
 def channel_table(groups: Sequence[ObjectGroup]) -> LabelMap:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)  # version 1 has neither variants nor engines
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)  # version 1 has neither variants nor engines, 2 has no split graphs
 
 Dimension = Annotated[int | str, Field(union_mode="left_to_right")]
 
@@ -191,6 +191,9 @@ class Manifest(_Part):
     """The whole of manifest.json.
 
     Attributes:
+        graphs: encode, propagate, decode, memorize, reference.
+        split: propagate0, propagate1, ...: `propagate` cut where the memories are read, in float32, for a
+            runtime that reads them itself; none in bundles of format 1 and 2.
         variants: Graphs in other precisions than `precision`, by precision.
         engines: Compiled graphs, of any precision.
     """
@@ -204,6 +207,7 @@ class Manifest(_Part):
     input: InputInfo
     precision: str
     graphs: dict[str, GraphInfo]
+    split: dict[str, GraphInfo] = {}
     variants: dict[str, Variant] = {}
     engines: tuple[EngineInfo, ...] = ()
     provenance: Provenance

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ermu.kernels import Kernels, KeyGram
+from ermu.kernels.attention import Recall
 
 from .backend import Backend, DeviceTensor, resolve
 from .manifest import TensorInfo
@@ -28,6 +29,8 @@ class MemoryBank:
         temporal: The temporal embedding, 4 x D.
         slots: Slots to allocate; `write` to the next free slot grows them when they are used up.
         kernels: Given when redundancy will be asked for: keeps `KeyGram` up to date.
+        recalls: One a block where our own attention reads the bank: it then holds keys and values packed,
+            and of the buffers only block 0's keys are kept, for the redundancy.
     """
 
     def __init__(
@@ -38,8 +41,11 @@ class MemoryBank:
         temporal: npt.NDArray[np.float32],
         slots: int,
         kernels: Kernels | None = None,
+        recalls: Sequence[Recall] = (),
     ) -> None:
-        self._backend, self._tensors, self._symbols, self._temporal = backend, tensors, symbols, temporal
+        self._backend, self._symbols, self._temporal = backend, symbols, temporal
+        self._tensors = [t for t in tensors if t.name == "key0"] if recalls else tensors
+        self._recalls = recalls
         self._slots = slots
         self._buffers = self._allocate(slots)
         self._rows = backend.empty((slots, temporal.shape[1]), np.float32)
@@ -99,15 +105,31 @@ class MemoryBank:
             self.slot_frames[slot] = frame
         for name, buffer in self._buffers.items():
             self._backend.copy(entry[name], buffer.at(slot))
+        for block, recall in enumerate(self._recalls):
+            recall.write(slot, *(self._tokens(entry[f"{kind}{block}"]) for kind in ("key", "value")))
         self._backend.upload(self.rows(), self._rows.first(len(self)))
         if self._gram is not None:
             self._gram.update(slot, self.keys())
 
+    def recall(
+        self,
+        block: int,
+        query: npt.NDArray[np.float32],
+        out: npt.NDArray[np.float32],
+        masses: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """Attention of a frame's tokens on every slot in use; arguments as `Recall.read`."""
+        self._recalls[block].read(query, self.rows(), out, masses)
+
     def keys(self) -> Any:
         """Block 0's keys as the kernels take them: T x N x D, without temporal rows."""
-        key = self._buffers["key0"].first(len(self))
-        t, h, w, d = key.shape
-        return self._backend.for_kernels(DeviceTensor(key.address, (t, h * w, d), key.dtype, key.owner))
+        return self._tokens(self._buffers["key0"].first(len(self)))
+
+    def _tokens(self, tensor: DeviceTensor) -> Any:
+        """... x h x w x C as the kernels take it: ... x N x C."""
+        *leading, h, w, width = tensor.shape
+        shape = (*leading, h * w, width)
+        return self._backend.for_kernels(DeviceTensor(tensor.address, shape, tensor.dtype, tensor.owner))
 
     def _allocate(self, slots: int) -> dict[str, DeviceTensor]:
         symbols = {**self._symbols, "T": slots}

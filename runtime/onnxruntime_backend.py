@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ermu.errors import BackendError, DependencyError
+from ermu.kernels.attention import Attention
 
 from .backend import DeviceTensor
 from .bundle import Bundle
@@ -22,10 +23,15 @@ class OnnxRuntimeCpuBackend(HostBackend):
     Args:
         bundle: Its graphs are opened at once, so that a broken one is noticed before the first frame.
         threads: Threads for each graph; default, the machine's cores.
+        attention: Reads the memories between the parts of `propagate`; None runs it in one graph.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        self._sessions = _Sessions(bundle, "cpu", threads, "CPUExecutionProvider", {})
+    def __init__(
+        self, bundle: Bundle, *, threads: int | None = None, attention: Attention | None = None
+    ) -> None:
+        self.attention, self.recall_precision = attention, bundle.manifest.precision
+        graphs = bundle if attention is None else bundle.in_parts()
+        self._sessions = _Sessions(graphs, "cpu", threads, "CPUExecutionProvider", {})
 
     def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         self._sessions.run(graph, inputs, outputs)

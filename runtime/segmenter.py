@@ -20,6 +20,7 @@ from .frame_result import FrameResult
 from .group import MemoryUpdate, ObjectGroup, channel_table
 from .labels import MAX_OBJECTS, LabelMap, check_prompt, in_groups, to_channels
 from .policy import EvictionPolicy, make_policy
+from .propagation import passing_tensors
 from .sizes import Grids, network_size
 from .stopwatch import Stopwatch
 
@@ -42,9 +43,10 @@ class Segmenter:
         gap_seconds: Seconds instead, so that a stream that drops frames still feeds its bank as often; every
             frame then needs its time.
         long_edge: Frames with a longer edge are scaled down to it; ignored by a bundle of fixed size.
-        precision: fp32, or one that `ermu build` has added to the bundle.
+        precision: fp32, bf16 (CPU), or one that `ermu build` has added to the bundle.
         device: `cpu` or `cuda`.
-        engine: `onnxruntime`, or on `cuda` a TensorRT that the bundle has engines for.
+        engine: `onnxruntime`; on `cpu` also `openvino`; on `cuda` also a TensorRT that the bundle has engines
+            for.
         threads: Threads for each graph; default, the machine's cores.
         backend: An open backend to share between segmenters; default, one of its own.
         kernels: Scoring kernels; default, the best for the device.
@@ -69,7 +71,6 @@ class Segmenter:
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         self.bundle = loaded.at_precision(precision or loaded.manifest.precision)
         manifest = self.bundle.manifest
-        self._manifest = manifest
         self.policy = policy
         self.capacity = manifest.memory.capacity if capacity is None else capacity
         self.gap = manifest.memory.gap if gap is None else gap
@@ -79,6 +80,7 @@ class Segmenter:
         self._kernels = kernels or load_kernels(device)
         self._check_options()
         self._backend = backend or open_backend(self.bundle, device=device, engine=engine, threads=threads)
+        self._manifest = manifest if self._backend.attention is None else self.bundle.in_parts().manifest
         self._groups: list[ObjectGroup] = []
         self._groups_begun = 0
         self._frame = -1
@@ -159,7 +161,7 @@ class Segmenter:
         self._encode(watch)
         for g, group in enumerate(self._groups):
             with watch("propagate"):
-                group.propagate(self._maps["p"], self._z)
+                group.propagate({**self._passing, "p": self._maps["p"], "z": self._z})
             with watch("decode"):
                 self._decode(g)
         with watch("label"):
@@ -270,7 +272,7 @@ class Segmenter:
         self._make_policy(self.policy)
 
     def _make_policy(self, name: str) -> EvictionPolicy:
-        every_append = self._manifest.network.family == "deaot"
+        every_append = self.bundle.manifest.network.family == "deaot"
         return make_policy(name, self._kernels, self._constants, every_append=every_append)
 
     def _clock(self, number: int, time: float | None) -> float:
@@ -313,6 +315,7 @@ class Segmenter:
         (self._image,) = self._backend.allocate(graphs["encode"].inputs, symbols).values()
         self._maps = self._backend.allocate(graphs["encode"].outputs, symbols)
         self._z = self._backend.allocate(graphs["decode"].inputs[:1], symbols)["z"]
+        self._passing = self._backend.allocate(passing_tensors(self._manifest), symbols)
 
     def _set_groups(self, groups: list[ObjectGroup]) -> None:
         before = {group.number: self._logits.at(g) for g, group in enumerate(self._groups)}

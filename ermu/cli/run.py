@@ -61,11 +61,14 @@ def run(
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="fp32, or one that `ermu build` has added: fp16, int8.")
+        str, typer.Option(help="fp32; bf16 (CPU); or one that `ermu build` has added: fp16, int8.")
     ] = "fp32",
     device: Annotated[str, typer.Option(help="Where to run: cpu, or cuda.")] = "cpu",
     engine: Annotated[
-        str, typer.Option(help="onnxruntime; on cuda also tensorrt or tensorrt-rtx, after `ermu build`.")
+        str,
+        typer.Option(
+            help="onnxruntime; on cpu also openvino; on cuda also tensorrt, tensorrt-rtx, after `ermu build`."
+        ),
     ] = "onnxruntime",
     threads: Annotated[
         int | None,

@@ -78,9 +78,21 @@ class AotBlock(nn.Module):
             rows: T x C, temporal row of each memory frame.
             short: Key and value of the previous frame, B x n x C.
         """
+        x, query, carry = self.look(x, position, cur, short)
+        return self.take(x, attend_memory(query, *long, rows, self.heads), hw), carry
+
+    def look(
+        self, x: Tensor, position: Tensor, cur: Tensor, short: KeyValue
+    ) -> tuple[Tensor, Tensor, AotCarry]:
+        """Everything before the attention on the bank: tokens, the query to ask the bank with, the carry."""
         x, key, value = self._look(x, position)
-        x, recalled = self._recall(x, key, value, cur, long, rows, short)
-        return self._feed_forward(x, hw), AotCarry(key, value, self.linear_QMem(recalled), recalled)
+        near = self._near(key, value, short)
+        return x + near, key + cur, AotCarry(key, value, self.linear_QMem(near), near)
+
+    def take(self, x: Tensor, far: Tensor, hw: tuple[int, int]) -> Tensor:
+        """Everything after it: `far` is what the bank answered, B x n x C."""
+        x = x + self.long_term_attn.projection(far)
+        return x + self.linear2(self.activation(self.linear1(self.norm3(x)), hw))
 
     def reference(
         self, x: Tensor, position: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
@@ -88,9 +100,10 @@ class AotBlock(nn.Module):
         """Propagates a labelled frame, which is its own long and short memory; returns its memory."""
         x, key, value = self._look(x, position)
         own = (key, self.linear_V(value + identity))
-        x, recalled = self._recall(x, key, value, cur, (own[0][:, None], own[1][:, None]), row, own)
-        short = (self.linear_QMem(recalled), self.linear_VMem(recalled + identity))
-        return self._feed_forward(x, hw), (own, short)
+        near = self._near(key, value, own)
+        far = attend_memory(key + cur, own[0][:, None], own[1][:, None], row, self.heads)
+        short = (self.linear_QMem(near), self.linear_VMem(near + identity))
+        return self.take(x + near, far, hw), (own, short)
 
     def memorize(self, carry: AotCarry, identity: Tensor) -> tuple[KeyValue, KeyValue]:
         """Long and short memory of a propagated frame, once its label is known."""
@@ -102,20 +115,6 @@ class AotBlock(nn.Module):
         value = self.norm2(x)
         return x, self.linear_Q(value), value
 
-    def _recall(
-        self,
-        x: Tensor,
-        key: Tensor,
-        value: Tensor,
-        cur: Tensor,
-        long: KeyValue,
-        rows: Tensor,
-        short: KeyValue,
-    ) -> tuple[Tensor, Tensor]:
+    def _near(self, key: Tensor, value: Tensor, short: KeyValue) -> Tensor:
         recent_key, recent_value = self.norm4(short[0] + key), self.norm4(short[1] + value)
-        far = self.long_term_attn.projection(attend_memory(key + cur, *long, rows, self.heads))
-        near = self.short_term_attn.projection(attend(key, recent_key, recent_value, self.heads))
-        return x + far + near, near
-
-    def _feed_forward(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
-        return x + self.linear2(self.activation(self.linear1(self.norm3(x)), hw))
+        return self.short_term_attn.projection(attend(key, recent_key, recent_value, self.heads))

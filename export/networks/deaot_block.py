@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import DepthwiseConv, attend, attend_memory, to_map, to_tokens
+from .layers import DepthwiseConv, attend, attend_memory
 from .memory import DeaotCarry, KeyValue
 from .spec import NetworkSpec
 
@@ -34,9 +34,13 @@ class LocalGatedOutput(GatedOutput):
         super().__init__(gate, width)
         self.relative_emb_k = nn.Conv2d(key_width, (2 * WINDOW_RADIUS + 1) ** 2, 1)
 
+    def relative_bias(self, query: Tensor) -> Tensor:
+        """B x n x 225: the bias of each position of each query's window; a 1 x 1 convolution, on tokens."""
+        return F.linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)
+
     def window_bias(self, query: Tensor, hw: tuple[int, int]) -> Tensor:
         """B x n x n: the bias inside the window, `MASKED` outside it."""
-        relative = to_tokens(self.relative_emb_k(to_map(query, hw)))
+        relative = self.relative_bias(query)
         padded = torch.cat((relative, torch.full_like(relative[..., :1], MASKED)), dim=-1)
         index = _window_index(hw, query.device)
         return padded.gather(2, index.expand(query.shape[0], -1, -1))
@@ -120,25 +124,13 @@ class DeaotBlock(nn.Module):
             rows: T x D, temporal row of each memory frame.
             short: Key B x n x D and value B x n x 2G of the previous frame.
         """
-        carry, gate = self._look(x, y)
-        x, y = self._recall(x, y, carry.key, gate, hw, cur, long, rows, short)
-        return *self._reflect(x, y, hw), carry
+        carry, gate = self.look(x, y)
+        far = attend_memory(carry.key + cur, *long, rows, heads=1)
+        near = self.short_term_attn.attend(carry.key, *short, hw)
+        return *self.take(x, y, gate, far, near, hw), carry
 
-    def reference(
-        self, x: Tensor, y: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
-    ) -> tuple[Tensor, Tensor, KeyValue]:
-        """Propagates a labelled frame, which is its own long and short memory; returns that memory."""
-        carry, gate = self._look(x, y)
-        own = self.memorize(carry, identity)
-        x, y = self._recall(x, y, carry.key, gate, hw, cur, (own[0][:, None], own[1][:, None]), row, own)
-        return *self._reflect(x, y, hw), own
-
-    def memorize(self, carry: DeaotCarry, identity: Tensor) -> KeyValue:
-        """Memory of a frame, for the bank and for the next frame alike, once its label is known."""
-        context = identity if carry.context is None else torch.cat((carry.context, identity), dim=-1)
-        return carry.key, torch.cat((carry.value, F.silu(self.linear_ID_V(context))), dim=-1)
-
-    def _look(self, x: Tensor, y: Tensor) -> tuple[DeaotCarry, Tensor]:
+    def look(self, x: Tensor, y: Tensor) -> tuple[DeaotCarry, Tensor]:
+        """Everything before the attention on the memories: the carry (its key asks) and the gate."""
         a = self.norm1(x)
         key, value = self.linear_QV(a).split(self.split, dim=-1)
         u = self.linear_U(a)
@@ -149,24 +141,27 @@ class DeaotBlock(nn.Module):
             torch.cat((u, self.linear_ID_U(context)), dim=-1)
         )
 
-    def _recall(
-        self,
-        x: Tensor,
-        y: Tensor,
-        key: Tensor,
-        gate: Tensor,
-        hw: tuple[int, int],
-        cur: Tensor,
-        long: KeyValue,
-        rows: Tensor,
-        short: KeyValue,
+    def take(
+        self, x: Tensor, y: Tensor, gate: Tensor, far: Tensor, near: Tensor, hw: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        far = attend_memory(key + cur, *long, rows, heads=1)
-        near = self.short_term_attn.attend(key, *short, hw)
+        """Everything after it: `far` and `near` are what the memories answered, B x n x 2G."""
         far_x, far_y = self.long_term_attn.gated(far, gate, hw)
         near_x, near_y = self.short_term_attn.gated(near, gate, hw)
-        return x + far_x + near_x, y + far_y + near_y
-
-    def _reflect(self, x: Tensor, y: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        x, y = x + far_x + near_x, y + far_y + near_y
         visual, identity = self.self_attn(self.norm2(x), self.id_norm2(y), hw)
         return x + visual, y + identity
+
+    def reference(
+        self, x: Tensor, y: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
+    ) -> tuple[Tensor, Tensor, KeyValue]:
+        """Propagates a labelled frame, which is its own long and short memory; returns that memory."""
+        carry, gate = self.look(x, y)
+        own = self.memorize(carry, identity)
+        far = attend_memory(carry.key + cur, own[0][:, None], own[1][:, None], row, heads=1)
+        near = self.short_term_attn.attend(carry.key, *own, hw)
+        return *self.take(x, y, gate, far, near, hw), own
+
+    def memorize(self, carry: DeaotCarry, identity: Tensor) -> KeyValue:
+        """Memory of a frame, for the bank and for the next frame alike, once its label is known."""
+        context = identity if carry.context is None else torch.cat((carry.context, identity), dim=-1)
+        return carry.key, torch.cat((carry.value, F.silu(self.linear_ID_V(context))), dim=-1)

@@ -40,8 +40,13 @@ class FpnDecoder(nn.Module):
         self.adapter_4x = nn.Conv2d(c4, half, 1)
         self.conv_out = nn.Conv2d(half, OBJECT_CAPACITY + 1, 1)
 
-    def forward(self, z: Tensor, f4: Tensor, f8: Tensor, f16: Tensor) -> Tensor:
-        x = self.conv_16x(self.conv_in(z) + self.adapter_16x(f16))
-        x = self.conv_8x(_resize_as(x, f8) + self.adapter_8x(f8))
-        x = self.conv_4x(_resize_as(x, f4) + self.adapter_4x(f4))
+    def adapt(self, f4: Tensor, f8: Tensor, f16: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The encoder's maps at the decoder's widths: the same for every group of objects."""
+        return self.adapter_4x(f4), self.adapter_8x(f8), self.adapter_16x(f16)
+
+    def forward(self, z: Tensor, a4: Tensor, a8: Tensor, a16: Tensor) -> Tensor:
+        """Logits from the decoder's input and the adapted maps."""
+        x = self.conv_16x(self.conv_in(z) + a16)
+        x = self.conv_8x(_resize_as(x, a8) + a8)
+        x = self.conv_4x(_resize_as(x, a4) + a4)
         return self.conv_out(x)

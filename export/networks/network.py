@@ -30,7 +30,7 @@ IDENTITY_CHANNELS = OBJECT_CAPACITY + 2  # background, ten ids, ignore
 
 
 class Features(NamedTuple):
-    """Encoder outputs: maps at strides 4, 8, 16 and the projected map p, all B x C x h x w."""
+    """Encoder outputs, B x C x h x w: maps at strides 4, 8, 16 at the decoder's widths, and p."""
 
     f4: Tensor
     f8: Tensor
@@ -78,9 +78,9 @@ class SegmentationNetwork(nn.Module):
         return (image / 255 - mean) / std
 
     def encode(self, image: Tensor) -> Features:
-        """Encoder maps of a normalised image."""
+        """What every group of objects reads of a normalised image."""
         f4, f8, f16, last = self.encoder(image)
-        return Features(f4, f8, f16, self.encoder_projector(last))
+        return Features(*self.decoder.adapt(f4, f8, f16), self.encoder_projector(last))  # type: ignore[operator]
 
     def embed_identity(self, one_hot: Tensor) -> Tensor:
         """Identity tokens B x n x C of a one-hot label map, B x 12 x H x W (ids 0..10, then ignore)."""

@@ -34,7 +34,7 @@ class AotTransformer(nn.Module):
     def forward(
         self, p: Tensor, cur: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
     ) -> tuple[Tensor, list[AotCarry]]:
-        hw, position = self._grid(p)
+        hw, position = self.grid(p)
         x, outputs, carries = to_tokens(p), [p], []
         for block, norm, far, near in zip(self.blocks, self.decoder_norms, long, short, strict=True):
             x, carry = block(x, position, hw, cur, far, rows, near)
@@ -43,7 +43,7 @@ class AotTransformer(nn.Module):
         return torch.cat(outputs, dim=1), carries
 
     def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
-        hw, position = self._grid(p)
+        hw, position = self.grid(p)
         x, outputs, entry = to_tokens(p), [p], MemoryEntry([], [])
         for block, norm in zip(self.blocks, self.decoder_norms, strict=True):
             x, (long, short) = block.reference(x, position, hw, cur, row, identity)
@@ -56,7 +56,8 @@ class AotTransformer(nn.Module):
         pairs = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
         return MemoryEntry([long for long, _ in pairs], [short for _, short in pairs])
 
-    def _grid(self, p: Tensor) -> tuple[tuple[int, int], Tensor]:
+    def grid(self, p: Tensor) -> tuple[tuple[int, int], Tensor]:
+        """Token grid of a map, and its position embedding."""
         hw = (p.shape[-2], p.shape[-1])
         return hw, sine_position(hw, self.width, p)
 
@@ -96,7 +97,7 @@ class DeaotTransformer(nn.Module):
         for block, far, near in zip(self.blocks, long, short, strict=True):
             x, y, carry = block(x, y, hw, cur, far, rows, near)
             carries.append(carry)
-        return self._output(x, y, hw), carries
+        return self.output(x, y, hw), carries
 
     def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
         hw = (p.shape[-2], p.shape[-1])
@@ -104,11 +105,12 @@ class DeaotTransformer(nn.Module):
         for block in self.blocks:
             x, y, own = block.reference(x, y, hw, cur, row, identity)
             memory.append(own)
-        return self._output(x, y, hw), MemoryEntry(memory, memory)
+        return self.output(x, y, hw), MemoryEntry(memory, memory)
 
     def memorize(self, carries: list[DeaotCarry], identity: Tensor) -> MemoryEntry:
         memory = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
         return MemoryEntry(memory, memory)
 
-    def _output(self, x: Tensor, y: Tensor, hw: tuple[int, int]) -> Tensor:
+    def output(self, x: Tensor, y: Tensor, hw: tuple[int, int]) -> Tensor:
+        """The decoder's input, of both branches."""
         return self.decoder_norms[0](to_map(torch.cat((x, y), dim=-1), hw))

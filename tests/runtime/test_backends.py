@@ -24,7 +24,7 @@ def tiny(tiny_bundle) -> Bundle:
     ("choice", "said"),
     [
         ({"device": "tpu"}, "Unknown device 'tpu'"),
-        ({"engine": "openvino"}, "Unknown engine 'openvino'"),
+        ({"engine": "openvina"}, "Unknown engine 'openvina'"),
         ({"engine": "tensorrt"}, "does not run on the CPU"),
     ],
 )

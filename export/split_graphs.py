@@ -1,0 +1,124 @@
+"""`propagate` cut where a block reads the memories, for runtimes that bring their own attention there.
+
+Part i ends with block i's query and part i + 1 begins with the answer: `query{i}` goes out, `recalled{i}`
+comes in (the attention on the bank; scale, temporal rows and softmax are the runtime's). DeAOT's short-term
+attention leaves with it: its query is `new_key{i}`, its learned bias `window_bias{i}`, its answer `near{i}`.
+What a part hands to a later one is called `state_X`. No part depends on the number of memory frames.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .graphs import Graph, GraphTensor, MemoryTensors, grid, tokens
+from .networks import SegmentationNetwork
+from .networks.deaot_block import WINDOW_RADIUS
+from .networks.layers import to_tokens
+from .networks.transformer import AotTransformer, DeaotTransformer
+
+WINDOW = (2 * WINDOW_RADIUS + 1) ** 2
+
+
+class AotPart(nn.Module):
+    """From the answer to block `index - 1` (or from p) to the query of block `index` (or to z)."""
+
+    def __init__(self, network: SegmentationNetwork, index: int) -> None:
+        super().__init__()
+        self.network, self.index = network, index
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
+        transformer: AotTransformer = self.network.LSTT  # type: ignore[assignment]
+        index, rest = self.index, list(others)
+        if index == 0:
+            p, x, levels = first, to_tokens(first), []
+        else:
+            p = rest.pop()
+            x = transformer.blocks[index - 1].take(tokens(first), tokens(rest.pop(0)), _hw(p))
+            levels = [grid(transformer.decoder_norms[index - 1](x), p)]
+        if index == len(transformer.blocks):
+            return torch.cat([p, *(level.permute(2, 0, 1)[None] for level in (*rest, *levels))], dim=1)
+        _, position = transformer.grid(p)
+        short = (tokens(rest[0]), tokens(rest[1]))
+        x, query, carry = transformer.blocks[index].look(x, position, self.network.cur_pos_emb, short)
+        return *(grid(t, p) for t in (query, *carry, x)), *levels
+
+
+class DeaotPart(nn.Module):
+    """As `AotPart`, with both branches; the gate passes by the attention."""
+
+    def __init__(self, network: SegmentationNetwork, index: int) -> None:
+        super().__init__()
+        self.network, self.index = network, index
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
+        transformer: DeaotTransformer = self.network.LSTT  # type: ignore[assignment]
+        if self.index == 0:
+            x, like = to_tokens(first), first
+            y = torch.zeros_like(x)
+        else:
+            like = first.permute(2, 0, 1)
+            state = [tokens(t) for t in (first, *others)]
+            x, y = transformer.blocks[self.index - 1].take(*state, hw=_hw(like))
+        if self.index == len(transformer.blocks):
+            return transformer.output(x, y, _hw(like))
+        block = transformer.blocks[self.index]
+        carry, gate = block.look(x, y)
+        bias = block.short_term_attn.relative_bias(carry.key)
+        kept = [t for t in carry if t is not None]
+        query = carry.key + self.network.cur_pos_emb
+        return tuple(grid(t, like) for t in (query, *kept, bias, x, y, gate))
+
+
+def _hw(p: Tensor) -> tuple[int, int]:
+    return p.shape[-2], p.shape[-1]
+
+
+def build_split_graphs(network: SegmentationNetwork) -> list[Graph]:
+    """`propagate0` to `propagateL` of a network with L blocks, in evaluation mode."""
+    part = _aot_part if network.spec.family == "aot" else _deaot_part
+    return [part(network, index) for index in range(network.spec.blocks + 1)]
+
+
+def _aot_part(network: SegmentationNetwork, i: int) -> Graph:
+    tensors, spec = MemoryTensors(network.spec), network.spec
+    p, x = GraphTensor("p", "float32", (1, spec.width, "h", "w")), tensors.of(f"state_x{i}", spec.width)
+    answer = (
+        tensors.of(f"state_x{i - 1}", spec.width),
+        tensors.of(f"recalled{i - 1}", spec.width),
+    )
+    level = (tensors.of(f"state_level{i - 1}", spec.width),) if i else ()
+    if i == spec.blocks:
+        levels = (tensors.of(f"state_level{j}", spec.width) for j in range(i - 1))
+        return Graph(f"propagate{i}", AotPart(network, i), (*answer, *levels, p), (_z(network),))
+    query = tensors.of(f"query{i}", spec.key_width)
+    inputs = (*answer, *tensors.short(i), p) if i else (p, *tensors.short(i))
+    return Graph(
+        f"propagate{i}", AotPart(network, i), inputs, (query, *tensors.kept(i, final=True), x, *level)
+    )
+
+
+def _deaot_part(network: SegmentationNetwork, i: int) -> Graph:
+    tensors, spec = MemoryTensors(network.spec), network.spec
+    wide = 2 * spec.feedforward
+
+    def state(block: int) -> tuple[GraphTensor, ...]:
+        widths = {"x": spec.width, "y": spec.width, "gate": wide}
+        return tuple(tensors.of(f"state_{name}{block}", width) for name, width in widths.items())
+
+    answer = (
+        *state(i - 1),
+        tensors.of(f"recalled{i - 1}", wide),
+        tensors.of(f"near{i - 1}", wide),
+    )
+    inputs = answer if i else (GraphTensor("p", "float32", (1, spec.width, "h", "w")),)
+    if i == spec.blocks:
+        return Graph(f"propagate{i}", DeaotPart(network, i), inputs, (_z(network),))
+    query = tensors.of(f"query{i}", spec.key_width)
+    bias = tensors.of(f"window_bias{i}", WINDOW)
+    outputs = (query, *tensors.kept(i, final=True), bias, *state(i))
+    return Graph(f"propagate{i}", DeaotPart(network, i), inputs, outputs)
+
+
+def _z(network: SegmentationNetwork) -> GraphTensor:
+    return GraphTensor("z", "float32", (1, network.LSTT.output_channels(network.spec), "h", "w"))  # type: ignore[operator]

@@ -1,0 +1,97 @@
+"""The OpenVINO backend: the same graphs on the CPU, in float32, bfloat16 or int8."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ermu.errors import BackendError, DependencyError
+from ermu.kernels.attention import Attention
+
+from .backend import DeviceTensor
+from .bundle import BF16, Bundle
+from .host_memory import HostBackend
+from .manifest import GraphInfo
+
+Tensors = Mapping[str, DeviceTensor]
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class OpenVinoBackend(HostBackend):
+    """Graphs compiled by OpenVINO for the sizes that they meet.
+
+    A size is compiled when it is met first (seconds); only the number of memory frames stays open, where a
+    graph has it.
+
+    Args:
+        bundle: Its graphs are read at once, so that a broken one is noticed before the first frame.
+        threads: Threads for each graph; default, the machine's cores.
+        attention: Reads the memories between the parts of `propagate`; None runs it in one graph.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, threads: int | None = None, attention: Attention | None = None
+    ) -> None:
+        self.attention, self.recall_precision = attention, bundle.manifest.precision
+        opened = bundle if attention is None else bundle.in_parts()
+        runtime = _openvino()
+        self._tensor, core = runtime.Tensor, runtime.Core()
+        options = {"INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1, "PERFORMANCE_HINT": "LATENCY"}
+        self._graphs = {
+            name: _Graph(core, info, opened.graph_path(name), {**options, **_precision(bundle, info)})
+            for name, info in opened.manifest.graphs.items()
+        }
+
+    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        try:
+            request = self._graphs[graph].request(inputs)
+            for name, tensor in (*inputs.items(), *outputs.items()):
+                request.set_tensor(name, self._tensor(self.for_kernels(tensor), shared_memory=True))
+            request.infer()
+        except RuntimeError as error:
+            raise BackendError(f"Graph {graph} failed in OpenVINO: {error}") from error
+
+    def close(self) -> None:
+        self._graphs.clear()
+
+
+class _Graph:
+    """One graph, compiled for the latest size only: a stream has one."""
+
+    def __init__(self, core: Any, info: GraphInfo, path: Path, options: Mapping[str, Any]) -> None:
+        self._core, self._info, self._path, self._options = core, info, path, options
+        try:
+            core.read_model(path)
+        except RuntimeError as error:
+            raise BackendError(f"OpenVINO cannot read {path}: {error}") from error
+        self._compiled_for: dict[str, list[int]] | None = None
+        self._request: Any = None
+
+    def request(self, inputs: Tensors) -> Any:
+        """An infer request for these inputs' shapes."""
+        shapes = {
+            t.name: [-1 if s == "T" else n for s, n in zip(t.shape, inputs[t.name].shape, strict=True)]
+            for t in self._info.inputs
+        }
+        if shapes != self._compiled_for:
+            model = self._core.read_model(self._path)
+            read = {name for port in model.inputs for name in port.get_names()}
+            model.reshape({name: shape for name, shape in shapes.items() if name in read})
+            self._request = self._core.compile_model(model, "CPU", self._options).create_infer_request()
+            self._compiled_for = shapes
+        return self._request
+
+
+def _precision(bundle: Bundle, info: GraphInfo) -> dict[str, str]:
+    """bf16 rounds every graph; in int8 the graphs that have no codes of their own do as well."""
+    return {"INFERENCE_PRECISION_HINT": "bf16" if bundle.manifest.precision == BF16 else "f32"}
+
+
+def _openvino() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise DependencyError("openvino", "Running a bundle with OpenVINO", "openvino") from error
+    return openvino
