@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from threading import Lock
 
 import cv2
@@ -61,7 +61,7 @@ class Broadcast(Sink):
             return None
         return self._jpeg or self.encoded(*latest)
 
-    async def pictures(self) -> AsyncIterator[bytes]:
+    async def pictures(self) -> AsyncGenerator[bytes, None]:
         """The newest picture, then each newest one after the last was taken, until the stream closes."""
         changed = asyncio.Event()
         with self._lock:

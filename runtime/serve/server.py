@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from ermu.errors import ErmuError
 
 _STOP_SECONDS = 2.0
+_SILENT_MILLISECONDS = 10_000
 _MIN_TOKEN = 16
 
 
@@ -53,6 +54,8 @@ class Server:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a client that takes nothing for so long is cut off
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_MILLISECONDS)
         try:
             self._socket.bind((host, port))
         except OSError as error:

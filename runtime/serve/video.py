@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import aclosing
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,7 +14,7 @@ from .api import Api, RefusedError
 from .broadcast import Broadcast
 
 _BOUNDARY = b"ermu-frame"
-_SEND_SECONDS = 10.0
+_SEND_SECONDS = 15.0  # longer than the kernel's own limit, see server.py: that one also closes the socket
 
 
 class MjpegResponse(Response):
@@ -26,26 +27,31 @@ class MjpegResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        showing = asyncio.ensure_future(self._show(send))
-        leaving = asyncio.ensure_future(_disconnected(receive))
-        try:
-            await asyncio.wait({showing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (showing, leaving):
-                task.cancel()
-            await asyncio.gather(showing, leaving, return_exceptions=True)
+        # anyio cancels until it is obeyed; asyncio.wait_for before Python 3.12 may swallow a cancellation
+        async with anyio.create_task_group() as viewing:
+            viewing.start_soon(_cancel_when_gone, receive, viewing.cancel_scope)
+            await self._show(send)
+            viewing.cancel_scope.cancel()
 
     async def _show(self, send: Send) -> None:
-        async for jpeg in self._broadcast.pictures():
-            head = b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % (_BOUNDARY, len(jpeg))
-            part = {"type": "http.response.body", "body": head + jpeg + b"\r\n", "more_body": True}
-            await asyncio.wait_for(send(part), _SEND_SECONDS)
+        async with aclosing(self._broadcast.pictures()) as pictures:
+            async for jpeg in pictures:
+                with anyio.move_on_after(_SEND_SECONDS) as sending:
+                    await send({"type": "http.response.body", "body": _part(jpeg), "more_body": True})
+                if sending.cancelled_caught:
+                    return
         await send({"type": "http.response.body", "body": b"--%s--\r\n" % _BOUNDARY, "more_body": False})
 
 
-async def _disconnected(receive: Receive) -> None:
+def _part(jpeg: bytes) -> bytes:
+    head = b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % (_BOUNDARY, len(jpeg))
+    return head + jpeg + b"\r\n"
+
+
+async def _cancel_when_gone(receive: Receive, viewing: anyio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
+    viewing.cancel()
 
 
 class Pictures:

@@ -40,7 +40,7 @@ def pictures(connection: socket.socket, count: int) -> list[np.ndarray]:
                 break
             jpeg, data = data[start + 4 : start + 4 + length], data[start + 4 + length :]
             found.append(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
-    return found  # type: ignore[return-value]
+    return found[:count]  # type: ignore[return-value]
 
 
 def test_fifty_viewers_share_one_encoder(serve: Serve) -> None:
@@ -60,7 +60,19 @@ def test_fifty_viewers_share_one_encoder(serve: Serve) -> None:
     assert feeder.written <= stream.pipeline.frames  # a frame is encoded once, however many look on
     for connection in connections:
         connection.close()
-    assert until(lambda: stream.broadcast.viewers < 25)
+    assert until(lambda: stream.broadcast.viewers == 0, 15)
+
+
+def test_viewers_that_leave_while_a_picture_goes_out_are_forgotten(serve: Serve) -> None:
+    serving = serve(access=Access(rate=1000, burst=1000))
+    stream = serving.streams["0"]
+    for _ in range(5):
+        connections = [connect(serving.port) for _ in range(50)]
+        assert until(lambda: stream.broadcast.viewers == 50)
+        assert len(pictures(connections[0], 2)) == 2
+        for connection in reversed(connections):  # the others' copies of the same picture are on their way
+            connection.close()
+        assert until(lambda: stream.broadcast.viewers == 0, 15)
 
 
 def test_a_viewer_that_never_reads_costs_nothing(serve: Serve) -> None:
@@ -74,6 +86,7 @@ def test_a_viewer_that_never_reads_costs_nothing(serve: Serve) -> None:
     fps = (stream.pipeline.frames - before) / (monotonic() - began)
     assert fps > 4  # the stream's is 12
     assert psutil.Process().memory_info().rss - memory < 30 << 20
+    assert until(lambda: stream.broadcast.viewers == 0, 30)  # let go, though its socket is still open
     deaf.close()
 
 
