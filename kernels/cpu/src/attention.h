@@ -25,6 +25,16 @@ struct Reading {
     float* out;  // (N, Cv)
 };
 
+// One windowed attention over a grid of tokens.
+struct WindowJob {
+    int height, width, key_width, value_width;
+    const float *query, *key;  // (N, D)
+    const float* value;        // (N, Cv)
+    const float* bias;         // (N, 225)
+    float* out;                // (N, Cv)
+    float *keys, *values;      // packed by `pack_window_row`
+};
+
 // Attention in one precision.
 struct Reader {
     int query_block;  // rows of the micro-kernel: chunks of queries are best a multiple of it

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "recall.h"
+#include "window.h"
 #include "work.h"
 
 namespace py = pybind11;
@@ -120,6 +121,16 @@ private:
     ermu::Recall recall_;
 };
 
+bool window(const std::string& isa, const Contiguous<float>& query, const Contiguous<float>& key,
+            const Contiguous<float>& value, const Contiguous<float>& bias, std::pair<int, int> hw,
+            Contiguous<float>& out, int threads) {
+    const ermu::WindowJob job{hw.first,    hw.second,    side(query, 1), side(value, 1),     query.data(), key.data(),
+                              value.data(), bias.data(), out.mutable_data(), nullptr, nullptr};
+    const ermu::Isa& chosen = isa_named(isa);
+    py::gil_scoped_release unlocked;
+    return ermu::attend_window(chosen, job, threads);
+}
+
 std::vector<std::string> precisions(const std::string& isa) {
     std::vector<std::string> names;
     for (const auto& [name, reader] : ermu::available_readers(isa_named(isa))) names.emplace_back(name);
@@ -135,6 +146,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("slot_dots", &slot_dots);
     module.def("label_maps", &label_maps);
     module.def("precisions", &precisions);
+    module.def("window", &window);
     py::class_<BoundRecall>(module, "Recall")
         .def(py::init<const std::string&, const std::string&, int, int, int, int, int>())
         .def("write", &BoundRecall::write)

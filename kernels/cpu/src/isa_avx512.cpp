@@ -12,6 +12,7 @@ namespace scoring {
 #include "tile.inl"
 #include "single.inl"
 #include "attention.inl"
+#include "window.inl"
 
 const Isa ermu::kAvx512 = {"avx512",         kRows,         scoring::mass_scratch,  scoring::score,
-                      scoring::channel_range, scoring::channel_dots, label_scratch, label_rows, reader<Single>()};
+                      scoring::channel_range, scoring::channel_dots, label_scratch, label_rows, reader<Single>(), window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row};

@@ -71,6 +71,14 @@ struct Isa {
     void (*label_rows)(const LabelJob&, int begin, int end, void* scratch);
 
     Reader single;  // attention in fp32
+
+    size_t (*window_key_floats)(const WindowJob&);
+    size_t (*window_value_floats)(const WindowJob&);
+    // Packs the keys and values of grid row y.
+    void (*pack_window_row)(const WindowJob&, int y);
+    size_t (*window_scratch)(const WindowJob&);
+    // Answers the queries of grid row y, when all rows are packed.
+    void (*window_row)(const WindowJob&, int y, void* scratch);
 };
 
 extern const Isa kPortable;

@@ -1,7 +1,7 @@
 // Divides attention over threads: heads, and chunks of queries.
 #include "recall.h"
 
-#include <cstring>
+#include "finite.h"
 
 namespace ermu {
 
@@ -10,17 +10,6 @@ namespace {
 constexpr size_t kOutBytes = 480 << 10;  // weighed values of a chunk of queries: half of an L2
 
 int divided(int count, int by) { return (count + by - 1) / by; }
-
-// Whether all numbers are finite; the loop has no exit so that it is done several numbers at a time.
-bool all_finite(const float* values, size_t count) {
-    uint32_t found = 0;
-    for (size_t i = 0; i < count; ++i) {
-        uint32_t bits;
-        std::memcpy(&bits, values + i, sizeof bits);
-        found |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
-    return !found;
-}
 
 // Queries of one chunk: as many as keep their outputs in L2, in a number of chunks that divides over the threads.
 int chunk_rows(const BankShape& shape, int block, int threads) {

@@ -2,6 +2,32 @@
 
 namespace {
 
+// Adds the products of a panel of queries and V vectors of keys, whose channels lie `pitch` apart.
+template <int V>
+inline void accumulate_products(const float* q, const float* k, int pitch, int d, F (&s)[kRows][V]) {
+    for (int c = 0; c < d; ++c, q += kRows, k += pitch) {
+        F key[V];
+        for (int j = 0; j < V; ++j) key[j] = load(k + j * kLanes);
+        for (int i = 0; i < kRows; ++i) {
+            const F x = splat(q[i]);
+            for (int j = 0; j < V; ++j) s[i][j] = fma(x, key[j], s[i][j]);
+        }
+    }
+}
+
+// Adds the values of `count` keys by the weights of kRows queries, which lie Pitch apart.
+template <int Pitch, int V>
+inline void accumulate_values(const float* weights, const float* v, int count, F (&sums)[kRows][V]) {
+    for (int n = 0; n < count; ++n, v += kTile) {
+        F value[V];
+        for (int j = 0; j < V; ++j) value[j] = load(v + j * kLanes);
+        for (int i = 0; i < kRows; ++i) {
+            const F x = splat(weights[i * Pitch + n]);
+            for (int j = 0; j < V; ++j) sums[i][j] = fma(x, value[j], sums[i][j]);
+        }
+    }
+}
+
 // One head of a packed slot: keys in tiles (d, kTile), then values in panels (N, kTile).
 struct Single {
     using Weight = float;
@@ -48,14 +74,7 @@ struct Single {
         const float* q = static_cast<const float*>(block.query);
         for (int i = 0; i < kRows; ++i)
             for (int j = 0; j < V; ++j) s[i][j] = splat(block.biases[i]);
-        for (int c = 0; c < d; ++c, q += kRows, k += kTile) {
-            F key[V];
-            for (int j = 0; j < V; ++j) key[j] = load(k + j * kLanes);
-            for (int i = 0; i < kRows; ++i) {
-                const F x = splat(q[i]);
-                for (int j = 0; j < V; ++j) s[i][j] = fma(x, key[j], s[i][j]);
-            }
-        }
+        accumulate_products(q, k, kTile, d, s);
     }
 
     // Weighs one tile; false where a product passes its row's peak by the slack.
@@ -98,14 +117,7 @@ struct Single {
         F sums[kRows][V];
         for (int i = 0; i < kRows; ++i)
             for (int j = 0; j < V; ++j) sums[i][j] = load(out + i * kTile + j * kLanes);
-        for (int n = 0; n < count; ++n, v += kTile) {
-            F value[V];
-            for (int j = 0; j < V; ++j) value[j] = load(v + j * kLanes);
-            for (int i = 0; i < kRows; ++i) {
-                const F x = splat(weights[i * kPitch + n]);
-                for (int j = 0; j < V; ++j) sums[i][j] = fma(x, value[j], sums[i][j]);
-            }
-        }
+        accumulate_values<kPitch>(weights, v, count, sums);
         for (int i = 0; i < kRows; ++i)
             for (int j = 0; j < V; ++j) store(out + i * kTile + j * kLanes, sums[i][j]);
     }

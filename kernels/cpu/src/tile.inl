@@ -10,6 +10,14 @@ static_assert(kChunk % (2 * kTile) == 0, "a chunk is whole tiles");
 inline int padded(int count, int by) { return (count + by - 1) / by * by; }
 inline int least(int a, int b) { return a < b ? a : b; }
 
+// Writes the first `count` lanes, if any.
+inline void store_first(float* p, F a, int count) {
+    if (count >= kLanes) return store(p, a);
+    float lanes[kLanes];
+    store(lanes, a);
+    for (int i = 0; i < count; ++i) p[i] = lanes[i];
+}
+
 // kRows queries of one head. Exponents are logits times log2(e) * 2^23.
 struct Block {
     const void* query;    // the panel
