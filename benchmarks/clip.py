@@ -49,11 +49,7 @@ class Clip:
         """
         images = list(islice(self._images, count))
         if len(images) < count:
-            raise BenchmarkError(
-                f"{self.description} ended before the benchmark did.",
-                expected="1 + memory + warm-up + timed frames",
-                fix="use fewer --frames and --warmup, or a longer source",
-            )
+            raise _too_short(f"{self.description} ended before the benchmark did.")
         return images
 
 
@@ -69,7 +65,17 @@ def open_clip(options: BenchOptions, frames: int) -> Iterator[Clip]:
         yield scene_clip(options, frames)
         return
     with open_source(options.source) as source:
+        if source.total_frames is not None and source.total_frames < frames:
+            raise _too_short(f"{source.description} has {source.total_frames} frames.", frames)
         yield Clip(source.description, (frame.image for frame in source), first_label(source, options.prompt))
+
+
+def _too_short(problem: str, frames: int | None = None) -> BenchmarkError:
+    return BenchmarkError(
+        problem,
+        expected=f"{frames or 'enough'}: to fill the memory, to warm up, to time",
+        fix="use fewer --frames and --warmup, or a longer source",
+    )
 
 
 def first_label(source: Source, prompt: Path | None) -> LabelMap:

@@ -150,14 +150,17 @@ class Sustained(_Part):
 
     Attributes:
         sinks: Their names.
-        fps: Frames over wall time, reading and writing included.
-        capture_to_result_ms: From decoding to the label map, waiting included.
+        frames: Timed for the rate.
+        fps: Of every frame as fast as it goes, reading and writing included.
+        camera_fps: Frames a second that came in while the latency was measured.
+        capture_to_result_ms: From decoding to label map, only the newest frame counting, as from a camera.
     """
 
     source: str
     sinks: tuple[str, ...]
     frames: int
     fps: float
+    camera_fps: float
     capture_to_result_ms: Percentiles
 
 

@@ -13,18 +13,23 @@ from ermu.errors import BenchmarkError
 from ermu.runtime import Frame, FrameResult, Pipeline, Source, open_source
 from ermu.runtime.labels import LabelMap
 from ermu.runtime.sinks import LabelSink, OverlaySink, Sink
+from ermu.runtime.sources import PacedSource
 
 from .clip import first_label, scene_clip, write_video
-from .contender import percentiles
+from .contender import Contender, percentiles
 from .options import DEFAULT_SIZE
 from .plan import Plan
 from .report import Sustained
 
 _VIDEO_FPS = 25.0
+_LATENCY_FRAMES = 100
 
 
 def measure_sustained(plan: Plan, *, sinks: bool) -> Sustained:
-    """Runs ours through the pipeline; timed from where the memory is full and warmed up.
+    """Runs ours through the pipeline twice; timed from where the memory is full and warmed up.
+
+    Once as fast as it goes, every frame: the rate. Once at the source's own rate, as a camera would, only the
+    newest frame counting: the latency. A live source is run once, for both.
 
     Args:
         plan: What to run; without a source, a scene is drawn into a motion JPEG video first.
@@ -33,54 +38,70 @@ def measure_sustained(plan: Plan, *, sinks: bool) -> Sustained:
     Raises:
         BenchmarkError: the source ends before any frame is timed.
     """
-    with tempfile.TemporaryDirectory() as folder, _opened(plan, Path(folder)) as (source, label):
-        written: list[Sink] = []
-        if sinks:
-            written = [
-                LabelSink(Path(folder) / "labels"),
-                OverlaySink(Path(folder) / "overlay.mp4", source.fps),
-            ]
-        watch = _Watch(plan)
-        pipeline = Pipeline(watch.segmenter, source, written)
-        try:
-            pipeline.run(label, max_frames=plan.frames_needed, on_frame=watch.observe)
-        finally:
-            watch.segmenter.close()
-        return watch.figures(source.description, tuple(sink.name for sink in written))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with _opened(plan, folder) as (source, label):
+            live, description, rate = source.live, source.description, source.fps
+            whole = _run(plan, source, label, plan.frames, folder if sinks else None)
+        camera = whole
+        if not live:
+            with _opened(plan, folder) as (source, label), PacedSource(source, loop=True) as paced:
+                frames = min(plan.frames, _LATENCY_FRAMES)
+                camera = _run(plan, paced, label, frames, folder if sinks else None)
+    return Sustained(
+        source=description,
+        sinks=("labels", "overlay") if sinks else (),
+        frames=len(whole.stamps) - 1,
+        fps=whole.fps,
+        camera_fps=rate,
+        capture_to_result_ms=percentiles(camera.latencies_ms[1:]),
+    )
+
+
+def _run(plan: Plan, source: Source, label: LabelMap, frames: int, folder: Path | None) -> _Watch:
+    sinks: list[Sink] = []
+    if folder is not None:
+        sinks = [LabelSink(folder / "labels"), OverlaySink(folder / "overlay.mp4", source.fps)]
+    contender = plan.ours()
+    watch = _Watch(plan, contender)
+    pipeline = Pipeline(contender.segmenter, source, sinks)
+    try:
+        pipeline.run(label, max_frames=plan.memory + plan.warmup + frames, on_frame=watch.observe)
+    finally:
+        contender.segmenter.close()
+    if len(watch.stamps) < 2:
+        raise BenchmarkError(
+            f"{source.description} ended before the memory was full.",
+            fix="use a longer source or less --warmup",
+        )
+    return watch
 
 
 class _Watch:
-    """Notes when each frame was done, from the frame on after which the memory is full and warm."""
+    """Notes when each frame was done, from the frame on after which the memory is full and warm.
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan, self._contender = plan, plan.ours()
-        self.segmenter = self._contender.segmenter
-        self.segmenter.gap = 1  # until the memory is full
-        self._stamps: list[float] = []
-        self._latencies: list[float] = []
+    Attributes:
+        stamps: Seconds, when each was done.
+        latencies_ms: From capture to result.
+    """
+
+    def __init__(self, plan: Plan, contender: Contender) -> None:
+        self._plan, self._contender = plan, contender
+        contender.segmenter.gap = 1  # until the memory is full
+        self.stamps: list[float] = []
+        self.latencies_ms: list[float] = []
+
+    @property
+    def fps(self) -> float:
+        return (len(self.stamps) - 1) / (self.stamps[-1] - self.stamps[0])
 
     def observe(self, frame: Frame, result: FrameResult) -> None:
         """Called by the pipeline after every frame."""
         if len(result.memory_frames) >= self._plan.memory:
-            self.segmenter.gap = self._contender.steady_gap
+            self._contender.segmenter.gap = self._contender.steady_gap
         if result.frame >= self._plan.memory + self._plan.warmup - 1:
-            self._stamps.append(perf_counter())
-            self._latencies.append(result.ms["capture_to_result"])
-
-    def figures(self, source: str, sinks: tuple[str, ...]) -> Sustained:
-        """What the frames after the first noted one took."""
-        frames = len(self._stamps) - 1
-        if frames < 1:
-            raise BenchmarkError(
-                f"{source} ended before the memory was full.", fix="use a longer source or less --warmup"
-            )
-        return Sustained(
-            source=source,
-            sinks=sinks,
-            frames=frames,
-            fps=frames / (self._stamps[-1] - self._stamps[0]),
-            capture_to_result_ms=percentiles(self._latencies[1:]),
-        )
+            self.stamps.append(perf_counter())
+            self.latencies_ms.append(result.ms["capture_to_result"])
 
 
 @contextmanager

@@ -35,8 +35,8 @@ def print_report(report: Report, console: Console) -> None:
         sustained, latency = report.sustained, report.sustained.capture_to_result_ms
         console.print(
             f"sustained {sustained.fps:.1f} FPS over {sustained.frames} frames of {sustained.source} "
-            f"(sinks: {', '.join(sustained.sinks) or 'none'}), capture to result p50 {latency.p50:.0f} ms, "
-            f"p99 {latency.p99:.0f} ms",
+            f"(sinks: {', '.join(sustained.sinks) or 'none'}), capture to result at "
+            f"{sustained.camera_fps:.0f} FPS p50 {latency.p50:.0f} ms, p99 {latency.p99:.0f} ms",
             highlight=False,
             soft_wrap=True,
         )
