@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from threading import get_ident
+from dataclasses import replace
 from time import monotonic, perf_counter
 from typing import TypeVar
 
@@ -15,6 +13,7 @@ import numpy as np
 
 from ermu.errors import ErmuError, PromptError, SourceError
 
+from .command_queue import CommandQueue
 from .frame_result import FrameResult
 from .labels import LabelMap, object_ids
 from .live_options import LiveOptions
@@ -26,19 +25,11 @@ from .sinks import Sink, SinkFeeder
 from .sources import Frame, Source, StreamReader, StreamState
 from .statistics import Rate, Timings
 from .timeline import MemoryTimeline
+from .view import View
 
 T = TypeVar("T")
 _SNAPSHOTS = 4
-_COMMAND_SECONDS = 10.0
 _CLOSE_SECONDS = 1.5
-
-
-@dataclass(frozen=True)
-class View:
-    """The latest frame with its result: held, not made up, while the stream is stale."""
-
-    frame: Frame
-    result: FrameResult
 
 
 class Pipeline:
@@ -81,8 +72,7 @@ class Pipeline:
         self.error: ErmuError | None = None
         self._reader: StreamReader | None = None
         self._snapshots: deque[Frame] = deque(maxlen=_SNAPSHOTS)
-        self._commands: deque[Callable[[], None]] = deque()
-        self._worker: int | None = None
+        self._commands = CommandQueue()
         self._wake: Callable[[], None] = lambda: None
 
     @property
@@ -144,7 +134,8 @@ class Pipeline:
 
     def start(self, wake: Callable[[], None]) -> None:
         """Starts the threads; `wake` is called whenever a turn may have something to do."""
-        self._wake, self._worker = wake, get_ident()
+        self._wake = wake
+        self._commands.serve(wake)
         self.feeders = [SinkFeeder(sink, lossy=self.source.live) for sink in self._sinks]
         self._first_stamp = perf_counter()
         self.reader.start()
@@ -155,8 +146,7 @@ class Pipeline:
         Raises:
             ErmuError: as `run`; the pipeline is then done.
         """
-        while self._commands:
-            self._commands.popleft()()
+        self._commands.run()
         if self.paused or self.done:
             return False
         frame = self.reader.take()
@@ -192,8 +182,7 @@ class Pipeline:
             except ErmuError as error:
                 failures.append(error)
         self._last_stamp = perf_counter()
-        while self._commands:
-            self._commands.popleft()()
+        self._commands.run()
         if failures:
             raise failures[0]
 
@@ -405,16 +394,4 @@ class Pipeline:
 
     def _ask(self, action: Callable[[], T]) -> T:
         """Has the worker do something between two frames, and waits for it."""
-        if self._worker in (None, get_ident()) or self.done:
-            return action()
-        future: Future[T] = Future()
-
-        def command() -> None:
-            try:
-                future.set_result(action())
-            except Exception as error:  # whoever asked is told, not the worker
-                future.set_exception(error)
-
-        self._commands.append(command)
-        self._wake()
-        return future.result(_COMMAND_SECONDS)
+        return action() if self.done else self._commands.ask(action)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from ermu.runtime import Bundle, Pipeline, Scheduler
 from ermu.runtime.labels import PALETTE
-from tests.runtime.live.conftest import until
-from tests.serve.conftest import Access, Serving
+from ermu.runtime.sharing import shared_segmenters
+from ermu.runtime.sources import NetworkSource
+from tests.runtime.live.conftest import free_port, until
+from tests.serve.conftest import Access, Broadcast, Server, Serving, create_app, served
 
 Serve = Callable[..., Serving]
 
@@ -137,6 +142,28 @@ def test_health_and_figures(serve: Serve) -> None:
     prometheus = pytest.importorskip("prometheus_client.parser")
     families = {family.name for family in prometheus.text_string_to_metric_families(text)}
     assert {"ermu_frames", "ermu_stage_milliseconds", "ermu_staleness_seconds"} <= families
+
+
+def test_passwords_of_a_stream_that_does_not_answer_are_not_shown(tiny_bundle: Path) -> None:
+    url = f"rtsp://admin:hunter2@127.0.0.1:{free_port()}/live?token=hunter3"
+    segmenter = shared_segmenters(Bundle.load(tiny_bundle), 1, threads=1)[0]
+    broadcast = Broadcast()
+    pipeline = Pipeline(segmenter, NetworkSource(url), [broadcast])
+    pipeline.begin()
+    scheduler = Scheduler([pipeline])
+    worker = threading.Thread(target=scheduler.run)
+    worker.start()
+    try:
+        streams = served([pipeline], [broadcast])
+        with Server(create_app(streams), port=0) as server, httpx.Client(base_url=server.url) as client:
+            assert until(lambda: client.get("/api/streams/0").json()["error"] is not None)
+            shown = [client.get(path).text for path in ("/", "/api/streams", "/metrics", "/healthz")]
+            assert client.get("/api/streams/0").json()["state"] == "connecting"
+    finally:
+        scheduler.stop()
+        worker.join(5)
+    assert "127.0.0.1" in shown[1]
+    assert not any("hunter" in text for text in shown)
 
 
 def test_schemathesis_finds_no_fault(serve: Serve) -> None:

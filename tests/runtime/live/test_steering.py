@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -164,6 +164,33 @@ def test_boxes_points_and_label_maps_add_objects_with_ids_that_stay(tiny_segment
     assert pipeline.restarts == 0
     with pytest.raises(PromptError, match="in use"):
         pipeline.add_objects(uploaded)
+
+
+def test_any_prompter_may_turn_a_hint_into_the_mask(tiny_segmenter: Segmenters) -> None:
+    class Halves:
+        """The frame's left half for every box, its right half for every click."""
+
+        def from_box(self, frame: np.ndarray, box: Box) -> np.ndarray:
+            return np.arange(frame.shape[1]) < frame.shape[1] // 2 + np.zeros(frame.shape[:2])
+
+        def from_points(self, frame: np.ndarray, points: Sequence[Point]) -> np.ndarray:
+            return ~self.from_box(frame, Box(0, 0, 1, 1))
+
+    scene = SceneConfig(seed=11, size_hw=(96, 128), frames=4, objects=2)
+    given = np.where(np.arange(128) < 64, 1, 2).astype(np.uint8) * np.ones((96, 1), np.uint8)
+    hinted, labelled = (Pipeline(tiny_segmenter(), SceneSource(scene), prompter=Halves()) for _ in range(2))
+    stepped(
+        hinted,
+        {0: lambda: (hinted.add_objects(Box(3, 3, 9, 9)), hinted.add_objects([Point(5, 5)]))},
+        4,
+    )
+    stepped(
+        labelled,
+        {0: lambda: [labelled.add_objects(only(given, i)) for i in (1, 2)]},
+        4,
+    )
+    assert hinted.objects.ids == [1, 2]
+    assert np.array_equal(hinted.view.result.label, labelled.view.result.label)  # type: ignore[union-attr]
 
 
 def test_adding_may_restart_every_memory_as_the_published_code_does(tiny_segmenter: Segmenters) -> None:
