@@ -110,6 +110,7 @@ def test_serve_stops_cleanly_with_a_viewer_attached(tiny_bundle: Path, tmp_path:
         seconds, output = stopped(process, signal.SIGTERM)
     assert process.returncode == 0, output
     assert seconds < 3.0
+    assert "Traceback" not in output and "ERROR" not in output, output
 
 
 @pytest.mark.parametrize(
