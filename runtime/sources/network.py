@@ -38,7 +38,8 @@ class NetworkSource(Source):
     def __init__(
         self, url: str, *, open_seconds: float = 3.0, read_seconds: float = 2.0, late_seconds: float = 1.0
     ) -> None:
-        self._url, self.description = url, redact(url)
+        scheme, mark, rest = url.partition("://")
+        self._url, self.description = scheme.lower() + mark + rest, redact(url)  # FFmpeg knows no RTSP://
         self._open_seconds, self._read_seconds = open_seconds, read_seconds
         self._late_seconds = late_seconds
         self._frames = 0

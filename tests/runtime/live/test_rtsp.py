@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from time import monotonic, perf_counter
 
 import numpy as np
@@ -161,6 +163,19 @@ def test_a_server_that_never_was(tiny_segmenter: Segmenters) -> None:
     assert "hunter" not in str(refused.value)
     assert "hunter" not in pipeline.source.description
     assert "127.0.0.1" in pipeline.source.description
+
+
+def test_opencv_stands_in_where_pyav_is_missing(
+    rtsp_server: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = rtsp_server("--fps", "10")
+    monkeypatch.setitem(sys.modules, "av", None)
+    frames = iter(NetworkSource(server.url.replace("rtsp://", "RTSP://")))
+    taken = [next(frames) for _ in range(5)]
+    assert [frame.index for frame in taken] == [0, 1, 2, 3, 4]
+    assert {frame.image.shape for frame in taken} == {(240, 320, 3)}
+    times = [read_time(frame.image) for frame in taken]
+    assert all(0 < (after - before) % (1 << BITS) < 2000 for before, after in pairwise(times))
 
 
 def test_garbage_bytes(tiny_segmenter: Segmenters) -> None:
