@@ -31,7 +31,7 @@ def describe_machine() -> Machine:
         kind=re.sub(r"[^a-z0-9.]+", "-", " ".join([name, *model, f"{cores} cores"]).lower()).strip("-"),
         cpu=" ".join([name, *(f"(family and model {m})" for m in model)]),
         cores=cores,
-        usable=usable_cores(),
+        affinity=_affinity(),
         governor=_GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else None,
         memory_gb=round(_memory_bytes() / 1e9, 1),
         system=f"{platform.system()} {platform.release()}",
@@ -41,7 +41,13 @@ def describe_machine() -> Machine:
 
 def usable_cores() -> int:
     """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(_affinity())
+
+
+def _affinity() -> tuple[int, ...]:
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
 
 
 def installed_versions() -> dict[str, str]:

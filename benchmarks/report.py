@@ -107,7 +107,8 @@ class Machine(_Part):
 
     Attributes:
         kind: Short name that machines of one kind share.
-        cores: Of the machine; `usable` those that the process may run on.
+        cores: Of the machine.
+        affinity: Numbers of the cores that the process may run on.
         governor: Of the CPU clock, where it can be read.
         memory_gb: Of the machine.
         environment: Variables that steer thread pools, where they are set.
@@ -116,7 +117,7 @@ class Machine(_Part):
     kind: str
     cpu: str
     cores: int
-    usable: int
+    affinity: tuple[int, ...]
     governor: str | None
     memory_gb: float
     system: str

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ermu.errors import BenchmarkError
+from ermu.errors import BenchmarkError, ErmuError
 
 from .clip import open_clip
 from .options import BenchOptions
@@ -43,7 +43,15 @@ def peak_rss_mb() -> float:
 
 
 def main() -> None:
-    """Runs what the arguments say and prints the peak as JSON."""
+    """Runs what the arguments say and prints the peak as JSON; a failure is one line on stderr."""
+    try:
+        _run_ours()
+    except ErmuError as error:
+        sys.exit(str(error).replace("\n", " "))
+    print(json.dumps({"peak_rss_mb": round(peak_rss_mb(), 1)}))
+
+
+def _run_ours() -> None:
     plan = Plan.of(BenchOptions.from_json(sys.argv[1]))
     with open_clip(plan.options, plan.memory + 2 * plan.gap) as clip:
         ours = plan.ours()
@@ -51,7 +59,6 @@ def main() -> None:
         for _ in range(2):
             ours.run(clip.take(plan.gap), timed=False)
         ours.segmenter.close()
-    print(json.dumps({"peak_rss_mb": round(peak_rss_mb(), 1)}))
 
 
 if __name__ == "__main__":

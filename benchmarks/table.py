@@ -8,10 +8,11 @@ Replaces what stands between `<!-- bench:begin -->` and `<!-- bench:end -->`; wi
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ermu.errors import BenchmarkError
+from ermu.errors import BenchmarkError, ErmuError
 from ermu.runtime.files import replacing
 
 from .report import Report
@@ -99,11 +100,14 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--readme", type=Path)
     arguments = parser.parse_args()
-    table = markdown_table(load_reports(arguments.results))
-    if arguments.readme:
-        replace_table(arguments.readme, table)
-    else:
-        print(table)
+    try:
+        table = markdown_table(load_reports(arguments.results))
+        if arguments.readme:
+            replace_table(arguments.readme, table)
+        else:
+            print(table)
+    except ErmuError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def print_report(report: Report, console: Console) -> None:
     console.print(
         f"{setup.network} {setup.precision} at {height}x{width}, T = {setup.memory}, gap {setup.gap}, "
         f"{setup.objects} objects, {setup.threads} threads, {setup.frames} frames of {setup.source}\n"
-        f"{machine.cpu}, {machine.usable} of {machine.cores} cores, {governor}"
+        f"{machine.cpu}, {len(machine.affinity)} of {machine.cores} cores, {governor}"
         f"GEMM peak {peak.fp32:.0f} GFLOP/s fp32, {peak.int8:.0f} GOP/s int8\n"
         f"{report.fps:.2f} FPS, {report.gflop_per_frame:.1f} GFLOP a frame, "
         f"{report.floor_share['overall']:.0%} of the GEMM floor, peak RSS {report.peak_rss_mb:.0f} MB",

@@ -54,7 +54,14 @@ def report(stages: dict[str, float], *, torch_ms: float | None = 480.0, kind: st
             threads=2,
         ),
         machine=Machine(
-            kind=kind, cpu="a", cores=2, usable=2, governor=None, memory_gb=8, system="Linux", environment={}
+            kind=kind,
+            cpu="a",
+            cores=2,
+            affinity=(0, 1),
+            governor=None,
+            memory_gb=8,
+            system="Linux",
+            environment={},
         ),
         versions={},
         **ours.model_dump(),

@@ -16,6 +16,7 @@ from ermu.benchmarks.contender import summarise
 from ermu.benchmarks.options import BenchOptions, parse_size
 from ermu.benchmarks.peers import open_peer
 from ermu.benchmarks.report import Report, Samples
+from ermu.benchmarks.resident import measure_resident_mb
 from ermu.cli import app
 from ermu.errors import BenchmarkError
 from ermu.runtime.bundle import Bundle
@@ -124,6 +125,12 @@ def test_resident_memory_counts_what_the_process_touched() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert float(done.stdout) == pytest.approx(200, abs=8)
+
+
+def test_what_the_resident_process_objects_to_is_passed_on(tiny_bundle: Path) -> None:
+    options = BenchOptions(str(tiny_bundle), size=(49, 65), objects=2, threads=1, policy="oldest")
+    with pytest.raises(BenchmarkError, match="oldest"):
+        measure_resident_mb(options)
 
 
 def test_summary_tells_steady_from_memory_frames() -> None:
