@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ermu.errors import BackendError, DependencyError
@@ -93,6 +94,18 @@ class _Sessions:
         self._sessions.clear()
 
 
+@lru_cache(maxsize=1)
+def _share_arena(onnxruntime: Any) -> None:
+    """One arena for all sessions: graphs that take turns need the largest one's memory, not the sum."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    unlimited, as_requested, default = 0, 1, -1
+    onnxruntime.create_and_register_allocator(
+        memory, onnxruntime.OrtArenaCfg(unlimited, as_requested, default, default)
+    )
+
+
 def _open(bundle: Bundle, graph: str, provider: str, options: dict[str, str], threads: int | None) -> Any:
     try:
         import onnxruntime
@@ -104,6 +117,10 @@ def _open(bundle: Bundle, graph: str, provider: str, options: dict[str, str], th
     settings.intra_op_num_threads = threads or os.cpu_count() or 1
     # Sessions take turns, so a pool that spins after its graph has ended steals cores from the next graph.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if provider.startswith("CPU"):
+        _share_arena(onnxruntime)
+        settings.add_session_config_entry("session.use_env_allocators", "1")
+        settings.enable_mem_pattern = False  # would hold each graph's largest frame for itself
     path = bundle.graph_path(graph)
     try:
         session = onnxruntime.InferenceSession(str(path), settings, providers=[(provider, options)])

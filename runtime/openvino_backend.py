@@ -40,7 +40,7 @@ class OpenVinoBackend(HostBackend):
         self._tensor, core = runtime.Tensor, runtime.Core()
         options = {"INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1, "PERFORMANCE_HINT": "LATENCY"}
         self._graphs = {
-            name: _Graph(core, info, opened.graph_path(name), {**options, **_precision(bundle, info)})
+            name: _Graph(core, info, opened.graph_path(name), options, bundle.manifest.precision)
             for name, info in opened.manifest.graphs.items()
         }
 
@@ -60,12 +60,15 @@ class OpenVinoBackend(HostBackend):
 class _Graph:
     """One graph, compiled for the latest size only: a stream has one."""
 
-    def __init__(self, core: Any, info: GraphInfo, path: Path, options: Mapping[str, Any]) -> None:
-        self._core, self._info, self._path, self._options = core, info, path, options
+    def __init__(
+        self, core: Any, info: GraphInfo, path: Path, options: Mapping[str, Any], precision: str
+    ) -> None:
+        self._core, self._info, self._path = core, info, path
         try:
-            core.read_model(path)
+            model = core.read_model(path)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot read {path}: {error}") from error
+        self._options = {**options, "INFERENCE_PRECISION_HINT": _arithmetic(core, model, precision)}
         self._compiled_for: dict[str, list[int]] | None = None
         self._request: Any = None
 
@@ -84,9 +87,13 @@ class _Graph:
         return self._request
 
 
-def _precision(bundle: Bundle, info: GraphInfo) -> dict[str, str]:
-    """bf16 rounds every graph; in int8 the graphs that have no codes of their own do as well."""
-    return {"INFERENCE_PRECISION_HINT": "bf16" if bundle.manifest.precision == BF16 else "f32"}
+def _arithmetic(core: Any, model: Any, precision: str) -> str:
+    """f32 or bf16: in int8, graphs without codes of their own are rounded where the processor gains by it."""
+    if precision == "int8":
+        coded = any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops())
+        rounds = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return "bf16" if rounds and not coded else "f32"
+    return "bf16" if precision == BF16 else "f32"
 
 
 def _openvino() -> Any:
