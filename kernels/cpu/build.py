@@ -17,17 +17,19 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent / "src"
 COMMON_FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-pthread"]
+AVX512_FLAGS = [
+    "-mavx512f",
+    "-mavx512bw",
+    "-mavx512dq",
+    "-mavx512vl",
+    "-mavx512vnni",
+    "-mfma",
+    "-mf16c",
+    "-mprefer-vector-width=512",
+]
 ISA_FLAGS = {
-    "isa_avx512.cpp": [
-        "-mavx512f",
-        "-mavx512bw",
-        "-mavx512dq",
-        "-mavx512vl",
-        "-mavx512vnni",
-        "-mfma",
-        "-mf16c",
-        "-mprefer-vector-width=512",
-    ],
+    "isa_avx512.cpp": AVX512_FLAGS,
+    "isa_avx512bf16.cpp": [*AVX512_FLAGS, "-mavx512bf16"],
     "isa_avx2.cpp": ["-mavx2", "-mfma", "-mf16c"],
 }
 

@@ -101,14 +101,14 @@ def test_one_slot_dominates(kind: tuple[CpuAttention, str]) -> None:
 
 
 def test_huge_logits(kind: tuple[CpuAttention, str]) -> None:
-    """Whole numbers: products are exact in fp32 and bf16, logits in the thousands; int8 rounds them."""
+    """Whole numbers, whose products are exact in fp32: only the softmax is tried. Narrow precisions round."""
     draw = np.random.default_rng(7)
     bank = random_bank(83, 6, 2, 64, 32)
     bank.query[:] = draw.integers(-40, 41, bank.query.shape)
     bank.keys[:] = draw.integers(-40, 41, bank.keys.shape)
     bank.rows[:] = draw.integers(-9, 10, bank.rows.shape)
-    if kind[1] == "int8":
-        out, masses = answers(kind[0], bank, "int8")
+    if kind[1] != "fp32":
+        out, masses = answers(kind[0], bank, kind[1])
         assert np.isfinite(out).all()
         np.testing.assert_allclose(masses.sum(axis=1), 1.0, rtol=1e-5)
         return
@@ -125,7 +125,7 @@ def test_logits_that_climb(kind: tuple[CpuAttention, str]) -> None:
     if kind[1] == "fp32":
         assert_follows_oracle(kind, bank)
     else:
-        out, masses = answers(*kind[:1], bank, kind[1])
+        out, masses = answers(kind[0], bank, kind[1])
         assert np.isfinite(out).all()
         np.testing.assert_allclose(masses[:, 2], 1.0, rtol=1e-5)
 

@@ -10,7 +10,8 @@ constexpr int kFewPanels = 4;  // so narrow a head gathers its values block by b
 // One thread's scratch, carved from a block of bytes; `rows` is whole blocks.
 struct Workspace {
     char* queries;
-    float *units, *biases, *downs, *sums, *out;
+    float *steps, *units, *biases, *downs, *sums, *factors, *out;
+    float* moved;                   // (d) what one slot adds to its keys
     float *slot_sums, *slot_downs;  // (rows, T)
     void* weights;                  // (blocks at once, kRows, kPitch)
     size_t query_bytes, out_floats;  // of a block
@@ -34,11 +35,14 @@ Workspace carve(const Reading& job, int count, void* memory) {
     const auto floats = [&](size_t number) { return reinterpret_cast<float*>(take(number * sizeof(float))); };
     const size_t blocks = w.rows / kRows;
     w.queries = take(w.query_bytes * blocks);
+    w.steps = floats(w.rows);
     w.units = floats(w.rows);
     w.biases = floats(w.rows);
     w.downs = floats(w.rows);
     w.sums = floats(size_t(w.rows) * kLanes);
+    w.factors = floats(w.rows);
     w.out = floats(w.out_floats * blocks);
+    w.moved = floats(job.bank.key_head);
     w.slot_sums = floats(size_t(w.rows) * job.slots);
     w.slot_downs = floats(size_t(w.rows) * job.slots);
     w.weights = take(sizeof(typename Arithmetic::Weight) * kRows * kPitch * w.at_once);
@@ -48,7 +52,7 @@ Workspace carve(const Reading& job, int count, void* memory) {
 inline Block block_at(const Workspace& w, int index) {
     const int row = index * kRows;
     return {w.queries + index * w.query_bytes, w.units + row, w.biases + row, w.downs + row, w.sums + row * kLanes,
-            w.out + index * w.out_floats,      w.panels};
+            w.out + index * w.out_floats, w.factors + row, w.panels};
 }
 
 inline float dot(const float* a, const float* b, int count) {
@@ -60,17 +64,13 @@ inline float dot(const float* a, const float* b, int count) {
     return whole;
 }
 
-// Weighs a chunk of keys. Where a peak was too low for that, what had been summed is put back and the peaks are
-// raised over the whole chunk first: no weight is left that an old peak gave.
+inline const float* query_of(const Reading& job, int head, int token) {
+    return job.query + size_t(token) * job.bank.key_width() + head * job.bank.key_head;
+}
+
 template <typename Arithmetic>
-void weigh_chunk(const Block& block, const BankShape& bank, const void* memory, int first, int count,
-                 typename Arithmetic::Weight* weights) {
-    float before[kRows * kLanes];
-    __builtin_memcpy(before, block.sums, sizeof before);
-    if (Arithmetic::weigh_keys(block, bank, memory, first, count, weights)) return;
-    __builtin_memcpy(block.sums, before, sizeof before);
-    Arithmetic::raise_peaks(block, bank, memory, first, count);
-    Arithmetic::weigh_keys(block, bank, memory, first, count, weights);
+const void* head_of(const Reading& job, int slot, int head) {
+    return static_cast<const char*>(job.packed[slot]) + head * Arithmetic::head_bytes(job.bank);
 }
 
 // Takes every block over one slot, chunk by chunk.
@@ -82,7 +82,7 @@ void look_at(const Reading& job, const Workspace& w, const void* memory) {
         const int count = least(kChunk, job.bank.tokens - first);
         for (int start = 0; start < blocks; start += w.at_once) {
             for (int i = 0; i < w.at_once; ++i)
-                weigh_chunk<Arithmetic>(block_at(w, start + i), job.bank, memory, first, count,
+                Arithmetic::weigh_chunk(block_at(w, start + i), job.bank, memory, first, count,
                                         weights + size_t(i) * kRows * kPitch);
             for (int panel = 0; panel < w.panels; ++panel)
                 for (int i = 0; i < w.at_once; ++i)
@@ -93,46 +93,66 @@ void look_at(const Reading& job, const Workspace& w, const void* memory) {
 }
 
 // Normalises one query: the values of its head, and its shares of the slots over the number of heads.
-inline void finish(const Reading& job, const Workspace& w, int row, float* out, float* masses) {
-    const int T = job.slots;
-    const float* sums = w.slot_sums + size_t(row) * T;
-    const float* downs = w.slot_downs + size_t(row) * T;
+template <typename Arithmetic>
+void finish(const Reading& job, const Workspace& w, int head, int row, float* out, float* masses) {
+    const int T = job.slots, dv = job.bank.value_head;
+    float* shares = w.slot_sums + size_t(row) * T;
     float whole = 0.0f;
-    for (int t = 0; t < T; ++t) whole += sums[t] * exact_power(w.downs[row] - downs[t]);
-    const float weight = 1.0f / whole;
-    const float* from = w.out + row / kRows * w.out_floats + row % kRows * kTile;
-    for (int c = 0; c < job.bank.value_head; ++c)
-        out[c] = from[size_t(c / kTile) * kRows * kTile + c % kTile] * weight;
-    for (int t = 0; masses && t < T; ++t)
-        masses[t] = sums[t] * exact_power(w.downs[row] - downs[t]) * weight / float(job.bank.heads);
+    for (int t = 0; t < T; ++t) {
+        shares[t] *= exact_power(w.downs[row] - w.slot_downs[size_t(row) * T + t]);
+        whole += shares[t];
+    }
+    for (int t = 0; t < T; ++t) shares[t] /= whole;
+    for (int panel = 0; panel < w.panels; ++panel) {
+        const float* from = w.out + row / kRows * w.out_floats + (size_t(panel) * kRows + row % kRows) * kTile;
+        const int count = least(kTile, dv - panel * kTile);
+        for (int c = 0; c < count; ++c) out[panel * kTile + c] = from[c] / whole;
+    }
+    for (int t = 0; t < T; ++t) {
+        const float* mean = Arithmetic::value_mean(job.bank, head_of<Arithmetic>(job, t, head));
+        for (int c = 0; mean && c < dv; ++c) out[c] += shares[t] * mean[c];
+        if (masses) masses[t] = shares[t] / float(job.bank.heads);
+    }
+}
+
+// The biases and units of all queries for one slot.
+template <typename Arithmetic>
+void face_slot(const Reading& job, const Workspace& w, int head, int begin, int end, int slot, float* moved) {
+    const BankShape& b = job.bank;
+    const void* memory = head_of<Arithmetic>(job, slot, head);
+    const float* mean = Arithmetic::key_mean(b, memory);
+    const float* row_of_slot = job.rows + size_t(slot) * b.key_width() + head * b.key_head;
+    for (int c = 0; c < b.key_head; ++c) moved[c] = row_of_slot[c] + (mean ? mean[c] : 0.0f);
+    const float exponent = kLog2E / __builtin_sqrtf(float(b.key_head));
+    for (int row = 0; row < w.rows; ++row) {
+        const float product = dot(query_of(job, head, least(begin + row, end - 1)), moved, b.key_head);
+        w.biases[row] = Arithmetic::kBiasIsExponent ? product * exponent : product;
+        w.units[row] = w.steps[row] * Arithmetic::key_step(b, memory) * exponent;
+    }
 }
 
 template <typename Arithmetic>
 void attend(const Reading& job, int head, int begin, int end, void* scratch, float* masses) {
     const Workspace w = carve<Arithmetic>(job, end - begin, scratch);
     const BankShape& b = job.bank;
-    const auto query_at = [&](int row) {
-        return job.query + size_t(least(begin + row, end - 1)) * b.key_width() + head * b.key_head;
-    };
     for (int row = 0; row < w.rows; ++row) {
-        Arithmetic::put_query(query_at(row), b.key_head, row % kRows, w.queries + row / kRows * w.query_bytes);
-        w.units[row] = kLog2E / __builtin_sqrtf(float(b.key_head));
+        void* panel = w.queries + row / kRows * w.query_bytes;
+        w.steps[row] = Arithmetic::put_query(query_of(job, head, least(begin + row, end - 1)), b.key_head, row % kRows, panel);
         w.downs[row] = __builtin_inff();
     }
     __builtin_memset(w.out, 0, sizeof(float) * w.out_floats * (w.rows / kRows));
     for (int slot = 0; slot < job.slots; ++slot) {
-        const float* moved = job.rows + size_t(slot) * b.key_width() + head * b.key_head;
-        for (int row = 0; row < w.rows; ++row) w.biases[row] = dot(query_at(row), moved, b.key_head);
+        face_slot<Arithmetic>(job, w, head, begin, end, slot, w.moved);
         __builtin_memset(w.sums, 0, sizeof(float) * w.rows * kLanes);
-        look_at<Arithmetic>(job, w, static_cast<const char*>(job.packed[slot]) + head * Arithmetic::head_bytes(b));
+        look_at<Arithmetic>(job, w, head_of<Arithmetic>(job, slot, head));
         for (int row = 0; row < w.rows; ++row) {
             w.slot_sums[size_t(row) * job.slots + slot] = total(load(w.sums + row * kLanes));
             w.slot_downs[size_t(row) * job.slots + slot] = w.downs[row];
         }
     }
     for (int row = 0; row < end - begin; ++row)
-        finish(job, w, row, job.out + size_t(begin + row) * b.value_width() + head * b.value_head,
-               masses ? masses + size_t(row) * job.slots : nullptr);
+        finish<Arithmetic>(job, w, head, row, job.out + size_t(begin + row) * b.value_width() + head * b.value_head,
+                           masses ? masses + size_t(row) * job.slots : nullptr);
 }
 
 template <typename Arithmetic>

@@ -11,8 +11,11 @@ namespace scoring {
 #include "exp.inl"
 #include "tile.inl"
 #include "single.inl"
+#include "means.inl"
+#include "codes.inl"
+#include "streamed.inl"
 #include "attention.inl"
 #include "window.inl"
 
 const Isa ermu::kPortable = {"portable",         kRows,         scoring::mass_scratch,  scoring::score,
-                      scoring::channel_range, scoring::channel_dots, label_scratch, label_rows, reader<Single>(), window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row};
+                      scoring::channel_range, scoring::channel_dots, label_scratch, label_rows, reader<Streamed<Single>>(), reader<Codes>(), window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row};

@@ -70,7 +70,7 @@ struct Isa {
     // Labels of the source rows [begin, end).
     void (*label_rows)(const LabelJob&, int begin, int end, void* scratch);
 
-    Reader single;  // attention in fp32
+    Reader single, codes;  // attention in fp32 and in 8-bit codes
 
     size_t (*window_key_floats)(const WindowJob&);
     size_t (*window_value_floats)(const WindowJob&);
@@ -85,6 +85,7 @@ extern const Isa kPortable;
 #ifdef ERMU_X86
 extern const Isa kAvx2;
 extern const Isa kAvx512;
+extern const Reader kBrainReader;  // attention in bf16, beside kAvx512
 #endif
 
 }  // namespace ermu

@@ -24,7 +24,12 @@ int chunk_rows(const BankShape& shape, int block, int threads) {
 }  // namespace
 
 std::vector<std::pair<const char*, const Reader*>> available_readers(const Isa& isa) {
-    return {{"fp32", &isa.single}};
+    std::vector<std::pair<const char*, const Reader*>> found{{"fp32", &isa.single}};
+#ifdef ERMU_X86
+    if (&isa == &kAvx512 && __builtin_cpu_supports("avx512bf16")) found.emplace_back("bf16", &kBrainReader);
+#endif
+    found.emplace_back("int8", &isa.codes);
+    return found;
 }
 
 Recall::Recall(const Reader& reader, const BankShape& shape, int threads)

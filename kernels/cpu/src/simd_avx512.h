@@ -107,7 +107,11 @@ inline void store_codes(KeyCode* p, F a) {
 inline F to_float(I a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline I load_codes(const KeyCode* p) { return {_mm512_loadu_si512(p)}; }
 inline I splat_codes(const Code* p) { return {_mm512_set1_epi32(*reinterpret_cast<const int32_t*>(p))}; }
-inline I dot_codes(I sum, I query, I key) { return {_mm512_dpbusd_epi32(sum.v, query.v, key.v)}; }
+// In assembly, because GCC 12 copies and spills every sum of a loop over the intrinsic.
+inline I dot_codes(I sum, I query, I key) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum.v) : "v"(query.v), "v"(key.v));
+    return sum;
+}
 
 // Lane i becomes row[index[i]]; every index lies below kLanes.
 inline F pick(const float* row, const int32_t* index) {

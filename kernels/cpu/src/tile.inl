@@ -22,16 +22,17 @@ inline void store_first(float* p, F a, int count) {
 struct Block {
     const void* query;    // the panel
     const float* units;   // (kRows) exponent of a product of 1
-    const float* biases;  // (kRows) added to the products
+    const float* biases;  // (kRows) added to the products, or to the exponents where those are codes
     float* downs;         // (kRows) minus the peak's exponent, infinity before the first key
     float* sums;          // (kRows, kLanes) weights of the present slot's keys, added up
     float* out;           // (panels, kRows, kTile) weighed values, null where only masses are wanted
+    float* factors;       // (kRows) what a weight of 1 is worth beside the peak, where weights are codes
     int panels;
 };
 
-// Raises a row's peak to that of the product `most`, if that is higher, and lowers what was summed so far.
-inline void raise_peak(const Block& block, int row, float most) {
-    const float down = -most * block.units[row];
+// Raises a row's peak to an exponent, if that is higher, and lowers what was summed so far.
+inline void raise_peak(const Block& block, int row, float exponent) {
+    const float down = -exponent;
     if (!(down < block.downs[row])) return;
     const F factor = splat(exact_power(down - block.downs[row]));
     block.downs[row] = down;

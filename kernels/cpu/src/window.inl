@@ -77,7 +77,7 @@ inline void window_logits(const WindowJob& job, const WindowSpace& w, int x0, in
     for (int tile = 0; tile < kSpan; tile += kTile) {
         F s[kRows][2];
         for (auto& row : s) row[0] = row[1] = splat(0.0f);
-        accumulate_products(w.panel, keys + tile, window_pitch(job), job.key_width, s);
+        add_single_products(w.panel, keys + tile, window_pitch(job), job.key_width, s);
         for (int i = 0; i < kRows; ++i) {
             for (int j = 0; j < 2; ++j) {
                 const int lane = tile + j * kLanes;
@@ -127,7 +127,7 @@ void gather_window(const WindowJob& job, int panel, int x0, int y, const float* 
     for (auto& row : sums)
         for (F& sum : row) sum = splat(0.0f);
     for (int key_y = top; key_y < bottom; ++key_y)
-        accumulate_values<kWindowPitch>(weights + (key_y - top) * kSpan + left - (x0 - kRadius),
+        add_single_values<kWindowPitch>(weights + (key_y - top) * kSpan + left - (x0 - kRadius),
                                         values + (size_t(key_y) * job.width + left) * kTile, right - left, sums);
     const int count = least(V * kLanes, job.value_width - panel * kTile);
     for (int i = 0; i < kRows && x0 + i < job.width; ++i) {
