@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+from ermu.runtime.bundle import BF16
 from ermu.runtime.sizes import Grids
 
 from .clip import Clip, open_clip
@@ -37,7 +38,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
     progress("resident memory", 0, 1)
     resident = measure_resident_mb(options)
     progress("GEMM peak", 0, 1)
-    peak = measure_peak(plan.threads)
+    peak = measure_peak(plan.threads, bf16=plan.precision == BF16)
     with open_clip(options, plan.frames_needed) as clip:
         race = race_contenders(plan, clip, progress)
         setup = _describe(plan, clip)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ermu.errors import BackendError, DependencyError
 from ermu.runtime.backend import resolve
-from ermu.runtime.bundle import Bundle
+from ermu.runtime.bundle import BF16, Bundle
 
 from .report import Work
 
@@ -42,7 +42,8 @@ def count_frame(bundle: Bundle, symbols: Mapping[str, int], groups: int) -> dict
         graph = bundle.manifest.graphs[name]
         shapes = {tensor.name: resolve(tensor.shape, symbols) for tensor in graph.inputs}
         one, times = count_graph(bundle.graph_path(name), shapes), 1 if name == "encode" else groups
-        work[name] = Work(fp32=one.fp32 * times, int8=one.int8 * times)
+        floats = "bf16" if bundle.manifest.precision == BF16 else "fp32"
+        work[name] = Work(int8=one.int8 * times, **{floats: one.fp32 * times})
     return work
 
 

@@ -125,25 +125,28 @@ class Machine(_Part):
 
 
 class GemmPeak(_Part):
-    """Best measured rate of a 2048 x 2048 x 2048 product: GFLOP/s in fp32, GOP/s in int8."""
+    """Best measured GFLOP/s (int8: GOP/s) of a 2048 x 2048 x 2048 product; bf16 only where ours ran in it."""
 
     fp32: float
     int8: float
+    bf16: float | None = None
 
 
 class Work(_Part):
-    """GFLOP (two for a multiply-add) that a frame needs, by the arithmetic that the graphs ask for."""
+    """GFLOP (two for a multiply-add) that a frame needs, by arithmetic."""
 
-    fp32: float
+    fp32: float = 0.0
     int8: float = 0.0
+    bf16: float = 0.0
 
     @property
     def total(self) -> float:
-        return self.fp32 + self.int8
+        return self.fp32 + self.int8 + self.bf16
 
     def floor_ms(self, peak: GemmPeak) -> float:
         """Milliseconds at the measured peak."""
-        return 1e3 * (self.fp32 / peak.fp32 + self.int8 / peak.int8)
+        rounded = self.bf16 / (peak.bf16 or peak.fp32)
+        return 1e3 * (self.fp32 / peak.fp32 + self.int8 / peak.int8 + rounded)
 
 
 class Sustained(_Part):

@@ -19,11 +19,12 @@ def print_report(report: Report, console: Console) -> None:
     setup, machine, peak = report.setup, report.machine, report.gemm_peak_gflops
     height, width = setup.network_size
     governor = f"governor {machine.governor}, " if machine.governor else ""
+    rounded = f", {peak.bf16:.0f} GFLOP/s bf16" if peak.bf16 else ""
     console.print(
         f"{setup.network} {setup.precision} at {height}x{width}, T = {setup.memory}, gap {setup.gap}, "
         f"{setup.objects} objects, {setup.threads} threads, {setup.frames} frames of {setup.source}\n"
         f"{machine.cpu}, {len(machine.affinity)} of {machine.cores} cores, {governor}"
-        f"GEMM peak {peak.fp32:.0f} GFLOP/s fp32, {peak.int8:.0f} GOP/s int8\n"
+        f"GEMM peak {peak.fp32:.0f} GFLOP/s fp32, {peak.int8:.0f} GOP/s int8{rounded}\n"
         f"{report.fps:.2f} FPS, {report.gflop_per_frame:.1f} GFLOP a frame, "
         f"{report.floor_share['overall']:.0%} of the GEMM floor, peak RSS {report.peak_rss_mb:.0f} MB",
         highlight=False,

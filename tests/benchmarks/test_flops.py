@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ermu.benchmarks.flops import count_frame, count_graph
+from ermu.benchmarks.report import GemmPeak, Work
 from ermu.errors import BackendError
 from ermu.runtime.bundle import Bundle
 from ermu.runtime.sizes import Grids
@@ -91,6 +92,14 @@ def test_a_quantised_product_counts_as_int8(tmp_path: Path) -> None:
     work = count_graph(path, {"x": (1, 2, 4, 4)})
     assert work.int8 * 1e9 == pytest.approx(2 * 3 * 16 * 2)
     assert work.fp32 == 0
+
+
+def test_the_floor_adds_up_over_arithmetics() -> None:
+    """10 ms each; without a peak of its own bf16 counts as fp32."""
+    work = Work(fp32=2, int8=8, bf16=4)
+    assert work.floor_ms(GemmPeak(fp32=200, int8=800, bf16=400)) == pytest.approx(30)
+    assert work.floor_ms(GemmPeak(fp32=200, int8=800)) == pytest.approx(40)
+    assert work.total == 14
 
 
 def test_an_unknown_shape_is_refused(tmp_path: Path) -> None:
