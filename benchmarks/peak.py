@@ -24,7 +24,7 @@ def measure_peak(threads: int, *, bf16: bool = False) -> GemmPeak:
 
     Args:
         threads: Of the products.
-        bf16: Measure bfloat16 as well, by OpenVINO where it is installed; ONNX Runtime multiplies none on x86.
+        bf16: Measure bfloat16 as well, by OpenVINO where it is installed; ONNX Runtime has no such product.
 
     Raises:
         DependencyError: onnx or a runtime is not installed.
