@@ -65,10 +65,10 @@ class _Graph:
     ) -> None:
         self._core, self._info, self._path = core, info, path
         try:
-            model = core.read_model(path)
+            core.read_model(path)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot read {path}: {error}") from error
-        self._options = {**options, "INFERENCE_PRECISION_HINT": _arithmetic(core, model, precision)}
+        self._options = {**options, "INFERENCE_PRECISION_HINT": _arithmetic(core, precision)}
         self._compiled_for: dict[str, list[int]] | None = None
         self._request: Any = None
 
@@ -87,12 +87,10 @@ class _Graph:
         return self._request
 
 
-def _arithmetic(core: Any, model: Any, precision: str) -> str:
-    """f32 or bf16: in int8, graphs without codes of their own are rounded where the processor gains by it."""
+def _arithmetic(core: Any, precision: str) -> str:
+    """f32 or bf16: in int8, what has no codes is rounded to bf16 where the processor gains by it."""
     if precision == "int8":
-        coded = any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops())
-        rounds = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return "bf16" if rounds and not coded else "f32"
+        return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
     return "bf16" if precision == BF16 else "f32"
 
 
