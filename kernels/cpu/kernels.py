@@ -17,7 +17,7 @@ from ermu.kernels.relevance import picked_queries, weighted_share
 
 Precision = Literal["exact", "int8"]
 SQA_STEP = 0.04  # spec/ermu.md, quantised scoring attention
-WIDEST_CODES = 1024  # kWidest of scoring.inl
+WIDEST_CODES = 1024  # kWidest of sqa.inl
 
 AnyScalar = TypeVar("AnyScalar", bound=np.generic)
 

@@ -92,21 +92,38 @@ void look_at(const Reading& job, const Workspace& w, const void* memory) {
     }
 }
 
+// Keeps what the present slot's weights add up to, and beside which peaks.
+inline void keep_slot(const Workspace& w, int slots, int slot) {
+    for (int row = 0; row < w.rows; ++row) {
+        w.slot_sums[size_t(row) * slots + slot] = total(load(w.sums + row * kLanes));
+        w.slot_downs[size_t(row) * slots + slot] = w.downs[row];
+    }
+}
+
+// Turns one query's sums into the shares of the slots, which add up to 1; the whole is left in `units`.
+inline const float* share_out(const Workspace& w, int slots, int row) {
+    float* shares = w.slot_sums + size_t(row) * slots;
+    const float* downs = w.slot_downs + size_t(row) * slots;
+    float whole = 0.0f;
+    for (int t = 0; t < slots; ++t) {
+        if (downs[t] != w.downs[row]) shares[t] *= exact_power(w.downs[row] - downs[t]);
+        whole += shares[t];
+    }
+    for (int t = 0; t < slots; ++t) shares[t] /= whole;
+    w.units[row] = whole;
+    return shares;
+}
+
 // Normalises one query: the values of its head, and its shares of the slots over the number of heads.
 template <typename Arithmetic>
 void finish(const Reading& job, const Workspace& w, int head, int row, float* out, float* masses) {
     const int T = job.slots, dv = job.bank.value_head;
-    float* shares = w.slot_sums + size_t(row) * T;
-    float whole = 0.0f;
-    for (int t = 0; t < T; ++t) {
-        shares[t] *= exact_power(w.downs[row] - w.slot_downs[size_t(row) * T + t]);
-        whole += shares[t];
-    }
-    for (int t = 0; t < T; ++t) shares[t] /= whole;
+    const float* shares = share_out(w, T, row);
+    const float weight = 1.0f / w.units[row];
     for (int panel = 0; panel < w.panels; ++panel) {
         const float* from = w.out + row / kRows * w.out_floats + (size_t(panel) * kRows + row % kRows) * kTile;
         const int count = least(kTile, dv - panel * kTile);
-        for (int c = 0; c < count; ++c) out[panel * kTile + c] = from[c] / whole;
+        for (int c = 0; c < count; ++c) out[panel * kTile + c] = from[c] * weight;
     }
     for (int t = 0; t < T; ++t) {
         const float* mean = Arithmetic::value_mean(job.bank, head_of<Arithmetic>(job, t, head));
@@ -145,10 +162,7 @@ void attend(const Reading& job, int head, int begin, int end, void* scratch, flo
         face_slot<Arithmetic>(job, w, head, begin, end, slot, w.moved);
         __builtin_memset(w.sums, 0, sizeof(float) * w.rows * kLanes);
         look_at<Arithmetic>(job, w, head_of<Arithmetic>(job, slot, head));
-        for (int row = 0; row < w.rows; ++row) {
-            w.slot_sums[size_t(row) * job.slots + slot] = total(load(w.sums + row * kLanes));
-            w.slot_downs[size_t(row) * job.slots + slot] = w.downs[row];
-        }
+        keep_slot(w, job.slots, slot);
     }
     for (int row = 0; row < end - begin; ++row)
         finish<Arithmetic>(job, w, head, row, job.out + size_t(begin + row) * b.value_width() + head * b.value_head,

@@ -70,7 +70,10 @@ struct Brain {
     static void add_pairs(F& sum, __m512bh a, __m512bh b) { __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum.v) : "v"(a), "v"(b)); }
 
     template <int V>
-    static void add_products(const Number* q, const Number* k, int d, F (&s)[kRows][V]) {
+    static void multiply(const Block& block, const Number* k, int d, F (&s)[kRows][V]) {
+        for (int i = 0; i < kRows; ++i)
+            for (int j = 0; j < V; ++j) s[i][j] = splat(block.biases[i]);
+        const Number* q = static_cast<const Number*>(block.query);
         for (int c = 0; c < d; c += 2, q += kRows * 2, k += kTile * 2) {
             __m512bh key[V];
             for (int j = 0; j < V; ++j) key[j] = load_pairs(k + j * kLanes * 2);

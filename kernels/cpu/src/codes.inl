@@ -5,6 +5,24 @@ namespace {
 constexpr float kLevels = 255.0f;  // codes of weights
 constexpr float kMost = 127.0f;    // of queries, keys and values, either way
 
+// The products of a panel of queries and one tile of keys, which begins with the keys' sums.
+template <int V>
+inline void multiply_codes(const Block& block, const char* tile, int wide, I (&s)[kRows][V]) {
+    const int32_t* start = reinterpret_cast<const int32_t*>(tile);
+    const KeyCode* k = reinterpret_cast<const KeyCode*>(start + kTile);
+    const Code* q = static_cast<const Code*>(block.query);
+    for (int i = 0; i < kRows; ++i)
+        for (int j = 0; j < V; ++j) s[i][j] = load(start + j * kLanes);
+    for (int c = 0; c < wide; c += kGroup, q += kRows * kGroup, k += kTile * kGroup) {
+        I key[V];
+        for (int j = 0; j < V; ++j) key[j] = load_codes(k + j * kLanes * kGroup);
+        for (int i = 0; i < kRows; ++i) {
+            const I x = splat_codes(q + i * kGroup);
+            for (int j = 0; j < V; ++j) s[i][j] = dot_codes(s[i][j], x, key[j]);
+        }
+    }
+}
+
 // One head of a packed slot: means and steps, keys in tiles (kTile sums, then (d / g, kTile, g) codes), values in
 // panels (N / g, kTile, g), with g = kGroup numbers to an instruction. Queries and weights are unsigned: a tile's
 // sums take the queries' offset of 128 off again.
@@ -91,20 +109,8 @@ struct Codes {
     // The exponents of one tile, not yet below a peak, into rows kChunk apart.
     template <int V>
     static void put_exponents(const Block& block, const char* tile, int wide, float* to, F* tops) {
-        const int32_t* start = reinterpret_cast<const int32_t*>(tile);
-        const KeyCode* k = reinterpret_cast<const KeyCode*>(start + kTile);
-        const Code* q = static_cast<const Code*>(block.query);
         I s[kRows][V];
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < V; ++j) s[i][j] = load(start + j * kLanes);
-        for (int c = 0; c < wide; c += kGroup, q += kRows * kGroup, k += kTile * kGroup) {
-            I key[V];
-            for (int j = 0; j < V; ++j) key[j] = load_codes(k + j * kLanes * kGroup);
-            for (int i = 0; i < kRows; ++i) {
-                const I x = splat_codes(q + i * kGroup);
-                for (int j = 0; j < V; ++j) s[i][j] = dot_codes(s[i][j], x, key[j]);
-            }
-        }
+        multiply_codes(block, tile, wide, s);
         for (int i = 0; i < kRows; ++i) {
             const F unit = splat(block.units[i]), bias = splat(block.biases[i]);
             for (int j = 0; j < V; ++j) {

@@ -5,9 +5,6 @@
 using namespace ermu;
 
 #include "labels.inl"
-namespace scoring {
-#include "scoring.inl"
-}
 #include "exp.inl"
 #include "tile.inl"
 #include "single.inl"
@@ -16,6 +13,10 @@ namespace scoring {
 #include "streamed.inl"
 #include "attention.inl"
 #include "window.inl"
+#include "reading.inl"
+#include "channels.inl"
+#include "sqa.inl"
+#include "masses.inl"
 
-const Isa ermu::kAvx2 = {"avx2",         kRows,         scoring::mass_scratch,  scoring::score,
-                      scoring::channel_range, scoring::channel_dots, label_scratch, label_rows, reader<Streamed<Single>>(), reader<Codes>(), window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row};
+const Isa ermu::kAvx2 = {"avx2",         kRows,         mass_scratch,  score,
+                      channel_range, channel_dots, label_scratch, label_rows, reader<Streamed<Single>>(), reader<Codes>(), window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row};

@@ -1,6 +1,6 @@
 // What the CPU kernels share: plain descriptions of the work, and the table of functions that each
-// instruction set fills in. The functions run on one thread and own no memory; `scoring.cpp` and
-// `pixels.cpp` divide the work and lend the scratch.
+// instruction set fills in. The functions run on one thread and own no memory; `work.cpp`, `recall.cpp` and
+// `window.cpp` divide the work and lend the scratch.
 #pragma once
 
 #include <cstddef>

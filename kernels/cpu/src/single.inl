@@ -83,8 +83,10 @@ struct Single {
         return 1.0f;
     }
     template <int V>
-    static void add_products(const float* q, const float* k, int d, F (&s)[kRows][V]) {
-        add_single_products(q, k, kTile, d, s);
+    static void multiply(const Block& block, const Number* k, int d, F (&s)[kRows][V]) {
+        for (int i = 0; i < kRows; ++i)
+            for (int j = 0; j < V; ++j) s[i][j] = splat(block.biases[i]);
+        add_single_products(static_cast<const float*>(block.query), k, kTile, d, s);
     }
     template <int V>
     static void put_weights(float* to, const F (&weights)[V]) {

@@ -8,18 +8,11 @@ struct Streamed : Arithmetic {
     using typename Arithmetic::Number;
     using typename Arithmetic::Weight;
 
-    template <int V>
-    static void multiply(const Block& block, const Number* k, int d, F (&s)[kRows][V]) {
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < V; ++j) s[i][j] = splat(block.biases[i]);
-        Arithmetic::add_products(static_cast<const Number*>(block.query), k, d, s);
-    }
-
     // Weighs one tile; false where a product passes its row's peak by the slack.
     template <int V>
     static bool weigh_tile(const Block& block, const Number* k, int d, int tail, Weight* weights) {
         F s[kRows][V];
-        multiply<V>(block, k, d, s);
+        Arithmetic::multiply(block, k, d, s);
         if (!weigh<Arithmetic::kDegree, V>(block, s, tail)) return false;
         for (int i = 0; weights && i < kRows; ++i) Arithmetic::put_weights(weights + i * kPitch, s[i]);
         return true;
@@ -43,7 +36,7 @@ struct Streamed : Arithmetic {
         const Number* k = Arithmetic::keys_at(b, memory, first);
         for (int at = 0; at < count; at += kTile, k += Arithmetic::tile_numbers(b)) {
             F s[kRows][2];
-            multiply<2>(block, k, b.key_head, s);
+            Arithmetic::multiply(block, k, b.key_head, s);
             for (int i = 0; i < kRows; ++i) raise_peak(block, i, highest(max(s[i][0], s[i][1])) * block.units[i]);
         }
     }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "finite.h"
 #include "parallel.h"
 
 namespace ermu {
@@ -18,14 +19,8 @@ int divided(int count, int by) { return (count + by - 1) / by; }
 // Chunks of queries for each head: few, since each packs the keys anew, but enough for all threads.
 int chunk_count(const MassJob& job, int query_block, int threads) {
     const int by_cache = divided(job.count * job.head_channels, kChunkFloats);
-    const int by_threads = divided(2 * threads, job.heads);
+    const int by_threads = divided(threads, job.heads);
     return std::min(std::max(by_cache, by_threads), divided(job.count, query_block));
-}
-
-bool is_finite(const float* values, size_t count) {
-    for (size_t i = 0; i < count; ++i)
-        if (!std::isfinite(values[i])) return false;
-    return true;
 }
 
 struct Range {
@@ -56,7 +51,7 @@ std::vector<const Isa*> available_isas() {
 }
 
 bool frame_masses(const Isa& isa, const MassJob& job, int threads) {
-    if (!is_finite(job.rows, size_t(job.slots) * job.channels())) return false;
+    if (!all_finite(job.rows, size_t(job.slots) * job.channels())) return false;
     const int chunks = chunk_count(job, isa.query_block, threads);
     const int rows = divided(divided(job.count, chunks), isa.query_block) * isa.query_block;
     const size_t plane = size_t(job.count) * job.slots;
