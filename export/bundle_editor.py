@@ -60,5 +60,6 @@ def bundle_lock(path: Path) -> Iterator[None]:
 
 def mentioned_files(manifest: Manifest) -> set[str]:
     """Every file that a manifest lists."""
-    graphs = [manifest.graphs, *(variant.graphs for variant in manifest.variants.values())]
-    return {graph.file for part in graphs for graph in part.values()} | {e.file for e in manifest.engines}
+    graphs = [manifest.graphs, manifest.split, *(variant.graphs for variant in manifest.variants.values())]
+    files = {graph.file for part in graphs for graph in part.values()} | {e.file for e in manifest.engines}
+    return files | ({manifest.identity.file} if manifest.identity else set())

@@ -10,11 +10,14 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from ermu.errors import BundleError, ErmuError
 from ermu.runtime.bundle import Bundle
 from ermu.runtime.files import sha256_of
 from ermu.runtime.manifest import (
     FORMAT_VERSION,
+    FileInfo,
     GraphInfo,
     InputInfo,
     Manifest,
@@ -93,6 +96,9 @@ def export_bundle(
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         described = _write_graphs([*whole, *split], folder, size, opset, tell)
+        identity = folder / "identity.npz"
+        bank = model.patch_wise_id_bank
+        np.savez(identity, weight=bank.weight.detach().numpy(), bias=bank.bias.detach().numpy())
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             network=NetworkInfo(**spec.to_dict()),
@@ -102,8 +108,9 @@ def export_bundle(
             temporal_rows=_temporal_rows(model),
             input=InputInfo(size=size, dtype=image_dtype, long_edge=long_edge),  # type: ignore[arg-type]
             precision="fp32",
-            graphs={graph.name: described[graph.name] for graph in whole},
-            split={graph.name: described[graph.name] for graph in split},
+            graphs={g.name: info for g, info in zip(whole, described, strict=False)},
+            split={g.name: info for g, info in zip(split, described[len(whole) :], strict=True)},
+            identity=FileInfo(file=identity.name, sha256=sha256_of(identity)),
             provenance=_provenance(loaded, unknown),
         )
         (folder / "manifest.json").write_text(manifest.to_json())
@@ -117,16 +124,17 @@ def export_bundle(
 
 def _write_graphs(
     graphs: list[Graph], folder: Path, size: tuple[int, int] | None, opset: int, tell: Progress
-) -> dict[str, GraphInfo]:
-    described = {}
+) -> list[GraphInfo]:
+    described: list[GraphInfo] = []
     for i, graph in enumerate(graphs):
-        file = f"{graph.name}.onnx"
+        taken = any(info.file == f"{graph.name}.onnx" for info in described)
+        file = f"{graph.name}_tokens.onnx" if taken else f"{graph.name}.onnx"
         tell(f"trace {graph.name}", 2 * i, 2 * len(graphs))
         write_onnx(graph, folder / file, opset=opset, fixed_hw=size)
         tell(f"check {graph.name}", 2 * i + 1, 2 * len(graphs))
         gap_to_torch = difference_to_torch(graph, folder / file, fixed_hw=size)
-        described[graph.name] = graph_info(
-            file, sha256_of(folder / file), graph.inputs, graph.outputs, gap_to_torch
+        described.append(
+            graph_info(file, sha256_of(folder / file), graph.inputs, graph.outputs, gap_to_torch)
         )
     return described
 

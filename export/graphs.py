@@ -114,8 +114,11 @@ class Memorize(nn.Module):
         self.network, self.identify = network, Identify(network)
 
     def forward(self, label: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+        return self._entry(self.identify(label), kept)
+
+    def _entry(self, identity: Tensor, kept: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         like = kept[0].permute(2, 0, 1)
-        entry = self.network.memorize(self._carry([tokens(x) for x in kept]), self.identify(label))
+        entry = self.network.memorize(self._carry([tokens(x) for x in kept]), identity)
         if self.network.spec.family == "deaot":
             return tuple(grid(value, like) for _, value in entry.long)
         pairs = zip(entry.long, entry.short, strict=True)
@@ -129,6 +132,13 @@ class Memorize(nn.Module):
         first = [DeaotCarry(unread, kept[0], None)]
         pairs = zip(kept[1::2], kept[2::2], strict=True)
         return Carry(unread, first + [DeaotCarry(unread, value, context) for value, context in pairs])
+
+
+class MemorizeTokens(Memorize):
+    """`Memorize` from the label map's tokens, for runtimes that embed label maps themselves."""
+
+    def forward(self, identity: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+        return self._entry(self.network.id_norm(tokens(identity)), kept)
 
 
 class Reference(nn.Module):

@@ -1,9 +1,10 @@
-"""`propagate` cut where a block reads the memories, for runtimes that bring their own attention there.
+"""`propagate` cut where a block reads the memories, for runtimes that bring kernels of their own there.
 
 Part i ends with block i's query and part i + 1 begins with the answer: `query{i}` goes out, `recalled{i}`
 comes in (the attention on the bank; scale, temporal rows and softmax are the runtime's). DeAOT's short-term
 attention leaves with it: its query is `new_key{i}`, its learned bias `window_bias{i}`, its answer `near{i}`.
 What a part hands to a later one is called `state_X`. No part depends on the number of memory frames.
+With them goes a `memorize` that takes a label map's tokens: the runtime embeds label maps, too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .graphs import Graph, GraphTensor, MemoryTensors, grid, tokens
+from .graphs import Graph, GraphTensor, MemorizeTokens, MemoryTensors, grid, tokens
 from .networks import SegmentationNetwork
 from .networks.deaot_block import WINDOW_RADIUS
 from .networks.layers import to_tokens
@@ -75,9 +76,12 @@ def _hw(p: Tensor) -> tuple[int, int]:
 
 
 def build_split_graphs(network: SegmentationNetwork) -> list[Graph]:
-    """`propagate0` to `propagateL` of a network with L blocks, in evaluation mode."""
+    """`propagate0` to `propagateL` of a network with L blocks, and `memorize`, in evaluation mode."""
     part = _aot_part if network.spec.family == "aot" else _deaot_part
-    return [part(network, index) for index in range(network.spec.blocks + 1)]
+    tensors = MemoryTensors(network.spec)
+    inputs = (tensors.of("identity", network.spec.width), *tensors.carried())
+    memorize = Graph("memorize", MemorizeTokens(network), inputs, tensors.memorized())
+    return [*(part(network, index) for index in range(network.spec.blocks + 1)), memorize]
 
 
 def _aot_part(network: SegmentationNetwork, i: int) -> Graph:

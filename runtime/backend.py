@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ermu.kernels.attention import Attention
+from ermu.kernels.identity import IdentityEmbedding
 
 from .manifest import TensorInfo
 
@@ -58,6 +59,7 @@ class Backend(ABC):
     device: str
     attention: Attention | None = None  # reads the memories where `propagate` is open in parts
     recall_precision = "fp32"  # of that attention
+    identity: IdentityEmbedding | None = None  # embeds label maps where `memorize` takes tokens
 
     @abstractmethod
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:

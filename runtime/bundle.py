@@ -14,7 +14,7 @@ from ermu.assets import DEMO_BUNDLE
 from ermu.errors import BundleError
 
 from .files import sha256_of
-from .manifest import FORMAT_VERSION, READABLE_VERSIONS, GraphInfo, Manifest
+from .manifest import FORMAT_VERSION, READABLE_VERSIONS, FileInfo, GraphInfo, Manifest
 
 BF16 = "bf16"  # no graphs of its own: an arithmetic of CPU backends
 _REEXPORT = "export the checkpoint again with `ermu export`"
@@ -76,7 +76,7 @@ class Bundle:
         return bundle
 
     def in_parts(self) -> Bundle:
-        """The bundle with `propagate` in parts, for a backend that reads the memories itself.
+        """The bundle with `propagate` in parts, for a backend with kernels for what they leave out.
 
         Raises:
             BundleError: the bundle has none, or their files are missing or altered.
@@ -88,6 +88,14 @@ class Bundle:
         bundle = Bundle(self.path, manifest.model_copy(update={"graphs": {**graphs, **manifest.split}}))
         bundle._verify()
         return bundle
+
+    def identity_weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        """`weight` (C, 12, 17, 17) and `bias` (C,) of the identity embedding, verified."""
+        info = self.manifest.identity
+        assert info is not None, "bundles with parts have them"
+        _verify(self.path / info.file, "identity", info)
+        with np.load(self.path / info.file) as weights:
+            return {name: weights[name] for name in ("weight", "bias")}
 
     def graph_path(self, graph: str) -> Path:
         """The ONNX file of a graph."""
@@ -128,13 +136,13 @@ def _read_manifest(path: Path) -> Manifest:
         raise BundleError(f"{file}: field {where}: {first['msg']}.", fix=_REEXPORT) from error
 
 
-def _verify(file: Path, name: str, graph: GraphInfo) -> None:
+def _verify(file: Path, name: str, info: GraphInfo | FileInfo) -> None:
     if not file.is_file():
-        raise BundleError(f"{file} is missing: the manifest lists it as graph '{name}'.", fix=_REEXPORT)
+        raise BundleError(f"{file} is missing: the manifest lists it as '{name}'.", fix=_REEXPORT)
     found = sha256_of(file)
-    if found != graph.sha256:
+    if found != info.sha256:
         raise BundleError(
             f"{file} has been altered: its SHA-256 is {found[:16]}…",
-            expected=f"{graph.sha256[:16]}…, as the manifest says",
+            expected=f"{info.sha256[:16]}…, as the manifest says",
             fix=_REEXPORT,
         )

@@ -113,6 +113,8 @@ class ObjectGroup:
         self.bank = MemoryBank(backend, banked, symbols, temporal, capacity, keeper, recalls)
         propagated = [t for graph in propagation_graphs(manifest) for t in graph.outputs]
         self._kept = backend.allocate([t for t in propagated if t.name.startswith("carry_")], symbols)
+        tokens = [t for t in manifest.graphs["memorize"].inputs if t.name == "identity"]
+        self._identity = backend.allocate(tokens, symbols).get("identity")
         new = [t for t in (*propagated, *manifest.graphs["memorize"].outputs) if t.name.startswith("new_")]
         # Two entries take turns: the previous frame's is read while this frame's is written.
         self._entries = (backend.allocate(new, symbols), backend.allocate(new, symbols))
@@ -167,12 +169,19 @@ class ObjectGroup:
     def memorize(self, label: DeviceTensor) -> None:
         """Completes the frame's entry with its label; it is the short memory from now on."""
         graph = self._manifest.graphs["memorize"]
-        carried = {t.name: self._kept[t.name] for t in graph.inputs if t.name != "label"}
+        carried = {t.name: self._kept[t.name] for t in graph.inputs if t.name.startswith("carry_")}
         current = self._entries[1]
-        self._backend.run(
-            "memorize", {"label": label, **carried}, {t.name: current[t.name] for t in graph.outputs}
-        )
+        inputs = {"label": label} if self._identity is None else {"identity": self._embedded(label)}
+        outputs = {t.name: current[t.name] for t in graph.outputs}
+        self._backend.run("memorize", {**inputs, **carried}, outputs)
         self._entries = (current, self._entries[0])
+
+    def _embedded(self, label: DeviceTensor) -> DeviceTensor:
+        """The label map's tokens, where `memorize` takes those."""
+        assert self._identity is not None and self._backend.identity is not None
+        host = self._backend.for_kernels
+        self._backend.identity.embed(host(label), host(self._identity))
+        return self._identity
 
     def due(self, clock: float, gap: float) -> bool:
         """Whether the frame at `clock` belongs in the memory bank."""

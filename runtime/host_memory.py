@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from ermu.kernels.attention import Attention
+from ermu.kernels.identity import IdentityEmbedding
+
 from .backend import Array, Backend, DeviceTensor
+from .bundle import Bundle
 
 
 class HostBackend(Backend):
     """A backend whose tensors are numpy arrays."""
 
     device = "cpu"
+
+    def bring(self, attention: Attention | None, bundle: Bundle, threads: int | None) -> None:
+        """Takes in the kernels that a bundle in parts needs beside its graphs.
+
+        Args:
+            attention: Reads the memories; None where the graphs do everything.
+            bundle: At the precision to run.
+            threads: For each kernel; default, the machine's cores.
+        """
+        if attention is not None:
+            self.attention, self.recall_precision = attention, bundle.manifest.precision
+            self.identity = IdentityEmbedding(
+                **bundle.identity_weights(), threads=threads or os.cpu_count() or 1
+            )
 
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
         array = np.empty(tuple(shape), dtype)

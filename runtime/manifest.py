@@ -28,6 +28,13 @@ class TensorInfo(_Part):
     shape: tuple[Dimension, ...]
 
 
+class FileInfo(_Part):
+    """A file of the bundle: path inside it, and SHA-256 of its bytes."""
+
+    file: str
+    sha256: str
+
+
 class GraphInfo(_Part):
     """One ONNX file.
 
@@ -192,8 +199,10 @@ class Manifest(_Part):
 
     Attributes:
         graphs: encode, propagate, decode, memorize, reference.
-        split: propagate0, propagate1, ...: `propagate` cut where the memories are read, in float32, for a
-            runtime that reads them itself; none in bundles of format 1 and 2.
+        split: propagate0, propagate1, ...: `propagate` cut where the memories are read, and a `memorize` that
+            takes tokens, in float32, for a runtime with kernels for what they leave out; none in bundles of
+            format 1 and 2.
+        identity: Weights of the identity embedding, `weight` and `bias` of an .npz, for such a runtime.
         variants: Graphs in other precisions than `precision`, by precision.
         engines: Compiled graphs, of any precision.
     """
@@ -208,6 +217,7 @@ class Manifest(_Part):
     precision: str
     graphs: dict[str, GraphInfo]
     split: dict[str, GraphInfo] = {}
+    identity: FileInfo | None = None
     variants: dict[str, Variant] = {}
     engines: tuple[EngineInfo, ...] = ()
     provenance: Provenance

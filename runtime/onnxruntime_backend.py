@@ -30,7 +30,7 @@ class OnnxRuntimeCpuBackend(HostBackend):
     def __init__(
         self, bundle: Bundle, *, threads: int | None = None, attention: Attention | None = None
     ) -> None:
-        self.attention, self.recall_precision = attention, bundle.manifest.precision
+        self.bring(attention, bundle, threads)
         graphs = bundle if attention is None else bundle.in_parts()
         self._sessions = _Sessions(graphs, "cpu", threads, "CPUExecutionProvider", {})
 

@@ -34,7 +34,7 @@ class OpenVinoBackend(HostBackend):
     def __init__(
         self, bundle: Bundle, *, threads: int | None = None, attention: Attention | None = None
     ) -> None:
-        self.attention, self.recall_precision = attention, bundle.manifest.precision
+        self.bring(attention, bundle, threads)
         opened = bundle if attention is None else bundle.in_parts()
         runtime = _openvino()
         self._tensor, core = runtime.Tensor, runtime.Core()

@@ -23,6 +23,13 @@ def label_maps(
     network_hw: tuple[int, int],
     threads: int,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]: ...
+def identity_tokens(
+    table: npt.NDArray[np.float32],
+    bias: npt.NDArray[np.float32],
+    label: npt.NDArray[np.uint8],
+    out: npt.NDArray[np.float32],
+    threads: int,
+) -> None: ...
 def precisions(isa: str) -> list[str]: ...
 def window(
     isa: str,

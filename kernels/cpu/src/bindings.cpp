@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "identity.h"
 #include "recall.h"
 #include "window.h"
 #include "work.h"
@@ -131,6 +132,14 @@ bool window(const std::string& isa, const Contiguous<float>& query, const Contig
     return ermu::attend_window(chosen, job, threads);
 }
 
+void identity_tokens(const Contiguous<float>& table, const Contiguous<float>& bias, const Contiguous<uint8_t>& label,
+                     Contiguous<float>& out, int threads) {
+    const ermu::IdentityJob job{table.data(), bias.data(),  side(table, 0), side(table, 1),    side(table, 3),
+                                label.data(), side(label, 0), side(label, 1), out.mutable_data()};
+    py::gil_scoped_release unlocked;
+    ermu::embed_identity(job, threads);
+}
+
 std::vector<std::string> precisions(const std::string& isa) {
     std::vector<std::string> names;
     for (const auto& [name, reader] : ermu::available_readers(isa_named(isa))) names.emplace_back(name);
@@ -147,6 +156,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("label_maps", &label_maps);
     module.def("precisions", &precisions);
     module.def("window", &window);
+    module.def("identity_tokens", &identity_tokens);
     py::class_<BoundRecall>(module, "Recall")
         .def(py::init<const std::string&, const std::string&, int, int, int, int, int>())
         .def("write", &BoundRecall::write)
