@@ -60,45 +60,47 @@ struct Brain {
         return 1.0f;
     }
 
-    static __m512bh load_pairs(const Number* p) { return reinterpret_cast<__m512bh>(_mm512_loadu_si512(p)); }
-    static __m512bh splat_pair(const Number* p) {
+    ERMU_INLINE static __m512bh load_pairs(const Number* p) { return reinterpret_cast<__m512bh>(_mm512_loadu_si512(p)); }
+    ERMU_INLINE static __m512bh splat_pair(const Number* p) {
         int32_t both;
         __builtin_memcpy(&both, p, sizeof both);
         return reinterpret_cast<__m512bh>(_mm512_set1_epi32(both));
     }
     // In assembly, because GCC 12 copies and spills every sum of a loop over the intrinsic.
-    static void add_pairs(F& sum, __m512bh a, __m512bh b) { __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum.v) : "v"(a), "v"(b)); }
+    ERMU_INLINE static F dot_pairs(F sum, __m512bh a, __m512bh b) {
+        __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum.v) : "v"(a), "v"(b));
+        return sum;
+    }
 
     template <int V>
-    static void multiply(const Block& block, const Number* k, int d, F (&s)[kRows][V]) {
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < V; ++j) s[i][j] = splat(block.biases[i]);
+    ERMU_INLINE static void multiply(const Block& block, const Number* k, int d, F (&s)[kRows][V]) {
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { s[i][j] = splat(block.biases[i]); });
         const Number* q = static_cast<const Number*>(block.query);
         for (int c = 0; c < d; c += 2, q += kRows * 2, k += kTile * 2) {
             __m512bh key[V];
-            for (int j = 0; j < V; ++j) key[j] = load_pairs(k + j * kLanes * 2);
-            for (int i = 0; i < kRows; ++i) {
+            each<V>([&](auto j) ERMU_INLINE { key[j] = load_pairs(k + j * kLanes * 2); });
+            each<kRows>([&](auto i) ERMU_INLINE {
                 const __m512bh x = splat_pair(q + i * 2);
-                for (int j = 0; j < V; ++j) add_pairs(s[i][j], x, key[j]);
-            }
+                each<V>([&](auto j) ERMU_INLINE { s[i][j] = dot_pairs(s[i][j], x, key[j]); });
+            });
         }
     }
-    static void put_weights(Number* to, const F (&weights)[2]) {
+    ERMU_INLINE static void put_weights(Number* to, const F (&weights)[2]) {
         _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(weights[1].v, weights[0].v)));
     }
-    static void put_weights(Number* to, const F (&weights)[1]) {
+    ERMU_INLINE static void put_weights(Number* to, const F (&weights)[1]) {
         const F both[2] = {weights[0], splat(0.0f)};
         put_weights(to, both);
     }
     template <int V>
-    static void add_values(const Number* weights, const Number* v, int count, F (&sums)[kRows][V]) {
+    ERMU_INLINE static void add_values(const Number* weights, const Number* v, int count, F (&sums)[kRows][V]) {
         for (int n = 0; n < count; n += 2, v += kTile * 2) {
             __m512bh value[V];
-            for (int j = 0; j < V; ++j) value[j] = load_pairs(v + j * kLanes * 2);
-            for (int i = 0; i < kRows; ++i) {
+            each<V>([&](auto j) ERMU_INLINE { value[j] = load_pairs(v + j * kLanes * 2); });
+            each<kRows>([&](auto i) ERMU_INLINE {
                 const __m512bh x = splat_pair(weights + i * kPitch + n);
-                for (int j = 0; j < V; ++j) add_pairs(sums[i][j], x, value[j]);
-            }
+                each<V>([&](auto j) ERMU_INLINE { sums[i][j] = dot_pairs(sums[i][j], x, value[j]); });
+            });
         }
     }
 };

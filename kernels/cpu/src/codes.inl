@@ -7,19 +7,18 @@ constexpr float kMost = 127.0f;    // of queries, keys and values, either way
 
 // The products of a panel of queries and one tile of keys, which begins with the keys' sums.
 template <int V>
-inline void multiply_codes(const Block& block, const char* tile, int wide, I (&s)[kRows][V]) {
+ERMU_INLINE inline void multiply_codes(const Block& block, const char* tile, int wide, I (&s)[kRows][V]) {
     const int32_t* start = reinterpret_cast<const int32_t*>(tile);
     const KeyCode* k = reinterpret_cast<const KeyCode*>(start + kTile);
     const Code* q = static_cast<const Code*>(block.query);
-    for (int i = 0; i < kRows; ++i)
-        for (int j = 0; j < V; ++j) s[i][j] = load(start + j * kLanes);
+    each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { s[i][j] = load(start + j * kLanes); });
     for (int c = 0; c < wide; c += kGroup, q += kRows * kGroup, k += kTile * kGroup) {
         I key[V];
-        for (int j = 0; j < V; ++j) key[j] = load_codes(k + j * kLanes * kGroup);
-        for (int i = 0; i < kRows; ++i) {
+        each<V>([&](auto j) ERMU_INLINE { key[j] = load_codes(k + j * kLanes * kGroup); });
+        each<kRows>([&](auto i) ERMU_INLINE {
             const I x = splat_codes(q + i * kGroup);
-            for (int j = 0; j < V; ++j) s[i][j] = dot_codes(s[i][j], x, key[j]);
-        }
+            each<V>([&](auto j) ERMU_INLINE { s[i][j] = dot_codes(s[i][j], x, key[j]); });
+        });
     }
 }
 
@@ -108,17 +107,14 @@ struct Codes {
 
     // The exponents of one tile, not yet below a peak, into rows kChunk apart.
     template <int V>
-    static void put_exponents(const Block& block, const char* tile, int wide, float* to, F* tops) {
+    ERMU_APART static void put_exponents(const Block& block, const char* tile, int wide, float* to, F* tops) {
         I s[kRows][V];
         multiply_codes(block, tile, wide, s);
-        for (int i = 0; i < kRows; ++i) {
-            const F unit = splat(block.units[i]), bias = splat(block.biases[i]);
-            for (int j = 0; j < V; ++j) {
-                const F y = fma(to_float(s[i][j]), unit, bias);
-                tops[i] = max(tops[i], y);
-                store(to + i * kChunk + j * kLanes, y);
-            }
-        }
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE {
+            const F y = fma(to_float(s[i][j]), splat(block.units[i]), splat(block.biases[i]));
+            tops[i] = max(tops[i], y);
+            store(to + i * kChunk + j * kLanes, y);
+        });
     }
 
     // Weighs `count` keys from `first` on; their codes are levels of the greatest weight of each row, which
@@ -143,7 +139,7 @@ struct Codes {
             put_codes(exponents + i * kChunk, top, count, block.factors[i], block.sums + i * kLanes, weights + i * kPitch);
         }
     }
-    static void put_codes(const float* exponents, float top, int count, float factor, float* sums, Weight* weights) {
+    ERMU_APART static void put_codes(const float* exponents, float top, int count, float factor, float* sums, Weight* weights) {
         const F down = splat(7.99435344f * kExponentUnit - top);  // the greatest weight becomes 255
         F sum = splat(0.0f);
         for (int at = 0; at < count; at += kLanes) {
@@ -156,27 +152,24 @@ struct Codes {
     }
 
     template <int V>
-    static void gather(const Block& block, const Weight* weights, const KeyCode* v, int count, const float* steps,
+    ERMU_APART static void gather(const Block& block, const Weight* weights, const KeyCode* v, int count, const float* steps,
                        float* out) {
         const int32_t none[kLanes] = {};
         I sums[kRows][V];
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < V; ++j) sums[i][j] = load(none);
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { sums[i][j] = load(none); });
         for (int n = 0; n < count; n += kGroup, v += kTile * kGroup) {
             I value[V];
-            for (int j = 0; j < V; ++j) value[j] = load_codes(v + j * kLanes * kGroup);
-            for (int i = 0; i < kRows; ++i) {
+            each<V>([&](auto j) ERMU_INLINE { value[j] = load_codes(v + j * kLanes * kGroup); });
+            each<kRows>([&](auto i) ERMU_INLINE {
                 const I x = splat_codes(weights + i * kPitch + n);
-                for (int j = 0; j < V; ++j) sums[i][j] = dot_codes(sums[i][j], x, value[j]);
-            }
+                each<V>([&](auto j) ERMU_INLINE { sums[i][j] = dot_codes(sums[i][j], x, value[j]); });
+            });
         }
-        for (int i = 0; i < kRows; ++i) {
-            const F factor = splat(block.factors[i]);
-            for (int j = 0; j < V; ++j) {
-                float* to = out + i * kTile + j * kLanes;
-                store(to, fma(to_float(sums[i][j]), load(steps + j * kLanes) * factor, load(to)));
-            }
-        }
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE {
+            float* to = out + i * kTile + j * kLanes;
+            const F step = load(steps + j * kLanes) * splat(block.factors[i]);
+            store(to, fma(to_float(sums[i][j]), step, load(to)));
+        });
     }
     static void gather_values(const Block& block, const BankShape& b, const void* memory, int panel, int first,
                               int count, const Weight* weights) {

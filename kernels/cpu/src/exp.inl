@@ -11,16 +11,16 @@ constexpr float kSlack = 32.0f * kExponentUnit;  // logits may pass the peak by 
 
 // 2^(m - 1) for 1 <= m < 2, greatest relative errors 2.7e-6 and 7.5e-5 (Lawson's iteration).
 template <int Degree>
-inline F power_of_fraction(F m);
+ERMU_INLINE inline F power_of_fraction(F m);
 template <>
-inline F power_of_fraction<4>(F m) {
+ERMU_INLINE inline F power_of_fraction<4>(F m) {
     F p = fma(splat(0.0135341678f), m, splat(-0.00212521083f));
     p = fma(p, m, splat(0.166613385f));
     p = fma(p, m, splat(0.31201604f));
     return fma(p, m, splat(0.509964228f));
 }
 template <>
-inline F power_of_fraction<3>(F m) {
+ERMU_INLINE inline F power_of_fraction<3>(F m) {
     F p = fma(splat(0.0780245215f), m, splat(-0.00800641067f));
     p = fma(p, m, splat(0.477772802f));
     return fma(p, m, splat(0.452134311f));
@@ -28,7 +28,7 @@ inline F power_of_fraction<3>(F m) {
 
 // 2^(y / 2^23), at least 2^-125 or so; y must lie below 127 * 2^23.
 template <int Degree>
-inline F power(F y) {
+ERMU_INLINE inline F power(F y) {
     const I bits = fixed_point(y);
     return shifted(power_of_fraction<Degree>(fraction(bits)), bits);
 }

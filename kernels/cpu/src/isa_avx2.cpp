@@ -1,6 +1,7 @@
 // The CPU kernels compiled for AVX2. No standard templates here: the linker might keep this file's copy for all.
 #include "kernels.h"
 #include "simd_avx2.h"
+#include "unroll.h"
 
 using namespace ermu;
 

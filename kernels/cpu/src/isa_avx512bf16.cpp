@@ -1,6 +1,7 @@
 // Attention in bf16, compiled for AVX-512 with BF16. No standard templates here, as in the other files of its kind.
 #include "kernels.h"
 #include "simd_avx512.h"
+#include "unroll.h"
 
 using namespace ermu;
 

@@ -1,6 +1,7 @@
 // The CPU kernels compiled for any processor. No standard templates here: the linker might keep this file's copy for all.
 #include "kernels.h"
 #include "simd_portable.h"
+#include "unroll.h"
 
 using namespace ermu;
 

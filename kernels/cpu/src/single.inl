@@ -4,27 +4,23 @@ namespace {
 
 // Adds the products of a panel of queries and V vectors of keys, whose channels lie `pitch` apart.
 template <int V>
-inline void add_single_products(const float* q, const float* k, int pitch, int d, F (&s)[kRows][V]) {
+ERMU_INLINE inline void add_single_products(const float* q, const float* k, int pitch, int d, F (&s)[kRows][V]) {
     for (int c = 0; c < d; ++c, q += kRows, k += pitch) {
         F key[V];
-        for (int j = 0; j < V; ++j) key[j] = load(k + j * kLanes);
-        for (int i = 0; i < kRows; ++i) {
-            const F x = splat(q[i]);
-            for (int j = 0; j < V; ++j) s[i][j] = fma(x, key[j], s[i][j]);
-        }
+        each<V>([&](auto j) ERMU_INLINE { key[j] = load(k + j * kLanes); });
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { s[i][j] = fma(splat(q[i]), key[j], s[i][j]); });
     }
 }
 
 // Adds the values of `count` keys by the weights of kRows queries, which lie Pitch apart.
 template <int Pitch, int V>
-inline void add_single_values(const float* weights, const float* v, int count, F (&sums)[kRows][V]) {
+ERMU_INLINE inline void add_single_values(const float* weights, const float* v, int count, F (&sums)[kRows][V]) {
     for (int n = 0; n < count; ++n, v += kTile) {
         F value[V];
-        for (int j = 0; j < V; ++j) value[j] = load(v + j * kLanes);
-        for (int i = 0; i < kRows; ++i) {
-            const F x = splat(weights[i * Pitch + n]);
-            for (int j = 0; j < V; ++j) sums[i][j] = fma(x, value[j], sums[i][j]);
-        }
+        each<V>([&](auto j) ERMU_INLINE { value[j] = load(v + j * kLanes); });
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE {
+            sums[i][j] = fma(splat(weights[i * Pitch + n]), value[j], sums[i][j]);
+        });
     }
 }
 
@@ -83,17 +79,16 @@ struct Single {
         return 1.0f;
     }
     template <int V>
-    static void multiply(const Block& block, const Number* k, int d, F (&s)[kRows][V]) {
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < V; ++j) s[i][j] = splat(block.biases[i]);
+    ERMU_INLINE static void multiply(const Block& block, const Number* k, int d, F (&s)[kRows][V]) {
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { s[i][j] = splat(block.biases[i]); });
         add_single_products(static_cast<const float*>(block.query), k, kTile, d, s);
     }
     template <int V>
-    static void put_weights(float* to, const F (&weights)[V]) {
-        for (int j = 0; j < V; ++j) store(to + j * kLanes, weights[j]);
+    ERMU_INLINE static void put_weights(float* to, const F (&weights)[V]) {
+        each<V>([&](auto j) ERMU_INLINE { store(to + j * kLanes, weights[j]); });
     }
     template <int V>
-    static void add_values(const float* weights, const float* v, int count, F (&sums)[kRows][V]) {
+    ERMU_INLINE static void add_values(const float* weights, const float* v, int count, F (&sums)[kRows][V]) {
         add_single_values<kPitch>(weights, v, count, sums);
     }
 };

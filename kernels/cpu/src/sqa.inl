@@ -16,11 +16,10 @@ struct Sqa {
         return static_cast<const char*>(memory) + Codes::tile_bytes(b) * (first / kTile);
     }
     template <int V>
-    static void multiply(const Block& block, const char* tile, int d, F (&s)[kRows][V]) {
+    ERMU_INLINE static void multiply(const Block& block, const char* tile, int d, F (&s)[kRows][V]) {
         I codes[kRows][V];
         multiply_codes(block, tile, padded(d, kGroup), codes);
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < V; ++j) s[i][j] = to_float(codes[i][j]);
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { s[i][j] = to_float(codes[i][j]); });
     }
     template <int V>
     static void put_weights(Weight*, const F (&)[V]) {}

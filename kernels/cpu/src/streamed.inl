@@ -10,11 +10,12 @@ struct Streamed : Arithmetic {
 
     // Weighs one tile; false where a product passes its row's peak by the slack.
     template <int V>
-    static bool weigh_tile(const Block& block, const Number* k, int d, int tail, Weight* weights) {
+    ERMU_APART static bool weigh_tile(const Block& block, const Number* k, int d, int tail, Weight* weights) {
         F s[kRows][V];
         Arithmetic::multiply(block, k, d, s);
         if (!weigh<Arithmetic::kDegree, V>(block, s, tail)) return false;
-        for (int i = 0; weights && i < kRows; ++i) Arithmetic::put_weights(weights + i * kPitch, s[i]);
+        if (weights)
+            each<kRows>([&](auto i) ERMU_INLINE { Arithmetic::put_weights(weights + i * kPitch, s[i]); });
         return true;
     }
 
@@ -37,7 +38,9 @@ struct Streamed : Arithmetic {
         for (int at = 0; at < count; at += kTile, k += Arithmetic::tile_numbers(b)) {
             F s[kRows][2];
             Arithmetic::multiply(block, k, b.key_head, s);
-            for (int i = 0; i < kRows; ++i) raise_peak(block, i, highest(max(s[i][0], s[i][1])) * block.units[i]);
+            each<kRows>([&](auto i) ERMU_INLINE {
+                raise_peak(block, i, highest(max(s[i][0], s[i][1])) * block.units[i]);
+            });
         }
     }
 
@@ -54,13 +57,11 @@ struct Streamed : Arithmetic {
     }
 
     template <int V>
-    static void gather(const Weight* weights, const Number* v, int count, float* out) {
+    ERMU_APART static void gather(const Weight* weights, const Number* v, int count, float* out) {
         F sums[kRows][V];
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < V; ++j) sums[i][j] = load(out + i * kTile + j * kLanes);
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { sums[i][j] = load(out + i * kTile + j * kLanes); });
         Arithmetic::add_values(weights, v, count, sums);
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < V; ++j) store(out + i * kTile + j * kLanes, sums[i][j]);
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { store(out + i * kTile + j * kLanes, sums[i][j]); });
     }
 
     // Adds the weighed values of `count` keys from `first` on to one panel of the block.

@@ -47,25 +47,24 @@ inline void raise_peak(const Block& block, int row, float exponent) {
 // Turns the products of a tile into weights, where none passes its row's peak by the slack; else returns false.
 // The lanes from `tail` on repeat the last key and count for nothing.
 template <int Degree, int V>
-inline bool weigh(const Block& block, F (&s)[kRows][V], int tail) {
-    F top = splat(-__builtin_inff());
-    for (int i = 0; i < kRows; ++i) {
-        const F unit = splat(block.units[i]), down = splat(block.downs[i]);
-        for (int j = 0; j < V; ++j) {
-            s[i][j] = fused(s[i][j], unit, down);
-            top = max(top, s[i][j]);
-        }
-    }
-    if (any_above(top, top, splat(kSlack))) return false;
-    for (int i = 0; i < kRows; ++i) {
+ERMU_INLINE inline bool weigh(const Block& block, F (&s)[kRows][V], int tail) {
+    F tops[V];
+    each<V>([&](auto j) ERMU_INLINE { tops[j] = splat(-__builtin_inff()); });
+    each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE {
+        s[i][j] = fused(s[i][j], splat(block.units[i]), splat(block.downs[i]));
+        tops[j] = max(tops[j], s[i][j]);
+    });
+    if (any_above(tops[0], tops[V - 1], splat(kSlack))) return false;
+    each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { s[i][j] = power<Degree>(s[i][j]); });
+    if (tail < V * kLanes)
+        each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE {
+            s[i][j] = keep_first(s[i][j], tail > j * kLanes ? tail - j * kLanes : 0);
+        });
+    each<kRows>([&](auto i) ERMU_INLINE {
         F sum = load(block.sums + i * kLanes);
-        for (int j = 0; j < V; ++j) {
-            s[i][j] = power<Degree>(s[i][j]);
-            if (tail < V * kLanes) s[i][j] = keep_first(s[i][j], tail > j * kLanes ? tail - j * kLanes : 0);
-            sum = sum + s[i][j];
-        }
+        each<V>([&](auto j) ERMU_INLINE { sum = sum + s[i][j]; });
         store(block.sums + i * kLanes, sum);
-    }
+    });
     return true;
 }
 

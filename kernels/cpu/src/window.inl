@@ -71,21 +71,19 @@ inline void put_band(const WindowJob& job, int x0, int y, int key_y, float* band
 }
 
 // The exponents of one block with one row of keys, and the greatest of each query.
-inline void window_logits(const WindowJob& job, const WindowSpace& w, int x0, int key_y, float* weights, F* tops) {
+ERMU_APART void window_logits(const WindowJob& job, const WindowSpace& w, int x0, int key_y, float* weights, F* tops) {
     const F unit = splat(kLog2E / __builtin_sqrtf(float(job.key_width)));
     const float* keys = job.keys + size_t(key_y) * job.key_width * window_pitch(job) + x0;
     for (int tile = 0; tile < kSpan; tile += kTile) {
         F s[kRows][2];
-        for (auto& row : s) row[0] = row[1] = splat(0.0f);
+        each_cell<kRows, 2>([&](auto i, auto j) ERMU_INLINE { s[i][j] = splat(0.0f); });
         add_single_products(w.panel, keys + tile, window_pitch(job), job.key_width, s);
-        for (int i = 0; i < kRows; ++i) {
-            for (int j = 0; j < 2; ++j) {
-                const int lane = tile + j * kLanes;
-                s[i][j] = fma(s[i][j], unit, load(w.band + i * kSpan + lane));
-                tops[i] = max(tops[i], s[i][j]);
-                store(weights + i * kWindowPitch + lane, s[i][j]);
-            }
-        }
+        each_cell<kRows, 2>([&](auto i, auto j) ERMU_INLINE {
+            const int lane = tile + j * kLanes;
+            const F y = fma(s[i][j], unit, load(w.band + i * kSpan + lane));
+            tops[i] = max(tops[i], y);
+            store(weights + i * kWindowPitch + lane, y);
+        });
     }
 }
 
@@ -119,21 +117,21 @@ inline void weigh_window(const WindowJob& job, const WindowSpace& w, int x0, int
 
 // Weighs one panel of values for one block and writes it out.
 template <int V>
-void gather_window(const WindowJob& job, int panel, int x0, int y, const float* weights, const float* shares) {
+ERMU_APART void gather_window(const WindowJob& job, int panel, int x0, int y, const float* weights, const float* shares) {
     const int top = y > kRadius ? y - kRadius : 0, bottom = least(y + kRadius + 1, job.height);
     const int left = x0 > kRadius ? x0 - kRadius : 0, right = least(x0 + kRows + kRadius, job.width);
     const float* values = job.values + size_t(panel) * job.height * job.width * kTile;
     F sums[kRows][V];
-    for (auto& row : sums)
-        for (F& sum : row) sum = splat(0.0f);
+    each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { sums[i][j] = splat(0.0f); });
     for (int key_y = top; key_y < bottom; ++key_y)
         add_single_values<kWindowPitch>(weights + (key_y - top) * kSpan + left - (x0 - kRadius),
                                         values + (size_t(key_y) * job.width + left) * kTile, right - left, sums);
     const int count = least(V * kLanes, job.value_width - panel * kTile);
-    for (int i = 0; i < kRows && x0 + i < job.width; ++i) {
-        float* out = job.out + size_t(y * job.width + x0 + i) * job.value_width + panel * kTile;
-        for (int j = 0; j < V; ++j) store_first(out + j * kLanes, sums[i][j] * splat(shares[i]), count - j * kLanes);
-    }
+    float* out = job.out + size_t(y * job.width + x0) * job.value_width + panel * kTile;
+    each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE {
+        if (x0 + i >= job.width) return;
+        store_first(out + size_t(i) * job.value_width + j * kLanes, sums[i][j] * splat(shares[i]), count - j * kLanes);
+    });
 }
 
 void window_row(const WindowJob& job, int y, void* scratch) {
