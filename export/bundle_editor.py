@@ -60,6 +60,8 @@ def bundle_lock(path: Path) -> Iterator[None]:
 
 def mentioned_files(manifest: Manifest) -> set[str]:
     """Every file that a manifest lists."""
-    graphs = [manifest.graphs, manifest.split, *(variant.graphs for variant in manifest.variants.values())]
+    graphs = [
+        part for whole in (manifest, *manifest.variants.values()) for part in (whole.graphs, whole.split)
+    ]
     files = {graph.file for part in graphs for graph in part.values()} | {e.file for e in manifest.engines}
     return files | ({manifest.identity.file} if manifest.identity else set())

@@ -1,4 +1,4 @@
-"""A graph with its convolutions in int8: explicit QuantizeLinear and DequantizeLinear, calibrated."""
+"""A graph with its convolutions and linear layers in int8: explicit Q/DQ nodes, calibrated."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
+from ermu.kernels.attention import load_attention
 from ermu.runtime.backend import DeviceTensor
 from ermu.runtime.bundle import Bundle
 from ermu.runtime.onnxruntime_backend import OnnxRuntimeCpuBackend
@@ -19,7 +20,6 @@ from ermu.runtime.segmenter import Segmenter
 
 from .comparison import Clip
 
-QUANTIZED_GRAPHS = ("encode", "decode")
 Sample = Mapping[str, npt.NDArray[Any]]
 
 _NARROW = 16  # channels that a filter reads, or that a convolution writes
@@ -30,12 +30,12 @@ _OPTIONS = {
     "ActivationSymmetric": True,
     "WeightSymmetric": True,
     "QuantizeBias": False,
-    "OpTypesToExcludeOutputQuantization": ["Conv"],
+    "OpTypesToExcludeOutputQuantization": ["Conv", "MatMul"],
 }
 
 
 def to_int8(source: Path, target: Path, samples: Sequence[Sample]) -> None:
-    """Quantises a graph's wide convolutions; everything else, attention too, stays in float32.
+    """Quantises a graph's wide convolutions and its linear layers; the rest, attention too, stays in float32.
 
     Args:
         source: A float32 graph.
@@ -47,8 +47,8 @@ def to_int8(source: Path, target: Path, samples: Sequence[Sample]) -> None:
             source,
             target,
             _Reader(samples),
-            op_types_to_quantize=["Conv"],
-            nodes_to_exclude=_narrow_convolutions(source),
+            op_types_to_quantize=["Conv", "MatMul"],
+            nodes_to_exclude=_left_alone(source),
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
@@ -56,15 +56,18 @@ def to_int8(source: Path, target: Path, samples: Sequence[Sample]) -> None:
         )
 
 
-def _narrow_convolutions(source: Path) -> list[str]:
-    """Convolutions that gain little and lose much: depthwise ones, the first (RGB) and the last (logits)."""
+def _left_alone(source: Path) -> list[str]:
+    """Convolutions that gain little and lose much (depthwise, first and last), and attention's products."""
     graph = onnx.load(source).graph
-    widths = {tensor.name: min(tensor.dims[:2]) for tensor in graph.initializer if len(tensor.dims) == 4}
-    return [n.name for n in graph.node if n.op_type == "Conv" and widths.get(n.input[1], 0) < _NARROW]
+    widths = {tensor.name: min(tensor.dims[:2]) for tensor in graph.initializer if len(tensor.dims) > 1}
+    products = (n for n in graph.node if n.op_type in ("Conv", "MatMul"))
+    return [n.name for n in products if widths.get(n.input[1], 0) < _NARROW]
 
 
 def record_samples(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, list[Sample]]:
     """What enters the graphs to be quantised while clips are segmented, by graph.
+
+    Parts of `propagate` are among them where this machine can run a bundle in parts.
 
     Args:
         bundle: Float32.
@@ -84,14 +87,15 @@ def record_samples(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, list[Samp
 
 class _Recorder(OnnxRuntimeCpuBackend):
     def __init__(self, bundle: Bundle) -> None:
-        super().__init__(bundle)
-        self.samples: dict[str, list[Sample]] = {name: [] for name in QUANTIZED_GRAPHS}
+        super().__init__(bundle, attention=load_attention() if bundle.manifest.split else None)
+        self.samples: dict[str, list[Sample]] = {}
 
     def run(
         self, graph: str, inputs: Mapping[str, DeviceTensor], outputs: Mapping[str, DeviceTensor]
     ) -> None:
-        if graph in self.samples:
-            self.samples[graph].append({name: self.download(tensor) for name, tensor in inputs.items()})
+        if graph in ("encode", "decode") or (self.attention is not None and graph.startswith("propagate")):
+            sample = {name: self.download(tensor) for name, tensor in inputs.items()}
+            self.samples.setdefault(graph, []).append(sample)
         super().run(graph, inputs, outputs)
 
 

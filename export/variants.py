@@ -24,10 +24,10 @@ from ermu.runtime.sizes import Grids
 from .bundle_editor import add_to_bundle
 from .comparison import Clip, compare, procedural_clip, track
 from .float16 import to_float16
-from .int8 import QUANTIZED_GRAPHS, record_samples, to_int8
+from .int8 import record_samples, to_int8
 
 PRECISIONS = ("fp32", "fp16", "int8")
-RECIPE = 1  # raise it when a conversion changes: variants of another recipe are made again
+RECIPE = 2  # raise it when a conversion changes: variants of another recipe are made again
 CALIBRATION_SEEDS = range(2000, 2006)
 
 Progress = Callable[[str, int, int], None]
@@ -83,19 +83,33 @@ def _made(
     reference = track(bundle, measured)
     tell("convert", 1, 3)
     converted = _to_float16(bundle, folder) if precision == "fp16" else _to_int8(bundle, folder, clips)
-    graphs = {name: _described(bundle, name, precision, file) for name, file in converted.items()}
+    infos = {name: _described(bundle, name, precision, file) for name, file in converted.items()}
     tell("compare", 2, 3)
-    here = {name: info.model_copy(update={"file": str(converted[name])}) for name, info in graphs.items()}
-    change = {"precision": precision, "graphs": {**bundle.manifest.graphs, **here}}
+    here = {name: info.model_copy(update={"file": str(converted[name])}) for name, info in infos.items()}
+    change = {"precision": precision, **_in_place_of(bundle, here)}
     tried = Bundle(bundle.path, bundle.manifest.model_copy(update=change))
+    graphs, split = _in_place_of(bundle, infos).values()
     variant = Variant(
-        graphs={**bundle.manifest.graphs, **graphs},
+        graphs=graphs,
+        split={name: info for name, info in split.items() if name in infos},
         recipe=RECIPE,
         calibration=", ".join(c.name for c in clips) or None,
         comparison=compare(reference, tried, measured),
         tools={name: version(name) for name in ("ermu", "onnx", "onnxruntime")},
     )
-    return variant, {graphs[name].file: file for name, file in converted.items()}
+    return variant, {infos[name].file: file for name, file in converted.items()}
+
+
+def _in_place_of(bundle: Bundle, infos: Mapping[str, GraphInfo]) -> dict[str, dict[str, GraphInfo]]:
+    """The bundle's graphs and parts with some of them replaced."""
+    manifest = bundle.manifest
+    return {
+        "graphs": {name: infos.get(name, info) for name, info in manifest.graphs.items()},
+        "split": {
+            name: info if name in manifest.graphs else infos.get(name, info)
+            for name, info in manifest.split.items()
+        },
+    }
 
 
 def _to_float16(bundle: Bundle, folder: Path) -> dict[str, Path]:
@@ -107,10 +121,15 @@ def _to_float16(bundle: Bundle, folder: Path) -> dict[str, Path]:
 
 def _to_int8(bundle: Bundle, folder: Path, clips: Sequence[Clip]) -> dict[str, Path]:
     samples = record_samples(bundle, clips)
-    files = {name: folder / f"{name}.onnx" for name in QUANTIZED_GRAPHS}
+    files = {name: folder / f"{name}.onnx" for name in samples}
     for name, file in files.items():
-        to_int8(bundle.graph_path(name), file, samples[name])
+        to_int8(_holding(bundle, name).graph_path(name), file, samples[name])
     return files
+
+
+def _holding(bundle: Bundle, graph: str) -> Bundle:
+    """The bundle whole or in parts, whichever has the graph."""
+    return bundle if graph in bundle.manifest.graphs else bundle.in_parts()
 
 
 def _calibration_clips() -> list[Clip]:
@@ -119,7 +138,7 @@ def _calibration_clips() -> list[Clip]:
 
 def _described(bundle: Bundle, name: str, precision: str, file: Path) -> GraphInfo:
     """A converted graph as the manifest lists it, under a name made from its content."""
-    before, digest = bundle.manifest.graphs[name], sha256_of(file)
+    before, digest = _holding(bundle, name).manifest.graphs[name], sha256_of(file)
     graph = onnx.load(file, load_external_data=False).graph
     dtypes = {
         value.name: onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name
@@ -140,6 +159,7 @@ def _described(bundle: Bundle, name: str, precision: str, file: Path) -> GraphIn
 
 def _difference(bundle: Bundle, name: str, file: Path) -> float:
     """Largest absolute difference between a graph and its conversion over all outputs, on random inputs."""
+    bundle = _holding(bundle, name)
     rng, info = np.random.default_rng(2026), bundle.manifest.graphs[name]
     symbols = {**Grids(*(bundle.manifest.input.size or (113, 81))).symbols(), "T": 3}
     feeds = {}

@@ -70,7 +70,9 @@ class Bundle:
                 expected=f"one of {', '.join((manifest.precision, *manifest.variants))}",
                 fix=f"ermu build --bundle {self.path} --engine onnxruntime --precision {precision}",
             )
-        change = {"precision": precision, "graphs": manifest.variants[precision].graphs}
+        variant = manifest.variants[precision]
+        split = {**manifest.split, **variant.split}
+        change = {"precision": precision, "graphs": variant.graphs, "split": split}
         bundle = Bundle(self.path, manifest.model_copy(update=change))
         bundle._verify()
         return bundle

@@ -135,6 +135,7 @@ class Variant(_Part):
 
     Attributes:
         graphs: By name, all five; those that the precision leaves alone are the float32 files.
+        split: Parts of `propagate` in that precision, in place of the float32 ones.
         recipe: Version of the conversion; another version makes the variant out of date.
         calibration: Name of the clip that int8 ranges were measured on.
         comparison: What it changes.
@@ -142,6 +143,7 @@ class Variant(_Part):
     """
 
     graphs: dict[str, GraphInfo]
+    split: dict[str, GraphInfo] = {}
     recipe: int
     calibration: str | None
     comparison: Comparison

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.golden_data import GOLDEN, load_golden
+from tests.synthetic import write_checkpoint
 
 ROOT = Path(__file__).parents[1]
-_SHAPING = ("graphs.py", "onnx_writer.py", "bundle_writer.py", "checkpoint.py")
+_SHAPING = ("graphs.py", "split_graphs.py", "onnx_writer.py", "bundle_writer.py", "checkpoint.py")
 CACHE = Path(os.environ.get("ERMU_TEST_CACHE", ROOT / "tests" / ".cache"))
 
 
@@ -45,16 +44,7 @@ def synthetic_checkpoint() -> Callable[[str], Path]:
     """Path of a golden network's synthetic checkpoint, as a published one is laid out."""
 
     def checkpoint(name: str) -> Path:
-        def make(path: Path) -> None:
-            import torch
-
-            from tests.golden.synth import synth_state_dict
-
-            manifest = json.loads((GOLDEN / f"manifest_{name}.json").read_text())
-            weights = synth_state_dict(manifest, load_golden(name).seed)
-            torch.save({"state_dict": {f"module.{k}": torch.from_numpy(v) for k, v in weights.items()}}, path)
-
-        return _made_once(f"{name}.pth", make)
+        return _made_once(f"{name}.pth", lambda path: write_checkpoint(name, path))
 
     return checkpoint
 

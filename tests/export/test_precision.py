@@ -15,6 +15,7 @@ from ermu.errors import BackendError, BundleError
 from ermu.export import add_precision, export_bundle
 from ermu.export.comparison import compare, procedural_clip, track
 from ermu.export.float16 import to_float16
+from ermu.kernels.attention import load_attention
 from ermu.runtime import Bundle, Segmenter
 from ermu.scenes import Scene, validation_scenes
 from tests.export.precision_bundles import short_clip, with_precision
@@ -135,6 +136,25 @@ def test_int8_quantises_convolutions_only(int8):
         makers = {output: node for node in graph.node for output in node.output}
         readers = {node.op_type for node in graph.node for i in node.input if _dequantised(makers, i)}
         assert readers <= {"Conv", "Add", "Shape"}  # those two read what a convolution reads
+
+
+@pytest.mark.skipif(load_attention() is None, reason="the CPU kernels are not compiled here")
+def test_int8_quantises_the_linear_layers_of_parts(int8):
+    parts = {name: int8.manifest.split[name] for name in int8.manifest.split if name != "memorize"}
+    assert all("int8" in info.file for info in parts.values())
+    assert "int8" not in int8.manifest.split["memorize"].file
+    for info in parts.values():
+        graph = onnx.load(int8.path / info.file).graph
+        makers = {output: node for node in graph.node for output in node.output}
+        constants = {tensor.name for tensor in graph.initializer}
+        for node in graph.node:
+            if node.op_type == "MatMul":
+                made = makers.get(node.input[1])
+                linear = (
+                    made is not None and made.op_type == "DequantizeLinear" and made.input[0] in constants
+                )
+                assert linear == _dequantised(makers, node.input[0]), "attention's products stay in float32"
+                assert node.input[1] not in constants, "no linear layer is left out"
 
 
 def test_int8_is_what_tensorrt_takes(int8):
