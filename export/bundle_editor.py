@@ -60,8 +60,9 @@ def bundle_lock(path: Path) -> Iterator[None]:
 
 def mentioned_files(manifest: Manifest) -> set[str]:
     """Every file that a manifest lists."""
-    graphs = [
-        part for whole in (manifest, *manifest.variants.values()) for part in (whole.graphs, whole.split)
-    ]
-    files = {graph.file for part in graphs for graph in part.values()} | {e.file for e in manifest.engines}
-    return files | ({manifest.identity.file} if manifest.identity else set())
+    listings = [manifest.graphs, manifest.split]
+    for variant in manifest.variants.values():
+        listings += [variant.graphs, variant.split]
+    graphs = {graph.file for listing in listings for graph in listing.values()}
+    weights = {manifest.identity.file} if manifest.identity else set()
+    return graphs | weights | {engine.file for engine in manifest.engines}

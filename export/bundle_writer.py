@@ -97,8 +97,8 @@ def export_bundle(
     try:
         described = _write_graphs([*whole, *split], folder, size, opset, tell)
         identity = folder / "identity.npz"
-        bank = model.patch_wise_id_bank
-        np.savez(identity, weight=bank.weight.detach().numpy(), bias=bank.bias.detach().numpy())
+        state = model.patch_wise_id_bank.state_dict()
+        np.savez(identity, weight=state["weight"].numpy(), bias=state["bias"].numpy())
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             network=NetworkInfo(**spec.to_dict()),

@@ -59,8 +59,8 @@ class DeaotPart(nn.Module):
             y = torch.zeros_like(x)
         else:
             like = first.permute(2, 0, 1)
-            state = [tokens(t) for t in (first, *others)]
-            x, y = transformer.blocks[self.index - 1].take(*state, hw=_hw(like))
+            x, y, gate, far, near = (tokens(t) for t in (first, *others))
+            x, y = transformer.blocks[self.index - 1].take(x, y, gate, far, near, _hw(like))
         if self.index == len(transformer.blocks):
             return transformer.output(x, y, _hw(like))
         block = transformer.blocks[self.index]

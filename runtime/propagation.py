@@ -84,10 +84,10 @@ class SplitPropagation(Propagation):
             self._masses = np.empty((len(query), len(bank)), np.float32)
         bank.recall(block, query, answer, self._masses if block == 0 else None)
         if f"near{block}" in tensors:
-            names = (f"new_key{block}", f"short_key{block}", f"short_value{block}", f"window_bias{block}")
-            near = self._tokens(tensors[f"near{block}"])
-            hw = tensors[f"near{block}"].shape[:2]
-            self._attention.window(*(self._tokens(tensors[n]) for n in names), (hw[0], hw[1]), near)
+            names = ("new_key", "short_key", "short_value", "window_bias", "near")
+            key, *short, bias, near = (self._tokens(tensors[f"{name}{block}"]) for name in names)
+            h, w, _ = tensors[f"near{block}"].shape
+            self._attention.window(key, short[0], short[1], bias, (h, w), near)
 
     def relevance(self, bank: MemoryBank, foreground: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
         return foreground_share(foreground, self._masses)

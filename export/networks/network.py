@@ -80,7 +80,7 @@ class SegmentationNetwork(nn.Module):
     def encode(self, image: Tensor) -> Features:
         """What every group of objects reads of a normalised image."""
         f4, f8, f16, last = self.encoder(image)
-        return Features(*self.decoder.adapt(f4, f8, f16), self.encoder_projector(last))  # type: ignore[operator]
+        return Features(*self.decoder.adapt(f4, f8, f16), self.encoder_projector(last))
 
     def embed_identity(self, one_hot: Tensor) -> Tensor:
         """Identity tokens B x n x C of a one-hot label map, B x 12 x H x W (ids 0..10, then ignore)."""
