@@ -6,11 +6,19 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import onnxruntime as ort
 
 from ermu.benchmarks.kernel_shapes import SLOTS, TOKENS, Heads, Single, Tensors
 
 Run = Callable[[], object]
-PAUSE_SECONDS = 0.01  # before each timing: the threads of the library before it spin a while after their work
+PAUSE_SECONDS = 0.005  # before each timing: the threads of the library before it may spin a little yet
+
+
+def _keep_busy(seconds: float) -> None:
+    """Waits without sleep, so that the processor neither slows down nor goes to somebody else."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
 
 
 def interleaved(calls: dict[str, Run], repeats: int) -> dict[str, float]:
@@ -20,16 +28,23 @@ def interleaved(calls: dict[str, Run], repeats: int) -> dict[str, float]:
         call()
     for _ in range(repeats):
         for name, call in calls.items():
-            time.sleep(PAUSE_SECONDS)
+            _keep_busy(PAUSE_SECONDS)
             begun = time.perf_counter()
             call()
             taken[name].append(1e3 * (time.perf_counter() - begun))
     return {name: float(np.median(times)) for name, times in taken.items()}
 
 
+def _options(threads: int) -> ort.SessionOptions:
+    """Threads that stop spinning when a run ends: else they take a processor from whatever is timed next."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
 def fused_attention(heads: Heads, query: Single, keys: Single, values: Single, threads: int) -> Run:
     """ONNX Runtime's tiled attention on the same queries, keys and values."""
-    import onnxruntime as ort
     from onnx import TensorProto, helper
 
     names = ("query", "key", "value")
@@ -45,9 +60,9 @@ def fused_attention(heads: Heads, query: Single, keys: Single, values: Single, t
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)]
     graph = helper.make_graph([node], "attention", inputs, [output])
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        model.SerializeToString(), _options(threads), providers=["CPUExecutionProvider"]
+    )
     feed = {
         name: array.reshape(1, -1, array.shape[-1])
         for name, array in zip(names, (query, keys, values), strict=True)
@@ -92,7 +107,6 @@ def torch_attention(heads: Heads, tensors: Tensors, threads: int) -> Run:
 
 def dense_window(query: Single, key: Single, value: Single, band: Single, threads: int) -> Run:
     """DeAOT's window as a whole attention in ONNX Runtime, cut to size by a band of biases (N, N)."""
-    import onnxruntime as ort
     from onnx import TensorProto, helper
 
     feed = {
@@ -114,7 +128,7 @@ def dense_window(query: Single, key: Single, value: Single, band: Single, thread
         opset_imports=[helper.make_opsetid("", 18)],
         ir_version=9,
     )
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        model.SerializeToString(), _options(threads), providers=["CPUExecutionProvider"]
+    )
     return lambda: session.run(None, feed)

@@ -154,7 +154,8 @@ void attend(const Reading& job, int head, int begin, int end, void* scratch, flo
     const BankShape& b = job.bank;
     for (int row = 0; row < w.rows; ++row) {
         void* panel = w.queries + row / kRows * w.query_bytes;
-        w.steps[row] = Arithmetic::put_query(query_of(job, head, least(begin + row, end - 1)), b.key_head, row % kRows, panel);
+        const float* query = query_of(job, head, least(begin + row, end - 1));
+        w.steps[row] = Arithmetic::put_query(query, b.key_head, row % kRows, panel);
         w.downs[row] = __builtin_inff();
     }
     __builtin_memset(w.out, 0, sizeof(float) * w.out_floats * (w.rows / kRows));

@@ -20,7 +20,7 @@ void channel_range(const MassJob& job, int slot, ChannelRange out) {
         for (int n = 0; n < job.tokens; ++n) {
             const float* values = numbers_at(base, job.half, offset + size_t(n) * D + start, count, copy);
             for (int j = 0; j < 4; ++j) {
-                const F value = count == kStrip ? load(values + j * kLanes) : load_first(values + j * kLanes, count - j * kLanes);
+                const F value = load_first(values + j * kLanes, count - j * kLanes);
                 sum[j] = sum[j] + value;
                 low[j] = min(low[j], value);
                 high[j] = max(high[j], value);
@@ -44,17 +44,20 @@ void channel_dots(const void* a, const void* b, bool half, int tokens, int chann
     float left[kBlock + kLanes] = {}, right[kBlock + kLanes];
     for (int start = 0; start < channels; start += kBlock) {
         const int count = least(kBlock, channels - start);
+        const bool direct = !half && count == kBlock;
         double sums[kBlock] = {};
         for (int c = 0; c < kBlock; ++c) right[c] = 1.0f;
         for (int n = 0; n < tokens; ++n) {
             const size_t offset = size_t(n) * channels + start;
-            const float* x = numbers_at(a, half, offset, count, left);
-            const float* y = b ? numbers_at(b, half, offset, count, right) : right;
-            if (count == kBlock) {
-                for (int c = 0; c < kBlock; ++c) sums[c] += double(x[c]) * double(y[c]);
+            const float *x = left, *y = right;
+            if (direct) {
+                x = static_cast<const float*>(a) + offset;
+                if (b) y = static_cast<const float*>(b) + offset;
             } else {
-                for (int c = 0; c < count; ++c) sums[c] += double(x[c]) * double(y[c]);
+                copy_numbers(a, half, offset, count, left);
+                if (b) copy_numbers(b, half, offset, count, right);
             }
+            for (int c = 0; c < kBlock; ++c) sums[c] += double(x[c]) * double(y[c]);
         }
         for (int c = 0; c < count; ++c) dots[start + c] += sums[c];
     }

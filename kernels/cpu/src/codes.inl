@@ -66,7 +66,8 @@ struct Codes {
         for (int first = 0; first < b.tokens; first += kTile) put_keys(b, keys, m, first, tile_at(b, memory, first));
         measure(values, b.tokens, b.value_width(), b.value_head, m.value, m.value_step);
         for (int c = 0; c < b.value_head; ++c) m.value_step[c] /= kMost;
-        for (int panel = 0; panel * kTile < b.value_head; ++panel) put_values(b, values, m, panel, values_at(b, memory, panel, 0));
+        for (int panel = 0; panel * kTile < b.value_head; ++panel)
+            put_values(b, values, m, panel, values_at(b, memory, panel, 0));
     }
     static void put_keys(const BankShape& b, const float* keys, const Means& m, int first, char* tile) {
         int32_t* sums = reinterpret_cast<int32_t*>(tile);
@@ -87,7 +88,8 @@ struct Codes {
         const int start = panel * kTile;
         for (int c = 0; c < kTile; ++c) {
             const bool real = start + c < b.value_head;
-            const float mean = real ? m.value[start + c] : 0.0f, scale = real ? per_step(m.value_step[start + c]) : 0.0f;
+            const float mean = real ? m.value[start + c] : 0.0f;
+            const float scale = real ? per_step(m.value_step[start + c]) : 0.0f;
             for (int n = 0; n < tall(b); ++n) {
                 const bool held = real && n < b.tokens;
                 const int code = held ? coded(values[size_t(n) * b.value_width() + start + c] - mean, scale) : 0;
@@ -136,7 +138,8 @@ struct Codes {
             const float top = highest(tops[i]);
             if (top + block.downs[i] > kSlack) raise_peak(block, i, top);
             block.factors[i] = exact_power(top + block.downs[i]) / kLevels;
-            put_codes(exponents + i * kChunk, top, count, block.factors[i], block.sums + i * kLanes, weights + i * kPitch);
+            put_codes(exponents + i * kChunk, top, count, block.factors[i], block.sums + i * kLanes,
+                      weights + i * kPitch);
         }
     }
     ERMU_APART static void put_codes(const float* exponents, float top, int count, float factor, float* sums, Weight* weights) {

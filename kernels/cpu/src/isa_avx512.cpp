@@ -19,5 +19,9 @@ using namespace ermu;
 #include "sqa.inl"
 #include "masses.inl"
 
-const Isa ermu::kAvx512 = {"avx512",         kRows,         mass_scratch,  score,
-                      channel_range, channel_dots, label_scratch, label_rows, reader<Streamed<Single>>(), reader<Codes>(), window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row};
+const Isa ermu::kAvx512 = {
+    "avx512",     kRows,           mass_scratch,   score,
+    channel_range, channel_dots,    label_scratch,  label_rows,
+    reader<Streamed<Single>>(),     reader<Codes>(),
+    window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row,
+};

@@ -1,4 +1,5 @@
-// The CPU kernels compiled for any processor. No standard templates here: the linker might keep this file's copy for all.
+// The CPU kernels compiled for any processor. No standard templates here: the linker might keep this file's copy for
+// all.
 #include "kernels.h"
 #include "simd_portable.h"
 #include "unroll.h"
@@ -19,5 +20,9 @@ using namespace ermu;
 #include "sqa.inl"
 #include "masses.inl"
 
-const Isa ermu::kPortable = {"portable",         kRows,         mass_scratch,  score,
-                      channel_range, channel_dots, label_scratch, label_rows, reader<Streamed<Single>>(), reader<Codes>(), window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row};
+const Isa ermu::kPortable = {
+    "portable",     kRows,           mass_scratch,   score,
+    channel_range, channel_dots,    label_scratch,  label_rows,
+    reader<Streamed<Single>>(),     reader<Codes>(),
+    window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row,
+};

@@ -14,7 +14,8 @@ struct Exact : Single {
         Single::put_query(values, job.head_channels, row, panel);
         return poison(values, job.head_channels) == 0.0f;
     }
-    static bool put_keys(const MassJob& job, const BankShape& b, int head, int slot, int first, float* copy, void* tile) {
+    static bool put_keys(const MassJob& job, const BankShape& b, int head, int slot, int first, float* copy,
+                         void* tile) {
         const int d = job.head_channels;
         const size_t offset = (size_t(slot) * job.tokens + first) * b.key_width() + head * d;
         const float* keys = static_cast<const float*>(job.keys) + offset;
@@ -64,16 +65,14 @@ MassSpace carve_masses(const MassJob& job, int count, void* memory) {
     return s;
 }
 
-// Asks for the keys of the tile after the one at `first`: a head's channels lie D apart, too far for the
+// Asks for a head's keys of the tokens [begin, end), counted over all slots: they lie D apart, too far for the
 // processor to foresee.
-inline void fetch_next(const MassJob& job, int head, int slot, int first) {
-    const size_t width = job.half ? 2 : 4;
+inline void fetch(const MassJob& job, int head, size_t begin, size_t end) {
+    const size_t width = job.half ? 2 : 4, pitch = job.channels() * width, stop = size_t(job.slots) * job.tokens;
     const char* base = static_cast<const char*>(job.keys) + size_t(head) * job.head_channels * width;
-    const size_t pitch = job.channels() * width;
-    const size_t from = size_t(slot) * job.tokens + first + kTile, stop = size_t(job.slots) * job.tokens;
-    for (size_t token = from; token < from + kTile && token < stop; ++token)
+    for (size_t token = begin; token < end && token < stop; ++token)
         for (size_t byte = 0; byte < job.head_channels * width; byte += 64)
-            __builtin_prefetch(base + token * pitch + byte);
+            __builtin_prefetch(base + token * pitch + byte, 0, 2);
 }
 
 template <typename Arithmetic>
@@ -81,8 +80,8 @@ bool put_queries(const MassJob& job, const MassSpace& s, int head, int begin, in
     bool finite = true;
     for (int row = 0; row < s.w.rows; ++row) {
         const size_t token = job.picked[least(begin + row, end - 1)];
-        const float* values =
-            numbers_at(job.query, job.half, token * job.channels() + head * job.head_channels, job.head_channels, s.copy);
+        const size_t offset = token * job.channels() + head * job.head_channels;
+        const float* values = numbers_at(job.query, job.half, offset, job.head_channels, s.copy);
         void* panel = s.w.queries + row / kRows * s.w.query_bytes;
         finite &= Arithmetic::put_query(job, values, row % kRows, panel);
         s.w.units[row] = Arithmetic::unit(job);
@@ -100,12 +99,14 @@ bool score_slot(const MassJob& job, const MassSpace& s, int head, int slot) {
     for (int first = 0; first < job.tokens; first += kChunk) {
         const int count = least(kChunk, job.tokens - first);
         for (int at = 0; at < count; at += kTile) {
-            fetch_next(job, head, slot, first + at);
             if (!Arithmetic::put_keys(job, s.bank, head, slot, first + at, s.copy, s.chunk + at / kTile * tile_bytes))
                 return false;
         }
-        for (int block = 0; block < s.w.rows / kRows; ++block)
+        const size_t next = size_t(slot) * job.tokens + first + count, blocks = s.w.rows / kRows;
+        for (size_t block = 0; block < blocks; ++block) {
+            fetch(job, head, next + block * kChunk / blocks, next + (block + 1) * kChunk / blocks);
             Streamed<Arithmetic>::weigh_chunk(block_at(s.w, block), s.bank, s.chunk, 0, count, nullptr);
+        }
     }
     return true;
 }

@@ -2,18 +2,23 @@
 
 namespace {
 
-// The `count` consecutive numbers at `offset`, in fp32: where they are, or converted into `copy`, which has room for
-// a vector more.
-inline const float* numbers_at(const void* base, bool half, size_t offset, int count, float* copy) {
-    if (!half) return static_cast<const float*>(base) + offset;
+// Copies the `count` consecutive numbers at `offset` into fp32; `to` has room for a vector more.
+inline void copy_numbers(const void* base, bool half, size_t offset, int count, float* to) {
+    const float* full = static_cast<const float*>(base) + offset;
     const uint16_t* halves = static_cast<const uint16_t*>(base) + offset;
     int c = 0;
-    for (; c + kLanes <= count; c += kLanes) store(copy + c, load_half(halves + c));
-    if (c < count) {
-        uint16_t rest[kLanes] = {};
-        for (int i = c; i < count; ++i) rest[i - c] = halves[i];
-        store(copy + c, load_half(rest));
-    }
+    for (; c + kLanes <= count; c += kLanes) store(to + c, half ? load_half(halves + c) : load(full + c));
+    if (c == count) return;
+    uint16_t rest[kLanes] = {};
+    for (int i = c; i < count && half; ++i) rest[i - c] = halves[i];
+    if (half) store(to + c, load_half(rest));
+    for (int i = c; i < count && !half; ++i) to[i] = full[i];
+}
+
+// The same numbers in fp32 where they are, if they are that already.
+inline const float* numbers_at(const void* base, bool half, size_t offset, int count, float* copy) {
+    if (!half) return static_cast<const float*>(base) + offset;
+    copy_numbers(base, true, offset, count, copy);
     return copy;
 }
 

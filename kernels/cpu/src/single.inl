@@ -34,7 +34,8 @@ struct Single {
     static size_t tile_numbers(const BankShape& b) { return size_t(kTile) * b.key_head; }
     static size_t query_bytes(int d) { return sizeof(float) * kRows * d; }
     static size_t head_bytes(const BankShape& b) {
-        return sizeof(float) * (size_t(padded(b.tokens, kTile)) * b.key_head + size_t(padded(b.value_head, kTile)) * b.tokens);
+        const size_t keys = size_t(padded(b.tokens, kTile)) * b.key_head;
+        return (sizeof(float) * (keys + size_t(padded(b.value_head, kTile)) * b.tokens) + 63) / 64 * 64;
     }
     static const float* keys_at(const BankShape& b, const void* memory, int first) {
         return static_cast<const float*>(memory) + size_t(first) * b.key_head;
@@ -49,7 +50,8 @@ struct Single {
     static void pack(const BankShape& b, int head, const float* key, const float* value, void* memory) {
         float* keys = static_cast<float*>(memory);
         for (int first = 0; first < b.tokens; first += kTile)
-            turn_keys(key + head * b.key_head, b.tokens, b.key_head, b.key_width(), first, keys + size_t(first) * b.key_head);
+            turn_keys(key + head * b.key_head, b.tokens, b.key_head, b.key_width(), first,
+                      keys + size_t(first) * b.key_head);
         float* values = keys + size_t(padded(b.tokens, kTile)) * b.key_head;
         for (int start = 0; start < b.value_head; start += kTile) {
             const int count = least(kTile, b.value_head - start);

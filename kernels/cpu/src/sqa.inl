@@ -32,7 +32,8 @@ struct Sqa {
         const float per_step = 1.0f / (job.quantum->step * __builtin_sqrtf(float(d)));
         Code* to = static_cast<Code*>(panel) + row * kGroup;
         for (int c = 0; c < wide; ++c) {
-            const float level = c < d ? __builtin_rintf(values[c] * per_step) + float(job.quantum->query_zero) : -128.0f;
+            const float zero = float(job.quantum->query_zero);
+            const float level = c < d ? __builtin_rintf(values[c] * per_step) + zero : -128.0f;
             const float kept = level < -128.0f ? -128.0f : level > 127.0f ? 127.0f : level;
             to[c / kGroup * kRows * kGroup + c % kGroup] = static_cast<Code>(int(kept) + 128);
         }
@@ -40,7 +41,8 @@ struct Sqa {
     }
 
     // Packs one tile of keys; past the last token it repeats that one.
-    static bool put_keys(const MassJob& job, const BankShape& b, int head, int slot, int first, float* copy, void* tile) {
+    static bool put_keys(const MassJob& job, const BankShape& b, int head, int slot, int first, float* copy,
+                         void* tile) {
         const int d = job.head_channels, wide = padded(d, kGroup);
         const float* shift = job.quantum->shift + size_t(slot) * job.channels() + head * d;
         const F per_step = splat(1.0f / job.quantum->step), zero = splat(float(job.quantum->key_zero));
