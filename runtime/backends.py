@@ -43,6 +43,8 @@ def _on_cpu(bundle: Bundle, engine: str, threads: int | None) -> Backend:
         from .openvino_backend import OpenVinoBackend
 
         return OpenVinoBackend(bundle, threads=threads, attention=attention)
+    if bundle.manifest.precision == BF16 and attention is None:
+        raise BackendError("Nothing here computes in bf16.", fix="--engine openvino, or --precision fp32")
     from .onnxruntime_backend import OnnxRuntimeCpuBackend
 
     return OnnxRuntimeCpuBackend(bundle, threads=threads, attention=attention)

@@ -58,7 +58,9 @@ class OpenVinoBackend(HostBackend):
 
 
 class _Graph:
-    """One graph, compiled for the latest size only: a stream has one."""
+    """One graph, compiled for each of the latest few sizes: streams that share a backend may differ."""
+
+    KEPT = 8
 
     def __init__(
         self, core: Any, info: GraphInfo, path: Path, options: Mapping[str, Any], precision: str
@@ -69,22 +71,26 @@ class _Graph:
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot read {path}: {error}") from error
         self._options = {**options, "INFERENCE_PRECISION_HINT": _arithmetic(core, precision)}
-        self._compiled_for: dict[str, list[int]] | None = None
-        self._request: Any = None
+        self._requests: dict[Shapes, Any] = {}
 
     def request(self, inputs: Tensors) -> Any:
         """An infer request for these inputs' shapes."""
-        shapes = {
-            t.name: [-1 if s == "T" else n for s, n in zip(t.shape, inputs[t.name].shape, strict=True)]
+        shapes = tuple(
+            tuple(-1 if s == "T" else n for s, n in zip(t.shape, inputs[t.name].shape, strict=True))
             for t in self._info.inputs
-        }
-        if shapes != self._compiled_for:
-            model = self._core.read_model(self._path)
-            read = {name for port in model.inputs for name in port.get_names()}
-            model.reshape({name: shape for name, shape in shapes.items() if name in read})
-            self._request = self._core.compile_model(model, "CPU", self._options).create_infer_request()
-            self._compiled_for = shapes
-        return self._request
+        )
+        if shapes not in self._requests:
+            if len(self._requests) == self.KEPT:
+                del self._requests[next(iter(self._requests))]
+            self._requests[shapes] = self._compiled(shapes)
+        return self._requests[shapes]
+
+    def _compiled(self, shapes: Shapes) -> Any:
+        model = self._core.read_model(self._path)
+        read = {name for port in model.inputs for name in port.get_names()}
+        named = {t.name: list(shape) for t, shape in zip(self._info.inputs, shapes, strict=True)}
+        model.reshape({name: shape for name, shape in named.items() if name in read})
+        return self._core.compile_model(model, "CPU", self._options).create_infer_request()
 
 
 def _arithmetic(core: Any, precision: str) -> str:

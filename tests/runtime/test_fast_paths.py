@@ -81,11 +81,26 @@ def test_bf16_throughout_on_the_trained_network(engine):
     assert np.mean(precise == rounded) > 0.98
 
 
+def test_openvino_serves_streams_of_two_sizes(tiny_bundle):
+    pytest.importorskip("openvino")
+    clip, loaded = load_golden("aott"), Bundle.load(tiny_bundle)
+    backend, frame, label = PATHS["openvino, parts"](loaded), clip.frames[0], clip.label
+    large, small = (Segmenter(loaded, backend=backend, long_edge=edge) for edge in (240, 120))
+    alone = Segmenter(loaded, backend=PATHS["onnxruntime, whole"](loaded), long_edge=120)
+    for segmenter in (large, small, alone):
+        segmenter.start(frame, label)
+    for frame in clip.frames[1:4]:
+        large.step(frame)
+        assert np.mean(small.step(frame).label == alone.step(frame).label) > 0.999
+
+
 def test_an_older_bundle_runs_in_one_graph(tiny_bundle):
     loaded = Bundle.load(tiny_bundle)
     older = Bundle(loaded.path, loaded.manifest.model_copy(update={"format_version": 2, "split": {}}))
     with open_backend(older) as backend:
         assert backend.attention is None
+    with pytest.raises(BackendError, match="Nothing here computes in bf16"):
+        open_backend(older.at_precision("bf16"))
     with pytest.raises(BundleError, match="in one piece only"):
         older.in_parts()
 
