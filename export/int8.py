@@ -93,7 +93,9 @@ class _Recorder(OnnxRuntimeCpuBackend):
     def run(
         self, graph: str, inputs: Mapping[str, DeviceTensor], outputs: Mapping[str, DeviceTensor]
     ) -> None:
-        if graph in ("encode", "decode") or (self.attention is not None and graph.startswith("propagate")):
+        if graph in ("encode", "decode") or (
+            self.attention is not None and graph.startswith(("look", "propagate"))
+        ):
             sample = {name: self.download(tensor) for name, tensor in inputs.items()}
             self.samples.setdefault(graph, []).append(sample)
         super().run(graph, inputs, outputs)

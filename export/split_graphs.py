@@ -4,6 +4,7 @@ Part i ends with block i's query and part i + 1 begins with the answer: `query{i
 comes in (the attention on the bank; scale, temporal rows and softmax are the runtime's). DeAOT's short-term
 attention leaves with it: its query is `new_key{i}`, its learned bias `window_bias{i}`, its answer `near{i}`.
 What a part hands to a later one is called `state_X`. No part depends on the number of memory frames.
+AOT's `look` is what block 0 does before it reads anything: it runs once a frame, for all groups.
 With them goes a `memorize` that takes a label map's tokens: the runtime embeds label maps, too.
 """
 
@@ -21,8 +22,21 @@ from .networks.transformer import AotTransformer, DeaotTransformer
 WINDOW = (2 * WINDOW_RADIUS + 1) ** 2
 
 
+class AotLook(nn.Module):
+    """p -> what block 0 makes of it before any memory is read: the same for every group."""
+
+    def __init__(self, network: SegmentationNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, p: Tensor) -> tuple[Tensor, ...]:
+        transformer: AotTransformer = self.network.LSTT  # type: ignore[assignment]
+        _, position = transformer.grid(p)
+        return tuple(grid(t, p) for t in transformer.blocks[0].look(to_tokens(p), position))
+
+
 class AotPart(nn.Module):
-    """From the answer to block `index - 1` (or from p) to the query of block `index` (or to z)."""
+    """From the answer to block `index - 1` (or from `AotLook`) to the query of block `index` (or to z)."""
 
     def __init__(self, network: SegmentationNetwork, index: int) -> None:
         super().__init__()
@@ -30,18 +44,19 @@ class AotPart(nn.Module):
 
     def forward(self, first: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
         transformer: AotTransformer = self.network.LSTT  # type: ignore[assignment]
-        index, rest = self.index, list(others)
+        index, rest, p, levels = self.index, list(others), first.permute(2, 0, 1), []
         if index == 0:
-            p, x, levels = first, to_tokens(first), []
+            x, key, value = (tokens(t) for t in (first, rest.pop(0), rest.pop(0)))
         else:
             p = rest.pop()
             x = transformer.blocks[index - 1].take(tokens(first), tokens(rest.pop(0)), _hw(p))
             levels = [grid(transformer.decoder_norms[index - 1](x), p)]
         if index == len(transformer.blocks):
             return torch.cat([p, *(level.permute(2, 0, 1)[None] for level in (*rest, *levels))], dim=1)
-        _, position = transformer.grid(p)
-        short = (tokens(rest[0]), tokens(rest[1]))
-        x, query, carry = transformer.blocks[index].look(x, position, self.network.cur_pos_emb, short)
+        block, (short_key, short_value) = transformer.blocks[index], (tokens(t) for t in rest)
+        if index > 0:
+            x, key, value = block.look(x, transformer.grid(p)[1])
+        x, query, carry = block.ask(x, key, value, self.network.cur_pos_emb, (short_key, short_value))
         return *(grid(t, p) for t in (query, *carry, x)), *levels
 
 
@@ -76,12 +91,24 @@ def _hw(p: Tensor) -> tuple[int, int]:
 
 
 def build_split_graphs(network: SegmentationNetwork) -> list[Graph]:
-    """`propagate0` to `propagateL` of a network with L blocks, and `memorize`, in evaluation mode."""
-    part = _aot_part if network.spec.family == "aot" else _deaot_part
+    """`look` (AOT), `propagate0` to `propagateL` of L blocks, and `memorize`, in evaluation mode."""
+    aot = network.spec.family == "aot"
+    part = _aot_part if aot else _deaot_part
     tensors = MemoryTensors(network.spec)
     inputs = (tensors.of("identity", network.spec.width), *tensors.carried())
     memorize = Graph("memorize", MemorizeTokens(network), inputs, tensors.memorized())
-    return [*(part(network, index) for index in range(network.spec.blocks + 1)), memorize]
+    look = [_aot_look(network)] if aot else []
+    return [*look, *(part(network, index) for index in range(network.spec.blocks + 1)), memorize]
+
+
+def _aot_look(network: SegmentationNetwork) -> Graph:
+    p = GraphTensor("p", "float32", (1, network.spec.width, "h", "w"))
+    return Graph("look", AotLook(network), (p,), _shared(network))
+
+
+def _shared(network: SegmentationNetwork) -> tuple[GraphTensor, ...]:
+    tensors = MemoryTensors(network.spec)
+    return tuple(tensors.of(f"shared_{name}", network.spec.width) for name in ("x", "key", "value"))
 
 
 def _aot_part(network: SegmentationNetwork, i: int) -> Graph:
@@ -96,7 +123,7 @@ def _aot_part(network: SegmentationNetwork, i: int) -> Graph:
         levels = (tensors.of(f"state_level{j}", spec.width) for j in range(i - 1))
         return Graph(f"propagate{i}", AotPart(network, i), (*answer, *levels, p), (_z(network),))
     query = tensors.of(f"query{i}", spec.key_width)
-    inputs = (*answer, *tensors.short(i), p) if i else (p, *tensors.short(i))
+    inputs = (*answer, *tensors.short(i), p) if i else (*_shared(network), *tensors.short(i))
     return Graph(
         f"propagate{i}", AotPart(network, i), inputs, (query, *tensors.kept(i, final=True), x, *level)
     )

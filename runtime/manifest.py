@@ -201,9 +201,9 @@ class Manifest(_Part):
 
     Attributes:
         graphs: encode, propagate, decode, memorize, reference.
-        split: propagate0, propagate1, ...: `propagate` cut where the memories are read, and a `memorize` that
-            takes tokens, in float32, for a runtime with kernels for what they leave out; none in bundles of
-            format 1 and 2.
+        split: look, propagate0, propagate1, ...: `propagate` cut where memories are read, and a `memorize`
+            that takes tokens, in float32, for a runtime with kernels for what they leave out; none in bundles
+            of format 1 and 2.
         identity: Weights of the identity embedding, `weight` and `bias` of an .npz, for such a runtime.
         variants: Graphs in other precisions than `precision`, by precision.
         engines: Compiled graphs, of any precision.

@@ -112,11 +112,10 @@ def propagation_graphs(manifest: Manifest) -> list[GraphInfo]:
 
 
 def passing_tensors(manifest: Manifest) -> list[TensorInfo]:
-    """What the parts of a frame's propagation hand to each other; free again when it has ended."""
-    parts = [graph for name, graph in manifest.graphs.items() if name.startswith("propagate") and name[9:]]
-    tensors = {t.name: t for part in parts for t in (*part.inputs, *part.outputs)}
-    kinds = ("query", "recalled", "near", "window_bias", "state_")
-    return [t for name, t in tensors.items() if name.startswith(kinds)]
+    """What the parts of a frame's propagation hand to each other, and what `look` hands to all groups."""
+    tensors = {t.name: t for part in propagation_graphs(manifest) for t in (*part.inputs, *part.outputs)}
+    kinds = ("query", "recalled", "near", "window_bias", "state_", "shared_")
+    return [t for name, t in tensors.items() if name.startswith(kinds) and name != "query"]
 
 
 def _bound(graph: GraphInfo, tensors: Tensors) -> tuple[dict[str, DeviceTensor], dict[str, DeviceTensor]]:

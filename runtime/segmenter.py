@@ -353,6 +353,9 @@ class Segmenter:
         if not self._encoded:
             with watch("encode"):
                 self._backend.run("encode", {"image": self._image}, self._maps)
+                if look := self._manifest.graphs.get("look"):
+                    shared = {t.name: self._passing[t.name] for t in look.outputs}
+                    self._backend.run("look", {"p": self._maps["p"]}, shared)
             self._encoded = True
 
     def _prepared(self, frame: LabelMap) -> npt.NDArray[Any]:

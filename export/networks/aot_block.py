@@ -78,14 +78,19 @@ class AotBlock(nn.Module):
             rows: T x C, temporal row of each memory frame.
             short: Key and value of the previous frame, B x n x C.
         """
-        x, query, carry = self.look(x, position, cur, short)
+        x, query, carry = self.ask(*self.look(x, position), cur, short)
         return self.take(x, attend_memory(query, *long, rows, self.heads), hw), carry
 
-    def look(
-        self, x: Tensor, position: Tensor, cur: Tensor, short: KeyValue
+    def look(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Everything before the memories: tokens, key and value. In block 0 no group has a say in it."""
+        x = x + self.self_attn(self.norm1(x), position)
+        value = self.norm2(x)
+        return x, self.linear_Q(value), value
+
+    def ask(
+        self, x: Tensor, key: Tensor, value: Tensor, cur: Tensor, short: KeyValue
     ) -> tuple[Tensor, Tensor, AotCarry]:
-        """Everything before the attention on the bank: tokens, the query to ask the bank with, the carry."""
-        x, key, value = self._look(x, position)
+        """From there to the attention on the bank: tokens, the query to ask the bank with, the carry."""
         near = self._near(key, value, short)
         return x + near, key + cur, AotCarry(key, value, self.linear_QMem(near), near)
 
@@ -98,7 +103,7 @@ class AotBlock(nn.Module):
         self, x: Tensor, position: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
     ) -> tuple[Tensor, tuple[KeyValue, KeyValue]]:
         """Propagates a labelled frame, which is its own long and short memory; returns its memory."""
-        x, key, value = self._look(x, position)
+        x, key, value = self.look(x, position)
         own = (key, self.linear_V(value + identity))
         near = self._near(key, value, own)
         far = attend_memory(key + cur, own[0][:, None], own[1][:, None], row, self.heads)
@@ -109,11 +114,6 @@ class AotBlock(nn.Module):
         """Long and short memory of a propagated frame, once its label is known."""
         long = (carry.key, self.linear_V(carry.value + identity))
         return long, (carry.short_key, self.linear_VMem(carry.short + identity))
-
-    def _look(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = x + self.self_attn(self.norm1(x), position)
-        value = self.norm2(x)
-        return x, self.linear_Q(value), value
 
     def _near(self, key: Tensor, value: Tensor, short: KeyValue) -> Tensor:
         recent_key, recent_value = self.norm4(short[0] + key), self.norm4(short[1] + value)
