@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,11 +58,36 @@ def bundle(synthetic_checkpoint: Callable[[str], Path]) -> Callable[..., Path]:
         def make(path: Path) -> None:
             from ermu import export_bundle
 
-            export_bundle(synthetic_checkpoint(name), path, network=name, image_dtype=image_dtype)
+            export_bundle(synthetic_checkpoint(name), path, network=name)
 
-        return _made_once(f"{name}-{image_dtype}", make)
+        def remake(path: Path) -> None:
+            _with_float_images(exported(name), path, synthetic_checkpoint(name))
+
+        return _made_once(f"{name}-{image_dtype}", make if image_dtype == "uint8" else remake)
 
     return exported
+
+
+def _with_float_images(source: Path, target: Path, checkpoint: Path) -> None:
+    """A bundle as `export_bundle(..., image_dtype="float32")` makes it: another `encode`, nothing else."""
+    from ermu.export import build_graphs, build_network, load_checkpoint
+    from ermu.export.networks import network_spec
+    from ermu.export.onnx_writer import write_onnx
+    from ermu.runtime import Bundle
+    from ermu.runtime.files import sha256_of
+    from ermu.runtime.manifest import graph_info
+
+    manifest = Bundle.load(source).manifest
+    network, _ = build_network(load_checkpoint(checkpoint), network_spec(manifest.network.name))
+    encode = build_graphs(network, "float32")[0]
+    shutil.copytree(source, target)
+    file = target / manifest.graphs["encode"].file
+    write_onnx(encode, file, opset=20, fixed_hw=None)
+    info = graph_info(file.name, sha256_of(file), encode.inputs, encode.outputs, 0.0)
+    floats = manifest.input.model_copy(update={"dtype": "float32"})
+    graphs = {**manifest.graphs, "encode": info}
+    changed = manifest.model_copy(update={"graphs": graphs, "input": floats})
+    (target / "manifest.json").write_text(changed.to_json())
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,16 @@ def test_manifest_tells_where_it_comes_from(tiny_bundle, tiny_checkpoint):
     assert np.allclose(Bundle.load(tiny_bundle).temporal_rows(), stored.numpy())
 
 
+def test_float_images_change_encode_alone(tmp_path, tiny_bundle, tiny_checkpoint):
+    floats = export_bundle(tiny_checkpoint, tmp_path / "b", capacity=4, gap=2, image_dtype="float32").manifest
+    as_bytes = Bundle.load(tiny_bundle).manifest
+    assert floats.input.dtype == floats.graphs["encode"].inputs[0].dtype == "float32"
+    for kind in ("graphs", "split"):
+        before, after = getattr(as_bytes, kind), getattr(floats, kind)
+        assert {name for name in before if before[name].sha256 != after[name].sha256} <= {"encode"}
+    assert floats.identity == as_bytes.identity
+
+
 def test_existing_bundle_is_not_overwritten(tmp_path, tiny_checkpoint):
     out = tmp_path / "b"
     out.mkdir()
