@@ -44,9 +44,13 @@ def open_peer(name: str, bundle: Bundle, *, threads: int, memory: int, checkpoin
         DependencyError: its package is not installed.
     """
     if name in ("onnxruntime-plain", "openvino"):
-        from .graph_peers import OpenVinoBackend, PlainOnnxRuntimeBackend
+        from ermu.runtime.openvino_backend import OpenVinoBackend
 
-        return (OpenVinoBackend if name == "openvino" else PlainOnnxRuntimeBackend)(bundle, threads=threads)
+        from .plain_peer import PlainOnnxRuntimeBackend
+
+        if name == "openvino":
+            return OpenVinoBackend(bundle, threads=threads, open_frames=False)
+        return PlainOnnxRuntimeBackend(bundle, threads=threads)
     if find_spec("torch") is None:
         raise DependencyError("torch", f"The peer {name}", "export")
     if checkpoint is None and bundle.path.resolve() == DEMO_BUNDLE.resolve():

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.export import Dim
 
 from ermu.errors import BackendError, DependencyError
+from ermu.runtime.sizes import Grids
 
 from .graphs import Graph, GraphTensor
 
@@ -95,18 +96,7 @@ def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] |
 
 
 def _sizes(hw: tuple[int, int], frames: int) -> dict[str, int]:
-    h, w = ((side - 1) // 16 + 1 for side in hw)
-    grids = {
-        "H": hw[0],
-        "W": hw[1],
-        "h": h,
-        "w": w,
-        "h8": 2 * h - 1,
-        "w8": 2 * w - 1,
-        "h4": 4 * h - 3,
-        "w4": 4 * w - 3,
-    }
-    return {**grids, "T": frames}
+    return {**Grids(*hw).symbols(), "T": frames}
 
 
 def _dimensions(fixed_hw: tuple[int, int] | None) -> dict[str, Dim]:

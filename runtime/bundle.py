@@ -14,7 +14,7 @@ from ermu.assets import DEMO_BUNDLE
 from ermu.errors import BundleError
 
 from .files import sha256_of
-from .manifest import FORMAT_VERSION, READABLE_VERSIONS, FileInfo, GraphInfo, Manifest
+from .manifest import FORMAT_VERSION, READABLE_VERSIONS, FileInfo, Manifest
 
 BF16 = "bf16"  # no graphs of its own: an arithmetic of CPU backends
 _REEXPORT = "export the checkpoint again with `ermu export`"
@@ -83,13 +83,11 @@ class Bundle:
         Raises:
             BundleError: the bundle has none, or their files are missing or altered.
         """
-        manifest = self.manifest
-        if not manifest.split:
+        if not self.manifest.split:
             raise BundleError(f"{self.path} has `propagate` in one piece only.", fix=_REEXPORT)
-        graphs = {name: graph for name, graph in manifest.graphs.items() if name != "propagate"}
-        bundle = Bundle(self.path, manifest.model_copy(update={"graphs": {**graphs, **manifest.split}}))
-        bundle._verify()
-        return bundle
+        for name, graph in self.manifest.split.items():
+            _verify(self.path / graph.file, name, graph)
+        return Bundle(self.path, self.manifest.in_parts())
 
     def identity_weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """`weight` (C, 12, 17, 17) and `bias` (C,) of the identity embedding, verified."""
@@ -138,7 +136,7 @@ def _read_manifest(path: Path) -> Manifest:
         raise BundleError(f"{file}: field {where}: {first['msg']}.", fix=_REEXPORT) from error
 
 
-def _verify(file: Path, name: str, info: GraphInfo | FileInfo) -> None:
+def _verify(file: Path, name: str, info: FileInfo) -> None:
     if not file.is_file():
         raise BundleError(f"{file} is missing: the manifest lists it as '{name}'.", fix=_REEXPORT)
     found = sha256_of(file)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from ermu.kernels.attention import Attention
+from ermu.kernels.cpu.threads import usable_processors
 from ermu.kernels.identity import IdentityEmbedding
 
 from .backend import Array, Backend, DeviceTensor
@@ -26,12 +26,12 @@ class HostBackend(Backend):
         Args:
             attention: Reads the memories; None where the graphs do everything.
             bundle: At the precision to run.
-            threads: For each kernel; default, the machine's cores.
+            threads: For each kernel; default, the processors that this process may use.
         """
         if attention is not None:
             self.attention, self.recall_precision = attention, bundle.manifest.precision
             self.identity = IdentityEmbedding(
-                **bundle.identity_weights(), threads=threads or os.cpu_count() or 1
+                **bundle.identity_weights(), threads=threads or usable_processors()
             )
 
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:

@@ -35,18 +35,14 @@ class FileInfo(_Part):
     sha256: str
 
 
-class GraphInfo(_Part):
+class GraphInfo(FileInfo):
     """One ONNX file.
 
     Attributes:
-        file: Path inside the bundle.
-        sha256: Of the file's bytes.
         max_difference: Largest absolute difference over all outputs on random inputs: of a float32 graph to
             torch, of another precision's graph to the float32 graph.
     """
 
-    file: str
-    sha256: str
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     max_difference: float
@@ -223,6 +219,11 @@ class Manifest(_Part):
     variants: dict[str, Variant] = {}
     engines: tuple[EngineInfo, ...] = ()
     provenance: Provenance
+
+    def in_parts(self) -> Manifest:
+        """With the graphs of a runtime that has kernels for what the parts leave out."""
+        graphs = {name: graph for name, graph in self.graphs.items() if name != "propagate"}
+        return self.model_copy(update={"graphs": {**graphs, **self.split}})
 
     def to_json(self) -> str:
         """JSON text, stable in order."""

@@ -22,25 +22,34 @@ Shapes = tuple[tuple[int, ...], ...]
 class OpenVinoBackend(HostBackend):
     """Graphs compiled by OpenVINO for the sizes that they meet.
 
-    A size is compiled when it is met first (seconds); only the number of memory frames stays open, where a
-    graph has it.
+    A size is compiled when it is met first (seconds).
 
     Args:
         bundle: Its graphs are read at once, so that a broken one is noticed before the first frame.
         threads: Threads for each graph; default, the machine's cores.
         attention: Reads the memories between the parts of `propagate`; None runs it in one graph.
+        open_frames: Whether the number of memory frames stays open; else each is compiled when it is met.
     """
 
     def __init__(
-        self, bundle: Bundle, *, threads: int | None = None, attention: Attention | None = None
+        self,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,
+        attention: Attention | None = None,
+        open_frames: bool = True,
     ) -> None:
         self.bring(attention, bundle, threads)
         opened = bundle if attention is None else bundle.in_parts()
         runtime = _openvino()
         self._tensor, core = runtime.Tensor, runtime.Core()
-        options = {"INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1, "PERFORMANCE_HINT": "LATENCY"}
+        options = {
+            "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1,
+            "INFERENCE_PRECISION_HINT": _arithmetic(core, bundle.manifest.precision),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
         self._graphs = {
-            name: _Graph(core, info, opened.graph_path(name), options, bundle.manifest.precision)
+            name: _Graph(core, info, opened.graph_path(name), options, {"T"} if open_frames else set())
             for name, info in opened.manifest.graphs.items()
         }
 
@@ -63,20 +72,20 @@ class _Graph:
     KEPT = 8
 
     def __init__(
-        self, core: Any, info: GraphInfo, path: Path, options: Mapping[str, Any], precision: str
+        self, core: Any, info: GraphInfo, path: Path, options: Mapping[str, Any], open_symbols: set[str]
     ) -> None:
         self._core, self._info, self._path = core, info, path
+        self._options, self._open = options, open_symbols
         try:
             core.read_model(path)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot read {path}: {error}") from error
-        self._options = {**options, "INFERENCE_PRECISION_HINT": _arithmetic(core, precision)}
         self._requests: dict[Shapes, Any] = {}
 
     def request(self, inputs: Tensors) -> Any:
         """An infer request for these inputs' shapes."""
         shapes = tuple(
-            tuple(-1 if s == "T" else n for s, n in zip(t.shape, inputs[t.name].shape, strict=True))
+            tuple(-1 if s in self._open else n for s, n in zip(t.shape, inputs[t.name].shape, strict=True))
             for t in self._info.inputs
         )
         if shapes not in self._requests:

@@ -80,7 +80,7 @@ class Segmenter:
         self._kernels = kernels or load_kernels(device)
         self._check_options()
         self._backend = backend or open_backend(self.bundle, device=device, engine=engine, threads=threads)
-        self._manifest = manifest if self._backend.attention is None else self.bundle.in_parts().manifest
+        self._manifest = manifest if self._backend.attention is None else manifest.in_parts()
         self._groups: list[ObjectGroup] = []
         self._groups_begun = 0
         self._frame = -1

@@ -1,4 +1,4 @@
-"""The bundle's graphs in other hands: ONNX Runtime as it comes without optimisation, and OpenVINO."""
+"""The bundle's graphs as ONNX Runtime comes, without optimisation."""
 
 from __future__ import annotations
 
@@ -55,48 +55,3 @@ class PlainOnnxRuntimeBackend(HostBackend):
                 path, self._settings, providers=["CPUExecutionProvider"]
             )
         return self._sessions[graph]
-
-
-class OpenVinoBackend(HostBackend):
-    """OpenVINO on the same graphs in float32, compiled for the exact shapes: again whenever T changes.
-
-    Args:
-        bundle: Its graphs are compiled when they are first run.
-        threads: For each graph.
-    """
-
-    def __init__(self, bundle: Bundle, *, threads: int) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise DependencyError("openvino", "The peer openvino", "openvino") from error
-        self._bundle, self._openvino = bundle, openvino
-        self._core = openvino.Core()
-        self._settings = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": str(threads),
-        }
-        self._requests: dict[str, tuple[object, Any]] = {}
-
-    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        request = self._request(graph, inputs)
-        for name, tensor in (*inputs.items(), *outputs.items()):
-            request.set_tensor(name, self._openvino.Tensor(self.for_kernels(tensor), shared_memory=True))
-        try:
-            request.infer()
-        except RuntimeError as error:
-            raise BackendError(f"Graph {graph} failed in OpenVINO: {error}") from error
-
-    def close(self) -> None:
-        self._requests.clear()
-
-    def _request(self, graph: str, inputs: Tensors) -> Any:
-        shapes = {name: list(tensor.shape) for name, tensor in inputs.items()}
-        compiled_for, request = self._requests.get(graph, (None, None))
-        if compiled_for != shapes:
-            model = self._core.read_model(str(self._bundle.graph_path(graph)))
-            model.reshape(shapes)
-            request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
-            self._requests[graph] = (shapes, request)
-        return request
