@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 KERNELS = Path(__file__).parent / "kernels"
@@ -51,7 +51,19 @@ class BuildKernels(build_ext):
             print(f"ermu: no CPU kernels ({error}); the numpy kernels will be used", file=sys.stderr)
 
 
+def packages() -> list[str]:
+    """Every package below `ermu` and below the top-level folders that belong to it."""
+    folders = ("benchmarks", "evaluation", "export", "kernels", "runtime", "training")
+    below = [f"ermu.{name}" for folder in folders for name in (folder, *_below(folder))]
+    return [*find_packages(include=["ermu", "ermu.*"]), *below]
+
+
+def _below(folder: str) -> list[str]:
+    return [f"{folder}.{name}" for name in find_packages(folder)]
+
+
 setup(
+    packages=packages(),
     ext_modules=[Extension("ermu.kernels.cpu._native", sources=[], optional=True)],
     cmdclass={"build_ext": BuildKernels},
 )

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from ermu.runtime.bundle import BF16
-from ermu.runtime.sizes import Grids
-
-from .clip import Clip, open_clip
-from .flops import count_frame
-from .machine import describe_machine, installed_versions
-from .options import BenchOptions
-from .peak import measure_peak
-from .peers import check_peers
-from .plan import Plan
-from .race import Progress, race_contenders
-from .report import Figures, GemmPeak, Report, Setup, Work
-from .resident import measure_resident_mb
-from .scaling import check_axes, measure_scaling
-from .sustained import measure_sustained
+from ermu.benchmarks.clip import Clip, open_clip
+from ermu.benchmarks.interleaved_run import Progress, race_contenders
+from ermu.benchmarks.measures.flops import count_frame
+from ermu.benchmarks.measures.machine import describe_machine, installed_versions
+from ermu.benchmarks.measures.peak import measure_peak
+from ermu.benchmarks.measures.resident import measure_resident_mb
+from ermu.benchmarks.options import BenchOptions
+from ermu.benchmarks.peer import check_peers
+from ermu.benchmarks.plan import Plan
+from ermu.benchmarks.report.report import Figures, GemmPeak, Report, Setup, Work
+from ermu.benchmarks.scaling import check_axes, measure_scaling
+from ermu.benchmarks.sustained import measure_sustained
+from ermu.runtime.bundle.bundle import BF16
+from ermu.runtime.bundle.sizes import Grids
 
 
 def run_bench(options: BenchOptions, progress: Progress = lambda what, done, total: None) -> Report:

@@ -18,11 +18,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ermu.export.engine_builder import BuildOptions, build_engine
-from ermu.runtime.bundle import Bundle
+from ermu.devices.tensorrt_module import load_flavour
+from ermu.export.engines.builder import BuildOptions, build_engine
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import Profile
 from ermu.runtime.files import replacing
-from ermu.runtime.flavours import load_flavour
-from ermu.runtime.manifest import Profile
 
 TARGETS = ("sm86", "sm89", "sm120", "portable")
 

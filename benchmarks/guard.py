@@ -13,11 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from .bench import run_bench
-from .compare import compare_reports, print_comparison
-from .options import BenchOptions
-from .report import Report
-from .terminal import print_report, progress_bar
+from ermu.benchmarks.bench import run_bench
+from ermu.benchmarks.options import BenchOptions
+from ermu.benchmarks.report.compare import compare_reports, print_comparison
+from ermu.benchmarks.report.report import Report
+from ermu.benchmarks.report.terminal import print_report, progress_bar
 
 RESULTS = Path(__file__).parent / "results"
 

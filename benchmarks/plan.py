@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ermu.runtime.bundle import Bundle
+from ermu.benchmarks.candidate import Contender
+from ermu.benchmarks.measures.machine import usable_cores
+from ermu.benchmarks.options import BenchOptions
+from ermu.benchmarks.peer import PEERS, open_peer
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.sizes import network_size
 from ermu.runtime.segmenter import Segmenter
-from ermu.runtime.sizes import network_size
-
-from .contender import Contender
-from .machine import usable_cores
-from .options import BenchOptions
-from .peers import PEERS, open_peer
 
 OURS = "ours"
 

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
+from ermu.benchmarks.candidate import Contender
+from ermu.benchmarks.clip import open_clip
+from ermu.benchmarks.interleaved_run import Progress, race_contenders
+from ermu.benchmarks.options import BenchOptions
+from ermu.benchmarks.plan import Plan
+from ermu.benchmarks.report.report import Figures, ScalingRow
 from ermu.errors import BenchmarkError
-from ermu.runtime.sharing import shared_segmenters
-
-from .clip import open_clip
-from .contender import Contender
-from .options import BenchOptions
-from .plan import Plan
-from .race import Progress, race_contenders
-from .report import Figures, ScalingRow
+from ermu.runtime.streams.segmenters import shared_segmenters
 
 MEMORIES = tuple(range(1, 10))
 SIZES = ((161, 289), (241, 417), (353, 641), (481, 849))

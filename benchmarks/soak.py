@@ -22,12 +22,17 @@ from time import perf_counter, sleep
 import numpy as np
 import psutil
 
-from ermu.runtime import Bundle, LiveOptions, Pipeline, Scheduler, Source
-from ermu.runtime.labels import LabelMap
-from ermu.runtime.sharing import shared_segmenters
-from ermu.runtime.sinks import ObjectSink, TraceSink
-from ermu.runtime.sources.source import Frame, live_frame
-from ermu.scenes import Scene, SceneConfig
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.images.labels import LabelMap
+from ermu.runtime.sinks.kinds.objects import ObjectSink
+from ermu.runtime.sinks.kinds.trace import TraceSink
+from ermu.runtime.sources.base import Frame, Source, live_frame
+from ermu.runtime.streams.live_options import LiveOptions
+from ermu.runtime.streams.pipeline import Pipeline
+from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.segmenters import shared_segmenters
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.scene import Scene
 
 SIZE = (64, 80)
 LONG_EDGE = 49  # the network sees 33 x 49: the bookkeeping is on trial, not the arithmetic

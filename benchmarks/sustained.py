@@ -9,17 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
+from ermu.benchmarks.candidate import Contender, percentiles
+from ermu.benchmarks.clip import first_label, scene_clip, write_video
+from ermu.benchmarks.options import DEFAULT_SIZE
+from ermu.benchmarks.plan import Plan
+from ermu.benchmarks.report.report import Sustained
 from ermu.errors import BenchmarkError
-from ermu.runtime import Frame, FrameResult, Pipeline, Source, open_source
-from ermu.runtime.labels import LabelMap
-from ermu.runtime.sinks import LabelSink, OverlaySink, Sink
-from ermu.runtime.sources import PacedSource
-
-from .clip import first_label, scene_clip, write_video
-from .contender import Contender, percentiles
-from .options import DEFAULT_SIZE
-from .plan import Plan
-from .report import Sustained
+from ermu.runtime.images.labels import LabelMap
+from ermu.runtime.results import FrameResult
+from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sinks.kinds.labels import LabelSink
+from ermu.runtime.sinks.kinds.overlay import OverlaySink
+from ermu.runtime.sources.base import Frame, Source
+from ermu.runtime.sources.opening import open_source
+from ermu.runtime.sources.paced import PacedSource
+from ermu.runtime.streams.pipeline import Pipeline
 
 _VIDEO_FPS = 25.0
 _LATENCY_FRAMES = 100

@@ -6,23 +6,25 @@ frames into label maps, `Pipeline` joins a source, a segmenter and sinks (both w
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = ["Pipeline", "Segmenter", "export_bundle"]
 
 if TYPE_CHECKING:
-    from ermu.export import export_bundle
-    from ermu.runtime import Pipeline, Segmenter
+    from ermu.export.bundle_writer import export_bundle
+    from ermu.runtime.segmenter import Segmenter
+    from ermu.runtime.streams.pipeline import Pipeline
+
+_HOMES = {
+    "Pipeline": "ermu.runtime.streams.pipeline",
+    "Segmenter": "ermu.runtime.segmenter",
+    "export_bundle": "ermu.export.bundle_writer",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "export_bundle":
-        from ermu.export import export_bundle
-
-        return export_bundle
-    if name in ("Pipeline", "Segmenter"):
-        import ermu.runtime
-
-        return getattr(ermu.runtime, name)
-    raise AttributeError(f"module 'ermu' has no attribute '{name}'")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ermu' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

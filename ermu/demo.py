@@ -16,12 +16,21 @@ from rich.table import Table
 from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_LONG_EDGE
 from ermu.errors import SourceError
 from ermu.evaluation.metrics import last_quarter, object_count, region_similarities
-from ermu.runtime import Bundle, Frame, FrameResult, Pipeline, RunSummary, Segmenter, Source
-from ermu.runtime.labels import LabelMap
-from ermu.runtime.prompter import Box, GrabCutPrompter
-from ermu.runtime.sinks import LabelSink, OverlaySink, Sink, TraceSink
-from ermu.runtime.sources import SceneSource, open_source
-from ermu.scenes import demo_scene
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.images.labels import LabelMap
+from ermu.runtime.images.prompter import Box, GrabCutPrompter
+from ermu.runtime.results import FrameResult
+from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sinks.kinds.labels import LabelSink
+from ermu.runtime.sinks.kinds.overlay import OverlaySink
+from ermu.runtime.sinks.kinds.trace import TraceSink
+from ermu.runtime.sources.base import Frame, Source
+from ermu.runtime.sources.opening import open_source
+from ermu.runtime.streams.pipeline import Pipeline
+from ermu.runtime.streams.run_summary import RunSummary
+from ermu.scenes.catalogue import demo_scene
+from ermu.scenes.source import SceneSource
 
 
 def run_demo(out: Path, *, source: str | None, frames: int, console: Console) -> None:
@@ -60,7 +69,7 @@ def _exported(folder: Path, console: Console) -> Bundle:
     if find_spec("torch") is None or find_spec("onnx") is None:
         console.print("bundle    the ready-made one (install 'ermu[export]' to see the export)")
         return Bundle.load(DEMO_BUNDLE)
-    from ermu.export import export_bundle
+    from ermu.export.bundle_writer import export_bundle
 
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("export", total=None)

@@ -9,9 +9,9 @@ Example:
 
 from __future__ import annotations
 
-from .datasets import DATASETS, Dataset, open_dataset
-from .predictors import RunSettings
-from .runner import Run
-from .scores import Report, SequenceScores
+from ermu.evaluation.datasets import DATASETS, Dataset, open_dataset
+from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.runner import Run
+from ermu.evaluation.scores import Report, SequenceScores
 
 __all__ = ["DATASETS", "Dataset", "Report", "Run", "RunSettings", "SequenceScores", "open_dataset"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ermu.runtime.policy import POLICIES
-from ermu.runtime.sinks import make_folder
-
-from .datasets import Dataset
-from .predictors import RunSettings
-from .results import write_csv
-from .runner import Run
-from .scores import Report
+from ermu.evaluation.datasets import Dataset
+from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.results import write_csv
+from ermu.evaluation.runner import Run
+from ermu.evaluation.scores import Report
+from ermu.runtime.memory.policy import POLICIES
+from ermu.runtime.sinks.base import make_folder
 
 COLUMNS = ("Run", "J-Mean", "J_last-Mean", "Memory frames", "ms a frame")
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ermu.errors import DatasetError
-from ermu.runtime.sources.images import IMAGE_SUFFIXES
-from ermu.scenes import policy_scenes, validation_scenes
-
-from .sequences import FolderSequence, SceneSequence, VideoSequence
+from ermu.evaluation.sequences import FolderSequence, SceneSequence, VideoSequence
+from ermu.runtime.sources.kinds.images import IMAGE_SUFFIXES
+from ermu.scenes.catalogue import policy_scenes, validation_scenes
 
 
 @dataclass(frozen=True)

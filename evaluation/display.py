@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from .comparison import COLUMNS, comparison_row
-from .datasets import Dataset
-from .runner import Outcome
-from .scores import Report, SequenceScores
+from ermu.evaluation.comparison import COLUMNS, comparison_row
+from ermu.evaluation.datasets import Dataset
+from ermu.evaluation.runner import Outcome
+from ermu.evaluation.scores import Report, SequenceScores
 
 
 class SequenceProgress:

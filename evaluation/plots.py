@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ermu.errors import DependencyError
+from ermu.evaluation.scores import Report, SequenceScores
 from ermu.runtime.files import replacing
-from ermu.runtime.labels import PALETTE
-
-from .scores import Report, SequenceScores
+from ermu.runtime.images.labels import PALETTE
 
 
 def plot_sequence(scores: SequenceScores, path: Path) -> None:

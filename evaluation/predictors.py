@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ermu.errors import DatasetError
-from ermu.runtime.labels import LabelMap
-from ermu.runtime.sources import Frame
-
-from .sequences import VideoSequence
+from ermu.evaluation.sequences import VideoSequence
+from ermu.runtime.images.labels import LabelMap
+from ermu.runtime.sources.base import Frame
 
 BASELINES = ("flow", "hold")
 
@@ -125,7 +124,8 @@ class SegmenterPredictor(Predictor):
     """
 
     def __init__(self, settings: RunSettings) -> None:
-        from ermu.runtime import Bundle, Segmenter
+        from ermu.runtime.bundle.bundle import Bundle
+        from ermu.runtime.segmenter import Segmenter
 
         self._settings = settings
         self._segmenter = Segmenter(
@@ -149,7 +149,7 @@ class SegmenterPredictor(Predictor):
 def open_predictor(settings: RunSettings) -> Predictor:
     """Makes the predictor that the settings describe."""
     if settings.baseline == "flow":
-        from .flow_baseline import FlowPredictor
+        from ermu.evaluation.baselines.flow import FlowPredictor
 
         return FlowPredictor()
     if settings.baseline == "hold":

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ermu.errors import DatasetError, PromptError
+from ermu.evaluation.metrics import last_quarter
+from ermu.evaluation.scores import Report, SequenceScorer, SequenceScores
+from ermu.evaluation.sequences import VideoSequence
 from ermu.runtime.files import replacing
-from ermu.runtime.labels import read_label_map
-
-from .metrics import last_quarter
-from .scores import Report, SequenceScorer, SequenceScores
-from .sequences import VideoSequence
+from ermu.runtime.images.labels import read_label_map
 
 
 def write_tables(report: Report, folder: Path, split: str) -> None:

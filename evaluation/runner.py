@@ -12,15 +12,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ermu.errors import BackendError, ErmuError, SinkError
+from ermu.evaluation.datasets import Dataset
+from ermu.evaluation.predictors import Predictor, RunSettings, open_predictor
+from ermu.evaluation.results import score_results, write_tables
+from ermu.evaluation.scores import Report, SequenceScorer, SequenceScores
+from ermu.evaluation.sequences import VideoSequence
 from ermu.runtime.files import replacing, sha256_of
-from ermu.runtime.labels import write_label_map
-from ermu.runtime.sinks import claim_folder, make_folder
-
-from .datasets import Dataset
-from .predictors import Predictor, RunSettings, open_predictor
-from .results import score_results, write_tables
-from .scores import Report, SequenceScorer, SequenceScores
-from .sequences import VideoSequence
+from ermu.runtime.images.labels import write_label_map
+from ermu.runtime.sinks.base import claim_folder, make_folder
 
 Outcome = SequenceScores | str
 Done = Callable[[str, Outcome], None]

@@ -11,11 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ermu.errors import DatasetError
+from ermu.evaluation.metrics import (
+    boundary_measures,
+    last_quarter,
+    object_count,
+    region_similarities,
+    statistics,
+)
+from ermu.evaluation.sequences import VideoSequence
 from ermu.runtime.files import replacing
-from ermu.runtime.labels import LabelMap
-
-from .metrics import boundary_measures, last_quarter, object_count, region_similarities, statistics
-from .sequences import VideoSequence
+from ermu.runtime.images.labels import LabelMap
 
 
 @dataclass(frozen=True)

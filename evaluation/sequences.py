@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from ermu.errors import DatasetError, PromptError
-from ermu.runtime.labels import LabelMap, read_label_map
-from ermu.runtime.sources import Frame
-from ermu.scenes import Scene, SceneConfig
+from ermu.runtime.images.labels import LabelMap, read_label_map
+from ermu.runtime.sources.base import Frame
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.scene import Scene
 
 _FEWEST_ANNOTATIONS = 3
 

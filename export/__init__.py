@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bundle_writer import export_bundle
-    from .checkpoint import Checkpoint, build_network, load_checkpoint
-    from .engines import build_engines
-    from .graphs import build_graphs
-    from .variants import add_precision
+    from ermu.export.bundle_writer import export_bundle
+    from ermu.export.checkpoint import Checkpoint, build_network, load_checkpoint
+    from ermu.export.engines.building import build_engines
+    from ermu.export.graphs import build_graphs
+    from ermu.export.precision.conversion import add_precision
 
 __all__ = [
     "Checkpoint",
@@ -27,8 +27,8 @@ __all__ = [
 
 _HOMES = {
     "Checkpoint": "checkpoint",
-    "add_precision": "variants",
-    "build_engines": "engines",
+    "add_precision": "precision.conversion",
+    "build_engines": "engines.building",
     "build_graphs": "graphs",
     "build_network": "checkpoint",
     "export_bundle": "bundle_writer",

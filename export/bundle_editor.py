@@ -9,9 +9,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from ermu.errors import BundleError
-from ermu.runtime.bundle import Bundle
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import Manifest
 from ermu.runtime.files import replacing
-from ermu.runtime.manifest import Manifest
 
 
 def add_to_bundle(bundle: Bundle, files: Mapping[str, Path], edit: Callable[[Manifest], Manifest]) -> Bundle:

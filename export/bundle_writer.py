@@ -13,9 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from ermu.errors import BundleError, ErmuError
-from ermu.runtime.bundle import Bundle
-from ermu.runtime.files import sha256_of
-from ermu.runtime.manifest import (
+from ermu.export.checkpoint import Checkpoint, build_network, load_checkpoint
+from ermu.export.graphs import Graph, build_graphs
+from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec, network_spec
+from ermu.export.onnx_writer import difference_to_torch, write_onnx
+from ermu.export.split_graphs import build_split_graphs
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import (
     FORMAT_VERSION,
     FileInfo,
     GraphInfo,
@@ -27,13 +32,8 @@ from ermu.runtime.manifest import (
     ScoreInfo,
     graph_info,
 )
-from ermu.runtime.sizes import LONG_EDGE, is_network_size
-
-from .checkpoint import Checkpoint, build_network, load_checkpoint
-from .graphs import Graph, build_graphs
-from .networks import OBJECT_CAPACITY, NetworkSpec, SegmentationNetwork, network_spec
-from .onnx_writer import difference_to_torch, write_onnx
-from .split_graphs import build_split_graphs
+from ermu.runtime.bundle.sizes import LONG_EDGE, is_network_size
+from ermu.runtime.files import sha256_of
 
 SCORES = {
     "aot": ScoreInfo(relevance_weight=4, redundancy_slope=10, redundancy_centre=0.4, momentum=0.8),

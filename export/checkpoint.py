@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ermu.errors import CheckpointError
+from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.spec import NETWORKS, NetworkSpec
 from ermu.runtime.files import sha256_of
-
-from .networks import NETWORKS, NetworkSpec, SegmentationNetwork
 
 _IGNORED_SUFFIX = ".num_batches_tracked"
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .networks import OBJECT_CAPACITY, Features, NetworkSpec, SegmentationNetwork
-from .networks.memory import AotCarry, DeaotCarry
-from .networks.network import Carry
+from ermu.export.network.memory import AotCarry, DeaotCarry
+from ermu.export.network.network import Carry, Features, SegmentationNetwork
+from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec
 
 Shape = tuple[int | str, ...]
 

@@ -15,9 +15,8 @@ from torch import Tensor
 from torch.export import Dim
 
 from ermu.errors import BackendError, DependencyError
-from ermu.runtime.sizes import Grids
-
-from .graphs import Graph, GraphTensor
+from ermu.export.graphs import Graph, GraphTensor
+from ermu.runtime.bundle.sizes import Grids
 
 TOLERANCE = 1e-3
 _GRID = (3, 256)  # token grid a side, inclusive

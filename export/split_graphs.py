@@ -13,11 +13,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .graphs import Graph, GraphTensor, MemorizeTokens, MemoryTensors, grid, tokens
-from .networks import SegmentationNetwork
-from .networks.deaot_block import WINDOW_RADIUS
-from .networks.layers import to_tokens
-from .networks.transformer import AotTransformer, DeaotTransformer
+from ermu.export.families.deaot.block import WINDOW_RADIUS
+from ermu.export.graphs import Graph, GraphTensor, MemorizeTokens, MemoryTensors, grid, tokens
+from ermu.export.network.layers import to_tokens
+from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.transformer import AotTransformer, DeaotTransformer
 
 WINDOW = (2 * WINDOW_RADIUS + 1) ** 2
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from ermu.errors import DependencyError, KernelError
-from ermu.kernels.interface import Kernels
-from ermu.kernels.reference import ReferenceKernels
+from ermu.kernels.base.scoring import Kernels
+from ermu.kernels.numpy.scoring import ReferenceKernels
 
 NAMES = ("numpy", "cpu", "cuda")
 
@@ -46,9 +46,9 @@ def _insist(name: str) -> Kernels:
     if name == "numpy":
         return ReferenceKernels()
     if name == "cpu":
-        from ermu.kernels.cpu.kernels import CpuKernels
+        from ermu.kernels.cpu.scoring import CpuKernels
 
         return CpuKernels()
-    from ermu.kernels.cuda.kernels import CudaKernels
+    from ermu.kernels.cuda.scoring import CudaKernels
 
     return CudaKernels()

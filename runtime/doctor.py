@@ -9,11 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from ermu.devices.tensorrt_module import FLAVOURS, load_flavour, target_name
 from ermu.errors import ErmuError
-
-from .bundle import Bundle
-from .engines import damage, misfit, rebuild_command
-from .flavours import FLAVOURS, load_flavour, target_name
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.engines import damage, misfit, rebuild_command
 
 State = Literal["ok", "missing", "mismatch"]
 
@@ -106,7 +105,7 @@ def _onnxruntime(on_gpu: bool) -> Check:
 
 
 def _kernels(name: str, *, needed: bool) -> Check:
-    from ermu.kernels import load_kernels
+    from ermu.kernels.loading import load_kernels
 
     label = f"{name} kernels"
     try:
@@ -132,7 +131,7 @@ def _pycuda(needed: bool) -> Check:
 
 
 def _gpu(needed: bool) -> Check:
-    from .cuda import device_description
+    from ermu.devices.cuda import device_description
 
     try:
         gpu = device_description()
@@ -206,7 +205,7 @@ def _engines(bundle: Bundle) -> Iterator[Check]:
 
 
 def _this_gpu() -> str | None:
-    from .cuda import device_capability
+    from ermu.devices.cuda import device_capability
 
     try:
         return target_name(device_capability())

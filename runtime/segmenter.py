@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ermu.errors import BundleError, PromptError, SourceError
-from ermu.kernels import Kernels, ScoreConstants, load_kernels
-
-from .backend import Backend, DeviceTensor, resolve
-from .backends import open_backend
-from .bundle import Bundle
-from .frame_result import FrameResult
-from .group import MemoryUpdate, ObjectGroup, channel_table
-from .labels import MAX_OBJECTS, LabelMap, check_prompt, in_groups, to_channels
-from .policy import EvictionPolicy, make_policy
-from .propagation import passing_tensors
-from .sizes import Grids, network_size
-from .stopwatch import Stopwatch
+from ermu.kernels.base.scoring import Kernels, ScoreConstants
+from ermu.kernels.loading import load_kernels
+from ermu.runtime.backends.base import Backend, DeviceTensor, resolve
+from ermu.runtime.backends.loading import open_backend
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.sizes import Grids, network_size
+from ermu.runtime.images.labels import MAX_OBJECTS, LabelMap, check_prompt, in_groups, to_channels
+from ermu.runtime.memory.group import MemoryUpdate, ObjectGroup, channel_table
+from ermu.runtime.memory.policy import EvictionPolicy, make_policy
+from ermu.runtime.memory.propagation import passing_tensors
+from ermu.runtime.results import FrameResult
+from ermu.runtime.timing.stopwatch import Stopwatch
 
 MAX_SCORED_CAPACITY = 32  # the scoring kernels hold one sum a slot in registers
 

@@ -14,7 +14,8 @@ from filelock import FileLock
 from tests.synthetic import write_checkpoint
 
 ROOT = Path(__file__).parents[1]
-_SHAPING = ("graphs.py", "split_graphs.py", "onnx_writer.py", "bundle_writer.py", "checkpoint.py")
+pytest_plugins = ["tests.gpu"]
+_SHAPING = ("encoders", "families", "network")  # folders below export/, beside its own modules
 CACHE = Path(os.environ.get("ERMU_TEST_CACHE", ROOT / "tests" / ".cache"))
 
 
@@ -23,8 +24,9 @@ def _exporter_version() -> str:
     import torch
 
     digest = hashlib.sha256(torch.__version__.encode())
-    shaping = [*(ROOT / "export" / "networks").glob("*.py"), *(ROOT / "export" / f for f in _SHAPING)]
-    for file in sorted([*shaping, ROOT / "runtime" / "manifest.py"]):
+    folders = [(ROOT / "export" / name).rglob("*.py") for name in _SHAPING]
+    shaping = [file for folder in ((ROOT / "export").glob("*.py"), *folders) for file in folder]
+    for file in sorted([*shaping, ROOT / "runtime" / "bundle" / "manifest.py"]):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -70,12 +72,13 @@ def bundle(synthetic_checkpoint: Callable[[str], Path]) -> Callable[..., Path]:
 
 def _with_float_images(source: Path, target: Path, checkpoint: Path) -> None:
     """A bundle as `export_bundle(..., image_dtype="float32")` makes it: another `encode`, nothing else."""
-    from ermu.export import build_graphs, build_network, load_checkpoint
-    from ermu.export.networks import network_spec
+    from ermu.export.checkpoint import build_network, load_checkpoint
+    from ermu.export.graphs import build_graphs
+    from ermu.export.network.spec import network_spec
     from ermu.export.onnx_writer import write_onnx
-    from ermu.runtime import Bundle
+    from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.bundle.manifest import graph_info
     from ermu.runtime.files import sha256_of
-    from ermu.runtime.manifest import graph_info
 
     manifest = Bundle.load(source).manifest
     network, _ = build_network(load_checkpoint(checkpoint), network_spec(manifest.network.name))
@@ -97,7 +100,8 @@ def tiny_checkpoint() -> Path:
     def make(path: Path) -> None:
         import torch
 
-        from ermu.export.networks import SegmentationNetwork, network_spec
+        from ermu.export.network.network import SegmentationNetwork
+        from ermu.export.network.spec import network_spec
 
         spec = network_spec(
             "aott", name="tiny", width=64, heads=2, key_width=64, feedforward=128, decoder_width=64
@@ -122,7 +126,12 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever runs against a clock, a server or a browser has the machine to itself."""
+    """Servers, browsers and benchmarks have the machine to themselves; tests of a GPU skip where none is."""
+    from tests.gpu import no_gpu
+
+    reason = no_gpu()
     for item in items:
-        if {"live", "serve", "benchmarks"} & set(Path(item.path).parent.parts):
+        if {"serve", "benchmarks"} & set(Path(item.path).relative_to(ROOT).parts):
             item.add_marker("serial")
+        if reason and item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason=reason))

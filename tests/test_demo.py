@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_LONG_EDGE
-from ermu.runtime import Bundle, Segmenter
+from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.files import sha256_of
-from ermu.scenes import Scene, SceneConfig
-from tests.cli.test_run import ermu
+from ermu.runtime.segmenter import Segmenter
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.scene import Scene
+from tests.cli.commands.test_run import ermu
 
 
 def test_demo_segments_its_clip(tmp_path):
@@ -36,7 +38,7 @@ def test_ready_made_bundle_is_the_checkpoints():
 
 def test_ready_made_bundle_gives_what_an_export_gives(tmp_path):
     pytest.importorskip("torch")
-    from ermu.export import build_network, load_checkpoint
+    from ermu.export.checkpoint import build_network, load_checkpoint
     from tests.torch_backend import TorchBackend
 
     checkpoint = load_checkpoint(DEMO_CHECKPOINT)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ermu.runtime.labels import write_label_map
+from ermu.runtime.images.labels import write_label_map
 
 ROOT = Path(__file__).parents[1]
 TORCH_FREE = ("runtime", "kernels", "ermu/scenes")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ermu.export import build_graphs
-from ermu.export.networks import SegmentationNetwork
-from ermu.runtime.backend import DeviceTensor
-from ermu.runtime.onnxruntime_backend import OnnxRuntimeCpuBackend
+from ermu.export.graphs import build_graphs
+from ermu.export.network.network import SegmentationNetwork
+from ermu.runtime.backends.base import DeviceTensor
+from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeCpuBackend
 
 
 class TorchBackend(OnnxRuntimeCpuBackend):

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from ermu.errors import CheckpointError
-
-from .averaging import WeightAverage
+from ermu.training.learning.averaging import WeightAverage
 
 
 @dataclass(frozen=True)

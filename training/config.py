@@ -10,9 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ermu.errors import ErmuError
-from ermu.export.networks.spec import NETWORKS, EncoderName, NetworkSpec, network_spec
-
-from .schedule import Schedule
+from ermu.export.network.spec import NETWORKS, EncoderName, NetworkSpec, network_spec
+from ermu.training.learning.schedule import Schedule
 
 
 class _Strict(BaseModel):

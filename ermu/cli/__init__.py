@@ -8,17 +8,16 @@ from typing import Annotated
 import typer
 
 from ermu import __version__
-
-from .bench import bench
-from .build import build
-from .demo import demo
-from .doctor import doctor
-from .eval import evaluate
-from .export import export
-from .inspect import inspect
-from .run import run
-from .serve import serve
-from .train import train
+from ermu.cli.commands.bench import bench
+from ermu.cli.commands.build import build
+from ermu.cli.commands.demo import demo
+from ermu.cli.commands.doctor import doctor
+from ermu.cli.commands.eval import evaluate
+from ermu.cli.commands.export import export
+from ermu.cli.commands.inspect import inspect
+from ermu.cli.commands.run import run
+from ermu.cli.commands.serve import serve
+from ermu.cli.commands.train import train
 
 app = typer.Typer(
     name="ermu",

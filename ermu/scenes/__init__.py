@@ -10,8 +10,8 @@ Example:
 
 from __future__ import annotations
 
-from .catalogue import demo_scene, policy_scenes, validation_scenes
-from .config import SceneConfig
-from .scene import Scene
+from ermu.scenes.catalogue import demo_scene, policy_scenes, validation_scenes
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.scene import Scene
 
 __all__ = ["Scene", "SceneConfig", "demo_scene", "policy_scenes", "validation_scenes"]

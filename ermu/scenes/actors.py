@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import SceneConfig
-from .motion import STILL, Matrix, Pose, Wander, compose, draw_wander, rotation, smoothstep
-from .shapes import capsule, disc, draw_shape
-from .sprite import Ripple, Sprite, paint
-from .surfaces import draw_surface
+from ermu.scenes.appearance.surfaces import draw_surface
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.motion import STILL, Matrix, Pose, Wander, compose, draw_wander, rotation, smoothstep
+from ermu.scenes.shapes import capsule, disc, draw_shape
+from ermu.scenes.sprite import Ripple, Sprite, paint
 
 Image = NDArray[np.uint8]
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import SceneConfig
-from .motion import Matrix
-from .shapes import draw_shape
-from .sprite import smear
-from .surfaces import draw_surface
+from ermu.scenes.appearance.surfaces import draw_surface
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.motion import Matrix
+from ermu.scenes.shapes import draw_shape
+from ermu.scenes.sprite import smear
 
 Image = NDArray[np.uint8]
 _MARGIN = 0.2

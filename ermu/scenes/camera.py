@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import SceneConfig
-from .motion import Matrix, Wander, draw_wander, rotation
-from .textures import smooth_noise
+from ermu.scenes.appearance.textures import smooth_noise
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.motion import Matrix, Wander, draw_wander, rotation
 
 Image = NDArray[np.uint8]
 _SHADE_SIZE = 96

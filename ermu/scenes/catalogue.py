@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .config import SceneConfig
+from ermu.scenes.config import SceneConfig
 
 _VALIDATION_CLIPS = 40
 _POLICY_CLIPS = 4

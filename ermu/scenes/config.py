@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import DatasetError
+from ermu.errors import DatasetError
 
 Textures = Literal["generated", "photographs", "mixed"]
 Split = Literal["train", "validation"]

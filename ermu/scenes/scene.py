@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .actors import CHANGE_FRAMES, Actor, draw_pose, draw_ripple, figure, single
-from .backdrop import draw_backdrop, show_backdrop
-from .camera import draw_camera, draw_lens
-from .config import SceneConfig
-from .motion import Absence
+from ermu.scenes.actors import CHANGE_FRAMES, Actor, draw_pose, draw_ripple, figure, single
+from ermu.scenes.backdrop import draw_backdrop, show_backdrop
+from ermu.scenes.camera import draw_camera, draw_lens
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.motion import Absence
 
 Image = NDArray[np.uint8]
 

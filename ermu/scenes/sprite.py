@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .motion import Matrix, compose, invert
+from ermu.scenes.motion import Matrix, compose, invert
 
 Image = NDArray[np.uint8]
 

@@ -1,1 +1,1 @@
-"""ERMU's kernels in C++ for CPUs: AVX-512, AVX2 or portable code, chosen when the process starts."""
+"""The kernels in C++ for CPUs."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ermu.errors import KernelError
-from ermu.kernels import attention_checks
-from ermu.kernels.attention import Attention, Recall
-from ermu.kernels.attention_checks import RecallShape
-from ermu.kernels.checks import nan_found
+from ermu.kernels.base import attention_checks
+from ermu.kernels.base.attention import Attention, Recall
+from ermu.kernels.base.attention_checks import RecallShape
+from ermu.kernels.base.checks import nan_found
+from ermu.kernels.base.scoring import Array
 from ermu.kernels.cpu.library import native
 from ermu.kernels.cpu.threads import usable_processors
-from ermu.kernels.interface import Array
 
 
 class CpuRecall(Recall):

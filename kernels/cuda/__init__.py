@@ -1,1 +1,1 @@
-"""ERMU's kernels in CUDA C++, launched through pycuda."""
+"""The kernels in CUDA C++."""

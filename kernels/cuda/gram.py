@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ermu.kernels import checks
+from ermu.kernels.base import checks
+from ermu.kernels.base.scoring import Array, FloatArray, KeyGram
 from ermu.kernels.cuda import params as c
 from ermu.kernels.cuda.device import Device, DeviceArray
-from ermu.kernels.interface import Array, FloatArray, KeyGram
 
 CHANNELS_A_BLOCK = 32
 

@@ -16,11 +16,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ermu.errors import ErmuError
-
-from ..labels import LabelMap
-from ..prompter import Box, Point
-from .schemas import Action, BoxHint, PointsHint, PolicySwitch, Rename
-from .streams import ServedStream
+from ermu.runtime.images.labels import LabelMap
+from ermu.runtime.images.prompter import Box, Point
+from ermu.runtime.serve.schemas import Action, BoxHint, PointsHint, PolicySwitch, Rename
+from ermu.runtime.serve.streams import ServedStream
 
 Handler = Callable[["Api", Request], Awaitable[Response]]
 B = TypeVar("B")

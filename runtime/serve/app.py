@@ -13,14 +13,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import ermu
-
-from ..sources import StreamState
-from .api import Api
-from .guard import Access, Guard
-from .metrics import CONTENT_TYPE, metrics
-from .openapi import openapi
-from .streams import ServedStream
-from .video import Pictures
+from ermu.runtime.serve.api import Api
+from ermu.runtime.serve.guard import Access, Guard
+from ermu.runtime.serve.metrics import CONTENT_TYPE, metrics
+from ermu.runtime.serve.openapi import openapi
+from ermu.runtime.serve.streams import ServedStream
+from ermu.runtime.serve.video import Pictures
+from ermu.runtime.sources.reader import StreamState
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -9,11 +9,10 @@ from threading import Lock
 import cv2
 
 from ermu.errors import SinkError
-
-from ..frame_result import FrameResult
-from ..overlay import draw_overlay
-from ..sinks import Sink
-from ..sources import Frame
+from ermu.runtime.images.overlay import draw_overlay
+from ermu.runtime.results import FrameResult
+from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sources.base import Frame
 
 MAX_VIEWERS = 64
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..sources import StreamState
-from .streams import ServedStream
+from ermu.runtime.serve.streams import ServedStream
+from ermu.runtime.sources.reader import StreamState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _QUANTILES = {"p50": "0.5", "p90": "0.9", "p95": "0.95", "p99": "0.99"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .schemas import schemas
+from ermu.runtime.serve.schemas import schemas
 
 _REFUSALS = {
     "400": "Not a well-formed request.",

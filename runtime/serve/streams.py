@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..labels import PALETTE
-from ..objects import Sighting
-from ..pipeline import Pipeline
-from ..sinks.objects import bounding_box
-from ..sources import redact
-from .broadcast import Broadcast
+from ermu.runtime.images.labels import PALETTE
+from ermu.runtime.serve.broadcast import Broadcast
+from ermu.runtime.sinks.kinds.objects import bounding_box
+from ermu.runtime.sources.redaction import redact
+from ermu.runtime.streams.object_registry import Sighting
+from ermu.runtime.streams.pipeline import Pipeline
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from .api import Api, RefusedError
-from .broadcast import Broadcast
+from ermu.runtime.serve.api import Api, RefusedError
+from ermu.runtime.serve.broadcast import Broadcast
 
 _BOUNDARY = b"ermu-frame"
 _SEND_SECONDS = 15.0  # longer than the kernel's own limit, see server.py: that one also closes the socket

@@ -10,11 +10,10 @@ from threading import Thread
 from time import monotonic, perf_counter
 
 from ermu.errors import ErmuError, SinkError
-
-from ..frame_result import FrameResult
-from ..sources import Frame
-from ..statistics import Samples
-from .sink import Sink
+from ermu.runtime.results import FrameResult
+from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sources.base import Frame
+from ermu.runtime.timing.statistics import Samples
 
 _QUEUE = 4
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..files import unwritable
-from .sink import make_folder
+from ermu.runtime.files import unwritable
+from ermu.runtime.sinks.base import make_folder
 
 
 class JsonLines:

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ermu.errors import SourceError
-
-from .camera import CameraSource
-from .images import IMAGE_SUFFIXES, ImageSource
-from .network import SCHEMES, NetworkSource
-from .redaction import redact
-from .scenes import PREFIXES, SceneSource
-from .source import Source
-from .video import VideoSource
+from ermu.runtime.sources.base import Source
+from ermu.runtime.sources.kinds.camera import CameraSource
+from ermu.runtime.sources.kinds.images import IMAGE_SUFFIXES, ImageSource
+from ermu.runtime.sources.kinds.network import SCHEMES, NetworkSource
+from ermu.runtime.sources.kinds.video import VideoSource
+from ermu.runtime.sources.redaction import redact
+from ermu.scenes.source import PREFIXES, SceneSource
 
 
 def open_source(where: str) -> Source:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from threading import Event
 from time import monotonic
 
-from ..labels import LabelMap
-from .source import Frame, Source, live_frame
+from ermu.runtime.images.labels import LabelMap
+from ermu.runtime.sources.base import Frame, Source, live_frame
 
 
 class PacedSource(Source):

@@ -9,10 +9,9 @@ from threading import Condition, Event, Thread
 from time import monotonic
 
 from ermu.errors import SourceError
-
-from ..statistics import Rate
-from .backoff import Backoff
-from .source import Frame, Source
+from ermu.runtime.sources.backoff import Backoff
+from ermu.runtime.sources.base import Frame, Source
+from ermu.runtime.timing.statistics import Rate
 
 _FILE_QUEUE = 4  # frames decoded ahead of the segmenter
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ermu.benchmarks.report import (
+from ermu.benchmarks.report.report import (
     Figures,
     GemmPeak,
     Machine,

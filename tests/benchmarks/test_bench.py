@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from ermu.benchmarks.candidate import summarise
 from ermu.benchmarks.clip import scene_clip
-from ermu.benchmarks.contender import summarise
+from ermu.benchmarks.measures.resident import measure_resident_mb
 from ermu.benchmarks.options import BenchOptions, parse_size
-from ermu.benchmarks.peers import open_peer
-from ermu.benchmarks.report import Report, Samples
-from ermu.benchmarks.resident import measure_resident_mb
+from ermu.benchmarks.peer import open_peer
+from ermu.benchmarks.report.report import Report, Samples
 from ermu.cli import app
 from ermu.errors import BenchmarkError
-from ermu.runtime.bundle import Bundle
+from ermu.runtime.bundle.bundle import Bundle
 
 TINY = ["--size", "49x65", "--frames", "2", "--warmup", "0", "--objects", "2", "--threads", "1"]
 
@@ -110,7 +110,7 @@ def test_resident_memory_is_taken_without_torch_and_onnx(tiny_bundle: Path) -> N
     options = BenchOptions(str(tiny_bundle), size=(49, 65), objects=2, threads=1).to_json()
     script = (
         "import sys\nfor name in ('torch', 'onnx', 'openvino'): sys.modules[name] = None\n"
-        f"sys.argv = ['resident', {options!r}]\nfrom ermu.benchmarks.resident import main\nmain()"
+        f"sys.argv = ['resident', {options!r}]\nfrom ermu.benchmarks.measures.resident import main\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -120,7 +120,7 @@ def test_resident_memory_is_taken_without_torch_and_onnx(tiny_bundle: Path) -> N
 def test_resident_memory_counts_what_the_process_touched() -> None:
     """200 MB more than before, whatever the parent of the process had."""
     script = (
-        "from ermu.benchmarks.resident import peak_rss_mb\nbefore = peak_rss_mb()\n"
+        "from ermu.benchmarks.measures.resident import peak_rss_mb\nbefore = peak_rss_mb()\n"
         "block = bytearray(b'x') * 200_000_000\nprint(peak_rss_mb() - before)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

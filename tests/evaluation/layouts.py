@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ermu.runtime.labels import write_label_map
+from ermu.runtime.images.labels import write_label_map
 
 HW = (48, 64)
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from ermu.evaluation import Run, RunSettings, open_dataset
 from ermu.evaluation.comparison import compared_settings, planned_runs, write_comparison
+from ermu.evaluation.datasets import open_dataset
+from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.runner import Run
 from tests.evaluation.layouts import vost
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from ermu.errors import DatasetError
-from ermu.evaluation import Run, RunSettings, open_dataset
+from ermu.evaluation.datasets import open_dataset
+from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.runner import Run
 from ermu.evaluation.sequences import SceneSequence
-from ermu.scenes import validation_scenes
+from ermu.scenes.catalogue import validation_scenes
 from tests.evaluation.layouts import bars, vost, write_frames, write_labels
 
 NAMES = [f"{i:05d}" for i in range(4)]

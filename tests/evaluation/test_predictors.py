@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from ermu.errors import BundleError
-from ermu.evaluation import RunSettings
-from ermu.evaluation.predictors import open_predictor
+from ermu.evaluation.predictors import RunSettings, open_predictor
 from ermu.evaluation.sequences import SceneSequence
-from ermu.runtime import Bundle, Segmenter
-from ermu.scenes import Scene, SceneConfig
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.segmenter import Segmenter
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.scene import Scene
 
 CONFIG = SceneConfig(seed=2, size_hw=(64, 80), frames=13, objects=2)
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from ermu.errors import DatasetError, SinkError
-from ermu.evaluation import Run, RunSettings, open_dataset
-from ermu.evaluation.runner import score_only
-from ermu.runtime.labels import read_label_map
+from ermu.evaluation.datasets import open_dataset
+from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.runner import Run, score_only
+from ermu.runtime.images.labels import read_label_map
 from tests.evaluation.layouts import HW, WIDTHS, bars, vost, write_labels
 
 HOLD = RunSettings(baseline="hold")

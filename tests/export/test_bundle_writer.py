@@ -9,7 +9,7 @@ import torch
 from ermu import Segmenter, export_bundle
 from ermu.errors import BackendError, BundleError, ErmuError
 from ermu.export import bundle_writer
-from ermu.runtime import Bundle
+from ermu.runtime.bundle.bundle import Bundle
 
 
 def test_fixed_size_gives_what_the_dynamic_bundle_gives(tmp_path, tiny_checkpoint, tiny_bundle):
@@ -95,7 +95,7 @@ class _Unstable(torch.nn.Module):
 def _with_a_wrong_graph(network, image_dtype):
     from dataclasses import replace
 
-    from ermu.export import build_graphs
+    from ermu.export.graphs import build_graphs
 
     decode = next(g for g in build_graphs(network, image_dtype) if g.name == "decode")
     return [replace(decode, module=_Unstable())]

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from ermu.errors import CheckpointError
-from ermu.export import build_network, load_checkpoint
-from ermu.export.networks import NETWORKS, SegmentationNetwork, network_spec
+from ermu.export.checkpoint import build_network, load_checkpoint
+from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.spec import NETWORKS, network_spec
 from tests.golden_data import GOLDEN
 from tests.golden_data import NETWORKS as GOLDEN_NETWORKS
 

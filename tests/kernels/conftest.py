@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermu.kernels import ScoreConstants
+from ermu.kernels.base.scoring import ScoreConstants
 from tests.kernels.kernel_cases import CONSTANTS, Event, load_event
 
 

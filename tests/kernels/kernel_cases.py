@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ermu.kernels import ScoreConstants
+from ermu.kernels.base.scoring import ScoreConstants
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 QUERIES = Path(__file__).parent / "golden_queries.npz"

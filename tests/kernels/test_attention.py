@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from ermu.errors import KernelError
-from ermu.kernels.attention import load_attention
-from ermu.kernels.reference_attention import ReferenceAttention
+from ermu.kernels.base.attention import load_attention
+from ermu.kernels.numpy.attention import ReferenceAttention
 
 if shutil.which("c++") is None and shutil.which("g++") is None:
     pytest.skip("there is no C++ compiler to build the CPU kernels with", allow_module_level=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ermu.errors import KernelError
-from ermu.kernels.attention import load_attention
-from ermu.kernels.identity import IdentityEmbedding
+from ermu.kernels.base.attention import load_attention
+from ermu.kernels.base.identity import IdentityEmbedding
 
 pytestmark = pytest.mark.skipif(load_attention() is None, reason="the CPU kernels are not compiled here")
 

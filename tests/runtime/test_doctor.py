@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ermu.cli.doctor import doctor
+from ermu.cli.commands.doctor import doctor
 from ermu.runtime.doctor import Check, examine
 from ermu.runtime.files import sha256_of
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from ermu.errors import DatasetError
-from ermu.scenes import Scene, SceneConfig, demo_scene, policy_scenes, validation_scenes
+from ermu.scenes.catalogue import demo_scene, policy_scenes, validation_scenes
+from ermu.scenes.config import SceneConfig
+from ermu.scenes.scene import Scene
 
 SMALL = SceneConfig(seed=3, size_hw=(96, 128), frames=60, objects=4)
 BARE = replace(SMALL, distractors=0, occluders=0, effects=False)

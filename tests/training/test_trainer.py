@@ -16,12 +16,12 @@ import torch
 import yaml
 
 from ermu.errors import CheckpointError
-from ermu.training.clip import Batch
 from ermu.training.config import TrainingConfig
+from ermu.training.data.clip import Batch
+from ermu.training.data.sources import SceneSource
+from ermu.training.learning.unroll import ClipLoss, UnrollSettings
 from ermu.training.log import read_log
-from ermu.training.sources import SceneSource
 from ermu.training.trainer import Trainer
-from ermu.training.unroll import ClipLoss, UnrollSettings
 
 
 def _silent(_: str) -> None:
@@ -140,8 +140,8 @@ def test_frozen_parts_stay_and_the_others_move(tiny: dict[str, Any], tmp_path: P
 
 
 def test_published_weights_rebuild_the_network(tiny: dict[str, Any], tmp_path: Path) -> None:
-    from ermu.export.networks.network import SegmentationNetwork
-    from ermu.export.networks.spec import NetworkSpec
+    from ermu.export.network.network import SegmentationNetwork
+    from ermu.export.network.spec import NetworkSpec
 
     result = Trainer(TrainingConfig(**tiny), tmp_path, _silent).run(stop_after=2)
     saved = torch.load(result.weights)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ermu.export.networks.network import SegmentationNetwork
-from ermu.export.networks.spec import network_spec
+from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.spec import network_spec
 from ermu.training.validation import jaccards, segment
 
 

@@ -1,0 +1,77 @@
+"""Contenders in turns, a gap cycle each on the same frames, so that a busy machine slows all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from time import sleep
+
+import numpy as np
+
+from ermu.benchmarks.candidate import Contender
+from ermu.benchmarks.clip import Clip
+from ermu.benchmarks.plan import Plan
+
+Progress = Callable[[str, int, int], None]  # what is going on, steps done and their number
+_SETTLE_SECONDS = 0.05  # for thread pools that spin after their work, so that nobody pays for another's
+
+
+class Race:
+    """Contenders that take turns over a clip.
+
+    Attributes:
+        ours: The first.
+        peers: The others.
+        agreement: Share of equal pixels with each peer over every frame after the first.
+    """
+
+    def __init__(self, ours: Contender, peers: Sequence[Contender]) -> None:
+        self.ours, self.peers = ours, list(peers)
+        self._shares: dict[str, list[float]] = {peer.name: [] for peer in peers}
+        self._weights: list[int] = []
+
+    @property
+    def agreement(self) -> dict[str, float]:
+        return {name: _weighted(shares, self._weights) for name, shares in self._shares.items()}
+
+    def fill(self, clip: Clip, memory: int) -> None:
+        """Fills every memory with the first T frames."""
+        images = clip.take(memory)
+        for contender in (self.ours, *self.peers):
+            contender.fill(images, clip.label)
+        self._compare()
+
+    def cycle(self, clip: Clip, gap: int, *, timed: bool) -> None:
+        """One gap cycle, each contender in turn."""
+        images = clip.take(gap)
+        for contender in (self.ours, *self.peers):
+            sleep(_SETTLE_SECONDS)
+            contender.run(images, timed=timed)
+        self._compare()
+
+    def _compare(self) -> None:
+        if self.ours.labels:
+            self._weights.append(len(self.ours.labels))
+            for peer in self.peers:
+                self._shares[peer.name].append(self.ours.agreement(peer))
+
+
+def race_contenders(plan: Plan, clip: Clip, progress: Progress) -> Race:
+    """Fills, warms up and times; contenders are closed afterwards, their figures stay."""
+    with ExitStack() as stack:
+        contenders = []
+        for name in (None, *plan.options.against):
+            contenders.append(plan.ours() if name is None else plan.peer(name))
+            stack.callback(contenders[-1].segmenter.close)
+        race = Race(contenders[0], contenders[1:])
+        progress("filling the memory", 0, 1)
+        race.fill(clip, plan.memory)
+        cold, warm = plan.warmup // plan.gap, plan.frames // plan.gap
+        for cycle in range(cold + warm):
+            progress("timing" if cycle >= cold else "warming up", cycle, cold + warm)
+            race.cycle(clip, plan.gap, timed=cycle >= cold)
+    return race
+
+
+def _weighted(values: Sequence[float], weights: Sequence[int]) -> float:
+    return float(np.average(values, weights=weights)) if weights else 1.0

@@ -1,0 +1,68 @@
+"""Measures attention over the memory bank, and in DeAOT's window, against ONNX Runtime and torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ermu.benchmarks.kernels.peers import Run, dense_window, fused_attention, interleaved, torch_attention
+from ermu.benchmarks.kernels.shapes import GRID, SLOTS, TOKENS, Heads, Single, Tensors, draw_tensors
+from ermu.kernels.base.attention import WINDOW_KEYS, WINDOW_RADIUS
+from ermu.kernels.cpu.attention import CpuAttention
+
+
+def measure_recall(heads: Heads, threads: int, repeats: int) -> dict[str, float]:
+    """Milliseconds of the peers' attention, of reading a full bank in each precision, of writing a slot."""
+    tensors = draw_tensors(heads)
+    attention = CpuAttention(threads=threads)
+    reads: dict[str, Run] = {
+        "onnxruntime MultiHeadAttention": fused_attention(
+            heads, tensors.query, tensors.keys, tensors.values, threads
+        ),
+        "torch scaled_dot_product_attention": torch_attention(heads, tensors, threads),
+    }
+    writes: dict[str, Run] = {}
+    for precision in attention.precisions:
+        read, write = _recall(attention, heads, tensors, precision)
+        reads[f"recall {precision}"] = read
+        writes[f"write {precision}"] = write
+    return interleaved(reads, repeats) | interleaved(writes, repeats)
+
+
+def _recall(attention: CpuAttention, heads: Heads, tensors: Tensors, precision: str) -> tuple[Run, Run]:
+    """Reading the whole bank with masses, and writing one slot of it."""
+    recall = attention.recall(
+        SLOTS, TOKENS, heads.heads, heads.channels, heads.value_channels, precision=precision
+    )
+    for slot in range(SLOTS):
+        recall.write(slot, tensors.keys[slot], tensors.values[slot])
+    out = np.zeros((TOKENS, heads.value_channels), np.float32)
+    masses = np.zeros((TOKENS, SLOTS), np.float32)
+    return (
+        lambda: recall.read(tensors.query, tensors.rows, out, masses),
+        lambda: recall.write(3, tensors.keys[3], tensors.values[3]),
+    )
+
+
+def measure_window(threads: int, repeats: int) -> dict[str, float]:
+    """Milliseconds of DeAOT's window, and of the dense attention with a band of biases that it replaces."""
+    draw = np.random.default_rng(0)
+    widths = (128, 128, 1024, WINDOW_KEYS)
+    query, key, value, bias = (draw.normal(size=(TOKENS, width)).astype(np.float32) for width in widths)
+    attention, out = CpuAttention(threads=threads), np.zeros((TOKENS, 1024), np.float32)
+    return interleaved(
+        {
+            "window": lambda: attention.window(query, key, value, bias, GRID, out),
+            "onnxruntime dense with a band": dense_window(query, key, value, _band(bias), threads),
+        },
+        repeats,
+    )
+
+
+def _band(bias: Single) -> Single:
+    """The biases (N, 225) as (N, N), -1e4 outside the windows."""
+    ys, xs = np.divmod(np.arange(TOKENS), GRID[1])
+    dy, dx = (at[None] - at[:, None] + WINDOW_RADIUS for at in (ys, xs))
+    side = 2 * WINDOW_RADIUS + 1
+    near = (dy >= 0) & (dy < side) & (dx >= 0) & (dx < side)
+    index = np.where(near, dy * side + dx, 0)
+    return np.where(near, np.take_along_axis(bias, index, axis=1), np.float32(-1e4)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""A module for each peer; its name is the peer's."""

@@ -1,0 +1,1 @@
+"""Reports: stored, compared, printed, drawn."""

@@ -1,0 +1,129 @@
+"""`ermu build`: a bundle gets graphs in another precision, and engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ermu.errors import BundleError, DependencyError, PromptError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ermu.export.precision.comparison import Clip
+    from ermu.runtime.bundle.manifest import Comparison
+
+LEAST_AGREEMENT = 0.99
+
+
+def build(
+    bundle: Annotated[str, typer.Option(help="A bundle folder; what is built is added to it.")],
+    engine: Annotated[
+        str, typer.Option(help="tensorrt, tensorrt-rtx, or onnxruntime to make the precision's graphs only.")
+    ],
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Network input HxW, each 16k+1; repeat it for more. Not for bundles of fixed size."
+        ),
+    ] = None,
+    max_memory: Annotated[
+        int | None,
+        typer.Option(min=2, help="Most memory frames; default: the bundle's capacity."),
+    ] = None,
+    sm: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute capabilities for tensorrt-rtx, such as 86,89,120; default: one portable engine."
+        ),
+    ] = None,
+    workspace_mb: Annotated[
+        int | None,
+        typer.Option(min=1, help="Device memory that one layer may use."),
+    ] = None,
+    timing_cache: Annotated[
+        Path | None,
+        typer.Option(help="File that keeps kernel timings between builds (tensorrt)."),
+    ] = None,
+    clip: Annotated[
+        str | None,
+        typer.Option(help="Video to compare precisions on, and to calibrate int8 with; default: procedural."),
+    ] = None,
+    prompt: Annotated[
+        Path | None,
+        typer.Option(help="Label map of the clip's first frame."),
+    ] = None,
+) -> None:
+    """Build a bundle's engines, its graphs converted to the precision first, and measured."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console()
+    try:
+        from ermu.export.engines.building import build_engines
+        from ermu.export.precision.comparison import recorded_clip
+        from ermu.export.precision.conversion import add_precision
+    except ModuleNotFoundError as error:
+        raise DependencyError(error.name or "onnx", "Building a bundle", "export") from error
+    chosen = recorded_clip(clip, prompt) if clip and prompt else _no_clip(clip, prompt)
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("build", total=None)
+
+        def show(what: str, step: int, steps: int) -> None:
+            bar.update(task, description=what, completed=step, total=steps)
+
+        loaded = add_precision(bundle, precision, clip=chosen, progress=show)
+        report = None
+        if engine != "onnxruntime":
+            report = build_engines(
+                bundle,
+                engine=engine,
+                precision=precision,
+                sizes=[_parsed_size(s) for s in size or []],
+                max_memory=max_memory,
+                targets=[f"sm{number.strip()}" for number in sm.split(",")] if sm else [],
+                workspace_mb=workspace_mb,
+                timing_cache=timing_cache,
+                progress=show,
+            )
+    if precision in loaded.manifest.variants:
+        _print_comparison(console, precision, loaded.manifest.variants[precision].comparison)
+    for info in report.built if report else []:
+        console.print(
+            f"{info.file}: {info.size_bytes / 1e6:.1f} MB in {info.build_seconds:.1f} s", highlight=False
+        )
+    if report:
+        console.print(f"{len(report.built)} engines built, {len(report.kept)} were up to date")
+
+
+def _no_clip(clip: str | None, prompt: Path | None) -> Clip | None:
+    if clip or prompt:
+        raise PromptError(
+            "--clip and --prompt go together.", expected="a video, and the label map of its first frame"
+        )
+    return None
+
+
+def _print_comparison(console: Console, precision: str, found: Comparison) -> None:
+    console.print(
+        f"{precision} against fp32 on {found.clip}, {found.frames} frames: "
+        f"{found.pixel_agreement:.2%} of pixels agree, mean logit difference {found.logit_difference:.2g}, "
+        f"{'the same' if found.same_evictions else 'other'} {found.evictions} evictions",
+        highlight=False,
+    )
+    if found.pixel_agreement < LEAST_AGREEMENT:
+        console.print(
+            f"[bold red]warning:[/] {precision} changes {1 - found.pixel_agreement:.1%} of the pixels. "
+            "Measure it on your own video (--clip, --prompt) before you rely on it, or stay with fp16.",
+            highlight=False,
+        )
+
+
+def _parsed_size(size: str) -> tuple[int, int]:
+    height, _, width = size.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise BundleError(f"Cannot read the size '{size}'.", expected="HxW, such as 353x641")
+    return int(height), int(width)

@@ -1,0 +1,165 @@
+"""`ermu eval`: accuracy of a bundle, a baseline, or label maps that exist, on a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ermu.evaluation.datasets import Dataset
+    from ermu.evaluation.predictors import RunSettings
+    from ermu.evaluation.scores import Report
+
+
+def evaluate(
+    bundle: Annotated[
+        str | None,
+        typer.Option(help="A bundle folder."),
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="vost, davis2016, davis2017, folder or scenes.")] = "scenes",
+    root: Annotated[
+        Path | None,
+        typer.Option(help="The dataset's folder; scenes needs none."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="List of sequences; default: val (policy for scenes with --compare-policies)."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for label maps and tables."),
+    ] = None,
+    policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem, fifo or none.")] = "ermu",
+    compare_policies: Annotated[
+        bool, typer.Option("--compare-policies", help="Run all four policies.")
+    ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Run a baseline too, or alone: flow (label warping) or hold (the prompt for ever)."
+        ),
+    ] = None,
+    capacity: Annotated[
+        int | None,
+        typer.Option(min=2, help="Memory frames; default: the bundle's."),
+    ] = None,
+    gap: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames between memory appends; default: max(5, round(frames / 30))."),
+    ] = None,
+    long_edge: Annotated[
+        int | None,
+        typer.Option(min=33, help="Scale larger frames down to this long edge; default: the bundle's."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="CPU threads a worker; default: all cores, shared between the workers."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    sequence: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this sequence; may be repeated."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in --out; finished sequences are kept.")
+    ] = False,
+    score_only: Annotated[
+        bool, typer.Option("--score-only", help="Score the label maps in --results.")
+    ] = False,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="With --score-only: label maps as SEQUENCE/FRAME.png."),
+    ] = None,
+    plots: Annotated[
+        bool, typer.Option("--plots", help="Plot J over time into OUT/_plots (needs matplotlib).")
+    ] = False,
+) -> None:
+    """Measure accuracy: J, J_tr, recall and decay on VOST, DAVIS, your own folders or procedural scenes."""
+    from ermu.errors import DatasetError, SinkError
+    from ermu.evaluation.datasets import open_dataset
+    from ermu.evaluation.predictors import RunSettings
+
+    chosen = open_dataset(
+        dataset, root, split or ("policy" if compare_policies and dataset == "scenes" else "val")
+    )
+    chosen = chosen.only(sequence) if sequence else chosen
+    if score_only:
+        if results is None:
+            raise SinkError("--score-only needs label maps.", fix="give their folder with --results DIR")
+        reports, folder = _score(chosen, results, out or results), out or results
+    else:
+        if out is None:
+            raise SinkError("There is nowhere to write results.", fix="give a folder with --out DIR")
+        if compare_policies and bundle is None:
+            raise DatasetError("--compare-policies compares a bundle's runs.", fix="give --bundle BUNDLE")
+        settings = None
+        if bundle is not None or baseline is None:
+            cores = threads or _share_of_cores(workers)
+            settings = RunSettings(
+                bundle=bundle,
+                policy=policy,
+                capacity=capacity,
+                gap=gap,
+                long_edge=long_edge,
+                device=device,
+                threads=cores,
+            )
+        reports, folder = _run(chosen, settings, baseline, out, workers, resume, compare_policies), out
+    _show(reports, folder, chosen, plots)
+
+
+def _share_of_cores(workers: int) -> int | None:
+    import os
+
+    return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
+
+
+def _run(
+    dataset: Dataset,
+    settings: RunSettings | None,
+    baseline: str | None,
+    out: Path,
+    workers: int,
+    resume: bool,
+    policies: bool,
+) -> dict[str, Report]:
+    from ermu.evaluation.comparison import compared_settings, planned_runs, write_comparison
+    from ermu.evaluation.display import SequenceProgress
+
+    compared = compared_settings(settings, baseline, policies=policies)
+    reports = {}
+    for run in planned_runs(dataset, compared, out, workers=workers, resume=resume):
+        with SequenceProgress(run.settings.name, len(dataset.sequences)) as progress:
+            reports[run.settings.name] = run.execute(progress.done)
+    if len(reports) > 1:
+        write_comparison(reports, out / "comparison.csv")
+    return reports
+
+
+def _score(dataset: Dataset, results: Path, out: Path) -> dict[str, Report]:
+    from ermu.evaluation.display import SequenceProgress
+    from ermu.evaluation.runner import score_only
+
+    with SequenceProgress("score", len(dataset.sequences)) as progress:
+        return {"results": score_only(dataset, results, out, progress.done)}
+
+
+def _show(reports: dict[str, Report], out: Path, dataset: Dataset, plots: bool) -> None:
+    from ermu.evaluation.display import print_comparison, print_report
+
+    for name, report in reports.items():
+        print_report(name, report, dataset)
+        if plots:
+            from ermu.evaluation.plots import plot_report
+            from ermu.runtime.sinks.base import make_folder
+
+            place = out / name if len(reports) > 1 else out
+            plot_report(report, make_folder(place / "_plots"))
+    if len(reports) > 1:
+        print_comparison(reports)
+    typer.echo(f"Written to {out}")
+    if any(report.failures for report in reports.values()):
+        raise typer.Exit(1)

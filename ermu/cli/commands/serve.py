@@ -1,0 +1,139 @@
+"""`ermu serve`: live streams with a page and an API to steer them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ermu.cli.options import Capacity, Gap, GapSeconds, LongEdge
+
+if TYPE_CHECKING:
+    from ermu.runtime.streams.pipeline import Pipeline
+
+
+def serve(
+    bundle: Annotated[str, typer.Option(help="A bundle folder.")],
+    source: Annotated[
+        list[str],
+        typer.Option(
+            help="Camera index, rtsp:// or http:// address, video file, folder, glob, scene:SEED. "
+            "Repeat it for several streams; files are played at their own rate."
+        ),
+    ],
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to bind; any but this machine's own needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="ERMU_TOKEN", help="Ask it of every request; open the page as /?token=..."),
+    ] = None,
+    policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem or fifo.")] = "ermu",
+    capacity: Capacity = None,
+    gap: Gap = None,
+    gap_seconds: GapSeconds = None,
+    long_edge: LongEdge = None,
+    on_add: Annotated[
+        str,
+        typer.Option(help="New objects get a memory of their own (group), or all begin anew (restart)."),
+    ] = "group",
+    lost_after: Annotated[float, typer.Option(min=0.0, help="Seconds until an absent object is lost.")] = 2.0,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Play files again from the start at their end.")
+    ] = False,
+    objects: Annotated[
+        Path | None,
+        typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to run: cpu, or cuda.")] = "cpu",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="CPU threads; default: all cores."),
+    ] = None,
+) -> None:
+    """Segment live streams, steered from a page in the browser and a JSON API."""
+    from contextlib import ExitStack
+
+    from rich.console import Console
+
+    from ermu.cli.streams import stream_names
+    from ermu.errors import DependencyError, ErmuError
+    from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.sources.opening import open_source
+    from ermu.runtime.sources.paced import PacedSource
+    from ermu.runtime.streams.live_options import LiveOptions
+    from ermu.runtime.streams.segmenters import shared_segmenters
+
+    try:
+        from ermu.runtime.serve.server import check_access
+    except ImportError as error:
+        raise DependencyError(error.name or "starlette", "`ermu serve`", "serve") from error
+    local = check_access(host, token)
+    if policy == "none":
+        raise ErmuError("The policy none keeps every frame for ever.", expected="ermu, rmem or fifo")
+    loaded, names = Bundle.load(bundle), stream_names(source, name)
+    live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
+    with ExitStack() as stack:
+        sources = []
+        for where in source:
+            opened = stack.enter_context(open_source(where))
+            sources.append(opened if opened.live else stack.enter_context(PacedSource(opened, loop=loop)))
+        options: dict[str, Any] = {"policy": policy, "capacity": capacity, "gap": gap}
+        options |= {"gap_seconds": gap_seconds, "long_edge": long_edge, "device": device, "threads": threads}
+        segmenters = shared_segmenters(loaded, len(sources), **options)
+        streams = list(zip(names, sources, segmenters, strict=True))
+        _serve(Console(), streams, live, objects, host=host, port=port, token=token, local=local)
+
+
+def _serve(
+    console: Any,
+    parts: list[tuple[str, Any, Any]],
+    live: Any,
+    objects: Path | None,
+    *,
+    host: str,
+    port: int,
+    token: str | None,
+    local: bool,
+) -> None:
+    """Runs the streams and the server until a signal."""
+    from ermu.cli.streams import until_stopped
+    from ermu.runtime.serve.app import create_app
+    from ermu.runtime.serve.broadcast import Broadcast
+    from ermu.runtime.serve.guard import Access
+    from ermu.runtime.serve.server import Server
+    from ermu.runtime.serve.streams import served
+    from ermu.runtime.sinks.base import Sink
+    from ermu.runtime.sinks.kinds.objects import ObjectSink
+    from ermu.runtime.streams.pipeline import Pipeline
+    from ermu.runtime.streams.scheduler import Scheduler
+
+    broadcasts, pipelines = [], []
+    for stream, opened, segmenter in parts:
+        broadcast = Broadcast()
+        sinks: list[Sink] = [broadcast]
+        if objects:
+            own = objects.with_stem(f"{objects.stem}-{stream}") if len(parts) > 1 else objects
+            sinks.append(ObjectSink(own))
+        broadcasts.append(broadcast)
+        pipelines.append(Pipeline(segmenter, opened, sinks, name=stream, live=live))
+    for pipeline in pipelines:
+        pipeline.begin()
+    app = create_app(served(pipelines, broadcasts), Access(token=token, local_only=local and token is None))
+    with Server(app, host=host, port=port) as server:
+        hint = "?token=..." if token else ""
+        console.print(f"{len(pipelines)} streams at {server.url}{hint} (stop with Ctrl-C)", highlight=False)
+        until_stopped(Scheduler(pipelines, endless=True), on_stop=server.stop)
+    _report(console, pipelines)
+
+
+def _report(console: Any, pipelines: list[Pipeline]) -> None:
+    from ermu.cli.streams import stream_table
+
+    console.print(stream_table(pipelines))

@@ -1,0 +1,1 @@
+"""Devices: their memory, streams and launches."""

@@ -1,0 +1,1 @@
+"""What procedural surfaces look like."""

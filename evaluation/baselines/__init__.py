@@ -1,0 +1,1 @@
+"""A module for each baseline; its name is the baseline's."""

@@ -1,0 +1,1 @@
+"""Backbones; a module's name is the encoder's."""

@@ -1,0 +1,1 @@
+"""A bundle's graphs compiled by TensorRT."""

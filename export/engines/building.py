@@ -1,0 +1,176 @@
+"""A bundle's graphs become engines, which join the bundle together or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from ermu.devices.tensorrt_module import Flavour, load_flavour, target_name
+from ermu.errors import BackendError, BundleError
+from ermu.export.bundle_editor import add_to_bundle
+from ermu.export.engines.builder import BuildOptions, build_engine
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.engines import PORTABLE, damage
+from ermu.runtime.bundle.manifest import EngineInfo, Manifest, Profile
+from ermu.runtime.bundle.sizes import is_network_size
+from ermu.runtime.files import sha256_of
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did: engines built, and engines that were up to date already."""
+
+    built: list[EngineInfo]
+    kept: list[EngineInfo]
+
+
+def build_engines(
+    bundle: Bundle | str | Path,
+    *,
+    engine: str,
+    precision: str = "fp32",
+    sizes: Sequence[tuple[int, int]] = (),
+    max_memory: int | None = None,
+    targets: Sequence[str] = (),
+    workspace_mb: int | None = None,
+    timing_cache: Path | None = None,
+    progress: Progress | None = None,
+) -> BuildReport:
+    """Builds the engines that a bundle lacks and adds them to it.
+
+    Args:
+        bundle: A bundle with graphs of that precision (`add_precision` makes them).
+        engine: `tensorrt`, which builds for the GPU in this machine, or `tensorrt-rtx`, which needs none.
+        precision: fp32, fp16 or int8.
+        sizes: Network inputs (height, width), one optimisation profile each; may be left out for a bundle of
+            fixed size.
+        max_memory: Memory frames that the engines take; default, the bundle's capacity.
+        targets: `sm86` and so on, or `portable`; TensorRT-RTX only, where the default is `portable`.
+        workspace_mb: Device memory that a layer may use while it runs; default, all.
+        timing_cache: File that keeps measured kernels between builds; TensorRT only.
+        progress: Called with (what, step, steps).
+
+    Raises:
+        BundleError: a size or target makes no sense, or the bundle has no graphs of that precision.
+        BackendError: a graph cannot be parsed or built; the bundle is as it was.
+        DependencyError: that TensorRT is not installed.
+    """
+    loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    at_precision = loaded.at_precision(precision)
+    flavour = load_flavour(engine)
+    profiles = _profiles(at_precision, sizes, max_memory)
+    options = BuildOptions(profiles, workspace_mb, timing_cache)
+    wanted = [(graph, t) for graph in at_precision.manifest.graphs for t in _targets(flavour, targets)]
+    report, files = BuildReport([], []), {}
+    folder = Path(tempfile.mkdtemp(prefix=f".{loaded.path.name}.", dir=loaded.path.parent))
+    try:
+        for step, (graph, target) in enumerate(wanted):
+            if progress:
+                progress(f"{graph} for {target}", step, len(wanted))
+            key = _described(at_precision, graph, flavour, target, profiles).key
+            current = next(
+                (e for e in loaded.manifest.engines if e.key == key and not damage(loaded, e)), None
+            )
+            if current:
+                report.kept.append(current)
+                continue
+            file = folder / f"{graph}-{target}.engine"
+            began = perf_counter()
+            build_engine(flavour, at_precision, graph, target, options, file)
+            info = _described(at_precision, graph, flavour, target, profiles, file, perf_counter() - began)
+            files[info.file] = file
+            report.built.append(info)
+        if report.built:
+            add_to_bundle(loaded, files, lambda manifest: _with_engines(manifest, report.built))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+def _profiles(
+    bundle: Bundle, sizes: Sequence[tuple[int, int]], max_memory: int | None
+) -> tuple[Profile, ...]:
+    manifest = bundle.manifest
+    chosen = sorted(set(sizes) or ({manifest.input.size} if manifest.input.size else set()))
+    if not chosen:
+        raise BundleError(
+            f"{bundle.path} takes any size, an engine is optimised for some.",
+            fix="name the network input: --size 353x641 for 640x360 video, --size 577x1041 for 16:9 at 1040",
+        )
+    for size in chosen:
+        if not is_network_size(size) or manifest.input.size not in (None, size):
+            raise BundleError(
+                f"Size {size[0]}x{size[1]} does not fit the bundle.",
+                expected="x".join(map(str, manifest.input.size))
+                if manifest.input.size
+                else "16k + 1 a side, from 33",
+            )
+    frames = max_memory or manifest.memory.capacity
+    if frames < 2:
+        raise BundleError(f"{frames} memory frames are too few.", expected="--max-memory of at least 2")
+    return tuple(Profile(size=size, frames=frames) for size in chosen)
+
+
+def _targets(flavour: Flavour, targets: Sequence[str]) -> list[str]:
+    if flavour.name == "tensorrt":
+        from ermu.devices.cuda import device_capability
+
+        here = target_name(device_capability())
+        if set(targets) - {here}:
+            raise BundleError(
+                f"TensorRT builds for the GPU in this machine, {here}, not for {', '.join(targets)}.",
+                fix="build on that GPU, or use --engine tensorrt-rtx",
+            )
+        return [here]
+    known = {f"sm{name[2:]}" for name in flavour.trt.ComputeCapability.__members__ if name.startswith("SM")}
+    unknown = set(targets) - known - {PORTABLE}
+    if unknown:
+        raise BundleError(
+            f"TensorRT-RTX {flavour.version} does not build for {', '.join(sorted(unknown))}.",
+            expected=f"some of {', '.join(sorted(known))}, or no --sm for a portable engine",
+        )
+    return list(dict.fromkeys(targets)) or [PORTABLE]
+
+
+def _described(
+    bundle: Bundle,
+    graph: str,
+    flavour: Flavour,
+    target: str,
+    profiles: tuple[Profile, ...],
+    file: Path | None = None,
+    seconds: float = 0.0,
+) -> EngineInfo:
+    digest = sha256_of(file) if file else ""
+    name = f"{graph}-{bundle.manifest.precision}-{flavour.name}-{target}-{digest[:12]}"
+    return EngineInfo(
+        graph=graph,
+        graph_sha256=bundle.manifest.graphs[graph].sha256,
+        flavour=flavour.name,  # type: ignore[arg-type]  # one of FLAVOURS
+        version=flavour.version,
+        target=target,
+        precision=bundle.manifest.precision,
+        profiles=profiles,
+        file=f"engines/{name}.engine",
+        sha256=digest,
+        size_bytes=file.stat().st_size if file else 0,
+        build_seconds=round(seconds, 2),
+    )
+
+
+def _with_engines(manifest: Manifest, built: Sequence[EngineInfo]) -> Manifest:
+    for info in built:
+        graphs = [manifest.graphs, *(variant.graphs for variant in manifest.variants.values())]
+        if info.graph_sha256 not in {part[info.graph].sha256 for part in graphs}:
+            raise BackendError(
+                f"Graph {info.graph} changed while it was being built.", fix="run the build again"
+            )
+    keys = {info.key for info in built}
+    kept = (info for info in manifest.engines if info.key not in keys)
+    return manifest.model_copy(update={"engines": (*kept, *built)})

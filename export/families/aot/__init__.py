@@ -1,0 +1,1 @@
+"""AOT: multi-head attention and a feed-forward a block."""

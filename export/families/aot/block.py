@@ -1,0 +1,120 @@
+"""The AOT block: self-attention, long- and short-term attention on memories, feed-forward."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ermu.export.network.layers import GeluDepthwise, attend, attend_memory
+from ermu.export.network.memory import AotCarry, KeyValue
+from ermu.export.network.spec import NetworkSpec
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of tokens on themselves, position added to query and key."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.linear_Q = nn.Linear(width, width)
+        self.linear_K = nn.Linear(width, width)
+        self.linear_V = nn.Linear(width, width)
+        self.projection = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, position: Tensor) -> Tensor:
+        placed = x + position
+        out = attend(self.linear_Q(placed), self.linear_K(placed), self.linear_V(x), self.heads)
+        return self.projection(out)
+
+
+class MemoryAttention(nn.Module):
+    """Holds the projection that follows an attention on a memory; the attention itself has no weights."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, width)
+
+
+class AotBlock(nn.Module):
+    """One AOT block (`spec/network.md`, 'AOT block'); tokens are B x n x C."""
+
+    def __init__(self, spec: NetworkSpec, index: int) -> None:
+        super().__init__()
+        width = spec.width
+        self.heads = spec.heads
+        self.norm1 = nn.LayerNorm(width)
+        self.self_attn = SelfAttention(width, spec.heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.linear_Q = nn.Linear(width, width)
+        self.linear_V = nn.Linear(width, width)
+        self.linear_QMem = nn.Linear(width, width)
+        self.linear_VMem = nn.Linear(width, width)
+        self.norm4 = nn.LayerNorm(width)
+        self.linear_KMem = nn.Linear(width, width)  # in every checkpoint, read by nobody
+        self.long_term_attn = MemoryAttention(width)
+        self.short_term_attn = MemoryAttention(width)
+        self.norm3 = nn.LayerNorm(width)
+        self.linear1 = nn.Linear(width, spec.feedforward)
+        self.activation = GeluDepthwise(spec.feedforward)
+        self.linear2 = nn.Linear(spec.feedforward, width)
+
+    def forward(
+        self,
+        x: Tensor,
+        position: Tensor,
+        hw: tuple[int, int],
+        cur: Tensor,
+        long: KeyValue,
+        rows: Tensor,
+        short: KeyValue,
+    ) -> tuple[Tensor, AotCarry]:
+        """Propagates a frame whose label is not known.
+
+        Args:
+            x: Tokens.
+            position: n x C.
+            hw: Token grid.
+            cur: 1 x C, added to the long-term query.
+            long: Keys and values, B x T x n x C.
+            rows: T x C, temporal row of each memory frame.
+            short: Key and value of the previous frame, B x n x C.
+        """
+        x, query, carry = self.ask(*self.look(x, position), cur, short)
+        return self.take(x, attend_memory(query, *long, rows, self.heads), hw), carry
+
+    def look(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Everything before the memories: tokens, key and value. In block 0 no group has a say in it."""
+        x = x + self.self_attn(self.norm1(x), position)
+        value = self.norm2(x)
+        return x, self.linear_Q(value), value
+
+    def ask(
+        self, x: Tensor, key: Tensor, value: Tensor, cur: Tensor, short: KeyValue
+    ) -> tuple[Tensor, Tensor, AotCarry]:
+        """From there to the attention on the bank: tokens, the query to ask the bank with, the carry."""
+        near = self._near(key, value, short)
+        return x + near, key + cur, AotCarry(key, value, self.linear_QMem(near), near)
+
+    def take(self, x: Tensor, far: Tensor, hw: tuple[int, int]) -> Tensor:
+        """Everything after it: `far` is what the bank answered, B x n x C."""
+        x = x + self.long_term_attn.projection(far)
+        return x + self.linear2(self.activation(self.linear1(self.norm3(x)), hw))
+
+    def reference(
+        self, x: Tensor, position: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
+    ) -> tuple[Tensor, tuple[KeyValue, KeyValue]]:
+        """Propagates a labelled frame, which is its own long and short memory; returns its memory."""
+        x, key, value = self.look(x, position)
+        own = (key, self.linear_V(value + identity))
+        near = self._near(key, value, own)
+        far = attend_memory(key + cur, own[0][:, None], own[1][:, None], row, self.heads)
+        short = (self.linear_QMem(near), self.linear_VMem(near + identity))
+        return self.take(x + near, far, hw), (own, short)
+
+    def memorize(self, carry: AotCarry, identity: Tensor) -> tuple[KeyValue, KeyValue]:
+        """Long and short memory of a propagated frame, once its label is known."""
+        long = (carry.key, self.linear_V(carry.value + identity))
+        return long, (carry.short_key, self.linear_VMem(carry.short + identity))
+
+    def _near(self, key: Tensor, value: Tensor, short: KeyValue) -> Tensor:
+        recent_key, recent_value = self.norm4(short[0] + key), self.norm4(short[1] + value)
+        return self.short_term_attn.projection(attend(key, recent_key, recent_value, self.heads))

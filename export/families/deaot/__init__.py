@@ -1,0 +1,1 @@
+"""DeAOT: gated propagation in two branches."""

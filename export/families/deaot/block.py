@@ -1,0 +1,167 @@
+"""The DeAOT block: gated propagation of a visual branch and an identity branch."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ermu.export.network.layers import DepthwiseConv, attend, attend_memory
+from ermu.export.network.memory import DeaotCarry, KeyValue
+from ermu.export.network.spec import NetworkSpec
+
+WINDOW_RADIUS = 7
+MASKED = -1e4
+
+
+class GatedOutput(nn.Module):
+    """What follows every attention of DeAOT: gate, 5x5 depthwise convolution, projection to both branches."""
+
+    def __init__(self, gate: int, width: int) -> None:
+        super().__init__()
+        self.dw_conv = DepthwiseConv(2 * gate)
+        self.projection = nn.Linear(2 * gate, 2 * width)
+
+    def gated(self, attended: Tensor, gate: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        visual, identity = self.projection(self.dw_conv(attended * gate, hw)).chunk(2, dim=-1)
+        return visual, identity
+
+
+class LocalGatedOutput(GatedOutput):
+    """The short-term attention: a 15 x 15 window with a learned bias for each relative position."""
+
+    def __init__(self, gate: int, width: int, key_width: int) -> None:
+        super().__init__(gate, width)
+        self.relative_emb_k = nn.Conv2d(key_width, (2 * WINDOW_RADIUS + 1) ** 2, 1)
+
+    def relative_bias(self, query: Tensor) -> Tensor:
+        """B x n x 225: the bias of each position of each query's window; a 1 x 1 convolution, on tokens."""
+        return F.linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)
+
+    def window_bias(self, query: Tensor, hw: tuple[int, int]) -> Tensor:
+        """B x n x n: the bias inside the window, `MASKED` outside it."""
+        relative = self.relative_bias(query)
+        padded = torch.cat((relative, torch.full_like(relative[..., :1], MASKED)), dim=-1)
+        index = _window_index(hw, query.device)
+        return padded.gather(2, index.expand(query.shape[0], -1, -1))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, hw: tuple[int, int]) -> Tensor:
+        logits = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5 + self.window_bias(query, hw)
+        return logits.softmax(-1) @ value
+
+
+def _window_index(hw: tuple[int, int], device: torch.device) -> Tensor:
+    """1 x n x n: position of each key in each query's window, row by row; one past the end outside it."""
+    side = 2 * WINDOW_RADIUS + 1
+    y = torch.arange(hw[0], device=device)
+    x = torch.arange(hw[1], device=device)
+    dy = (y[None, :] - y[:, None] + WINDOW_RADIUS)[:, None, :, None]
+    dx = (x[None, :] - x[:, None] + WINDOW_RADIUS)[None, :, None, :]
+    inside = (dy >= 0) & (dy < side) & (dx >= 0) & (dx < side)
+    index = torch.where(inside, dy * side + dx, side * side)
+    return index.flatten(2, 3).flatten(0, 1)[None]
+
+
+class GatedSelfAttention(GatedOutput):
+    """Self-attention over both branches at once."""
+
+    def __init__(self, gate: int, width: int, key_width: int) -> None:
+        super().__init__(gate, width)
+        self.linear_QK = nn.Linear(2 * width, key_width)
+        self.linear_V1 = nn.Linear(width, gate)
+        self.linear_V2 = nn.Linear(width, gate)
+        self.linear_U1 = nn.Linear(width, gate)
+        self.linear_U2 = nn.Linear(width, gate)
+
+    def forward(self, visual: Tensor, identity: Tensor, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        key = self.linear_QK(torch.cat((visual, identity), dim=-1))
+        value = F.silu(torch.cat((self.linear_V1(visual), self.linear_V2(identity)), dim=-1))
+        gate = F.silu(torch.cat((self.linear_U1(visual), self.linear_U2(identity)), dim=-1))
+        return self.gated(attend(key, key, value, heads=1), gate, hw)
+
+
+class DeaotBlock(nn.Module):
+    """One DeAOT block (`spec/network.md`, 'DeAOT block'); x and y are B x n x C."""
+
+    def __init__(self, spec: NetworkSpec, index: int) -> None:
+        super().__init__()
+        width, gate = spec.width, spec.feedforward
+        self.first = index == 0
+        self.split = (spec.key_width, gate)
+        self.norm1 = nn.LayerNorm(width)
+        self.linear_QV = nn.Linear(width, spec.key_width + gate)
+        self.linear_U = nn.Linear(width, gate)
+        if self.first:
+            self.linear_ID_V = nn.Linear(width, gate)
+        else:
+            self.id_norm1 = nn.LayerNorm(width)
+            self.linear_ID_V = nn.Linear(2 * width, gate)
+            self.linear_ID_U = nn.Linear(width, gate)
+        self.long_term_attn = GatedOutput(gate, width)
+        self.short_term_attn = LocalGatedOutput(gate, width, spec.key_width)
+        self.norm2 = nn.LayerNorm(width)
+        self.id_norm2 = nn.LayerNorm(width)
+        self.self_attn = GatedSelfAttention(gate, width, spec.key_width)
+
+    def forward(
+        self,
+        x: Tensor,
+        y: Tensor,
+        hw: tuple[int, int],
+        cur: Tensor,
+        long: KeyValue,
+        rows: Tensor,
+        short: KeyValue,
+    ) -> tuple[Tensor, Tensor, DeaotCarry]:
+        """Propagates a frame whose label is not known.
+
+        Args:
+            x: Visual tokens.
+            y: Identity tokens, zero before block 0.
+            hw: Token grid.
+            cur: 1 x D, added to the long-term query.
+            long: Keys B x T x n x D and values B x T x n x 2G.
+            rows: T x D, temporal row of each memory frame.
+            short: Key B x n x D and value B x n x 2G of the previous frame.
+        """
+        carry, gate = self.look(x, y)
+        far = attend_memory(carry.key + cur, *long, rows, heads=1)
+        near = self.short_term_attn.attend(carry.key, *short, hw)
+        return *self.take(x, y, gate, far, near, hw), carry
+
+    def look(self, x: Tensor, y: Tensor) -> tuple[DeaotCarry, Tensor]:
+        """Everything before the attention on the memories: the carry (its key asks) and the gate."""
+        a = self.norm1(x)
+        key, value = self.linear_QV(a).split(self.split, dim=-1)
+        u = self.linear_U(a)
+        if self.first:
+            return DeaotCarry(key, F.silu(value), None), torch.cat((F.silu(u), torch.ones_like(u)), dim=-1)
+        context = self.id_norm1(y)
+        return DeaotCarry(key, F.silu(value), context), F.silu(
+            torch.cat((u, self.linear_ID_U(context)), dim=-1)
+        )
+
+    def take(
+        self, x: Tensor, y: Tensor, gate: Tensor, far: Tensor, near: Tensor, hw: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Everything after it: `far` and `near` are what the memories answered, B x n x 2G."""
+        far_x, far_y = self.long_term_attn.gated(far, gate, hw)
+        near_x, near_y = self.short_term_attn.gated(near, gate, hw)
+        x, y = x + far_x + near_x, y + far_y + near_y
+        visual, identity = self.self_attn(self.norm2(x), self.id_norm2(y), hw)
+        return x + visual, y + identity
+
+    def reference(
+        self, x: Tensor, y: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
+    ) -> tuple[Tensor, Tensor, KeyValue]:
+        """Propagates a labelled frame, which is its own long and short memory; returns that memory."""
+        carry, gate = self.look(x, y)
+        own = self.memorize(carry, identity)
+        far = attend_memory(carry.key + cur, own[0][:, None], own[1][:, None], row, heads=1)
+        near = self.short_term_attn.attend(carry.key, *own, hw)
+        return *self.take(x, y, gate, far, near, hw), own
+
+    def memorize(self, carry: DeaotCarry, identity: Tensor) -> KeyValue:
+        """Memory of a frame, for the bank and for the next frame alike, once its label is known."""
+        context = identity if carry.context is None else torch.cat((carry.context, identity), dim=-1)
+        return carry.key, torch.cat((carry.value, F.silu(self.linear_ID_V(context))), dim=-1)

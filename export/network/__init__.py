@@ -1,0 +1,1 @@
+"""The networks in torch: one description (`NetworkSpec`), one module (`SegmentationNetwork`)."""

@@ -1,0 +1,122 @@
+"""The whole network: encoder, identity bank, transformer and decoder, built from a `NetworkSpec`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ermu.export.encoders.efficientnet_lite0 import EfficientNetLite0
+from ermu.export.encoders.mobilenetv2 import MobileNetV2
+from ermu.export.encoders.resnet50 import ResNet50
+from ermu.export.network.decoder import FpnDecoder
+from ermu.export.network.layers import to_tokens
+from ermu.export.network.memory import AotCarry, DeaotCarry, KeyValue, MemoryEntry
+from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec
+from ermu.export.network.transformer import AotTransformer, DeaotTransformer
+from ermu.runtime.bundle.temporal import TEMPORAL_ROWS, temporal_row
+
+ENCODERS: dict[str, type[nn.Module]] = {
+    "resnet50": ResNet50,
+    "mobilenetv2": MobileNetV2,
+    "efficientnet_lite0": EfficientNetLite0,
+}
+TRANSFORMERS: dict[str, type[nn.Module]] = {"aot": AotTransformer, "deaot": DeaotTransformer}
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+IDENTITY_CHANNELS = OBJECT_CAPACITY + 2  # background, ten ids, ignore
+
+
+class Features(NamedTuple):
+    """Encoder outputs, B x C x h x w: maps at strides 4, 8, 16 at the decoder's widths, and p."""
+
+    f4: Tensor
+    f8: Tensor
+    f16: Tensor
+    p: Tensor
+
+
+class Carry(NamedTuple):
+    """What a propagated frame keeps until its label is known.
+
+    Attributes:
+        query: B x n x D, block 0's q + cur: with block 0's keys, all that ERMU's relevance needs.
+        blocks: One carry a block.
+    """
+
+    query: Tensor
+    blocks: list[AotCarry] | list[DeaotCarry]
+
+
+class SegmentationNetwork(nn.Module):
+    """An AOT or DeAOT network of the aot_plus family; parameter names are the published checkpoints'.
+
+    Sizes: images are B x 3 x H x W with H, W = 16k + 1; the token grid is h = (H-1)/16 + 1, n = h * w.
+    """
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.encoder = ENCODERS[spec.encoder]()
+        channels: tuple[int, int, int, int] = self.encoder.channels  # type: ignore[assignment]
+        self.encoder_projector = nn.Conv2d(channels[3], spec.width, 1)
+        transformer = TRANSFORMERS[spec.family]
+        self.LSTT = transformer(spec)
+        self.decoder = FpnDecoder(transformer.output_channels(spec), spec.decoder_width, channels[:3])  # type: ignore[attr-defined]
+        self.patch_wise_id_bank = nn.Conv2d(IDENTITY_CHANNELS, spec.width, 17, stride=16, padding=8)
+        self.id_norm: nn.Module = nn.LayerNorm(spec.width) if spec.family == "deaot" else nn.Identity()
+        self.cur_pos_emb = nn.Parameter(torch.zeros(1, spec.key_width))
+        self.mem_pos_emb = nn.Parameter(torch.zeros(TEMPORAL_ROWS, spec.key_width))
+
+    @staticmethod
+    def normalize(image: Tensor) -> Tensor:
+        """RGB 0..255, B x 3 x H x W, to the encoder's input range."""
+        mean = torch.tensor(IMAGE_MEAN, device=image.device).view(3, 1, 1)
+        std = torch.tensor(IMAGE_STD, device=image.device).view(3, 1, 1)
+        return (image / 255 - mean) / std
+
+    def encode(self, image: Tensor) -> Features:
+        """What every group of objects reads of a normalised image."""
+        f4, f8, f16, last = self.encoder(image)
+        return Features(*self.decoder.adapt(f4, f8, f16), self.encoder_projector(last))
+
+    def embed_identity(self, one_hot: Tensor) -> Tensor:
+        """Identity tokens B x n x C of a one-hot label map, B x 12 x H x W (ids 0..10, then ignore)."""
+        return self.id_norm(to_tokens(self.patch_wise_id_bank(one_hot)))
+
+    def temporal_rows(self, frames: int) -> Tensor:
+        """The temporal row of each of `frames` memory frames, oldest first: T x D."""
+        return self.mem_pos_emb[[temporal_row(t, frames) for t in range(frames)]]
+
+    def propagate(
+        self, p: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
+    ) -> tuple[Tensor, Carry]:
+        """Reads both memories for a frame.
+
+        Args:
+            p: Projected features, B x C x h x w.
+            long: Per block, keys B x T x n x D and values B x T x n x Cv.
+            rows: T x D, from `temporal_rows`.
+            short: Per block, key B x n x D and value B x n x Cv of the previous frame.
+
+        Returns:
+            The decoder's input z, B x Cz x h x w, and what `memorize` needs.
+        """
+        z, carries = self.LSTT(p, self.cur_pos_emb, long, rows, short)
+        return z, Carry(carries[0].key + self.cur_pos_emb, carries)
+
+    def reference(self, p: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
+        """A labelled frame, read through itself: z and its memory."""
+        z, entry = self.LSTT.reference(p, self.cur_pos_emb, self.mem_pos_emb[:1], identity)  # type: ignore[operator]
+        return z, entry
+
+    def memorize(self, carry: Carry, identity: Tensor) -> MemoryEntry:
+        """Memory of a propagated frame, once its label is known."""
+        entry: MemoryEntry = self.LSTT.memorize(carry.blocks, identity)  # type: ignore[operator]
+        return entry
+
+    def decode(self, z: Tensor, features: Features) -> Tensor:
+        """Logits B x 11 x (H-1)/4+1 x (W-1)/4+1."""
+        logits: Tensor = self.decoder(z, features.f4, features.f8, features.f16)
+        return logits

@@ -1,0 +1,116 @@
+"""The long short-term transformer: a stack of blocks and the norms before the decoder, for either family."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ermu.export.families.aot.block import AotBlock
+from ermu.export.families.deaot.block import DeaotBlock
+from ermu.export.network.layers import sine_position, to_map, to_tokens
+from ermu.export.network.memory import AotCarry, DeaotCarry, KeyValue, MemoryEntry
+from ermu.export.network.spec import NetworkSpec
+
+
+class AotTransformer(nn.Module):
+    """AOT: every block's output is normalised and handed to the decoder beside the projected features."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.width = spec.width
+        self.layers = nn.ModuleList(AotBlock(spec, i) for i in range(spec.blocks))
+        self.decoder_norms = nn.ModuleList(nn.LayerNorm(spec.width) for _ in range(spec.blocks))
+
+    @property
+    def blocks(self) -> list[AotBlock]:
+        return cast("list[AotBlock]", list(self.layers))
+
+    @staticmethod
+    def output_channels(spec: NetworkSpec) -> int:
+        return spec.width * (spec.blocks + 1)
+
+    def forward(
+        self, p: Tensor, cur: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
+    ) -> tuple[Tensor, list[AotCarry]]:
+        hw, position = self.grid(p)
+        x, outputs, carries = to_tokens(p), [p], []
+        for block, norm, far, near in zip(self.blocks, self.decoder_norms, long, short, strict=True):
+            x, carry = block(x, position, hw, cur, far, rows, near)
+            outputs.append(to_map(norm(x), hw))
+            carries.append(carry)
+        return torch.cat(outputs, dim=1), carries
+
+    def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
+        hw, position = self.grid(p)
+        x, outputs, entry = to_tokens(p), [p], MemoryEntry([], [])
+        for block, norm in zip(self.blocks, self.decoder_norms, strict=True):
+            x, (long, short) = block.reference(x, position, hw, cur, row, identity)
+            outputs.append(to_map(norm(x), hw))
+            entry.long.append(long)
+            entry.short.append(short)
+        return torch.cat(outputs, dim=1), entry
+
+    def memorize(self, carries: list[AotCarry], identity: Tensor) -> MemoryEntry:
+        pairs = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
+        return MemoryEntry([long for long, _ in pairs], [short for _, short in pairs])
+
+    def grid(self, p: Tensor) -> tuple[tuple[int, int], Tensor]:
+        """Token grid of a map, and its position embedding."""
+        hw = (p.shape[-2], p.shape[-1])
+        return hw, sine_position(hw, self.width, p)
+
+
+class BranchNorm(nn.Module):
+    """GroupNorm over both branches, one group each."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gn = nn.GroupNorm(2, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gn(x)
+
+
+class DeaotTransformer(nn.Module):
+    """DeAOT: the decoder sees only the last block's two branches."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DeaotBlock(spec, i) for i in range(spec.blocks))
+        self.decoder_norms = nn.ModuleList([BranchNorm(2 * spec.width)])
+
+    @property
+    def blocks(self) -> list[DeaotBlock]:
+        return cast("list[DeaotBlock]", list(self.layers))
+
+    @staticmethod
+    def output_channels(spec: NetworkSpec) -> int:
+        return 2 * spec.width
+
+    def forward(
+        self, p: Tensor, cur: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
+    ) -> tuple[Tensor, list[DeaotCarry]]:
+        hw = (p.shape[-2], p.shape[-1])
+        x, y, carries = to_tokens(p), torch.zeros_like(to_tokens(p)), []
+        for block, far, near in zip(self.blocks, long, short, strict=True):
+            x, y, carry = block(x, y, hw, cur, far, rows, near)
+            carries.append(carry)
+        return self.output(x, y, hw), carries
+
+    def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
+        hw = (p.shape[-2], p.shape[-1])
+        x, y, memory = to_tokens(p), torch.zeros_like(to_tokens(p)), []
+        for block in self.blocks:
+            x, y, own = block.reference(x, y, hw, cur, row, identity)
+            memory.append(own)
+        return self.output(x, y, hw), MemoryEntry(memory, memory)
+
+    def memorize(self, carries: list[DeaotCarry], identity: Tensor) -> MemoryEntry:
+        memory = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
+        return MemoryEntry(memory, memory)
+
+    def output(self, x: Tensor, y: Tensor, hw: tuple[int, int]) -> Tensor:
+        """The decoder's input, of both branches."""
+        return self.decoder_norms[0](to_map(torch.cat((x, y), dim=-1), hw))

@@ -1,0 +1,1 @@
+"""A bundle's graphs in other precisions, and what that changes."""

@@ -1,0 +1,1 @@
+"""The interfaces of the kernels and the checks of their arguments."""

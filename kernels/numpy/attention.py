@@ -1,0 +1,97 @@
+"""The oracle of attention: recall and windowed attention in float64 numpy, as `spec/network.md` reads."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ermu.kernels.base import attention_checks
+from ermu.kernels.base.attention import WINDOW_RADIUS, Attention, Recall
+from ermu.kernels.base.attention_checks import RecallShape
+from ermu.kernels.base.scoring import Array
+
+QUERIES_AT_ONCE = 64  # bounds the attention held at a time to 64 x T*N
+
+Double = npt.NDArray[np.float64]
+
+
+class ReferenceRecall(Recall):
+    """Keys and values as they came; every read builds its attention, some queries at a time.
+
+    Args:
+        shape: Sizes of the bank.
+    """
+
+    def __init__(self, shape: RecallShape) -> None:
+        self._shape = shape
+        self._keys: list[Double] = []
+        self._values: list[Double] = []
+
+    def write(self, slot: int, key: Array, value: Array) -> None:
+        """See `Recall.write`."""
+        attention_checks.check_write(self._shape, len(self._keys), slot, key, value)
+        attention_checks.check_finite(key=key, value=value)
+        if slot == len(self._keys):
+            self._keys.append(np.empty(0))
+            self._values.append(np.empty(0))
+        self._keys[slot], self._values[slot] = key.astype(np.float64), value.astype(np.float64)
+
+    def read(self, query: Array, rows: Array, out: Array, masses: Array | None = None) -> None:
+        """See `Recall.read`."""
+        shape = self._shape
+        slots = attention_checks.check_read(shape, len(self._keys), query, rows, out, masses)
+        attention_checks.check_finite(query=query, rows=rows)
+        K = np.stack(self._keys[:slots]) + rows.astype(np.float64)[:, None]
+        K = K.reshape(slots * shape.tokens, shape.heads, -1)
+        V = np.stack(self._values[:slots]).reshape(slots * shape.tokens, shape.heads, -1)
+        Q = query.astype(np.float64).reshape(shape.tokens, shape.heads, -1) / math.sqrt(shape.key_head)
+        for start in range(0, shape.tokens, QUERIES_AT_ONCE):
+            block = slice(start, start + QUERIES_AT_ONCE)
+            A = _softmax(np.einsum("qhc,khc->hqk", Q[block], K, optimize=True))
+            out[block] = np.einsum("hqk,khc->qhc", A, V, optimize=True).reshape(-1, shape.value_width)
+            if masses is not None:
+                masses[block] = A.reshape(shape.heads, -1, slots, shape.tokens).sum(axis=3).mean(axis=0)
+
+
+class ReferenceAttention(Attention):
+    """Attention in float64; the precision asked for changes nothing."""
+
+    name = "numpy"
+    precisions = ("fp32",)
+
+    def recall(
+        self,
+        slots: int,
+        tokens: int,
+        heads: int,
+        key_width: int,
+        value_width: int,
+        *,
+        precision: str = "fp32",
+    ) -> ReferenceRecall:
+        """See `Attention.recall`."""
+        attention_checks.check_precision(precision, self.precisions)
+        return ReferenceRecall(attention_checks.recall_shape(slots, tokens, heads, key_width, value_width))
+
+    def window(
+        self, query: Array, key: Array, value: Array, bias: Array, hw: tuple[int, int], out: Array
+    ) -> None:
+        """See `Attention.window`."""
+        attention_checks.check_window(query, key, value, bias, hw, out)
+        attention_checks.check_finite(query=query, key=key, value=value, bias=bias)
+        height, width = hw
+        Q, K = query.astype(np.float64) / math.sqrt(query.shape[1]), key.astype(np.float64)
+        ys, xs = np.divmod(np.arange(height * width), width)
+        for token, (y, x) in enumerate(zip(ys, xs, strict=True)):
+            dy, dx = ys - y + WINDOW_RADIUS, xs - x + WINDOW_RADIUS
+            side = 2 * WINDOW_RADIUS + 1
+            near = (dy >= 0) & (dy < side) & (dx >= 0) & (dx < side)
+            logits = K[near] @ Q[token] + bias[token, (dy * side + dx)[near]]
+            out[token] = _softmax(logits) @ value[near].astype(np.float64)
+
+
+def _softmax(logits: Double) -> Double:
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))

@@ -1,0 +1,1 @@
+"""What runs graphs: the interface, where its tensors live, and how one is opened."""

@@ -1,0 +1,1 @@
+"""A module for each library that runs graphs; its name is the backend's."""

@@ -1,0 +1,215 @@
+"""The TensorRT backend: engines on a GPU, tensors bound by address, CUDA graphs once shapes repeat."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ermu.devices.cuda import CapturedGraph, CudaDevice, DeviceMemory
+from ermu.devices.tensorrt_module import Flavour, MessageLog, load_flavour, target_name
+from ermu.errors import BackendError
+from ermu.runtime.backends.base import DeviceTensor
+from ermu.runtime.backends.cuda import CudaBackend
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.engines import find_engine, read_engine, rebuild_command
+from ermu.runtime.bundle.manifest import EngineInfo
+
+Tensors = Mapping[str, DeviceTensor]
+Key = tuple[tuple[int, tuple[int, ...]], ...]
+
+_ALIGNMENT = 256  # bytes, of every address that TensorRT is given
+_CAPTURE_AT = 3  # occurrences of the same shapes and addresses
+_MOST_CAPTURED = 64  # CUDA graphs an engine; addresses change when objects come and go
+_MOST_MET = 1024
+
+
+class TensorRTBackend(CudaBackend):
+    """Runs a bundle's engines in one stream.
+
+    Args:
+        bundle: At the precision to run, with an engine of every graph for the installed TensorRT and the GPU.
+        engine: `tensorrt` or `tensorrt-rtx`.
+
+    Raises:
+        BackendError: an engine is missing, damaged, or of another release or GPU; none was deserialised.
+        DependencyError: that TensorRT or pycuda is not installed.
+    """
+
+    def __init__(self, bundle: Bundle, engine: str) -> None:
+        flavour = load_flavour(engine)
+        super().__init__()
+        try:
+            self._engines = self._opened(bundle, flavour)
+        except BaseException:
+            self.cuda.close()
+            raise
+
+    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        self._engines[graph].run(inputs, outputs)
+
+    def close(self) -> None:
+        for engine in self._engines.values():
+            engine.close()
+        self._engines.clear()
+        super().close()
+
+    def _opened(self, bundle: Bundle, flavour: Flavour) -> dict[str, _Engine]:
+        here = {
+            "flavour": flavour.name,
+            "version": flavour.version,
+            "target": target_name(self.cuda.capability),
+        }
+        chosen = {name: find_engine(bundle, name, **here) for name in bundle.manifest.graphs}
+        blobs = {name: read_engine(bundle, info) for name, info in chosen.items()}
+        log = MessageLog(flavour)
+        runtime = flavour.trt.Runtime(log.logger)
+        loaded = {}
+        for name, info in chosen.items():
+            engine = _deserialised(runtime, flavour, log, bundle, info, blobs.pop(name))
+            loaded[name] = engine
+        scratch = self.cuda.allocate(max(engine.device_memory_size_v2 for engine in loaded.values()))
+        rebuild = rebuild_command(bundle, flavour.name)
+        return {
+            name: _Engine(engine, name, flavour, self.cuda, scratch, rebuild)
+            for name, engine in loaded.items()
+        }
+
+
+def _deserialised(
+    runtime: Any, flavour: Flavour, log: MessageLog, bundle: Bundle, info: EngineInfo, blob: bytes
+) -> Any:
+    """An engine object; TensorRT-RTX is asked first whether it takes the header."""
+    fix = rebuild_command(bundle, flavour.name, info)
+    if hasattr(runtime, "get_engine_validity"):
+        validity, reasons = runtime.get_engine_validity(blob)
+        if validity == flavour.trt.EngineValidity.INVALID:
+            raise BackendError(f"TensorRT-RTX refuses {info.file} (diagnostics {reasons}).", fix=fix)
+    engine = runtime.deserialize_cuda_engine(blob)
+    if engine is None:
+        reason = log.errors[-1] if log.errors else "no reason given"
+        raise BackendError(f"{flavour.name} {flavour.version} cannot load {info.file}: {reason}", fix=fix)
+    return engine
+
+
+@dataclass(frozen=True)
+class _Captured:
+    """A CUDA graph and the context that it was recorded from, which must not change any more."""
+
+    graph: CapturedGraph
+    context: Any
+
+
+class _Engine:
+    """One engine: a context for shapes that are new, and a CUDA graph for each set of tensors that came back.
+
+    Contexts share `scratch`: graphs run one after another in one stream.
+    """
+
+    def __init__(
+        self, engine: Any, name: str, flavour: Flavour, cuda: CudaDevice, scratch: DeviceMemory, rebuild: str
+    ) -> None:
+        self._engine, self._name, self._flavour, self._rebuild = engine, name, flavour, rebuild
+        self._cuda, self._scratch = cuda, scratch
+        self._context = self._new_context()
+        self._inputs = [
+            tensor
+            for tensor in (engine.get_tensor_name(i) for i in range(engine.num_io_tensors))
+            if engine.get_tensor_mode(tensor) == flavour.trt.TensorIOMode.INPUT
+        ]
+        self._met: Counter[Key] = Counter()
+        self._captured: dict[Key, _Captured] = {}
+        self._aligned: dict[str, DeviceTensor] = {}
+
+    def run(self, inputs: Tensors, outputs: Tensors) -> None:
+        reads, writes = self._bindable(inputs), self._bindable(outputs)
+        for name, tensor in inputs.items():
+            if reads[name] is not tensor:
+                self._cuda.copy(tensor.address, reads[name].address, tensor.nbytes)
+        self._execute({**reads, **writes})
+        for name, tensor in outputs.items():
+            if writes[name] is not tensor:
+                self._cuda.copy(writes[name].address, tensor.address, tensor.nbytes)
+
+    def close(self) -> None:
+        self._forget()
+        del self._context, self._engine
+
+    def _execute(self, tensors: Tensors) -> None:
+        key = tuple((tensor.address, tensor.shape) for tensor in tensors.values())
+        captured = self._captured.get(key)
+        if captured:
+            captured.graph.launch()
+            return
+        self._enqueue(self._context, tensors)
+        if len(self._met) >= _MOST_MET:
+            self._met.clear()
+        self._met[key] += 1
+        if self._met[key] == _CAPTURE_AT:
+            self._capture(key, tensors)
+
+    def _enqueue(self, context: Any, tensors: Tensors) -> None:
+        self._choose_profile(context, tensors)
+        for name, tensor in tensors.items():
+            if name in self._inputs:
+                context.set_input_shape(name, tensor.shape)
+            context.set_tensor_address(name, tensor.address)
+        self._launch(context)
+
+    def _launch(self, context: Any) -> None:
+        if not context.execute_async_v3(self._cuda.stream):
+            raise BackendError(f"Graph {self._name} failed in {self._flavour.name}.", fix="ermu doctor")
+
+    def _capture(self, key: Key, tensors: Tensors) -> None:
+        """Records the work of these tensors from a context of its own, once it has run there."""
+        if len(self._captured) >= _MOST_CAPTURED:
+            self._forget()
+        context = self._new_context()
+        self._enqueue(context, tensors)
+        if getattr(context, "is_stream_capturable", lambda stream: True)(self._cuda.stream):
+            graph = self._cuda.capture(lambda: self._launch(context))
+            self._captured[key] = _Captured(graph, context)
+
+    def _forget(self) -> None:
+        self._cuda.synchronize()
+        for captured in self._captured.values():
+            captured.graph.close()
+        self._captured.clear()
+        self._met.clear()
+
+    def _new_context(self) -> Any:
+        strategy = self._flavour.trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        context = self._engine.create_execution_context(strategy)
+        context.set_device_memory(self._scratch.address, self._scratch.nbytes)
+        return context
+
+    def _choose_profile(self, context: Any, tensors: Tensors) -> None:
+        for index in range(self._engine.num_optimization_profiles):
+            if all(self._within(name, tensors[name].shape, index) for name in self._inputs):
+                if context.active_optimization_profile != index:
+                    context.set_optimization_profile_async(index, self._cuda.stream)
+                return
+        shapes = ", ".join(f"{name} {tensors[name].shape}" for name in self._inputs)
+        raise BackendError(
+            f"No profile of the engine of '{self._name}' takes {shapes}.",
+            expected="a frame size and a number of memory frames that it was built for",
+            fix=f"{self._rebuild} with the --size and --max-memory that you run",
+        )
+
+    def _within(self, name: str, shape: tuple[int, ...], profile: int) -> bool:
+        least, _, most = self._engine.get_tensor_profile_shape(name, profile)
+        return all(low <= side <= high for low, side, high in zip(least, shape, most, strict=True))
+
+    def _bindable(self, tensors: Tensors) -> dict[str, DeviceTensor]:
+        """The tensors themselves, or an aligned stand-in for one that lies inside a larger buffer."""
+        return {
+            name: t if t.address % _ALIGNMENT == 0 else self._stand_in(name, t) for name, t in tensors.items()
+        }
+
+    def _stand_in(self, name: str, tensor: DeviceTensor) -> DeviceTensor:
+        known = self._aligned.get(name)
+        if known is None or known.nbytes != tensor.nbytes:
+            memory = self._cuda.allocate(tensor.nbytes)
+            known = self._aligned[name] = DeviceTensor(memory.address, tensor.shape, tensor.dtype, memory)
+        return known

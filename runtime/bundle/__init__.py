@@ -1,0 +1,1 @@
+"""A bundle on disk: its manifest, graphs and engines, and the sizes that follow from it."""

@@ -1,0 +1,97 @@
+"""Which of a bundle's engines run here, found out before anything is deserialised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ermu.errors import BackendError
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import EngineInfo
+from ermu.runtime.files import sha256_of
+
+PORTABLE = "portable"
+
+
+def find_engine(bundle: Bundle, graph: str, *, flavour: str, version: str, target: str) -> EngineInfo:
+    """The engine of a graph for an installed TensorRT and a GPU; one for that GPU goes before a portable one.
+
+    Args:
+        bundle: At the precision to run.
+        graph: Its name.
+        flavour: `tensorrt` or `tensorrt-rtx`.
+        version: Of the installed one.
+        target: The GPU, such as `sm89`.
+
+    Raises:
+        BackendError: there is none; says what there is and how to build what is needed.
+    """
+    manifest = bundle.manifest
+    candidates = [e for e in manifest.engines if e.graph == graph and e.flavour == flavour]
+    fitting = [e for e in candidates if misfit(bundle, e, version=version, target=target) is None]
+    if fitting:
+        return min(fitting, key=lambda e: e.target == PORTABLE)
+    found = "; ".join(f"{e.file}: {misfit(bundle, e, version=version, target=target)}" for e in candidates)
+    raise BackendError(
+        f"{bundle.path} has no {flavour} engine of '{graph}' that runs here ({found or 'none was built'}).",
+        expected=f"{manifest.precision}, {flavour} {version}, {target}",
+        fix=rebuild_command(bundle, flavour, candidates[-1] if candidates else None),
+    )
+
+
+def misfit(bundle: Bundle, engine: EngineInfo, *, version: str, target: str | None) -> str | None:
+    """Why an engine cannot run here, in the bundle at its precision; None if nothing speaks against it.
+
+    Args:
+        bundle: At the precision to run.
+        engine: Listed in its manifest.
+        version: Of the installed TensorRT.
+        target: The GPU, or None to leave it out of the question.
+    """
+    manifest = bundle.manifest
+    if engine.precision != manifest.precision:
+        return f"is {engine.precision}, not {manifest.precision}"
+    if engine.graph_sha256 != manifest.graphs[engine.graph].sha256:
+        return "was built from another graph"
+    if engine.version != version:
+        return f"was built by {engine.flavour} {engine.version}, installed is {version}"
+    if target is not None and engine.target not in (target, PORTABLE):
+        return f"was built for {engine.target}, this GPU is {target}"
+    return None
+
+
+def damage(bundle: Bundle, engine: EngineInfo) -> str | None:
+    """Why an engine's file cannot be trusted; None if it is as it was built."""
+    file = bundle.path / engine.file
+    if not file.is_file():
+        return "is missing"
+    size = file.stat().st_size
+    if size != engine.size_bytes:
+        return f"has {size} bytes of {engine.size_bytes}"
+    return None if sha256_of(file) == engine.sha256 else "has been altered"
+
+
+def read_engine(bundle: Bundle, engine: EngineInfo) -> bytes:
+    """An engine's bytes, checked.
+
+    Raises:
+        BackendError: the file is missing, truncated or altered.
+    """
+    problem = damage(bundle, engine)
+    if problem:
+        raise BackendError(
+            f"{bundle.path / engine.file} {problem}.",
+            expected=f"the engine of '{engine.graph}' with SHA-256 {engine.sha256[:16]}…",
+            fix=rebuild_command(bundle, engine.flavour, engine),
+        )
+    return (bundle.path / engine.file).read_bytes()
+
+
+def rebuild_command(bundle: Bundle, flavour: str, like: EngineInfo | None = None) -> str:
+    """The command that builds a bundle's engines at its precision, with the sizes of an existing one."""
+    command = (
+        f"ermu build --bundle {Path(bundle.path)} --engine {flavour} --precision {bundle.manifest.precision}"
+    )
+    if like:
+        sizes = "".join(f" --size {p.size[0]}x{p.size[1]}" for p in like.profiles)
+        return f"{command}{sizes} --max-memory {like.profiles[0].frames}"
+    return command if bundle.manifest.input.size else f"{command} --size 353x641"

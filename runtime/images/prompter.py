@@ -1,0 +1,144 @@
+"""From a box or clicks to a mask: GrabCut by default, behind an interface that a network can fill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ermu.errors import PromptError
+from ermu.runtime.images.labels import LabelMap
+
+Mask = npt.NDArray[np.bool_]
+
+_WORK_EDGE = 320  # GrabCut runs at this long edge: its time does not depend on the camera
+_ITERATIONS = 4
+
+
+@dataclass(frozen=True)
+class Box:
+    """Pixels x0 <= x < x1, y0 <= y < y1 of a frame."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """A click: on the object, or where it is not."""
+
+    x: float
+    y: float
+    positive: bool = True
+
+
+class Prompter(Protocol):
+    """Turns a user's hint into a mask; may be called from any thread."""
+
+    def from_box(self, frame: LabelMap, box: Box) -> Mask:
+        """The object in a box.
+
+        Args:
+            frame: BGR uint8 H x W x 3.
+            box: Around the object.
+
+        Returns:
+            bool H x W, with at least one pixel.
+
+        Raises:
+            PromptError: the box holds no object, or lies outside the frame.
+        """
+
+    def from_points(self, frame: LabelMap, points: Sequence[Point]) -> Mask:
+        """The object under the positive points; arguments and errors as `from_box`."""
+
+
+class GrabCutPrompter:
+    """GrabCut by colour: needs no network, and a hint that is roughly right."""
+
+    def from_box(self, frame: LabelMap, box: Box) -> Mask:
+        height, width = frame.shape[:2]
+        x0, x1 = sorted((min(max(box.x0, 0), width), min(max(box.x1, 0), width)))
+        y0, y1 = sorted((min(max(box.y0, 0), height), min(max(box.y1, 0), height)))
+        if x1 - x0 < 4 or y1 - y0 < 4:
+            raise PromptError(
+                f"The box {_shown(box)} covers less than 4 x 4 pixels of the frame, {width}x{height}.",
+                expected="x0, y0, x1, y1 in pixels of the frame",
+            )
+        small, scale = _reduced(frame)
+        trimap = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+        left, top = int(x0 * scale), int(y0 * scale)
+        right, bottom = max(left + 2, round(x1 * scale)), max(top + 2, round(y1 * scale))
+        trimap[top:bottom, left:right] = cv2.GC_PR_FGD
+        mask = _grab_cut(small, trimap, (width, height))
+        inside = np.zeros_like(mask)
+        inside[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))] = True
+        return _not_empty(mask & inside, inside)
+
+    def from_points(self, frame: LabelMap, points: Sequence[Point]) -> Mask:
+        height, width = frame.shape[:2]
+        if not any(point.positive for point in points):
+            raise PromptError("No point lies on the object.", expected="at least one positive point")
+        if not all(0 <= point.x < width and 0 <= point.y < height for point in points):
+            raise PromptError(
+                "A point lies outside the frame.", expected=f"0 <= x < {width}, 0 <= y < {height}"
+            )
+        small, scale = _reduced(frame)
+        trimap = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+        reach = max(small.shape[:2]) // 5
+        positive = [point for point in points if point.positive]
+        for point in positive:
+            _disk(trimap, point, scale, reach, cv2.GC_PR_BGD)
+        for point in positive:
+            _disk(trimap, point, scale, reach // 2, cv2.GC_PR_FGD)
+        for point in points:
+            _disk(trimap, point, scale, max(2, reach // 12), cv2.GC_FGD if point.positive else cv2.GC_BGD)
+        mask = _grab_cut(small, trimap, (width, height))
+        hint = np.zeros(mask.shape, np.uint8)
+        for point in positive:
+            _disk(hint, point, 1.0, 3, 1)
+        return _touching(mask, hint > 0)
+
+
+def _reduced(frame: LabelMap) -> tuple[LabelMap, float]:
+    scale = min(1.0, _WORK_EDGE / max(frame.shape[:2]))
+    size = max(8, round(frame.shape[1] * scale)), max(8, round(frame.shape[0] * scale))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), scale
+
+
+def _disk(target: LabelMap, point: Point, scale: float, radius: int, value: int) -> None:
+    cv2.circle(target, (int(point.x * scale), int(point.y * scale)), radius, value, thickness=-1)
+
+
+def _grab_cut(frame: LabelMap, trimap: LabelMap, size: tuple[int, int]) -> Mask:
+    """GrabCut's foreground at the given (width, height)."""
+    models: list[npt.NDArray[Any]] = [np.zeros((1, 65)), np.zeros((1, 65))]
+    if not (trimap == cv2.GC_BGD).any():  # a hint that covers everything leaves no background to learn from
+        trimap[[0, -1]] = trimap[:, [0, -1]] = cv2.GC_BGD
+    cv2.setRNGSeed(0)  # its clusters begin at random: the same hint gives the same mask
+    cv2.grabCut(frame, trimap, None, *models, _ITERATIONS, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
+    found = ((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)).astype(np.uint8)
+    mask: Mask = cv2.resize(found, size, interpolation=cv2.INTER_NEAREST) > 0
+    return mask
+
+
+def _touching(mask: Mask, hint: Mask) -> Mask:
+    """The connected parts of a mask that the hint touches, and the hint."""
+    _, parts = cv2.connectedComponents((mask | hint).astype(np.uint8))
+    wanted: Mask = np.isin(parts, np.unique(parts[hint]))
+    return wanted
+
+
+def _not_empty(mask: Mask, otherwise: Mask) -> Mask:
+    """The mask, or the box itself where nothing in it stands out from its surroundings."""
+    return mask if np.count_nonzero(mask) >= 0.02 * np.count_nonzero(otherwise) else otherwise
+
+
+def _shown(box: Box) -> str:
+    return f"({box.x0:g}, {box.y0:g}, {box.x1:g}, {box.y1:g})"

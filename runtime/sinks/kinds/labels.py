@@ -1,0 +1,22 @@
+"""Label maps as palette PNGs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ermu.runtime.images.labels import write_label_map
+from ermu.runtime.results import FrameResult
+from ermu.runtime.sinks.base import Sink, make_folder
+from ermu.runtime.sources.base import Frame
+
+
+class LabelSink(Sink):
+    """One palette PNG a frame at source size: `<folder>/<name>.png`."""
+
+    name = "labels"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = make_folder(folder)
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        write_label_map(self._folder / f"{frame.name}.png", result.label)

@@ -1,0 +1,52 @@
+"""A window with the overlay, where a display exists."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import cv2
+
+from ermu.errors import SinkError
+from ermu.runtime.images.overlay import draw_overlay
+from ermu.runtime.results import FrameResult
+from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sources.base import Frame
+
+
+class WindowSink(Sink):
+    """Shows every frame it is given.
+
+    Args:
+        title: Of the window.
+
+    Raises:
+        SinkError: there is no display, or OpenCV was built without windows.
+    """
+
+    name = "window"
+
+    def __init__(self, title: str) -> None:
+        if sys.platform.startswith("linux") and not (
+            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        ):
+            raise SinkError(
+                "There is no display for a window.",
+                fix="leave --window out, or use `ermu serve` and a browser",
+            )
+        self._title, self._shown = title, False
+
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        try:
+            cv2.imshow(self._title, draw_overlay(frame.image, result.label))
+            cv2.waitKey(1)
+        except cv2.error as error:
+            raise SinkError(
+                f"OpenCV cannot open a window: {error.err}.", fix="install opencv-python, not -headless"
+            ) from error
+        self._shown = True
+
+    def close(self) -> None:
+        if self._shown:
+            cv2.destroyWindow(self._title)
+            self._shown = False

@@ -1,0 +1,75 @@
+"""A source: an ordered stream of frames, from a file that delivers all of them or from a live camera."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import monotonic
+from types import TracebackType
+
+from ermu.runtime.images.labels import LabelMap
+
+DEFAULT_FPS = 25.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a source.
+
+    Attributes:
+        index: Counted from 0; a live source goes on counting after a reconnection.
+        name: What results for this frame are called: the image's stem, or the index in five digits.
+        image: BGR uint8 H x W x 3.
+        time: Seconds on the stream's own axis: from a file's first frame, or the monotonic clock when live.
+        stamp: Monotonic clock at decoding, from which latency is counted.
+    """
+
+    index: int
+    name: str
+    image: LabelMap
+    time: float = 0.0
+    stamp: float = field(default_factory=monotonic)
+
+
+class Source(ABC):
+    """Yields `Frame`s when iterated; a context manager.
+
+    Attributes:
+        live: Frames come when they come, and only the newest is worth having.
+        reconnects: An end or a failure is a loss, and iterating again is a new connection.
+        fps: Nominal frames a second.
+        total_frames: Number of frames where it is known.
+        description: What it is, fit for logs and pages: without passwords.
+    """
+
+    live: bool = False
+    reconnects: bool = False
+    fps: float = DEFAULT_FPS
+    total_frames: int | None = None
+    description: str = ""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None:
+        """Releases the device or file; an iteration under way ends soon after."""
+        return
+
+    def first_label(self) -> LabelMap | None:
+        """The label map of the first frame, uint8 H x W, where the source knows it."""
+        return None
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def live_frame(index: int, image: LabelMap) -> Frame:
+    """A frame just decoded from a live stream: its time is now."""
+    now = monotonic()
+    return Frame(index, f"{index:05d}", image, time=now, stamp=now)

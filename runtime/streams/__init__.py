@@ -1,0 +1,1 @@
+"""A stream from its source to its sinks, and many of them on one set of graphs."""

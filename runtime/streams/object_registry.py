@@ -1,0 +1,144 @@
+"""The objects of a stream as its user knows them: stable ids, names, seen, lost and found again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+
+from ermu.errors import PromptError
+from ermu.runtime.images.labels import IGNORE, LabelMap
+
+
+class ObjectState(str, Enum):
+    """`absent` for a moment, `lost` when that lasts."""
+
+    VISIBLE = "visible"
+    ABSENT = "absent"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What is known of an object after a frame.
+
+    Attributes:
+        id: As in label maps, 1 to 254.
+        name: The user's, or `object <id>`.
+        state: Visible, absent or lost.
+        area: Pixels on the latest frame.
+        added_frame: Frame number on which it was added.
+        seen_frame: Latest frame number on which it had a pixel.
+        seen_time: That frame's time.
+        found: Times that it was found again after having been lost.
+    """
+
+    id: int
+    name: str
+    state: ObjectState
+    area: int
+    added_frame: int
+    seen_frame: int
+    seen_time: float
+    found: int = 0
+
+
+class ObjectRegistry:
+    """Keeps account of every id; used by one thread at a time.
+
+    Ids are given out from 1 upwards; when all 254 have been used, the one that has been free longest comes
+    back.
+
+    Args:
+        lost_seconds: Without a pixel after which an object counts as lost.
+    """
+
+    def __init__(self, lost_seconds: float = 2.0) -> None:
+        self._lost_seconds = lost_seconds
+        self._objects: dict[int, Sighting] = {}
+        self._free: OrderedDict[int, None] = OrderedDict.fromkeys(range(1, IGNORE))
+
+    @property
+    def ids(self) -> list[int]:
+        return sorted(self._objects)
+
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Every object, by id."""
+        return tuple(self._objects[object_id] for object_id in self.ids)
+
+    def next_id(self) -> int:
+        """The id that the next object will get.
+
+        Raises:
+            PromptError: all are in use.
+        """
+        if not self._free:
+            raise PromptError("All 254 ids are in use.", fix="remove an object first")
+        return next(iter(self._free))
+
+    def add(self, ids: Iterable[int], *, frame: int, time: float, name: str | None = None) -> None:
+        """Takes new objects in.
+
+        Raises:
+            PromptError: an id is in use.
+        """
+        for object_id in ids:
+            if object_id not in self._free:
+                raise PromptError(f"The id {object_id} is in use.", expected="an id that no object has")
+            del self._free[object_id]
+            self._objects[object_id] = Sighting(
+                object_id, name or f"object {object_id}", ObjectState.VISIBLE, 0, frame, frame, time
+            )
+
+    def remove(self, object_id: int) -> None:
+        """Forgets an object.
+
+        Raises:
+            PromptError: there is no such object.
+        """
+        self._check(object_id)
+        del self._objects[object_id]
+        self._free[object_id] = None
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Changes an object's name.
+
+        Raises:
+            PromptError: there is no such object.
+        """
+        self._check(object_id)
+        self._objects[object_id] = replace(self._objects[object_id], name=name)
+
+    def clear(self) -> None:
+        """Forgets every object."""
+        for object_id in self.ids:
+            self.remove(object_id)
+
+    def observe(self, label: LabelMap, *, frame: int, time: float) -> None:
+        """Updates every object from a frame's label map.
+
+        Args:
+            label: uint8 H x W.
+            frame: Its frame number.
+            time: Its time in seconds.
+        """
+        areas = np.bincount(label.ravel(), minlength=256)
+        for object_id, before in self._objects.items():
+            self._objects[object_id] = self._seen(before, int(areas[object_id]), frame, time)
+
+    def _seen(self, before: Sighting, area: int, frame: int, time: float) -> Sighting:
+        if area:
+            found = before.found + (before.state is ObjectState.LOST)
+            return replace(
+                before, area=area, state=ObjectState.VISIBLE, seen_frame=frame, seen_time=time, found=found
+            )
+        lost = time - before.seen_time > self._lost_seconds
+        return replace(before, area=0, state=ObjectState.LOST if lost else ObjectState.ABSENT)
+
+    def _check(self, object_id: int) -> None:
+        if object_id not in self._objects:
+            raise PromptError(f"There is no object {object_id}.", expected=f"one of {self.ids}")

@@ -1,0 +1,1 @@
+"""Milliseconds and rates, in constant memory."""

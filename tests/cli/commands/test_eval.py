@@ -1,0 +1,95 @@
+"""`ermu eval` from its options to its tables and exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ermu.cli.commands.eval import evaluate
+from ermu.errors import DatasetError, SinkError
+from tests.evaluation.layouts import vost
+
+app = typer.Typer()
+app.command()(evaluate)
+
+
+def ermu_eval(*options: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(option) for option in options])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_a_baseline_alone_then_its_label_maps_scored_again(tmp_path: Path) -> None:
+    root, out = vost(tmp_path / "VOST"), tmp_path / "out"
+    code, output = ermu_eval("--dataset", "vost", "--root", root, "--out", out, "--baseline", "hold")
+    assert code == 0 and "J-Mean 0.8000" in output and "J_last-Mean 0.6250" in output
+    options = (
+        "--dataset",
+        "vost",
+        "--root",
+        root,
+        "--score-only",
+        "--results",
+        out,
+        "--out",
+        tmp_path / "again",
+    )
+    code, _ = ermu_eval(*options)
+    assert code == 0
+    for table in ("global_results-val.csv", "per-sequence_results-val.csv"):
+        assert (tmp_path / "again" / table).read_text() == (out / table).read_text()
+
+
+def test_a_broken_sequence_gives_exit_code_one_and_the_table_of_the_rest(tmp_path: Path) -> None:
+    root, out = vost(tmp_path / "VOST"), tmp_path / "out"
+    (root / "Annotations" / "stay" / "frame00024.png").write_bytes(b"")
+    code, output = ermu_eval("--dataset", "vost", "--root", root, "--out", out, "--baseline", "hold")
+    assert code == 1 and "not scored, stay" in output
+    assert "walk_2,0.766667,1.000000" in (out / "per-sequence_results-val.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        (("--baseline", "flow"), SinkError, "--out"),
+        (("--out", "x"), DatasetError, "--bundle"),
+        (("--score-only",), SinkError, "--results"),
+        (("--out", "x", "--compare-policies"), DatasetError, "--bundle"),
+        (("--dataset", "vost", "--baseline", "flow", "--out", "x"), DatasetError, "--root"),
+    ],
+)
+def test_what_is_missing_is_said(options: tuple[str, ...], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        ermu_eval(*options)
+
+
+def test_policies_are_compared_in_one_table(tmp_path: Path, tiny_bundle: Path) -> None:
+    """Nine frames appended one by one: the tiny bundle holds four, the policy none all nine."""
+    root, out = vost(tmp_path / "VOST"), tmp_path / "out"
+    options = [
+        "--dataset",
+        "vost",
+        "--root",
+        root,
+        "--out",
+        out,
+        "--bundle",
+        tiny_bundle,
+        "--compare-policies",
+    ]
+    options += ["--gap", 1, "--threads", 1, "--baseline", "hold"]
+    code, output = ermu_eval(*options)
+    assert code == 0 and "Comparison" in output
+    rows = [row.split(",") for row in (out / "comparison.csv").read_text().splitlines()]
+    assert rows[0] == ["Run", "J-Mean", "J_last-Mean", "Memory frames", "ms a frame"]
+    assert [row[0] for row in rows[1:]] == ["ermu", "rmem", "fifo", "none", "hold"]
+    assert [row[3] for row in rows[1:]] == ["4", "4", "4", "9", "1"]
+    assert rows[5][1:3] == ["0.800000", "0.625000"]
+    for run in ("ermu", "hold"):
+        assert (out / run / "global_results-val.csv").is_file()
+    code, output = ermu_eval(*options, "--resume")
+    assert code == 0 and output.count("2 sequences were scored before") == 5

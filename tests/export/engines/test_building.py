@@ -1,0 +1,255 @@
+"""Engines, built for real by TensorRT-RTX, which needs no GPU."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from ermu.devices.tensorrt_module import MessageLog, load_flavour
+from ermu.errors import BackendError, BundleError
+from ermu.export.engines.builder import BuildOptions, build_engine, parse_graph
+from ermu.export.engines.building import build_engines
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.engines import find_engine, read_engine
+from ermu.runtime.bundle.manifest import Profile
+from ermu.runtime.files import sha256_of
+from tests.export.precision.precision_bundles import with_precision
+
+pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'ermu[rtx]'")
+
+NETWORKS = ["aott", "r50_aotl", "r50_deaotl"]
+TARGETS = ["sm86", "sm89", "sm120", "portable"]
+SIZE = (353, 641)
+SMALL = {"engine": "tensorrt-rtx", "sizes": [(97, 129)]}
+
+
+@pytest.fixture
+def tiny(tiny_bundle, tmp_path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def built(tiny_bundle, tmp_path_factory) -> Bundle:
+    path = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("built") / "tiny")
+    build_engines(path, **SMALL, targets=["sm86", "portable"])
+    return Bundle.load(path)
+
+
+@pytest.fixture(scope="module")
+def at_precision(bundle, tmp_path_factory):
+    made: dict[tuple[str, str], Bundle] = {}
+
+    def at(name: str, precision: str) -> Bundle:
+        if (name, precision) not in made:
+            folder = tmp_path_factory.mktemp("precision") / name
+            source = bundle(name)
+            made[name, precision] = (
+                Bundle.load(source) if precision == "fp32" else with_precision(source, folder, precision)
+            )
+        return made[name, precision]
+
+    return at
+
+
+def _contents(path: Path) -> dict[str, str]:
+    files = (file for file in path.rglob("*") if file.is_file() and file.name != ".lock")
+    return {str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_graph_parses_whole_with_the_manifests_tensors(name, precision, at_precision):
+    at = at_precision(name, precision)
+    flavour = load_flavour("tensorrt-rtx")
+    trt, log = flavour.trt, MessageLog(flavour)
+    builder = trt.Builder(log.logger)
+    for graph, info in at.manifest.graphs.items():
+        network = parse_graph(flavour, builder, log, at, graph)
+        inputs = [network.get_input(i) for i in range(network.num_inputs)]
+        outputs = [network.get_output(i) for i in range(network.num_outputs)]
+        for wanted, found in ((info.inputs, inputs), (info.outputs, outputs)):
+            expected = {t.name: (t.dtype, len(t.shape)) for t in wanted}
+            assert {t.name: (np.dtype(trt.nptype(t.dtype)).name, len(t.shape)) for t in found} == expected
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_graph_builds_for_every_target(name, precision, at_precision, tmp_path):
+    _build_all(at_precision(name, precision), TARGETS, tmp_path)
+
+
+def _build_all(at: Bundle, targets: list[str], folder: Path) -> None:
+    flavour, options = load_flavour("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
+    for graph in at.manifest.graphs:
+        for target in targets:
+            out = folder / "engine"
+            build_engine(flavour, at, graph, target, options, out)
+            assert out.stat().st_size > 10_000, f"{graph} for {target}"
+
+
+def test_int8_builds(tiny_bundle, tmp_path):
+    at = with_precision(tiny_bundle, tmp_path / "tiny", "int8")
+    report = build_engines(at.path, **SMALL, precision="int8")
+    assert {info.precision for info in report.built} == {"int8"}
+
+
+def test_profiles_run_from_one_memory_frame_to_the_capacity(built):
+    from ermu.export.engines.builder import _shaped
+
+    flavour = load_flavour("tensorrt-rtx")
+    builder = flavour.trt.Builder(MessageLog(flavour).logger)
+    shaped = _shaped(builder, built.manifest.graphs["propagate"], Profile(size=(97, 129), frames=4))
+    width = next(t.shape[-1] for t in built.manifest.graphs["propagate"].inputs if t.name == "key0")
+    least, typical, most = (tuple(shape) for shape in shaped.get_shape("key0"))
+    assert least == (1, 7, 9, width)
+    assert typical == most == (4, 7, 9, width)
+
+
+def test_engines_join_the_bundle(built):
+    assert len(built.manifest.engines) == 2 * len(built.manifest.graphs)
+    for engine in built.manifest.engines:
+        assert sha256_of(built.path / engine.file) == engine.sha256
+        assert engine.profiles == (Profile(size=(97, 129), frames=4),)
+        assert engine.version == load_flavour("tensorrt-rtx").version
+    assert not list(built.path.parent.glob(".tiny.*")), "the build left its folder behind"
+
+
+def test_building_again_does_nothing(built):
+    before = _contents(built.path)
+    report = build_engines(built.path, **SMALL, targets=["sm86", "portable"])
+    assert not report.built and len(report.kept) == len(built.manifest.engines)
+    assert _contents(built.path) == before
+
+
+def test_a_damaged_engine_is_built_again(built, tmp_path):
+    path = shutil.copytree(built.path, tmp_path / "tiny")
+    victim = built.manifest.engines[0]
+    (path / victim.file).write_bytes(b"")
+    report = build_engines(path, **SMALL, targets=["sm86", "portable"])
+    assert [(info.graph, info.target) for info in report.built] == [(victim.graph, victim.target)]
+
+
+def test_builds_at_the_same_time_keep_each_others_engines(tiny):
+    spawn = multiprocessing.get_context("spawn")
+    builds = [spawn.Process(target=_build, args=(tiny, target)) for target in ("sm86", "sm89")]
+    for build in builds:
+        build.start()
+    for build in builds:
+        build.join(120)
+        assert build.exitcode == 0
+    engines = Bundle.load(tiny).manifest.engines
+    assert {(e.graph, e.target) for e in engines} == {
+        (graph, target) for graph in Bundle.load(tiny).manifest.graphs for target in ("sm86", "sm89")
+    }
+    assert all(sha256_of(tiny / e.file) == e.sha256 for e in engines)
+
+
+def _build(path: Path, target: str) -> None:
+    build_engines(path, **SMALL, targets=[target])
+
+
+def test_an_unsupported_op_is_named_and_the_bundle_left_as_it_was(tiny):
+    _plant_non_zero(tiny)
+    before = _contents(tiny)
+    with pytest.raises(BackendError) as caught:
+        build_engines(tiny, **SMALL)
+    assert "decode" in caught.value.problem
+    assert "'planted' (NonZero)" in caught.value.problem
+    assert _contents(tiny) == before
+    assert not list(tiny.parent.glob(".tiny.*"))
+
+
+def _plant_non_zero(path: Path) -> None:
+    """Adds a NonZero behind the decoder's input and keeps the manifest true."""
+    file = path / "decode.onnx"
+    model = onnx.load(file)
+    model.graph.node.append(helper.make_node("NonZero", ["z"], ["where"], name="planted"))
+    model.graph.output.append(helper.make_tensor_value_info("where", TensorProto.INT64, [4, None]))
+    onnx.save(model, file)
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["graphs"]["decode"]["sha256"] = sha256_of(file)
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _find(at: Bundle, **change: str):
+    here = {"flavour": "tensorrt-rtx", "version": load_flavour("tensorrt-rtx").version, "target": "sm86"}
+    return find_engine(at, "decode", **{**here, **change})
+
+
+def test_an_engine_for_the_gpu_goes_before_a_portable_one(built):
+    assert _find(built).target == "sm86"
+    assert _find(built, target="sm120").target == "portable"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": "1.0.0.1"}, "installed is 1.0.0.1"),
+        ({"flavour": "tensorrt"}, "none was built"),
+    ],
+)
+def test_a_foreign_engine_is_refused_with_the_command_that_mends_it(built, change, said):
+    with pytest.raises(BackendError) as caught:
+        _find(built, **change)
+    assert said in caught.value.problem
+    assert f"ermu build --bundle {built.path}" in str(caught.value.fix)
+
+
+def test_an_engine_for_another_gpu_is_refused(built):
+    engines = tuple(e for e in built.manifest.engines if e.target == "sm86")
+    only = Bundle(built.path, built.manifest.model_copy(update={"engines": engines}))
+    with pytest.raises(BackendError) as caught:
+        _find(only, target="sm120")
+    assert "was built for sm86, this GPU is sm120" in caught.value.problem
+    assert "--size 97x129 --max-memory 4" in str(caught.value.fix)
+
+
+def test_an_engine_of_another_precision_is_refused(built):
+    other = Bundle(built.path, built.manifest.model_copy(update={"precision": "fp16"}))
+    with pytest.raises(BackendError, match="is fp32, not fp16"):
+        _find(other)
+
+
+@pytest.mark.parametrize(
+    ("keep", "said"), [(1000, "has 1000 bytes of"), (None, "is missing"), (0, "altered")]
+)
+def test_a_damaged_engine_is_refused_before_it_is_deserialised(built, tmp_path, keep, said):
+    at = Bundle.load(shutil.copytree(built.path, tmp_path / "tiny"))
+    engine = _find(at)
+    file = at.path / engine.file
+    content = file.read_bytes()
+    file.unlink()
+    if keep is not None:
+        file.write_bytes(content[:keep] if keep else content[:-1] + b"!")
+    with pytest.raises(BackendError) as caught:
+        read_engine(at, engine)
+    assert said in caught.value.problem
+    assert "ermu build --bundle" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"sizes": []}, "takes any size"),
+        ({"sizes": [(100, 100)]}, "does not fit"),
+        ({"targets": ["sm52"]}, "does not build for sm52"),
+        ({"max_memory": 1}, "too few"),
+        ({"precision": "fp16"}, "has no fp16 graphs"),
+    ],
+)
+def test_senseless_requests(tiny_bundle, arguments, said):
+    with pytest.raises(BundleError, match=said):
+        build_engines(tiny_bundle, **{**SMALL, **arguments})
+
+
+def test_tensorrt_rtx_has_no_timing_cache(tiny, tmp_path):
+    with pytest.raises(BackendError, match="no use for a timing cache"):
+        build_engines(tiny, **SMALL, timing_cache=tmp_path / "timings")

@@ -1,0 +1,46 @@
+"""The torch networks against the published network's golden results."""
+
+from __future__ import annotations
+
+import pytest
+
+from ermu.export.checkpoint import build_network, load_checkpoint
+from ermu.export.network.spec import network_spec
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.segmenter import Segmenter
+from tests.golden_data import CLIPS, load_golden
+from tests.golden_run import compare
+from tests.torch_backend import TorchBackend
+
+
+@pytest.fixture(params=CLIPS)
+def clip_and_segmenter(request, bundle, synthetic_checkpoint):
+    clip = load_golden(request.param)
+    network, unknown = build_network(
+        load_checkpoint(synthetic_checkpoint(clip.network)), network_spec(clip.network)
+    )
+    assert unknown == []
+    segmenter = Segmenter(
+        Bundle.load(bundle(clip.network, "float32")),
+        backend=TorchBackend(network, "float32"),
+        capacity=clip.capacity,
+        gap=clip.gap,
+        long_edge=clip.long_edge,
+    )
+    return clip, segmenter
+
+
+def test_golden_masks_fed_back(clip_and_segmenter):
+    clip, segmenter = clip_and_segmenter
+    found = compare(segmenter, clip, golden_masks=True)
+    assert found.logits < 1e-4
+    assert found.same_memory
+    assert found.scores < 1e-4
+    assert found.relevance_mean < 1e-4
+
+
+def test_own_masks_fed_back(clip_and_segmenter):
+    clip, segmenter = clip_and_segmenter
+    found = compare(segmenter, clip, golden_masks=False)
+    assert found.equal_pixels >= 0.998
+    assert found.same_memory

@@ -1,0 +1,21 @@
+"""Bundles with precisions added, made from the shared ones without touching those."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ermu.export.precision.comparison import Clip, procedural_clip
+from ermu.export.precision.conversion import add_precision
+from ermu.runtime.bundle.bundle import Bundle
+
+
+def short_clip() -> Clip:
+    """Three frames: enough to convert with, too few to conclude anything from."""
+    return procedural_clip(frames=3, objects=2)
+
+
+def with_precision(source: Path, target: Path, precision: str) -> Bundle:
+    """A copy of a bundle, at a precision."""
+    shutil.copytree(source, target)
+    return add_precision(target, precision, clip=short_clip())

@@ -1,0 +1,233 @@
+"""Graphs in float16 and int8: what they hold, and what they change, on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from ermu.errors import BackendError, BundleError
+from ermu.export.bundle_writer import export_bundle
+from ermu.export.precision.comparison import compare, procedural_clip, track
+from ermu.export.precision.conversion import add_precision
+from ermu.export.precision.float16 import to_float16
+from ermu.kernels.base.attention import load_attention
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.segmenter import Segmenter
+from ermu.scenes.catalogue import validation_scenes
+from ermu.scenes.scene import Scene
+from tests.export.precision.precision_bundles import short_clip, with_precision
+from tests.golden_data import load_golden
+from tests.golden_run import compare as compare_golden
+
+FORBIDDEN = {
+    "NonZero",
+    "Loop",
+    "If",
+    "Scan",
+    "ScatterND",
+    "ScatterElements",
+}  # boolean masks become ScatterND
+DEMO = Path(__file__).parents[3] / "ermu" / "assets" / "demo.pth"
+NETWORKS = ["aott", "deaott", "r50_aotl", "r50_deaotl"]
+FLOAT32_NODES = {"Softmax", "LayerNormalization", "InstanceNormalization", "Resize"}
+
+
+def _graphs(bundle: Bundle) -> Iterator[tuple[str, onnx.GraphProto]]:
+    for name in bundle.manifest.graphs:
+        yield name, onnx.load(bundle.graph_path(name)).graph
+
+
+@pytest.fixture(scope="module")
+def float16(bundle, tmp_path_factory):
+    made: dict[tuple[str, str], Bundle] = {}
+
+    def at(name: str, image_dtype: str = "uint8") -> Bundle:
+        if (name, image_dtype) not in made:
+            folder = tmp_path_factory.mktemp("fp16") / name
+            made[name, image_dtype] = with_precision(bundle(name, image_dtype), folder, "fp16")
+        return made[name, image_dtype]
+
+    return at
+
+
+@pytest.fixture(scope="module")
+def int8(tiny_bundle, tmp_path_factory) -> Bundle:
+    return with_precision(tiny_bundle, tmp_path_factory.mktemp("int8") / "tiny", "int8")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_data_dependent_shapes_or_branches(name, bundle, float16):
+    for at in (Bundle.load(bundle(name)), float16(name)):
+        for graph_name, graph in _graphs(at):
+            assert not FORBIDDEN & {node.op_type for node in graph.node}, graph_name
+            assert not any(a.g.node or a.graphs for node in graph.node for a in node.attribute), graph_name
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_float16_constants_fit(name, float16):
+    for graph_name, graph in _graphs(float16(name)):
+        halves = 0
+        for tensor in graph.initializer:
+            if tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16):
+                values = numpy_helper.to_array(tensor).astype(np.float64)
+                assert np.isfinite(values).all() and np.abs(values).max(initial=0) <= 65504, tensor.name
+            halves += tensor.data_type == TensorProto.FLOAT16
+        assert halves, f"{graph_name} kept its weights in float32"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_sensitive_nodes_stay_in_float32(name, float16):
+    for graph_name, graph in _graphs(float16(name)):
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
+        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+        types = {v.name: v.type.tensor_type.elem_type for v in (*inferred.value_info, *inferred.output)}
+        found = [node for node in graph.node if node.op_type in FLOAT32_NODES]
+        assert all(types[node.output[0]] == TensorProto.FLOAT for node in found), graph_name
+
+
+def test_float16_halves_the_memory_bank(float16):
+    at = float16("aott")
+    inputs = {t.name: t.dtype for t in at.manifest.graphs["propagate"].inputs}
+    assert {inputs[name] for name in ("key0", "value0", "short_key0", "short_value0")} == {"float16"}
+    assert inputs["rows"] == "float32"
+    assert at.manifest.graphs["decode"].outputs[0].dtype == "float32"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_float16_follows_the_golden_clip(name, float16):
+    clip = load_golden(name)
+    segmenter = Segmenter(
+        float16(name, "float32"), capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge
+    )
+    found = compare_golden(segmenter, clip, golden_masks=False)
+    assert found.equal_pixels >= 0.995
+    assert found.same_memory
+
+
+@pytest.mark.parametrize("seed", [1000, 1001])
+@pytest.mark.parametrize("name", ["aott", "deaott"])
+def test_float16_follows_procedural_clips(name, seed, bundle, float16):
+    clip = procedural_clip(seed, frames=14, objects=3)
+    found = compare(track(Bundle.load(bundle(name)), clip), float16(name), clip)
+    assert found.evictions >= 3
+    assert found.same_evictions
+    assert found.pixel_agreement >= 0.995
+
+
+def test_a_constant_too_large_for_float16_is_refused():
+    value = onnx.helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    out = onnx.helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
+    mask = numpy_helper.from_array(np.array([-1e8], np.float32), "mask")
+    node = onnx.helper.make_node("Add", ["x", "mask"], ["y"], name="masked")
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [value], [out], [mask]))
+    with pytest.raises(BackendError, match="mask reaches 1e"):
+        to_float16(model)
+
+
+def test_int8_quantises_convolutions_only(int8):
+    touched = {name for name, info in int8.manifest.graphs.items() if "int8" in info.file}
+    assert touched == {"encode", "decode"}
+    for name, graph in _graphs(int8):
+        quantised = [n for n in graph.node if n.op_type == "QuantizeLinear"]
+        assert bool(quantised) == (name in touched)
+        makers = {output: node for node in graph.node for output in node.output}
+        readers = {node.op_type for node in graph.node for i in node.input if _dequantised(makers, i)}
+        assert readers <= {"Conv", "Add", "Shape"}  # those two read what a convolution reads
+
+
+@pytest.mark.skipif(load_attention() is None, reason="the CPU kernels are not compiled here")
+def test_int8_quantises_the_linear_layers_of_parts(int8):
+    parts = {name: int8.manifest.split[name] for name in int8.manifest.split if name != "memorize"}
+    assert all("int8" in info.file for info in parts.values())
+    assert "int8" not in int8.manifest.split["memorize"].file
+    for info in parts.values():
+        graph = onnx.load(int8.path / info.file).graph
+        makers = {output: node for node in graph.node for output in node.output}
+        constants = {tensor.name for tensor in graph.initializer}
+        for node in graph.node:
+            if node.op_type == "MatMul":
+                made = makers.get(node.input[1])
+                linear = (
+                    made is not None and made.op_type == "DequantizeLinear" and made.input[0] in constants
+                )
+                assert linear == _dequantised(makers, node.input[0]), "attention's products stay in float32"
+                assert node.input[1] not in constants, "no linear layer is left out"
+
+
+def test_int8_is_what_tensorrt_takes(int8):
+    for _, graph in _graphs(int8):
+        constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+        for node in graph.node:
+            if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+                zero = constants[node.input[2]]
+                assert zero.dtype == np.int8 and not zero.any(), node.name
+            if node.op_type == "DequantizeLinear" and node.input[0] in constants:
+                weight, scale = constants[node.input[0]], constants[node.input[1]]
+                assert scale.shape == (weight.shape[0],), "a scale for each output channel"
+
+
+def _dequantised(makers: dict[str, onnx.NodeProto], name: str) -> bool:
+    return name in makers and makers[name].op_type == "DequantizeLinear"
+
+
+def test_int8_runs_and_says_what_it_changes(int8):
+    found = int8.manifest.variants["int8"].comparison
+    assert 0.5 < found.pixel_agreement <= 1
+    assert found.logit_difference > 0
+    assert int8.manifest.variants["int8"].calibration == short_clip().name
+
+
+def test_adding_a_precision_again_changes_nothing(float16):
+    path = float16("aott").path
+    before = {
+        file.name: file.stat().st_mtime_ns for file in path.iterdir() if file.suffix in (".onnx", ".json")
+    }
+    add_precision(path, "fp16", clip=short_clip())
+    assert before == {name: (path / name).stat().st_mtime_ns for name in before}
+
+
+def test_an_altered_variant_is_refused_and_the_rest_still_loads(tiny_bundle, tmp_path):
+    at = with_precision(tiny_bundle, tmp_path / "tiny", "fp16")
+    at.graph_path("decode").write_bytes(b"no graph")
+    loaded = Bundle.load(at.path)
+    with pytest.raises(BundleError, match="altered"):
+        loaded.at_precision("fp16")
+
+
+def test_a_precision_that_was_never_made_names_the_command(tiny_bundle):
+    with pytest.raises(BundleError) as caught:
+        Segmenter(tiny_bundle, precision="int8")
+    assert "--engine onnxruntime --precision int8" in str(caught.value.fix)
+
+
+@pytest.mark.skipif(not DEMO.is_file(), reason=f"the trained demo network is not at {DEMO} yet")
+def test_int8_costs_the_demo_network_little(tmp_path):
+    loaded = export_bundle(DEMO, tmp_path / "demo")
+    accuracy = _accuracy(loaded)
+    assert accuracy > 0.5, "the demo network follows its objects"
+    assert accuracy - _accuracy(add_precision(loaded, "int8")) <= 0.01
+
+
+def _accuracy(bundle: Bundle, clips: int = 4, frames: int = 24) -> float:
+    """Mean Jaccard index over the objects of procedural validation clips."""
+    scores = []
+    for config in [c for c in validation_scenes() if c.textures == "generated"][:clips]:
+        scene = Scene(replace(config, frames=frames))
+        segmenter = Segmenter(bundle)
+        segmenter.start(*scene[0])
+        for t in range(1, frames):
+            frame, truth = scene[t]
+            label = segmenter.step(frame).label
+            scores += [_jaccard(label == i, truth == i) for i in scene.object_ids]
+    return float(np.mean(scores))
+
+
+def _jaccard(ours: np.ndarray, truth: np.ndarray) -> float:
+    union = np.count_nonzero(ours | truth)
+    return np.count_nonzero(ours & truth) / union if union else 1.0

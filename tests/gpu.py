@@ -1,0 +1,57 @@
+"""Fixtures of the tests marked `gpu`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from ermu.errors import ErmuError
+from ermu.runtime.bundle.bundle import Bundle
+
+FLAVOURS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+GOLDEN_SIZE = (161, 289)
+
+
+def no_gpu() -> str | None:
+    """Why no GPU can be used here, None where one can."""
+    from ermu.devices.cuda import device_capability
+
+    try:
+        device_capability()
+    except ErmuError as error:
+        return error.problem
+    return None
+
+
+@pytest.fixture(scope="session", params=list(FLAVOURS))
+def flavour(request: pytest.FixtureRequest) -> str:
+    """Each TensorRT that is installed."""
+    if not find_spec(FLAVOURS[request.param]):
+        pytest.skip(f"{request.param} is not installed")
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def with_engines(
+    bundle: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Bundle]:
+    """`with_engines("r50_aotl", "tensorrt", "fp16")`: a golden network's bundle with engines for this GPU."""
+    made: dict[tuple[str, str, str], Bundle] = {}
+
+    def built(name: str, flavour: str, precision: str = "fp32") -> Bundle:
+        from ermu.export.engines.building import build_engines
+        from ermu.export.precision.conversion import add_precision
+
+        key = name, flavour, precision
+        if key not in made:
+            path = Path(shutil.copytree(bundle(name, "float32"), tmp_path_factory.mktemp("gpu") / name))
+            add_precision(path, precision)
+            build_engines(path, engine=flavour, precision=precision, sizes=[GOLDEN_SIZE], max_memory=9)
+            made[key] = Bundle.load(path).at_precision(precision)
+        return made[key]
+
+    return built

@@ -1,0 +1,85 @@
+"""Backends: the right one for a device and an engine, tensors in place, errors that say what to do."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from ermu.devices.tensorrt_module import load_flavour, target_name
+from ermu.errors import BackendError, DependencyError, ErmuError
+from ermu.runtime.backends.loading import open_backend
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.segmenter import Segmenter
+
+without_gpu = pytest.mark.skipif(find_spec("pycuda") is not None, reason="pycuda is installed here")
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_bundle) -> Bundle:
+    return Bundle.load(tiny_bundle)
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"device": "tpu"}, "Unknown device 'tpu'"),
+        ({"engine": "openvina"}, "Unknown engine 'openvina'"),
+        ({"engine": "tensorrt"}, "does not run on the CPU"),
+    ],
+)
+def test_choices_that_make_no_sense(tiny, choice, said):
+    with pytest.raises(BackendError, match=said):
+        open_backend(tiny, **choice)
+
+
+@without_gpu
+@pytest.mark.parametrize("engine", ["onnxruntime", "tensorrt-rtx"])
+def test_a_gpu_without_pycuda_names_the_extra(tiny, engine):
+    if engine == "tensorrt-rtx":
+        pytest.importorskip("tensorrt_rtx")
+    with pytest.raises(DependencyError) as caught:
+        open_backend(tiny, device="cuda", engine=engine)
+    assert caught.value.fix == "pip install 'ermu[gpu]'"
+
+
+@without_gpu
+def test_a_segmenter_on_a_gpu_that_is_not_there(tiny_bundle):
+    with pytest.raises(ErmuError):
+        Segmenter(tiny_bundle, device="cuda")
+
+
+def test_an_unknown_flavour_lists_the_known_ones():
+    with pytest.raises(BackendError, match="tensorrt, tensorrt-rtx"):
+        load_flavour("tensorflow")
+
+
+def test_target_names():
+    assert target_name((8, 9)) == "sm89"
+    assert target_name((12, 0)) == "sm120"
+
+
+def test_tensors_are_read_and_written_in_place(tiny):
+    with open_backend(tiny, threads=1) as backend:
+        whole = backend.empty((3, 4), np.float32)
+        backend.upload(np.arange(12, dtype=np.float32).reshape(3, 4), whole)
+        assert whole.at(1).address == whole.address + 16
+        backend.copy(whole.at(2), whole.at(0))
+        np.testing.assert_array_equal(backend.download(whole)[0], [8, 9, 10, 11])
+        assert np.shares_memory(backend.for_kernels(whole.first(2)), backend.for_kernels(whole))
+
+
+def test_graphs_write_where_they_are_told(tiny):
+    info = tiny.manifest.graphs["decode"]
+    symbols = {"h": 3, "w": 4, "h8": 5, "w8": 7, "h4": 9, "w4": 13}
+    with open_backend(tiny, threads=1) as backend:
+        inputs = backend.allocate(info.inputs, symbols)
+        for tensor in inputs.values():
+            backend.upload(np.ones(tensor.shape, np.float32), tensor)
+        two = backend.empty((2, 11, 9, 13), np.float32)
+        backend.upload(np.full(two.shape, np.nan, np.float32), two)
+        backend.run("decode", inputs, {"logits": two.at(1)})
+        result = backend.download(two)
+    assert np.isnan(result[0]).all()
+    assert np.isfinite(result[1]).all()

@@ -1,0 +1,102 @@
+"""Eviction policies on hand-computed cases."""
+
+from __future__ import annotations
+
+from math import log, sqrt
+
+import numpy as np
+import pytest
+
+from ermu.errors import ErmuError
+from ermu.kernels.base.scoring import ScoreConstants
+from ermu.kernels.loading import load_kernels
+from ermu.runtime.memory.policy import make_policy
+
+CONSTANTS = ScoreConstants(4, 10, 0.4)
+
+
+class Observed:
+    """Evidence given outright; slots are deliberately not in time order."""
+
+    def __init__(self, slot_frames, relevance=None, redundancy=None):
+        self.slot_frames = slot_frames
+        self._relevance, self._redundancy = relevance, redundancy
+
+    @property
+    def order(self):
+        return np.argsort(self.slot_frames).astype(np.int32)
+
+    def relevance(self):
+        assert self._relevance is not None, "this policy has no business asking"
+        return np.array(self._relevance)
+
+    def redundancy(self):
+        assert self._redundancy is not None, "this policy has no business asking"
+        return np.array(self._redundancy)
+
+
+def _policy(name, every_append=False):
+    return make_policy(name, load_kernels("cpu", "numpy"), CONSTANTS, every_append=every_append)
+
+
+def test_fifo_drops_the_oldest_after_the_first():
+    decision = _policy("fifo").decide(Observed([0, 30, 10, 20]), full=True)
+    assert decision.slot == 2  # frame 10
+    assert _policy("fifo").decide(Observed([0, 10]), full=False).slot is None
+
+
+def test_none_never_drops():
+    policy = _policy("none")
+    assert not policy.bounded
+    assert policy.decide(Observed([0, 1, 2]), full=True).slot is None
+
+
+def test_ermu_score_moving_mean_and_time_order():
+    policy = _policy("ermu")
+    first = policy.decide(Observed([0, 9, 5], [0.2, 0.5, 0.3], [0.3, 0.4, 0.3]), full=True)
+    # s = 4 r + 1 / (1 + exp(10 (red - 0.4))); slots 0, 2, 1 are frames 0, 5, 9
+    expected = [0.8 + 1 / (1 + np.exp(-1)), 1.2 + 1 / (1 + np.exp(-1)), 2.0 + 0.5]
+    assert np.allclose(first.scores, expected)
+    assert first.slot == 2  # frame 5: frame 0 scores lower and is permanent
+    second = policy.decide(Observed([0, 9, 12], [0.1, 0.3, 0.6], [0.3, 0.3, 0.4]), full=True)
+    assert np.allclose(second.relevance, [0.1, 0.3, 0.6])
+    assert np.allclose(second.relevance_mean, [0.8 * 0.1 + 0.2 * 0.2, 0.8 * 0.3 + 0.2 * 0.5, 0.6])
+    assert second.slot == 1  # frame 9: 4 * 0.34 + 0.731 against 2.4 + 0.5
+
+
+def test_only_the_latest_scoring_is_remembered():
+    policy = _policy("ermu")
+    policy.decide(Observed([0, 1, 2], [0.2, 0.4, 0.4], [0.3, 0.3, 0.4]), full=True)
+    policy.decide(Observed([0, 3, 4], [0.2, 0.4, 0.4], [0.3, 0.3, 0.4]), full=True)
+    again = policy.decide(Observed([0, 1, 4], [0.5, 0.1, 0.4], [0.3, 0.3, 0.4]), full=True)
+    assert np.isclose(again.relevance_mean[1], 0.1)  # frame 1 was not scored last time
+
+
+@pytest.mark.parametrize(("every_append", "scored"), [(True, True), (False, False)])
+def test_deaot_scores_before_the_bank_is_full(every_append, scored):
+    decision = _policy("ermu", every_append).decide(Observed([0, 1], [0.6, 0.4], [0.5, 0.5]), full=False)
+    assert decision.slot is None
+    assert (decision.scores is not None) == scored
+
+
+def test_a_lone_frame_has_a_mean_of_one_without_being_scored():
+    policy = _policy("ermu", every_append=True)
+    policy.decide(Observed([0]), full=False)
+    later = policy.decide(Observed([0, 1], [0.6, 0.4], [0.5, 0.5]), full=False)
+    assert np.allclose(later.relevance_mean, [0.8 * 0.6 + 0.2 * 1.0, 0.4])
+
+
+def test_rmem_adds_a_bonus_for_frames_scored_seldom():
+    policy = _policy("rmem")
+    policy.decide(Observed([0, 1, 2], [0.3, 0.4, 0.3]), full=True)
+    decision = policy.decide(Observed([0, 1, 7], [0.3, 0.35, 0.35]), full=True)
+    means = [0.3, 0.8 * 0.35 + 0.2 * 0.4, 0.35]
+    counts = [3, 2, 1]  # N[0] = T
+    bonus = [1.5 * sqrt(log(6) / (n + 8)) for n in counts]
+    assert np.allclose(decision.scores, np.add(means, bonus))
+    assert decision.slot == 1
+
+
+def test_unknown_policy():
+    with pytest.raises(ErmuError, match="ermu, rmem, fifo, none"):
+        _policy("lru")

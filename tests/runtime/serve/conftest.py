@@ -1,0 +1,78 @@
+"""Fixtures of the page's tests: a real server on a procedural stream."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.sources.paced import PacedSource
+from ermu.runtime.streams.pipeline import Pipeline
+from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.segmenters import shared_segmenters
+from ermu.scenes.source import SceneSource
+from tests.runtime.conftest import until
+
+pytest.importorskip("starlette", reason="the page needs the extra `serve`")
+pytest.importorskip("uvicorn", reason="the page needs the extra `serve`")
+
+from ermu.runtime.serve.app import create_app
+from ermu.runtime.serve.broadcast import Broadcast
+from ermu.runtime.serve.guard import Access
+from ermu.runtime.serve.server import Server
+from ermu.runtime.serve.streams import ServedStream, served
+
+SCENE = "scene:11,size=120x160,frames=60,objects=3,fps=12,swing"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A running server with its streams."""
+
+    url: str
+    port: int
+    streams: dict[str, ServedStream]
+
+
+@contextmanager
+def serving(
+    bundle: Path, *, scenes: tuple[str, ...] = (SCENE,), access: Access | None = None
+) -> Iterator[Serving]:
+    """Streams and server, running until the block ends."""
+    segmenters = shared_segmenters(Bundle.load(bundle), len(scenes), threads=1, gap=2)
+    broadcasts = [Broadcast() for _ in scenes]
+    pipelines = [
+        Pipeline(segmenter, PacedSource(SceneSource.parse(scene)), [broadcast], name=str(number))
+        for number, (segmenter, scene, broadcast) in enumerate(
+            zip(segmenters, scenes, broadcasts, strict=True)
+        )
+    ]
+    for pipeline in pipelines:
+        pipeline.begin()
+    streams = served(pipelines, broadcasts)
+    scheduler = Scheduler(pipelines, endless=True)
+    worker = threading.Thread(target=scheduler.run)
+    worker.start()
+    try:
+        with Server(create_app(streams, access), port=0) as server:
+            assert until(lambda: all(pipeline.frames for pipeline in pipelines))
+            yield Serving(server.url.rstrip("/"), server.port, streams)
+    finally:
+        scheduler.stop()
+        worker.join(5)
+        for pipeline in pipelines:
+            pipeline.source.close()
+
+
+@pytest.fixture
+def serve(tiny_bundle: Path) -> Iterator[Callable[..., Serving]]:
+    """Starts servers: `serve(access=Access(...))`."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(serving(tiny_bundle, **options))

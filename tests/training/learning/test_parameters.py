@@ -1,0 +1,42 @@
+"""Every learnable weight is in exactly one group, with the decay and rate of its kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.spec import NetworkSpec, network_spec
+from ermu.training.learning.parameters import parameter_groups
+
+
+def _narrow(encoder: str, family: str) -> NetworkSpec:
+    base = "aott" if family == "aot" else "deaott"
+    keys = {"aot": (1, 32), "deaot": (1, 32)}[family]
+    return network_spec(
+        base, encoder=encoder, width=32, heads=keys[0], key_width=keys[1], feedforward=32, decoder_width=16
+    )
+
+
+@pytest.mark.parametrize("family", ["aot", "deaot"])
+@pytest.mark.parametrize("encoder", ["resnet50", "mobilenetv2", "efficientnet_lite0"])
+def test_groups(encoder: str, family: str) -> None:
+    network = SegmentationNetwork(_narrow(encoder, family))
+    groups = parameter_groups(network, encoder, weight_decay=0.07, encoder_rate=0.1)
+    of = {id(p): group for group in groups for p in group["params"]}
+    assert len(of) == sum(len(group["params"]) for group in groups)
+    named = dict(network.named_parameters())
+
+    def group(name: str) -> tuple[float, float]:
+        found = of[id(named[name])]
+        return found["weight_decay"], found["rate"]
+
+    assert group("decoder.conv_in.conv.weight") == (0.07, 1.0)
+    assert group("decoder.conv_in.conv.bias") == (0.0, 1.0)
+    assert group("LSTT.layers.0.norm1.weight") == (0.0, 1.0)
+    assert group("cur_pos_emb") == group("mem_pos_emb") == (0.0, 1.0)
+    last = [name for name, p in named.items() if name.startswith("encoder.") and p.ndim == 4][-1]
+    assert group(last) == (0.07, 0.1)
+    first = next(name for name in named if name.startswith("encoder."))
+    assert id(named[first]) not in of
+    left_out = [name for name, p in named.items() if id(p) not in of]
+    assert left_out and all(name.startswith("encoder.") for name in left_out)
