@@ -32,6 +32,14 @@ def _restore(kind: type[ErmuError], problem: str, expected: str | None, fix: str
     return error
 
 
+class OptionError(ErmuError, ValueError):
+    """An argument or option is unknown, out of range, or does not go with another."""
+
+
+class StateError(ErmuError, RuntimeError):
+    """Something was asked for before it can be had, or after it is over."""
+
+
 class CheckpointError(ErmuError):
     """A checkpoint is missing, damaged, unsafe to load, or belongs to another network."""
 

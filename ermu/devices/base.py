@@ -1,0 +1,70 @@
+"""A device: memory, copies and the order of work, whatever kind of processor does it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from ermu.devices.tensor import DeviceTensor
+from ermu.types import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Device(ABC):
+    """Holds tensors and moves them; work given to it is done in order (one stream).
+
+    Attributes:
+        name: `cpu` or `cuda`.
+        uploaded_bytes: Copied from the host so far.
+        downloaded_bytes: Copied to the host so far.
+    """
+
+    name: str
+    uploaded_bytes = 0
+    downloaded_bytes = 0
+
+    @abstractmethod
+    def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
+        """An uninitialised tensor, freed when nothing refers to it any more.
+
+        Raises:
+            BackendError: there is not enough memory.
+        """
+
+    @abstractmethod
+    def upload(self, array: Array, target: DeviceTensor) -> None:
+        """Host array into a tensor of the same shape; cast to its dtype."""
+
+    @abstractmethod
+    def download(self, source: DeviceTensor) -> Array:
+        """A host copy of a tensor, once everything given to the device before is done."""
+
+    @abstractmethod
+    def copy(self, source: DeviceTensor, target: DeviceTensor) -> None:
+        """Tensor to tensor of the same size."""
+
+    @abstractmethod
+    def kernel_argument(self, tensor: DeviceTensor) -> Any:
+        """The tensor as this device's kernels take it, without copying: on the host a numpy view."""
+
+    def synchronize(self) -> None:
+        """Waits for everything given to the device."""
+        return
+
+    def close(self) -> None:
+        """Frees its memory; the device is not used again."""
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

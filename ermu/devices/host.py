@@ -1,0 +1,39 @@
+"""The host as a device: tensors are numpy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from ermu.devices.base import Device
+from ermu.devices.tensor import DeviceTensor
+from ermu.types import Array
+
+
+class HostDevice(Device):
+    """Tensors in the process's own memory; copies are plain assignments."""
+
+    name = "cpu"
+
+    def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
+        array = np.empty(tuple(shape), dtype)
+        return DeviceTensor(array.ctypes.data, array.shape, array.dtype, array)
+
+    def upload(self, array: Array, target: DeviceTensor) -> None:
+        self.kernel_argument(target)[...] = array
+
+    def download(self, source: DeviceTensor) -> Array:
+        return np.array(self.kernel_argument(source))
+
+    def copy(self, source: DeviceTensor, target: DeviceTensor) -> None:
+        self.kernel_argument(target)[...] = self.kernel_argument(source).reshape(target.shape)
+
+    def kernel_argument(self, tensor: DeviceTensor) -> Array:
+        owner = tensor.owner
+        assert isinstance(owner, np.ndarray)
+        start = (tensor.address - owner.ctypes.data) // tensor.dtype.itemsize
+        view: Array = owner.reshape(-1)[start : start + prod(tensor.shape)].reshape(tensor.shape)
+        return view

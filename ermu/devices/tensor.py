@@ -1,0 +1,45 @@
+"""A tensor at a fixed address on a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DeviceTensor:
+    """A dense row-major tensor.
+
+    Attributes:
+        address: Of the first element.
+        shape: In elements.
+        dtype: numpy dtype.
+        owner: Keeps the memory alive.
+    """
+
+    address: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    owner: object = field(repr=False, compare=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes from `address` on."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def first(self, count: int) -> DeviceTensor:
+        """The first `count` entries of the leading axis, in place."""
+        return replace(self, shape=(count, *self.shape[1:]))
+
+    def at(self, index: int) -> DeviceTensor:
+        """Entry `index` of the leading axis, in place."""
+        entry = replace(self, shape=self.shape[1:])
+        return replace(entry, address=self.address + index * entry.nbytes)
+
+    def reshaped(self, *shape: int) -> DeviceTensor:
+        """The same elements in another shape."""
+        assert prod(shape) == prod(self.shape), f"{self.shape} does not fill {shape}"
+        return replace(self, shape=shape)

@@ -1,0 +1,33 @@
+"""What a graph's tensors are for: the one place that says it, so that nothing has to read names."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Role(str, Enum):
+    """The role of a graph's input or output in the frame loop.
+
+    A tensor has one role in all graphs that touch it. Those marked (block) belong to one propagation block;
+    of these, `MEMORY`, `PREVIOUS` and `ENTRY` come as a key and a value.
+    """
+
+    INPUT = "input"  # written by the runtime: image, label tokens, temporal rows
+    FEATURES = "features"  # made once a frame, read by every group: the encoder's maps, the block-0 prefix
+    MEMORY = "memory"  # (block) the bank's slots, leading axis T; `source` is the entry that fills a slot
+    PREVIOUS = "previous"  # (block) the previous frame's memory; `source` is the entry it was
+    ENTRY = "entry"  # (block) what a frame leaves behind: for the bank, for the next frame, or for both
+    CARRY = "carry"  # (block) from `propagate` to `memorize`, until the frame's label is known
+    STATE = "state"  # from one part of a propagation to a later one
+    QUERY = "query"  # (block) what attends to the bank: q + cur
+    BIAS = "bias"  # (block) of local attention: one logit a token and window position
+    MEMORY_READOUT = "memory_readout"  # (block) what attention on the bank returns
+    LOCAL_READOUT = "local_readout"  # (block) what attention in a window of the previous frame returns
+    OUTPUT = "output"  # of the network: the decoder's input z, the logits
+
+
+class Kind(str, Enum):
+    """Which half of a memory a tensor is."""
+
+    KEY = "key"
+    VALUE = "value"
