@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT_VERSION = 3
-READABLE_VERSIONS = (1, 2, 3)  # version 1 has neither variants nor engines, 2 has no split graphs
+from ermu.runtime.bundle.roles import Kind, Role
+
+FORMAT_VERSION = 4
+WHOLE = "whole"
+EXTERNAL_ATTENTION = "external_attention"
 
 Dimension = Annotated[int | str, Field(union_mode="left_to_right")]
 
@@ -17,15 +20,28 @@ class _Part(BaseModel):
 
 
 class TensorInfo(_Part):
-    """A graph's input or output: numpy dtype name and shape, with symbols for what varies.
+    """A graph's input or output.
 
-    Symbols: H, W network input; h, w token grid at stride 16; h4, w4 and h8, w8 at strides 4 and 8;
+    Symbols in shapes: H, W network input; h, w token grid at stride 16; h4, w4 and h8, w8 at strides 4 and 8;
     T memory frames.
+
+    Attributes:
+        name: As in the graph; means nothing to the runtime.
+        dtype: numpy name.
+        shape: Numbers, and symbols for what varies.
+        role: What it is for.
+        block: Propagation block, counted from 0, where the role has one.
+        kind: Key or value, where the role has one.
+        source: Name of the entry that becomes this memory or previous tensor.
     """
 
     name: str
     dtype: str
     shape: tuple[Dimension, ...]
+    role: Role
+    block: int | None = None
+    kind: Kind | None = None
+    source: str | None = None
 
 
 class FileInfo(_Part):
@@ -36,7 +52,7 @@ class FileInfo(_Part):
 
 
 class GraphInfo(FileInfo):
-    """One ONNX file.
+    """One ONNX file; its weights may lie in the bundle's weights files.
 
     Attributes:
         max_difference: Largest absolute difference over all outputs on random inputs: of a float32 graph to
@@ -47,12 +63,33 @@ class GraphInfo(FileInfo):
     outputs: tuple[TensorInfo, ...]
     max_difference: float
 
+    @property
+    def tensors(self) -> tuple[TensorInfo, ...]:
+        """Inputs, then outputs."""
+        return (*self.inputs, *self.outputs)
+
+
+class Plan(_Part):
+    """One way to run the network: which graphs, and which of them propagate.
+
+    Attributes:
+        graphs: Names of all graphs of the plan.
+        prefix: The graph that makes of a frame's features what block 0 begins with, once for all groups.
+        propagation: The graphs that propagate a group, in order. One graph in the plan `whole`; in
+            `external_attention` one a block and one more, with the runtime's own attention of block i on the
+            memories after graph i.
+    """
+
+    graphs: tuple[str, ...]
+    prefix: str | None = None
+    propagation: tuple[str, ...]
+
 
 class NetworkInfo(_Part):
-    """Which network the graphs are; fields as `ermu.export.networks.NetworkSpec`."""
+    """Which network the graphs are; fields as `ermu.export.network.spec.NetworkSpec`."""
 
     name: str
-    family: Literal["aot", "deaot"]
+    family: str
     encoder: str
     blocks: int
     width: int
@@ -70,12 +107,21 @@ class MemoryInfo(_Part):
 
 
 class ScoreInfo(_Part):
-    """ERMU's constants (`spec/ermu.md`): score = a * r + 1 / (1 + exp(b * (red - c)))."""
+    """ERMU's constants (`docs/spec/ermu.md`): score = a * r + 1 / (1 + exp(b * (red - c))).
+
+    Attributes:
+        relevance_weight: a.
+        redundancy_slope: b.
+        redundancy_centre: c.
+        momentum: Share of the new relevance in its moving mean.
+        update_mean_at: Whether the mean moves at every append or only when a frame leaves.
+    """
 
     relevance_weight: float
     redundancy_slope: float
     redundancy_centre: float
     momentum: float
+    update_mean_at: Literal["append", "eviction"]
 
 
 class InputInfo(_Part):
@@ -130,8 +176,9 @@ class Variant(_Part):
     """The graphs in another precision.
 
     Attributes:
-        graphs: By name, all five; those that the precision leaves alone are the float32 files.
-        split: Parts of `propagate` in that precision, in place of the float32 ones.
+        graphs: By name, those that the precision changes; the others are the float32 ones.
+        plans: Names of the plans that can be run so.
+        weights: Files that these graphs' weights lie in.
         recipe: Version of the conversion; another version makes the variant out of date.
         calibration: Name of the clip that int8 ranges were measured on.
         comparison: What it changes.
@@ -139,7 +186,8 @@ class Variant(_Part):
     """
 
     graphs: dict[str, GraphInfo]
-    split: dict[str, GraphInfo] = {}
+    plans: tuple[str, ...]
+    weights: tuple[FileInfo, ...] = ()
     recipe: int
     calibration: str | None
     comparison: Comparison
@@ -162,7 +210,7 @@ class EngineInfo(_Part):
     Attributes:
         graph: Its name.
         graph_sha256: Of the ONNX file that it was built from.
-        flavour: `tensorrt` or `tensorrt-rtx`.
+        module: The TensorRT that built it: `tensorrt` or `tensorrt-rtx`.
         version: The release that built it, which alone can run it.
         target: Compute capability such as `8.9`, or `portable` (TensorRT-RTX, any of its GPUs).
         precision: Of the graph.
@@ -175,7 +223,7 @@ class EngineInfo(_Part):
 
     graph: str
     graph_sha256: str
-    flavour: Literal["tensorrt", "tensorrt-rtx"]
+    module: Literal["tensorrt", "tensorrt-rtx"]
     version: str
     target: str
     precision: str
@@ -189,53 +237,51 @@ class EngineInfo(_Part):
     def key(self) -> tuple[object, ...]:
         """What tells engines apart; a bundle holds one engine a key."""
         built_from = (self.graph, self.graph_sha256, self.precision, self.profiles)
-        return (*built_from, self.flavour, self.version, self.target)
+        return (*built_from, self.module, self.version, self.target)
 
 
 class Manifest(_Part):
     """The whole of manifest.json.
 
     Attributes:
-        graphs: encode, propagate, decode, memorize, reference.
-        split: look, propagate0, propagate1, ...: `propagate` cut where memories are read, and a `memorize`
-            that takes tokens, in float32, for a runtime with kernels for what they leave out; none in bundles
-            of format 1 and 2.
-        identity: Weights of the identity embedding, `weight` and `bias` of an .npz, for such a runtime.
+        graphs: By name, each once, whatever plans it belongs to.
+        plans: `whole`, and `external_attention` for a runtime with attention kernels of its own.
+        weights: Files that the graphs' weights lie in, each tensor once.
+        identity: Weights of the identity embedding, `weight` and `bias` of an .npz, for the kernels.
         variants: Graphs in other precisions than `precision`, by precision.
         engines: Compiled graphs, of any precision.
     """
 
     format_version: int
     network: NetworkInfo
-    object_capacity: int
     memory: MemoryInfo
     score: ScoreInfo
     temporal_rows: tuple[tuple[float, ...], ...]
     input: InputInfo
     precision: str
     graphs: dict[str, GraphInfo]
-    split: dict[str, GraphInfo] = {}
-    identity: FileInfo | None = None
+    plans: dict[str, Plan]
+    weights: tuple[FileInfo, ...] = ()
+    identity: FileInfo
     variants: dict[str, Variant] = {}
     engines: tuple[EngineInfo, ...] = ()
     provenance: Provenance
 
-    def in_parts(self) -> Manifest:
-        """With the graphs of a runtime that has kernels for what the parts leave out."""
-        graphs = {name: graph for name, graph in self.graphs.items() if name != "propagate"}
-        return self.model_copy(update={"graphs": {**graphs, **self.split}})
+    @model_validator(mode="after")
+    def _complete(self) -> Manifest:
+        """Every plan's graphs are there, and every `source` is an entry of some graph."""
+        entries = {t.name for g in self.graphs.values() for t in g.outputs if t.role is Role.ENTRY}
+        for name, plan in self.plans.items():
+            listed = {*plan.graphs, *plan.propagation, *([plan.prefix] if plan.prefix else [])}
+            missing = sorted(listed - set(self.graphs))
+            if missing:
+                raise ValueError(f"the plan {name} lists graphs that are not there: {', '.join(missing)}")
+        for graph in self.graphs.values():
+            for tensor in graph.inputs:
+                if tensor.source is not None and tensor.source not in entries:
+                    raise ValueError(f"{tensor.name} comes from {tensor.source}, which no graph makes")
+        return self
 
     def to_json(self) -> str:
         """JSON text, stable in order."""
         return self.model_dump_json(indent=1) + "\n"
-
-
-def graph_info(file: str, sha256: str, inputs: Any, outputs: Any, max_difference: float) -> GraphInfo:
-    """A `GraphInfo` from objects that have `name`, `dtype` and `shape`."""
-    described = [
-        tuple(TensorInfo(name=t.name, dtype=t.dtype, shape=tuple(t.shape)) for t in tensors)
-        for tensors in (inputs, outputs)
-    ]
-    return GraphInfo(
-        file=file, sha256=sha256, inputs=described[0], outputs=described[1], max_difference=max_difference
-    )
