@@ -1,0 +1,36 @@
+"""Every kind of thing that can be plugged in, and where its modules lie (docs/architecture.md, "To add …").
+
+Nothing heavy is imported here: a registry knows names, and imports a thing when it is asked for. What a
+thing must be is said by the base class in the type's comment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ermu.registry import Registry
+
+if TYPE_CHECKING:
+    from ermu.benchmarks.peer import Peer
+    from ermu.evaluation.baseline import Baseline
+    from ermu.export.encoders.base import Encoder
+    from ermu.export.family import Family
+    from ermu.runtime.backends.base import Backend
+    from ermu.runtime.memory.policy import EvictionPolicy
+    from ermu.runtime.sinks.base import Sink
+    from ermu.runtime.sources.base import Source
+
+BACKENDS: Registry[type[Backend]] = Registry(
+    "backend", "ermu.runtime.backends.libraries", group="ermu.backends"
+)
+POLICIES: Registry[type[EvictionPolicy]] = Registry(
+    "eviction policy", "ermu.runtime.memory.policies", group="ermu.policies"
+)
+SOURCES: Registry[type[Source]] = Registry("source", "ermu.runtime.sources.kinds", group="ermu.sources")
+SINKS: Registry[type[Sink]] = Registry("sink", "ermu.runtime.sinks.kinds", group="ermu.sinks")
+FAMILIES: Registry[Family] = Registry(
+    "network family", "ermu.export.families", group="ermu.families", folders=True
+)
+ENCODERS: Registry[Any] = Registry("encoder", "ermu.export.encoders", group="ermu.encoders")
+BASELINES: Registry[type[Baseline]] = Registry("baseline", "ermu.evaluation.baselines", group="ermu.baselines")
+PEERS: Registry[Peer] = Registry("peer", "ermu.benchmarks.peers", group="ermu.peers")
