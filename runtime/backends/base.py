@@ -1,97 +1,147 @@
-"""Where graphs run and tensors live: the interface that every backend fills."""
+"""The interface of backends: a library that runs a bundle's graphs on a device, tensors bound where they lie."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from math import prod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from ermu.kernels.base.attention import Attention
-from ermu.kernels.base.identity import IdentityEmbedding
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.devices.base import Device
+from ermu.devices.tensor import DeviceTensor
+from ermu.errors import StateError
+from ermu.kernels.loading import Kernels
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, GraphInfo, Plan, TensorInfo
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Array = npt.NDArray[Any]
+Tensors = Mapping[str, DeviceTensor]
 
 
 @dataclass(frozen=True)
-class DeviceTensor:
-    """A dense tensor at a fixed address on a backend's device.
+class Misfit:
+    """One reason why a backend cannot run a bundle here.
 
     Attributes:
-        address: Of the first element.
-        shape: In elements.
-        dtype: numpy dtype.
-        owner: Keeps the memory alive.
+        found: What there is.
+        needed: What it would take.
+        fix: How to get it, ideally a command.
     """
 
-    address: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    owner: object = field(repr=False)
+    found: str
+    needed: str
+    fix: str
 
-    @property
-    def nbytes(self) -> int:
-        return prod(self.shape) * self.dtype.itemsize
 
-    def first(self, count: int) -> DeviceTensor:
-        """The first `count` entries of the leading axis, in place."""
-        return DeviceTensor(self.address, (count, *self.shape[1:]), self.dtype, self.owner)
+@dataclass(frozen=True)
+class Opening:
+    """What a backend is opened with.
 
-    def at(self, index: int) -> DeviceTensor:
-        """Entry `index` of the leading axis, in place."""
-        entry = DeviceTensor(self.address, self.shape[1:], self.dtype, self.owner)
-        return DeviceTensor(self.address + index * entry.nbytes, entry.shape, self.dtype, self.owner)
+    Attributes:
+        bundle: Verified, at the precision to run.
+        plan: Name of one of its plans.
+        device: Where its tensors lie; closed with the backend.
+        kernels: For that device.
+        threads: CPU threads for each graph.
+    """
+
+    bundle: Bundle
+    plan: str
+    device: Device
+    kernels: Kernels
+    threads: int
 
 
 class Backend(ABC):
-    """Runs a bundle's graphs on tensors that it allocated; nothing is copied unless asked for."""
+    """Runs the graphs of one plan of a bundle; used by one thread at a time, by any number of segmenters.
 
-    device: str
-    attention: Attention | None = None  # reads the memories where `propagate` is open in parts
-    recall_precision = "fp32"  # of that attention
-    identity: IdentityEmbedding | None = None  # embeds label maps where `memorize` takes tokens
+    A library is a subclass in a module of its own (`ermu.runtime.backends.libraries`), opened by
+    `open_backend`, which asks `misfits` first.
+
+    Attributes:
+        name: As on the command line.
+        help: In a line.
+        devices: Names of the devices that it runs on.
+        plans: That it can run, the preferred one first; `external_attention` needs attention kernels.
+        bundle: Whose graphs are open.
+        plan: Which of its plans.
+        device: Where tensors lie.
+        kernels: For what is not in the graphs.
+        attention_precision: Of the kernels' attention on the memories.
+    """
+
+    name: str
+    help: str
+    devices: tuple[str, ...]
+    plans: tuple[str, ...]
+
+    def __init__(self, opening: Opening) -> None:
+        self.bundle, self.device, self.kernels = opening.bundle, opening.device, opening.kernels
+        self.plan_name = opening.plan
+        self.attention_precision = opening.bundle.manifest.precision
+        self._open = True
+
+    @classmethod
+    @abstractmethod
+    def misfits(cls, bundle: Bundle | None, device: str) -> list[Misfit]:
+        """Everything that keeps it from running here; empty where it fits. Opens and loads no graph.
+
+        Args:
+            bundle: At the precision to run; None asks about the machine alone.
+            device: `cpu` or `cuda`.
+        """
 
     @abstractmethod
-    def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
-        """An uninitialised tensor."""
+    def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        """See `run`."""
 
-    @abstractmethod
-    def upload(self, array: Array, target: DeviceTensor) -> None:
-        """Host array into a tensor of the same shape and dtype."""
+    def _close(self) -> None:  # noqa: B027  a library that holds nothing need not say so
+        """Releases sessions, before the device is closed."""
 
-    @abstractmethod
-    def download(self, source: DeviceTensor) -> Array:
-        """A host copy of a tensor."""
+    @property
+    def plan(self) -> Plan:
+        """The plan whose graphs are open."""
+        return self.bundle.manifest.plans[self.plan_name]
 
-    @abstractmethod
-    def copy(self, source: DeviceTensor, target: DeviceTensor) -> None:
-        """Tensor to tensor of the same size, on the device."""
+    @property
+    def graphs(self) -> dict[str, GraphInfo]:
+        """The plan's graphs by name."""
+        return {name: self.bundle.manifest.graphs[name] for name in self.plan.graphs}
 
-    @abstractmethod
-    def for_kernels(self, tensor: DeviceTensor) -> Any:
-        """The tensor as this device's `Kernels` take it, without copying."""
+    @property
+    def external_attention(self) -> bool:
+        """Whether the kernels read the memories, between graphs."""
+        return self.plan_name == EXTERNAL_ATTENTION
 
-    @abstractmethod
-    def run(
-        self, graph: str, inputs: Mapping[str, DeviceTensor], outputs: Mapping[str, DeviceTensor]
-    ) -> None:
-        """Runs a graph, reading and writing the given tensors in place.
+    def run(self, graph: str, tensors: Tensors) -> None:
+        """Runs a graph, reading and writing tensors in place.
+
+        Args:
+            graph: Its name.
+            tensors: By the graph's own names; more than it has is fine.
 
         Raises:
             BackendError: the device refused.
+            StateError: the backend is closed.
         """
+        if not self._open:
+            raise StateError(f"The {self.name} backend is closed.", fix="open another one")
+        info = self.bundle.manifest.graphs[graph]
+        self._run(graph, *({t.name: tensors[t.name] for t in way} for way in (info.inputs, info.outputs)))
 
-    def close(self) -> None:  # noqa: B027  a backend that holds nothing need not say so
-        """Releases sessions and device memory."""
+    def allocate(self, tensors: Iterable[TensorInfo], symbols: Mapping[str, int]) -> dict[str, DeviceTensor]:
+        """One tensor for each description, symbols replaced by their values."""
+        return {t.name: self.device.empty(resolve(t.shape, symbols), t.dtype) for t in tensors}
+
+    def close(self) -> None:
+        """Releases graphs and device memory; closing twice is harmless."""
+        if self._open:
+            self._open = False
+            self._close()
+            self.device.close()
 
     def __enter__(self) -> Self:
         return self
@@ -100,10 +150,6 @@ class Backend(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def allocate(self, tensors: Sequence[TensorInfo], symbols: Mapping[str, int]) -> dict[str, DeviceTensor]:
-        """One tensor for each description, symbols replaced by their values."""
-        return {t.name: self.empty(resolve(t.shape, symbols), t.dtype) for t in tensors}
 
 
 def resolve(shape: Sequence[int | str], symbols: Mapping[str, int]) -> tuple[int, ...]:

@@ -1,76 +1,95 @@
-"""Opens the backend that a device and an engine need."""
+"""Opens the backend that was asked for, or says everything that keeps it from running here."""
 
 from __future__ import annotations
 
-from ermu.errors import BackendError
-from ermu.kernels.base.attention import Attention, load_attention
-from ermu.runtime.backends.base import Backend
-from ermu.runtime.bundle.bundle import BF16, Bundle
+from collections.abc import Sequence
 
+from ermu.devices.base import Device
+from ermu.devices.host import HostDevice
+from ermu.devices.processors import usable_processors
+from ermu.errors import BackendError, DependencyError, OptionError
+from ermu.kernels.loading import Kernels, load_kernels
+from ermu.registries import BACKENDS
+from ermu.runtime.backends.base import Backend, Misfit, Opening
+from ermu.runtime.bundle.bundle import BF16, Bundle
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+
+DEFAULT_BACKEND = "onnxruntime"
 DEVICES = ("cpu", "cuda")
-ENGINES = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
 
 
 def open_backend(
-    bundle: Bundle, *, device: str = "cpu", engine: str = "onnxruntime", threads: int | None = None
+    bundle: Bundle,
+    *,
+    backend: str = DEFAULT_BACKEND,
+    device: str = "cpu",
+    threads: int | None = None,
+    kernels: str | None = None,
+    plan: str | None = None,
 ) -> Backend:
-    """A backend with the bundle's graphs open.
+    """A backend with a bundle's graphs open.
 
     Args:
         bundle: Verified, at the precision to run.
+        backend: Its name in `BACKENDS`.
         device: One of `DEVICES`.
-        engine: One of `ENGINES`; OpenVINO runs on `cpu` only, the TensorRTs on `cuda` only, where they need
-            engines that `ermu build` made.
-        threads: CPU threads for each graph; default, the machine's cores.
+        threads: CPU threads for each graph and kernel; default, the processors that this process may use.
+        kernels: `numpy`, `cpu` or `cuda`; default, the best for the device.
+        plan: `whole` or `external_attention`; default, the latter where attention kernels are compiled.
 
     Raises:
-        BackendError: the device or engine is unknown, does not load, or the bundle has no engine for it.
-        DependencyError: it is not installed.
+        OptionError: a name is unknown, or the plan cannot be run so.
+        BackendError: it does not run here; the message has every reason.
+        DependencyError: the one thing missing is a package.
     """
     if device not in DEVICES:
-        raise BackendError(f"Unknown device '{device}'.", expected=f"one of {', '.join(DEVICES)}")
-    if engine not in ENGINES:
-        raise BackendError(f"Unknown engine '{engine}'.", expected=f"one of {', '.join(ENGINES)}")
-    return (_on_cuda if device == "cuda" else _on_cpu)(bundle, engine, threads)
+        raise OptionError(f"Unknown device '{device}'.", expected=f"one of {', '.join(DEVICES)}")
+    library = BACKENDS.get(backend)
+    _refuse(backend, library.misfits(bundle, device))
+    threads = threads or usable_processors()
+    opened = _open_device(device)
+    try:
+        loaded = load_kernels(opened, kernels, threads=threads)
+        chosen = _plan(bundle, library, loaded, plan)
+        return library(Opening(bundle, chosen, opened, loaded, threads))
+    except BaseException:
+        opened.close()
+        raise
 
 
-def _on_cpu(bundle: Bundle, engine: str, threads: int | None) -> Backend:
-    if engine.startswith("tensorrt"):
-        raise BackendError(f"The engine {engine} does not run on the CPU.", fix="--device cuda")
-    attention = _attention(bundle, threads)
-    if engine == "openvino":
-        from ermu.runtime.backends.libraries.openvino import OpenVinoBackend
+def _open_device(name: str) -> Device:
+    if name == "cpu":
+        return HostDevice()
+    from ermu.devices.cuda import CudaDevice
 
-        return OpenVinoBackend(bundle, threads=threads, attention=attention)
-    if bundle.manifest.precision == BF16 and attention is None:
-        raise BackendError("Nothing here computes in bf16.", fix="--engine openvino, or --precision fp32")
-    from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeCpuBackend
-
-    return OnnxRuntimeCpuBackend(bundle, threads=threads, attention=attention)
+    return CudaDevice()
 
 
-def _on_cuda(bundle: Bundle, engine: str, threads: int | None) -> Backend:
-    if engine == "openvino" or bundle.manifest.precision == BF16:
-        what = "The engine openvino" if engine == "openvino" else "The precision bf16"
-        raise BackendError(f"{what} is for the CPU.", fix="--device cpu")
-    if engine != "onnxruntime":
-        from ermu.runtime.backends.libraries.tensorrt import TensorRTBackend
-
-        return TensorRTBackend(bundle, engine)
-    from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeCudaBackend
-
-    return OnnxRuntimeCudaBackend(bundle, threads=threads)
-
-
-def _attention(bundle: Bundle, threads: int | None) -> Attention | None:
-    """Our own attention, where it is compiled and the bundle has `propagate` in parts at this precision."""
-    manifest = bundle.manifest
-    if not manifest.split or manifest.precision == "fp16":
-        return None
-    attention = load_attention(threads)
-    if attention is not None and manifest.precision not in attention.precisions:
+def _refuse(name: str, misfits: Sequence[Misfit]) -> None:
+    if misfits:
         raise BackendError(
-            f"This processor has no instructions for {manifest.precision}.",
-            expected=f"one of {', '.join(attention.precisions)}",
+            f"The backend {name} does not run here: {'; '.join(m.found for m in misfits)}.",
+            expected="; ".join(dict.fromkeys(m.needed for m in misfits)),
+            fix="; ".join(dict.fromkeys(m.fix for m in misfits)),
         )
-    return attention
+
+
+def _plan(bundle: Bundle, library: type[Backend], kernels: Kernels, wanted: str | None) -> str:
+    """The wanted plan, or the first of the library's that bundle and kernels have."""
+    precision, attention = bundle.manifest.precision, kernels.attention
+    possible = [plan for plan in library.plans if plan in bundle.manifest.plans]
+    if attention is None or precision not in attention.precisions:
+        possible = [plan for plan in possible if plan != EXTERNAL_ATTENTION]
+    if wanted is None and kernels.name == "numpy" and WHOLE in possible:
+        wanted = WHOLE  # the oracle's attention is for comparing, not for speed
+    if wanted is None and possible and not (precision == BF16 and possible[0] == WHOLE):
+        return possible[0]
+    if wanted in possible:
+        return str(wanted)
+    had = ", ".join(attention.precisions) if attention is not None else "none"
+    raise OptionError(
+        f"The plan {wanted or EXTERNAL_ATTENTION} cannot be run in {precision} by {library.name} "
+        f"(attention kernels here: {had}).",
+        expected=f"one of {', '.join(possible)}" if possible else "another precision or backend",
+        fix="--precision fp32, or --backend openvino",
+    )

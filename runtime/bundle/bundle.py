@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from ermu.assets import DEMO_BUNDLE
 from ermu.errors import BundleError
-from ermu.runtime.bundle.manifest import FORMAT_VERSION, READABLE_VERSIONS, FileInfo, Manifest
+from ermu.runtime.bundle.manifest import FORMAT_VERSION, FileInfo, Manifest
 from ermu.runtime.files import sha256_of
 
-BF16 = "bf16"  # no graphs of its own: an arithmetic of CPU backends
+BF16 = "bf16"  # no graphs of its own: an arithmetic of CPU backends and kernels
+NAMED_BUNDLES = "ermu.bundles"  # entry point group: paths of bundles that packages bring along
 _REEXPORT = "export the checkpoint again with `ermu export`"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle.
+    """A verified bundle, at one of its precisions.
 
     Attributes:
         path: The folder.
-        manifest: Its contents.
+        manifest: Its contents; graphs and plans are those of `manifest.precision`.
     """
 
     path: Path
@@ -36,17 +39,21 @@ class Bundle:
         """Reads the manifest and checks every file's hash.
 
         Args:
-            path: A bundle's folder; `demo` means the bundle that comes with the package.
+            path: A bundle's folder, or the name of one that a package brings along: `demo`.
 
         Raises:
             BundleError: no bundle there, another format version, or a file that is missing or altered.
         """
-        path = Path(path)
-        if str(path) == "demo" and not (path / "manifest.json").is_file():
-            path = DEMO_BUNDLE
-        bundle = cls(path, _read_manifest(path))
-        bundle._verify()
+        folder = _folder(Path(path))
+        bundle = cls(folder, _read_manifest(folder))
+        manifest = bundle.manifest
+        bundle._verify([*manifest.graphs.values(), *manifest.weights, manifest.identity])
         return bundle
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Its own, then those that `ermu build` has added."""
+        return self.manifest.precision, *self.manifest.variants
 
     def at_precision(self, precision: str) -> Bundle:
         """The bundle with its graphs in another precision, verified.
@@ -62,58 +69,58 @@ class Bundle:
         if precision == manifest.precision:
             return self
         if precision == BF16 and manifest.precision == "fp32":
-            return Bundle(self.path, manifest.model_copy(update={"precision": BF16}))
+            return self._changed(precision=BF16)
         if precision not in manifest.variants:
             raise BundleError(
                 f"{self.path} has no {precision} graphs.",
-                expected=f"one of {', '.join((manifest.precision, *manifest.variants))}",
-                fix=f"ermu build --bundle {self.path} --engine onnxruntime --precision {precision}",
+                expected=f"one of {', '.join(self.precisions)}",
+                fix=f"ermu build --bundle {self.path} --precision {precision}",
             )
         variant = manifest.variants[precision]
-        split = {**manifest.split, **variant.split}
-        change = {"precision": precision, "graphs": variant.graphs, "split": split}
-        bundle = Bundle(self.path, manifest.model_copy(update=change))
-        bundle._verify()
-        return bundle
-
-    def in_parts(self) -> Bundle:
-        """The bundle with `propagate` in parts, for a backend with kernels for what they leave out.
-
-        Raises:
-            BundleError: the bundle has none, or their files are missing or altered.
-        """
-        if not self.manifest.split:
-            raise BundleError(f"{self.path} has `propagate` in one piece only.", fix=_REEXPORT)
-        for name, graph in self.manifest.split.items():
-            _verify(self.path / graph.file, name, graph)
-        return Bundle(self.path, self.manifest.in_parts())
-
-    def identity_weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """`weight` (C, 12, 17, 17) and `bias` (C,) of the identity embedding, verified."""
-        info = self.manifest.identity
-        assert info is not None, "bundles with parts have them"
-        _verify(self.path / info.file, "identity", info)
-        with np.load(self.path / info.file) as weights:
-            return {name: weights[name] for name in ("weight", "bias")}
+        self._verify([*variant.graphs.values(), *variant.weights])
+        return self._changed(
+            precision=precision,
+            graphs={**manifest.graphs, **variant.graphs},
+            plans={name: manifest.plans[name] for name in variant.plans},
+            weights=(*manifest.weights, *variant.weights),
+        )
 
     def graph_path(self, graph: str) -> Path:
         """The ONNX file of a graph."""
         return self.path / self.manifest.graphs[graph].file
 
-    def _verify(self) -> None:
-        for name, graph in self.manifest.graphs.items():
-            _verify(self.path / graph.file, name, graph)
+    def identity_weights(self) -> dict[str, npt.NDArray[np.float32]]:
+        """`weight` (C, 12, 17, 17) and `bias` (C,) of the identity embedding."""
+        with np.load(self.path / self.manifest.identity.file) as weights:
+            return {name: weights[name] for name in ("weight", "bias")}
 
     def temporal_rows(self) -> npt.NDArray[np.float32]:
         """The temporal embedding, 4 x D."""
         return np.asarray(self.manifest.temporal_rows, np.float32)
 
+    def _changed(self, **fields: Any) -> Bundle:
+        return Bundle(self.path, self.manifest.model_copy(update=fields))
+
+    def _verify(self, files: Iterable[FileInfo]) -> None:
+        for info in files:
+            _verify(self.path / info.file, info)
+
+
+def _folder(path: Path) -> Path:
+    """The path itself, or the folder of a bundle of that name."""
+    if not (path / "manifest.json").is_file():
+        for point in entry_points(group=NAMED_BUNDLES, name=str(path)):
+            return Path(point.load())
+    return path
+
 
 def _read_manifest(path: Path) -> Manifest:
     file = path / "manifest.json"
     if not file.is_file():
+        named = sorted(point.name for point in entry_points(group=NAMED_BUNDLES))
         raise BundleError(
             f"{path} is not a bundle: it has no manifest.json.",
+            expected=f"a bundle's folder, or one of {', '.join(named)}" if named else "a bundle's folder",
             fix="make one with `ermu export --checkpoint F.pth --network NAME --out BUNDLE`",
         )
     try:
@@ -121,23 +128,31 @@ def _read_manifest(path: Path) -> Manifest:
     except (ValueError, OSError) as error:
         raise BundleError(f"{file} cannot be read: {error}.", expected="JSON text", fix=_REEXPORT) from error
     found = content.get("format_version") if isinstance(content, dict) else None
-    if found not in READABLE_VERSIONS:
+    if found != FORMAT_VERSION:
         raise BundleError(
             f"{file} has bundle format version {found!r}.",
-            expected=f"version {FORMAT_VERSION}, the one this release of ermu writes, or an older one",
+            expected=f"version {FORMAT_VERSION}, the one that this release of ermu writes and reads",
             fix=_REEXPORT,
         )
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{file}: field {where}: {first['msg']}.", fix=_REEXPORT) from error
+        raise BundleError(f"{file}: {_said(error)}.", fix=_REEXPORT) from error
 
 
-def _verify(file: Path, name: str, info: FileInfo) -> None:
+def _said(error: ValidationError) -> str:
+    """The first thing that is wrong, and what was found there."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if not where:
+        return str(first["msg"])
+    found = f", found {first['input']!r}" if isinstance(first["input"], (str, int, float)) else ""
+    return f"field {where}: {first['msg']}{found}"
+
+
+def _verify(file: Path, info: FileInfo) -> None:
     if not file.is_file():
-        raise BundleError(f"{file} is missing: the manifest lists it as '{name}'.", fix=_REEXPORT)
+        raise BundleError(f"{file} is missing: the manifest lists it.", fix=_REEXPORT)
     found = sha256_of(file)
     if found != info.sha256:
         raise BundleError(

@@ -12,13 +12,13 @@ from ermu.runtime.files import sha256_of
 PORTABLE = "portable"
 
 
-def find_engine(bundle: Bundle, graph: str, *, flavour: str, version: str, target: str) -> EngineInfo:
+def find_engine(bundle: Bundle, graph: str, *, module: str, version: str, target: str) -> EngineInfo:
     """The engine of a graph for an installed TensorRT and a GPU; one for that GPU goes before a portable one.
 
     Args:
         bundle: At the precision to run.
         graph: Its name.
-        flavour: `tensorrt` or `tensorrt-rtx`.
+        module: `tensorrt` or `tensorrt-rtx`.
         version: Of the installed one.
         target: The GPU, such as `sm89`.
 
@@ -26,15 +26,15 @@ def find_engine(bundle: Bundle, graph: str, *, flavour: str, version: str, targe
         BackendError: there is none; says what there is and how to build what is needed.
     """
     manifest = bundle.manifest
-    candidates = [e for e in manifest.engines if e.graph == graph and e.flavour == flavour]
+    candidates = [e for e in manifest.engines if e.graph == graph and e.module == module]
     fitting = [e for e in candidates if misfit(bundle, e, version=version, target=target) is None]
     if fitting:
         return min(fitting, key=lambda e: e.target == PORTABLE)
     found = "; ".join(f"{e.file}: {misfit(bundle, e, version=version, target=target)}" for e in candidates)
     raise BackendError(
-        f"{bundle.path} has no {flavour} engine of '{graph}' that runs here ({found or 'none was built'}).",
-        expected=f"{manifest.precision}, {flavour} {version}, {target}",
-        fix=rebuild_command(bundle, flavour, candidates[-1] if candidates else None),
+        f"{bundle.path} has no {module} engine of '{graph}' that runs here ({found or 'none was built'}).",
+        expected=f"{manifest.precision}, {module} {version}, {target}",
+        fix=rebuild_command(bundle, module, candidates[-1] if candidates else None),
     )
 
 
@@ -53,7 +53,7 @@ def misfit(bundle: Bundle, engine: EngineInfo, *, version: str, target: str | No
     if engine.graph_sha256 != manifest.graphs[engine.graph].sha256:
         return "was built from another graph"
     if engine.version != version:
-        return f"was built by {engine.flavour} {engine.version}, installed is {version}"
+        return f"was built by {engine.module} {engine.version}, installed is {version}"
     if target is not None and engine.target not in (target, PORTABLE):
         return f"was built for {engine.target}, this GPU is {target}"
     return None
@@ -81,15 +81,15 @@ def read_engine(bundle: Bundle, engine: EngineInfo) -> bytes:
         raise BackendError(
             f"{bundle.path / engine.file} {problem}.",
             expected=f"the engine of '{engine.graph}' with SHA-256 {engine.sha256[:16]}…",
-            fix=rebuild_command(bundle, engine.flavour, engine),
+            fix=rebuild_command(bundle, engine.module, engine),
         )
     return (bundle.path / engine.file).read_bytes()
 
 
-def rebuild_command(bundle: Bundle, flavour: str, like: EngineInfo | None = None) -> str:
+def rebuild_command(bundle: Bundle, module: str, like: EngineInfo | None = None) -> str:
     """The command that builds a bundle's engines at its precision, with the sizes of an existing one."""
     command = (
-        f"ermu build --bundle {Path(bundle.path)} --engine {flavour} --precision {bundle.manifest.precision}"
+        f"ermu build --bundle {Path(bundle.path)} --engine {module} --precision {bundle.manifest.precision}"
     )
     if like:
         sizes = "".join(f" --size {p.size[0]}x{p.size[1]}" for p in like.profiles)

@@ -1,96 +1,94 @@
-"""The ONNX Runtime backends: CPU, and CUDA where its provider really loads."""
+"""ONNX Runtime: on the CPU, and on CUDA where its provider really loads."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from ermu.errors import BackendError, DependencyError
-from ermu.kernels.base.attention import Attention
-from ermu.runtime.backends.base import DeviceTensor
-from ermu.runtime.backends.cuda import CudaBackend
-from ermu.runtime.backends.host import HostBackend
-from ermu.runtime.bundle.bundle import Bundle
+from ermu.devices.cuda import CudaDevice
+from ermu.errors import BackendError
+from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
+from ermu.runtime.backends.requirements import importable, no_gpu, wrong_precision
+from ermu.runtime.bundle.bundle import BF16, Bundle
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 
-Tensors = Mapping[str, DeviceTensor]
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-class OnnxRuntimeCpuBackend(HostBackend):
-    """Graphs on the CPU.
+class OnnxRuntimeBackend(Backend):
+    """A session for each graph, reading and writing tensors where they are.
 
-    Args:
-        bundle: Its graphs are opened at once, so that a broken one is noticed before the first frame.
-        threads: Threads for each graph; default, the machine's cores.
-        attention: Reads the memories between the parts of `propagate`; None runs it in one graph.
+    Every graph is opened at once, so that a broken one is noticed before the first frame. On CUDA all work goes
+    into the device's own stream.
     """
 
-    def __init__(
-        self, bundle: Bundle, *, threads: int | None = None, attention: Attention | None = None
-    ) -> None:
-        self.bring(attention, bundle, threads)
-        graphs = bundle if attention is None else bundle.in_parts()
-        self._sessions = _Sessions(graphs, "cpu", threads, "CPUExecutionProvider", {})
+    name = "onnxruntime"
+    help = "ONNX Runtime, on the CPU or through CUDA"
+    devices = ("cpu", "cuda")
+    plans = (EXTERNAL_ATTENTION, WHOLE)
 
-    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        self._sessions.run(graph, inputs, outputs)
+    @classmethod
+    def misfits(cls, bundle: Bundle | None, device: str) -> list[Misfit]:
+        """See `Backend.misfits`."""
+        found = importable("onnxruntime", "cpu" if device == "cpu" else "gpu")
+        if device == "cuda":
+            found += no_gpu() + ([] if found else _no_cuda_provider())
+            found += wrong_precision(bundle, device, (BF16,))
+        return found
 
-    def close(self) -> None:
-        self._sessions.close()
-
-
-class OnnxRuntimeCudaBackend(CudaBackend):
-    """Graphs on a GPU, in this backend's own stream, bound by address as on the CPU.
-
-    Args:
-        bundle: Its graphs are opened at once.
-        threads: Host threads for each graph; default, the machine's cores.
-    """
-
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        super().__init__()
-        options = {"device_id": "0", "user_compute_stream": str(self.cuda.stream)}
-        try:
-            self._sessions = _Sessions(bundle, "cuda", threads, "CUDAExecutionProvider", options)
-        except BaseException:
-            self.cuda.close()
-            raise
-
-    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        self._sessions.run(graph, inputs, outputs)
-
-    def close(self) -> None:
-        self._sessions.close()
-        super().close()
-
-
-class _Sessions:
-    """A session for each graph of a bundle, reading and writing tensors where they are."""
-
-    def __init__(
-        self, bundle: Bundle, device: str, threads: int | None, provider: str, options: dict[str, str]
-    ) -> None:
-        self._device = device
-        self._sessions = {
-            name: _open(bundle, name, provider, options, threads) for name in bundle.manifest.graphs
-        }
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening)
+        self._place = "cpu" if self.device.name == "cpu" else "cuda"
+        self._sessions = {name: self._session(name, opening.threads) for name in self.plan.graphs}
         self._bindings = {name: session.io_binding() for name, session in self._sessions.items()}
 
-    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+    def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         binding = self._bindings[graph]
         for name, tensor in inputs.items():
-            binding.bind_input(name, self._device, 0, tensor.dtype, tensor.shape, tensor.address)
+            binding.bind_input(name, self._place, 0, tensor.dtype, tensor.shape, tensor.address)
         for name, tensor in outputs.items():
-            binding.bind_output(name, self._device, 0, tensor.dtype, tensor.shape, tensor.address)
+            binding.bind_output(name, self._place, 0, tensor.dtype, tensor.shape, tensor.address)
         try:
             self._sessions[graph].run_with_iobinding(binding)
         except Exception as error:  # onnxruntime's exception types share no public base
             raise BackendError(f"Graph {graph} failed in ONNX Runtime: {error}") from error
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._bindings.clear()
         self._sessions.clear()
+
+    def _session(self, graph: str, threads: int) -> Any:
+        import onnxruntime
+
+        provider, path = PROVIDERS[self._place], self.bundle.graph_path(graph)
+        options = {"device_id": "0", "user_compute_stream": str(self.device.stream)} if isinstance(
+            self.device, CudaDevice
+        ) else {}
+        try:
+            session = onnxruntime.InferenceSession(
+                str(path), self._settings(onnxruntime, threads), providers=[(provider, options)]
+            )
+        except Exception as error:  # as above
+            version = onnxruntime.__version__
+            raise BackendError(f"ONNX Runtime {version} cannot open {path}: {error}") from error
+        if provider not in session.get_providers():
+            raise BackendError(
+                f"ONNX Runtime did not load {provider}; it fell back to {', '.join(session.get_providers())}.",
+                fix="run with --device cpu, or install 'ermu[gpu]' with a CUDA driver (`ermu doctor` tells)",
+            )
+        return session
+
+    def _settings(self, onnxruntime: Any, threads: int) -> Any:
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        settings.intra_op_num_threads = threads
+        # Graphs take turns, so a pool that spins after its graph has ended steals cores from the next graph.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self._place == "cpu":
+            _share_arena(onnxruntime)
+            settings.add_session_config_entry("session.use_env_allocators", "1")
+            settings.enable_mem_pattern = False  # would hold each graph's largest frame for itself
+        return settings
 
 
 @lru_cache(maxsize=1)
@@ -105,29 +103,19 @@ def _share_arena(onnxruntime: Any) -> None:
     )
 
 
-def _open(bundle: Bundle, graph: str, provider: str, options: dict[str, str], threads: int | None) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        extra = "cpu" if provider.startswith("CPU") else "gpu"
-        raise DependencyError("onnxruntime", f"Running a bundle with {provider}", extra) from error
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    settings.intra_op_num_threads = threads or os.cpu_count() or 1
-    # Sessions take turns, so a pool that spins after its graph has ended steals cores from the next graph.
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if provider.startswith("CPU"):
-        _share_arena(onnxruntime)
-        settings.add_session_config_entry("session.use_env_allocators", "1")
-        settings.enable_mem_pattern = False  # would hold each graph's largest frame for itself
-    path = bundle.graph_path(graph)
-    try:
-        session = onnxruntime.InferenceSession(str(path), settings, providers=[(provider, options)])
-    except Exception as error:  # onnxruntime's exception types share no public base
-        raise BackendError(f"ONNX Runtime {onnxruntime.__version__} cannot open {path}: {error}") from error
-    if provider not in session.get_providers():
-        raise BackendError(
-            f"ONNX Runtime did not load {provider}; it fell back to {', '.join(session.get_providers())}.",
-            fix="run with --device cpu, or install 'ermu[gpu]' with a CUDA driver (`ermu doctor` tells)",
+def _no_cuda_provider() -> list[Misfit]:
+    import onnxruntime
+
+    providers = onnxruntime.get_available_providers()
+    if PROVIDERS["cuda"] in providers:
+        return []
+    return [
+        Misfit(
+            f"this ONNX Runtime has {', '.join(p.removesuffix('ExecutionProvider') for p in providers)}",
+            "one built with CUDA",
+            "pip uninstall -y onnxruntime && pip install 'ermu[gpu]'",
         )
-    return session
+    ]
+
+
+PLUGIN = OnnxRuntimeBackend

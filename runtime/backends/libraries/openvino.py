@@ -1,68 +1,69 @@
-"""The OpenVINO backend: the same graphs on the CPU, in float32, bfloat16 or int8."""
+"""OpenVINO: graphs on the CPU in float32, bfloat16 or int8."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ermu.errors import BackendError, DependencyError
-from ermu.kernels.base.attention import Attention
-from ermu.runtime.backends.base import DeviceTensor
-from ermu.runtime.backends.host import HostBackend
+from ermu.errors import BackendError
+from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
+from ermu.runtime.backends.requirements import importable, wrong_device
 from ermu.runtime.bundle.bundle import BF16, Bundle
-from ermu.runtime.bundle.manifest import GraphInfo
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, GraphInfo
 
-Tensors = Mapping[str, DeviceTensor]
 Shapes = tuple[tuple[int, ...], ...]
 
 
-class OpenVinoBackend(HostBackend):
+class OpenVinoBackend(Backend):
     """Graphs compiled by OpenVINO for the sizes that they meet.
 
-    A size is compiled when it is met first (seconds).
+    Every graph is read at once, so that a broken one is noticed before the first frame; a size is compiled when
+    it is met first (seconds).
 
-    Args:
-        bundle: Its graphs are read at once, so that a broken one is noticed before the first frame.
-        threads: Threads for each graph; default, the machine's cores.
-        attention: Reads the memories between the parts of `propagate`; None runs it in one graph.
-        open_frames: Whether the number of memory frames stays open; else each is compiled when it is met.
+    Attributes:
+        open_symbols: Axes that stay open in compiled graphs; without T each number of memory frames is
+            compiled when it is met.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        threads: int | None = None,
-        attention: Attention | None = None,
-        open_frames: bool = True,
-    ) -> None:
-        self.bring(attention, bundle, threads)
-        opened = bundle if attention is None else bundle.in_parts()
-        runtime = _openvino()
-        self._tensor, core = runtime.Tensor, runtime.Core()
+    name = "openvino"
+    help = "OpenVINO, on the CPU: the fastest in bf16 and int8"
+    devices = ("cpu",)
+    plans = (EXTERNAL_ATTENTION, WHOLE)
+    open_symbols = frozenset({"T"})
+
+    @classmethod
+    def misfits(cls, bundle: Bundle | None, device: str) -> list[Misfit]:
+        """See `Backend.misfits`."""
+        return wrong_device(cls.name, device, cls.devices) + importable("openvino", "openvino")
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening)
+        import openvino
+
+        self._tensor, core = openvino.Tensor, openvino.Core()
         options = {
-            "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1,
-            "INFERENCE_PRECISION_HINT": _arithmetic(core, bundle.manifest.precision),
+            "INFERENCE_NUM_THREADS": opening.threads,
+            "INFERENCE_PRECISION_HINT": _arithmetic(core, self.bundle.manifest.precision),
             "PERFORMANCE_HINT": "LATENCY",
         }
-        self._graphs = {
-            name: _Graph(core, info, opened.graph_path(name), options, {"T"} if open_frames else set())
-            for name, info in opened.manifest.graphs.items()
+        self._compiled = {
+            name: _Graph(core, info, self.bundle.graph_path(name), options, self.open_symbols)
+            for name, info in self.graphs.items()
         }
 
-    def run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+    def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         try:
-            request = self._graphs[graph].request(inputs)
+            request = self._compiled[graph].request(inputs)
             for name, tensor in (*inputs.items(), *outputs.items()):
-                request.set_tensor(name, self._tensor(self.for_kernels(tensor), shared_memory=True))
+                array = self.device.kernel_argument(tensor)
+                request.set_tensor(name, self._tensor(array, shared_memory=True))
             request.infer()
         except RuntimeError as error:
             raise BackendError(f"Graph {graph} failed in OpenVINO: {error}") from error
 
-    def close(self) -> None:
-        self._graphs.clear()
+    def _close(self) -> None:
+        self._compiled.clear()
 
 
 class _Graph:
@@ -71,7 +72,12 @@ class _Graph:
     KEPT = 8
 
     def __init__(
-        self, core: Any, info: GraphInfo, path: Path, options: Mapping[str, Any], open_symbols: set[str]
+        self,
+        core: Any,
+        info: GraphInfo,
+        path: Path,
+        options: Mapping[str, Any],
+        open_symbols: frozenset[str],
     ) -> None:
         self._core, self._info, self._path = core, info, path
         self._options, self._open = options, open_symbols
@@ -90,10 +96,10 @@ class _Graph:
         if shapes not in self._requests:
             if len(self._requests) == self.KEPT:
                 del self._requests[next(iter(self._requests))]
-            self._requests[shapes] = self._compiled(shapes)
+            self._requests[shapes] = self._compile(shapes)
         return self._requests[shapes]
 
-    def _compiled(self, shapes: Shapes) -> Any:
+    def _compile(self, shapes: Shapes) -> Any:
         model = self._core.read_model(self._path)
         read = {name for port in model.inputs for name in port.get_names()}
         named = {t.name: list(shape) for t, shape in zip(self._info.inputs, shapes, strict=True)}
@@ -108,9 +114,4 @@ def _arithmetic(core: Any, precision: str) -> str:
     return "bf16" if precision == BF16 else "f32"
 
 
-def _openvino() -> Any:
-    try:
-        import openvino
-    except ImportError as error:
-        raise DependencyError("openvino", "Running a bundle with OpenVINO", "openvino") from error
-    return openvino
+PLUGIN = OpenVinoBackend
