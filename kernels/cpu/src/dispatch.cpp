@@ -1,5 +1,5 @@
 // Divides each kernel over threads: queries into chunks, slots, or bands of rows.
-#include "work.h"
+#include "dispatch.h"
 
 #include <cmath>
 #include <limits>

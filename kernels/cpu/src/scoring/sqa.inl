@@ -1,19 +1,19 @@
-// The quantised scoring attention of spec/ermu.md: 8-bit codes in steps of the whole bank, with zero points.
+// The quantised scoring attention of docs/spec/ermu.md: 8-bit codes in steps of the whole bank, with zero points.
 
 namespace {
 
 constexpr int kWidest = 1024;  // channels of a head in quantised scoring
 
-// A tile is kTile sums that take the queries' offset off again, then (d / g, kTile, g) codes, as in `Codes`.
+// A tile is kTile sums that take the queries' offset off again, then (d / g, kTile, g) codes, as in `Int8`.
 struct Sqa {
     using Number = char;
     using Weight = Code;
     static constexpr int kDegree = 4;
 
-    static size_t tile_numbers(const BankShape& b) { return Codes::tile_bytes(b); }
-    static size_t query_bytes(int d) { return Codes::query_bytes(d); }
+    static size_t tile_numbers(const BankShape& b) { return Int8::tile_bytes(b); }
+    static size_t query_bytes(int d) { return Int8::query_bytes(d); }
     static const char* keys_at(const BankShape& b, const void* memory, int first) {
-        return static_cast<const char*>(memory) + Codes::tile_bytes(b) * (first / kTile);
+        return static_cast<const char*>(memory) + Int8::tile_bytes(b) * (first / kTile);
     }
     template <int V>
     ERMU_INLINE static void multiply(const Block& block, const char* tile, int d, F (&s)[kRows][V]) {

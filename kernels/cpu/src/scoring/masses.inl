@@ -4,14 +4,12 @@
 
 namespace {
 
-
-
 // Exact scoring: fp32 products, the temporal rows as biases.
-struct Exact : Single {
+struct Exact : Fp32 {
     static float unit(const MassJob& job) { return kLog2E / __builtin_sqrtf(float(job.head_channels)); }
 
     static bool put_query(const MassJob& job, const float* values, int row, void* panel) {
-        Single::put_query(values, job.head_channels, row, panel);
+        Fp32::put_query(values, job.head_channels, row, panel);
         return poison(values, job.head_channels) == 0.0f;
     }
     static bool put_keys(const MassJob& job, const BankShape& b, int head, int slot, int first, float* copy,
@@ -105,7 +103,7 @@ bool score_slot(const MassJob& job, const MassSpace& s, int head, int slot) {
         const size_t next = size_t(slot) * job.tokens + first + count, blocks = s.w.rows / kRows;
         for (size_t block = 0; block < blocks; ++block) {
             fetch(job, head, next + block * kChunk / blocks, next + (block + 1) * kChunk / blocks);
-            Streamed<Arithmetic>::weigh_chunk(block_at(s.w, block), s.bank, s.chunk, 0, count, nullptr);
+            OnlineSoftmax<Arithmetic>::weigh_chunk(block_at(s.w, block), s.bank, s.chunk, 0, count, nullptr);
         }
     }
     return true;
@@ -119,10 +117,10 @@ bool score_with(const MassJob& job, int head, int begin, int end, void* memory, 
     for (int slot = 0; slot < T; ++slot) {
         Arithmetic::set_biases(job, s.w, head, slot);
         if (!score_slot<Arithmetic>(job, s, head, slot)) return false;
-        keep_slot(s.w, T, slot);
+        record_slot(s.w, T, slot);
     }
     for (int row = 0; row < end - begin; ++row) {
-        const float* shares = share_out(s.w, T, row);
+        const float* shares = normalise_shares(s.w, T, row);
         for (int t = 0; t < T; ++t) masses[size_t(row) * T + t] = shares[t] / float(job.heads);
     }
     return true;

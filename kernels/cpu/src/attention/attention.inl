@@ -75,7 +75,7 @@ const void* head_of(const Reading& job, int slot, int head) {
 
 // Takes every block over one slot, chunk by chunk.
 template <typename Arithmetic>
-void look_at(const Reading& job, const Workspace& w, const void* memory) {
+void attend_slot(const Reading& job, const Workspace& w, const void* memory) {
     const int blocks = w.rows / kRows;
     auto* weights = static_cast<typename Arithmetic::Weight*>(w.weights);
     for (int first = 0; first < job.bank.tokens; first += kChunk) {
@@ -93,7 +93,7 @@ void look_at(const Reading& job, const Workspace& w, const void* memory) {
 }
 
 // Keeps what the present slot's weights add up to, and beside which peaks.
-inline void keep_slot(const Workspace& w, int slots, int slot) {
+inline void record_slot(const Workspace& w, int slots, int slot) {
     for (int row = 0; row < w.rows; ++row) {
         w.slot_sums[size_t(row) * slots + slot] = total(load(w.sums + row * kLanes));
         w.slot_downs[size_t(row) * slots + slot] = w.downs[row];
@@ -101,7 +101,7 @@ inline void keep_slot(const Workspace& w, int slots, int slot) {
 }
 
 // Turns one query's sums into the shares of the slots, which add up to 1; the whole is left in `units`.
-inline const float* share_out(const Workspace& w, int slots, int row) {
+inline const float* normalise_shares(const Workspace& w, int slots, int row) {
     float* shares = w.slot_sums + size_t(row) * slots;
     const float* downs = w.slot_downs + size_t(row) * slots;
     float whole = 0.0f;
@@ -118,7 +118,7 @@ inline const float* share_out(const Workspace& w, int slots, int row) {
 template <typename Arithmetic>
 void finish(const Reading& job, const Workspace& w, int head, int row, float* out, float* masses) {
     const int T = job.slots, dv = job.bank.value_head;
-    const float* shares = share_out(w, T, row);
+    const float* shares = normalise_shares(w, T, row);
     const float weight = 1.0f / w.units[row];
     for (int panel = 0; panel < w.panels; ++panel) {
         const float* from = w.out + row / kRows * w.out_floats + (size_t(panel) * kRows + row % kRows) * kTile;
@@ -134,7 +134,7 @@ void finish(const Reading& job, const Workspace& w, int head, int row, float* ou
 
 // The biases and units of all queries for one slot.
 template <typename Arithmetic>
-void face_slot(const Reading& job, const Workspace& w, int head, int begin, int end, int slot, float* moved) {
+void prepare_slot(const Reading& job, const Workspace& w, int head, int begin, int end, int slot, float* moved) {
     const BankShape& b = job.bank;
     const void* memory = head_of<Arithmetic>(job, slot, head);
     const float* mean = Arithmetic::key_mean(b, memory);
@@ -160,10 +160,10 @@ void attend(const Reading& job, int head, int begin, int end, void* scratch, flo
     }
     __builtin_memset(w.out, 0, sizeof(float) * w.out_floats * (w.rows / kRows));
     for (int slot = 0; slot < job.slots; ++slot) {
-        face_slot<Arithmetic>(job, w, head, begin, end, slot, w.moved);
+        prepare_slot<Arithmetic>(job, w, head, begin, end, slot, w.moved);
         __builtin_memset(w.sums, 0, sizeof(float) * w.rows * kLanes);
-        look_at<Arithmetic>(job, w, head_of<Arithmetic>(job, slot, head));
-        keep_slot(w, job.slots, slot);
+        attend_slot<Arithmetic>(job, w, head_of<Arithmetic>(job, slot, head));
+        record_slot(w, job.slots, slot);
     }
     for (int row = 0; row < end - begin; ++row)
         finish<Arithmetic>(job, w, head, row, job.out + size_t(begin + row) * b.value_width() + head * b.value_head,

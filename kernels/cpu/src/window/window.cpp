@@ -1,5 +1,5 @@
 // Divides windowed attention over threads: rows of the token grid.
-#include "window.h"
+#include "window/window.h"
 
 #include "finite.h"
 #include "parallel.h"

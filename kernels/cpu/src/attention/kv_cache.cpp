@@ -1,5 +1,5 @@
 // Divides attention over threads: heads, and chunks of queries.
-#include "recall.h"
+#include "attention/kv_cache.h"
 
 #include "finite.h"
 
@@ -24,18 +24,18 @@ int chunk_rows(const BankShape& shape, int block, int threads) {
 }  // namespace
 
 std::vector<std::pair<const char*, const Reader*>> available_readers(const Isa& isa) {
-    std::vector<std::pair<const char*, const Reader*>> found{{"fp32", &isa.single}};
+    std::vector<std::pair<const char*, const Reader*>> found{{"fp32", &isa.fp32}};
 #ifdef ERMU_X86
-    if (&isa == &kAvx512 && __builtin_cpu_supports("avx512bf16")) found.emplace_back("bf16", &kBrainReader);
+    if (&isa == &kAvx512 && __builtin_cpu_supports("avx512bf16")) found.emplace_back("bf16", &kBf16Reader);
 #endif
-    found.emplace_back("int8", &isa.codes);
+    found.emplace_back("int8", &isa.int8);
     return found;
 }
 
-Recall::Recall(const Reader& reader, const BankShape& shape, int threads)
+KeyValueCache::KeyValueCache(const Reader& reader, const BankShape& shape, int threads)
     : reader_(reader), shape_(shape), threads_(threads) {}
 
-bool Recall::write(int slot, const float* key, const float* value) {
+bool KeyValueCache::write(int slot, const float* key, const float* value) {
     const size_t tokens = shape_.tokens;
     if (!all_finite(key, tokens * shape_.key_width()) || !all_finite(value, tokens * shape_.value_width()))
         return false;
@@ -47,7 +47,7 @@ bool Recall::write(int slot, const float* key, const float* value) {
     return true;
 }
 
-bool Recall::read(const float* query, const float* rows, int slots, float* out, float* masses) const {
+bool KeyValueCache::read(const float* query, const float* rows, int slots, float* out, float* masses) const {
     const size_t width = shape_.key_width(), plane = size_t(shape_.tokens) * slots;
     if (!all_finite(query, shape_.tokens * width) || !all_finite(rows, slots * width)) return false;
     std::vector<const void*> packed;

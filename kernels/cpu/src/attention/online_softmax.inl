@@ -4,7 +4,7 @@ namespace {
 
 // Arithmetic names its Number (packed keys and values) and Weight, and says how tiles are multiplied.
 template <typename Arithmetic>
-struct Streamed : Arithmetic {
+struct OnlineSoftmax : Arithmetic {
     using typename Arithmetic::Number;
     using typename Arithmetic::Weight;
 

@@ -25,7 +25,7 @@ ERMU_INLINE inline void multiply_codes(const Block& block, const char* tile, int
 // One head of a packed slot: means and steps, keys in tiles (kTile sums, then (d / g, kTile, g) codes), values in
 // panels (N / g, kTile, g), with g = kGroup numbers to an instruction. Queries and weights are unsigned: a tile's
 // sums take the queries' offset of 128 off again.
-struct Codes {
+struct Int8 {
     static constexpr bool kBiasIsExponent = true;
     using Weight = Code;
 

@@ -77,7 +77,7 @@ ERMU_APART void window_logits(const WindowJob& job, const WindowSpace& w, int x0
     for (int tile = 0; tile < kSpan; tile += kTile) {
         F s[kRows][2];
         each_cell<kRows, 2>([&](auto i, auto j) ERMU_INLINE { s[i][j] = splat(0.0f); });
-        add_single_products(w.panel, keys + tile, window_pitch(job), job.key_width, s);
+        add_fp32_products(w.panel, keys + tile, window_pitch(job), job.key_width, s);
         each_cell<kRows, 2>([&](auto i, auto j) ERMU_INLINE {
             const int lane = tile + j * kLanes;
             const F y = fma(s[i][j], unit, load(w.band + i * kSpan + lane));
@@ -91,7 +91,7 @@ ERMU_APART void window_logits(const WindowJob& job, const WindowSpace& w, int x0
 inline void weigh_window(const WindowJob& job, const WindowSpace& w, int x0, int y, float* weights, float* shares) {
     for (int i = 0; i < kRows; ++i) {
         const int token = y * job.width + least(x0 + i, job.width - 1);
-        Single::put_query(job.query + size_t(token) * job.key_width, job.key_width, i, w.panel);
+        Fp32::put_query(job.query + size_t(token) * job.key_width, job.key_width, i, w.panel);
     }
     F tops[kRows];
     for (int i = 0; i < kRows; ++i) tops[i] = splat(-__builtin_inff());
@@ -124,7 +124,7 @@ ERMU_APART void gather_window(const WindowJob& job, int panel, int x0, int y, co
     F sums[kRows][V];
     each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { sums[i][j] = splat(0.0f); });
     for (int key_y = top; key_y < bottom; ++key_y)
-        add_single_values<kWindowPitch>(weights + (key_y - top) * kSpan + left - (x0 - kRadius),
+        add_fp32_values<kWindowPitch>(weights + (key_y - top) * kSpan + left - (x0 - kRadius),
                                         values + (size_t(key_y) * job.width + left) * kTile, right - left, sums);
     const int count = least(V * kLanes, job.value_width - panel * kTile);
     float* out = job.out + size_t(y * job.width + x0) * job.value_width + panel * kTile;

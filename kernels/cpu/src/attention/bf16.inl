@@ -3,7 +3,7 @@
 namespace {
 
 // One head of a packed slot: means, keys in tiles (d / 2, kTile, 2), values in panels (N / 2, kTile, 2).
-struct Brain {
+struct Bf16 {
     using Number = uint16_t;
     static constexpr bool kBiasIsExponent = false;
     using Weight = uint16_t;

@@ -4,7 +4,7 @@ namespace {
 
 // Adds the products of a panel of queries and V vectors of keys, whose channels lie `pitch` apart.
 template <int V>
-ERMU_INLINE inline void add_single_products(const float* q, const float* k, int pitch, int d, F (&s)[kRows][V]) {
+ERMU_INLINE inline void add_fp32_products(const float* q, const float* k, int pitch, int d, F (&s)[kRows][V]) {
     for (int c = 0; c < d; ++c, q += kRows, k += pitch) {
         F key[V];
         each<V>([&](auto j) ERMU_INLINE { key[j] = load(k + j * kLanes); });
@@ -14,7 +14,7 @@ ERMU_INLINE inline void add_single_products(const float* q, const float* k, int 
 
 // Adds the values of `count` keys by the weights of kRows queries, which lie Pitch apart.
 template <int Pitch, int V>
-ERMU_INLINE inline void add_single_values(const float* weights, const float* v, int count, F (&sums)[kRows][V]) {
+ERMU_INLINE inline void add_fp32_values(const float* weights, const float* v, int count, F (&sums)[kRows][V]) {
     for (int n = 0; n < count; ++n, v += kTile) {
         F value[V];
         each<V>([&](auto j) ERMU_INLINE { value[j] = load(v + j * kLanes); });
@@ -25,7 +25,7 @@ ERMU_INLINE inline void add_single_values(const float* weights, const float* v, 
 }
 
 // One head of a packed slot: keys in tiles (d, kTile), then values in panels (N, kTile).
-struct Single {
+struct Fp32 {
     using Number = float;
     static constexpr bool kBiasIsExponent = false;
     using Weight = float;
@@ -83,7 +83,7 @@ struct Single {
     template <int V>
     ERMU_INLINE static void multiply(const Block& block, const Number* k, int d, F (&s)[kRows][V]) {
         each_cell<kRows, V>([&](auto i, auto j) ERMU_INLINE { s[i][j] = splat(block.biases[i]); });
-        add_single_products(static_cast<const float*>(block.query), k, kTile, d, s);
+        add_fp32_products(static_cast<const float*>(block.query), k, kTile, d, s);
     }
     template <int V>
     ERMU_INLINE static void put_weights(float* to, const F (&weights)[V]) {
@@ -91,7 +91,7 @@ struct Single {
     }
     template <int V>
     ERMU_INLINE static void add_values(const float* weights, const float* v, int count, F (&sums)[kRows][V]) {
-        add_single_values<kPitch>(weights, v, count, sums);
+        add_fp32_values<kPitch>(weights, v, count, sums);
     }
 };
 

@@ -12,9 +12,9 @@ namespace ermu {
 // The precisions in which an instruction set of this processor attends.
 std::vector<std::pair<const char*, const Reader*>> available_readers(const Isa& isa);
 
-class Recall {
+class KeyValueCache {
 public:
-    Recall(const Reader& reader, const BankShape& shape, int threads);
+    KeyValueCache(const Reader& reader, const BankShape& shape, int threads);
 
     // Packs keys (N, D) and values (N, Cv) into a slot, the next new one at most; false where one is not finite.
     bool write(int slot, const float* key, const float* value);
