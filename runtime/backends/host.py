@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ermu.devices.processors import usable_processors
 from ermu.kernels.base.attention import Attention
 from ermu.kernels.base.identity import IdentityEmbedding
-from ermu.kernels.cpu.threads import usable_processors
 from ermu.runtime.backends.base import Array, Backend, DeviceTensor
 from ermu.runtime.bundle.bundle import Bundle
 

@@ -21,7 +21,7 @@ def open_backend(
         device: One of `DEVICES`.
         engine: One of `ENGINES`; OpenVINO runs on `cpu` only, the TensorRTs on `cuda` only, where they need
             engines that `ermu build` made.
-        threads: CPU threads for each graph; default, the machine's cores.
+        threads: CPU threads for each graph; default, the processors that this process may use.
 
     Raises:
         BackendError: the device or engine is unknown, does not load, or the bundle has no engine for it.

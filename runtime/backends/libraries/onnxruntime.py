@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from ermu.devices.processors import usable_processors
 from ermu.errors import BackendError, DependencyError
 from ermu.kernels.base.attention import Attention
 from ermu.runtime.backends.base import DeviceTensor
@@ -22,7 +22,7 @@ class OnnxRuntimeCpuBackend(HostBackend):
 
     Args:
         bundle: Its graphs are opened at once, so that a broken one is noticed before the first frame.
-        threads: Threads for each graph; default, the machine's cores.
+        threads: Threads for each graph; default, the processors that this process may use.
         attention: Reads the memories between the parts of `propagate`; None runs it in one graph.
     """
 
@@ -45,7 +45,7 @@ class OnnxRuntimeCudaBackend(CudaBackend):
 
     Args:
         bundle: Its graphs are opened at once.
-        threads: Host threads for each graph; default, the machine's cores.
+        threads: Host threads for each graph; default, the processors that this process may use.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
@@ -113,7 +113,7 @@ def _open(bundle: Bundle, graph: str, provider: str, options: dict[str, str], th
         raise DependencyError("onnxruntime", f"Running a bundle with {provider}", extra) from error
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
-    settings.intra_op_num_threads = threads or os.cpu_count() or 1
+    settings.intra_op_num_threads = threads or usable_processors()
     # Sessions take turns, so a pool that spins after its graph has ended steals cores from the next graph.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider.startswith("CPU"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ermu.devices.processors import usable_processors
 from ermu.errors import BackendError, DependencyError
 from ermu.kernels.base.attention import Attention
 from ermu.runtime.backends.base import DeviceTensor
@@ -25,7 +25,7 @@ class OpenVinoBackend(HostBackend):
 
     Args:
         bundle: Its graphs are read at once, so that a broken one is noticed before the first frame.
-        threads: Threads for each graph; default, the machine's cores.
+        threads: Threads for each graph; default, the processors that this process may use.
         attention: Reads the memories between the parts of `propagate`; None runs it in one graph.
         open_frames: Whether the number of memory frames stays open; else each is compiled when it is met.
     """
@@ -43,7 +43,7 @@ class OpenVinoBackend(HostBackend):
         runtime = _openvino()
         self._tensor, core = runtime.Tensor, runtime.Core()
         options = {
-            "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1,
+            "INFERENCE_NUM_THREADS": threads or usable_processors(),
             "INFERENCE_PRECISION_HINT": _arithmetic(core, bundle.manifest.precision),
             "PERFORMANCE_HINT": "LATENCY",
         }

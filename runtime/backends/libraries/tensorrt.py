@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermu.devices.cuda import CapturedGraph, CudaDevice, DeviceMemory
-from ermu.devices.tensorrt_module import TensorRTModule, MessageLog, load_tensorrt, target_name
+from ermu.devices.tensorrt_module import MessageLog, TensorRTModule, load_tensorrt, target_name
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import DeviceTensor
 from ermu.runtime.backends.cuda import CudaBackend
@@ -108,7 +108,13 @@ class _Engine:
     """
 
     def __init__(
-        self, engine: Any, name: str, flavour: TensorRTModule, cuda: CudaDevice, scratch: DeviceMemory, rebuild: str
+        self,
+        engine: Any,
+        name: str,
+        flavour: TensorRTModule,
+        cuda: CudaDevice,
+        scratch: DeviceMemory,
+        rebuild: str,
     ) -> None:
         self._engine, self._name, self._flavour, self._rebuild = engine, name, flavour, rebuild
         self._cuda, self._scratch = cuda, scratch
