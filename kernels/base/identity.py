@@ -1,9 +1,9 @@
 """The interface of the identity embedding, and the checks of its arguments.
 
-The patch-wise identity bank (`docs/spec/network.md`): a 17 x 17 convolution of stride 16 and padding 8 over the
-one-hot planes of a label map. A label map has one label a pixel and few of them, so that the convolution is a sum
-over runs of equal labels, each a difference of two running sums of the filter: some 20 additions a token and
-channel instead of 12 * 289 products. The compiled kernels read such a table of running sums.
+The patch-wise identity bank (`docs/spec/network.md`): a 17 x 17 convolution of stride 16 and padding 8 over
+the one-hot planes of a label map. A label map has one label a pixel and few of them, so that the convolution
+is a sum over runs of equal labels, each a difference of two running sums of the filter: some 20 additions a
+token and channel instead of 12 * 289 products. The compiled kernels read such a table of running sums.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def check_embedding(label: Tensor, out: Tensor, channels: int) -> tuple[int, int
     fits = len(grid) == 2 and np.dtype(label.dtype) == np.uint8 and tuple(out.shape) == (*grid, channels)
     if not fits:
         raise KernelError(
-            f"A label map {np.dtype(label.dtype)} {tuple(label.shape)} does not fill tokens {tuple(out.shape)}.",
+            f"A label map {label.dtype} {tuple(label.shape)} does not fill tokens {tuple(out.shape)}.",
             expected=f"uint8 (H, W) and (h, w, {channels})",
         )
     expect_output("out", out, out.shape, np.float32)

@@ -1,7 +1,7 @@
 """The interface of the pixel work around the network, and the checks of its arguments.
 
-Shapes use G for groups of ten objects and C <= 11 for a group's channels (background and ten ids). Tensors are
-what `Device.kernel_argument` gives; results are written into those given.
+Shapes use G for groups of ten objects and C <= 11 for a group's channels (background and ten ids). Tensors
+are what `Device.kernel_argument` gives; results are written into those given.
 """
 
 from __future__ import annotations

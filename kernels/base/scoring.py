@@ -1,11 +1,11 @@
 """The interface of ERMU's scoring and the checks of its arguments.
 
-Shapes use T for memory frames (slots in use), N for tokens (h * w of the stride-16 grid) and D = heads * d for
-key channels. Slots are in buffer order, not in time order. The formulas are those of `docs/spec/ermu.md`.
+Shapes use T for memory frames (slots in use), N for tokens (h * w of the stride-16 grid) and D = heads * d
+for key channels. Slots are in buffer order, not in time order. The formulas are those of `docs/spec/ermu.md`.
 
-Tensors are what `Device.kernel_argument` gives on the device that the kernels were made for. Results are written
-into the tensors given, in that device's stream; nothing is returned. A value that is not finite raises at once on
-the host; on a GPU `Kernels.check_faults` reports it.
+Tensors are what `Device.kernel_argument` gives on the device that the kernels were made for. Results are
+written into the tensors given, in that device's stream; nothing is returned. A value that is not finite
+raises at once on the host; on a GPU `Kernels.check_faults` reports it.
 """
 
 from __future__ import annotations

@@ -1,56 +1,7 @@
-// Redundancy and the choice: per-channel statistics of the keys, their cosines, and the slot that leaves.
+// Redundancy: per-channel dot products of the keys, kept from append to append, and their cosines.
 #include "common.cuh"
 
 constexpr int kAcross = 32, kDown = 8;  // a block takes 32 channels and every eighth token a row of threads
-
-struct RangeParams {
-    const void* query;  // (N, D), statistics number 0
-    const void* keys;   // (T, N, D), statistics 1..T
-    float* sum;         // (1 + T, D)
-    float* low;
-    float* high;
-    int tokens, channels;
-};
-
-// Sum, least and greatest of each channel over the tokens.
-template <typename In>
-__device__ __forceinline__ void channel_range(const RangeParams& p) {
-    __shared__ double sums[kDown][kAcross];
-    __shared__ float lows[kDown][kAcross], highs[kDown][kAcross];
-    const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
-    const int channel = static_cast<int>(blockIdx.x) * kAcross + x, which = static_cast<int>(blockIdx.y);
-    const size_t plane = static_cast<size_t>(p.tokens) * p.channels;
-    const In* base = which == 0 ? static_cast<const In*>(p.query) : static_cast<const In*>(p.keys) + (which - 1) * plane;
-    double sum = 0.0;
-    float low = CUDART_INF_F, high = -CUDART_INF_F;
-    for (int n = y; channel < p.channels && n < p.tokens; n += kDown) {
-        const float value = to_float(base[static_cast<size_t>(n) * p.channels + channel]);
-        sum += value;
-        low = fminf(low, value);
-        high = fmaxf(high, value);
-    }
-    sums[y][x] = sum;
-    lows[y][x] = low;
-    highs[y][x] = high;
-    __syncthreads();
-    if (y != 0 || channel >= p.channels) return;
-    for (int i = 1; i < kDown; ++i) {
-        sum += sums[i][x];
-        low = fminf(low, lows[i][x]);
-        high = fmaxf(high, highs[i][x]);
-    }
-    const size_t out = static_cast<size_t>(which) * p.channels + channel;
-    p.sum[out] = static_cast<float>(sum);
-    p.low[out] = low;
-    p.high[out] = high;
-}
-
-extern "C" __global__ void __launch_bounds__(kAcross* kDown) channel_range_f32(const RangeParams p) {
-    channel_range<float>(p);
-}
-extern "C" __global__ void __launch_bounds__(kAcross* kDown) channel_range_f16(const RangeParams p) {
-    channel_range<__half>(p);
-}
 
 struct GramParams {
     const void* keys;  // (T, N, D)
@@ -88,7 +39,7 @@ __device__ __forceinline__ void key_gram(const GramParams& p) {
     p.dots[(static_cast<size_t>(other) * p.capacity + p.slot) * p.channels + channel] = product;
     if (other != p.slot) return;
     p.sums[static_cast<size_t>(p.slot) * p.channels + channel] = total;
-    if (!isfinite(product)) *p.fault = 1;
+    if (!isfinite(product)) report(p.fault, 1.0f, kFaultInGram);
 }
 
 extern "C" __global__ void __launch_bounds__(kAcross* kDown) key_gram_f32(const GramParams p) { key_gram<float>(p); }
@@ -142,47 +93,4 @@ extern "C" __global__ void __launch_bounds__(32) redundancy_shares(const SharePa
     double total = own;
     for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(kAllLanes, total, step);
     if (lane < p.slots) p.redundancy[lane] = total == 0.0 ? 0.0 : rint(own / total * 1e4) / 1e4;
-}
-
-struct ChoiceParams {
-    const double* relevance;   // (T)
-    const double* redundancy;  // (T)
-    const double* previous;    // (T), NaN where not scored last time
-    const int* order;          // (T), oldest first
-    double* mean;              // (T)
-    double* scores;            // (T)
-    int* chosen;
-    double relevance_weight, redundancy_slope, redundancy_centre, momentum;
-    int slots;
-};
-
-// One warp, a lane for each age: moving mean, score, and the lowest of all but the oldest; ties go to the older.
-extern "C" __global__ void __launch_bounds__(32) choose_eviction(const ChoiceParams p) {
-    const int age = static_cast<int>(threadIdx.x);
-    double best = CUDART_INF;
-    int slot = -1, oldest = kMaxSlots;
-    if (age < p.slots) {
-        slot = p.order[age];
-        const double now = p.relevance[slot], before = p.previous[slot];
-        const double mean = isnan(before) ? now : p.momentum * now + (1.0 - p.momentum) * before;
-        const double score = p.relevance_weight * mean +
-                             1.0 / (1.0 + exp(p.redundancy_slope * (p.redundancy[slot] - p.redundancy_centre)));
-        p.mean[slot] = mean;
-        p.scores[slot] = score;
-        if (age > 0) {
-            best = score;
-            oldest = age;
-        }
-    }
-    for (int step = 16; step > 0; step /= 2) {
-        const double rival = __shfl_xor_sync(kAllLanes, best, step);
-        const int rival_age = __shfl_xor_sync(kAllLanes, oldest, step);
-        const int rival_slot = __shfl_xor_sync(kAllLanes, slot, step);
-        if (rival < best || (rival == best && rival_age < oldest)) {
-            best = rival;
-            oldest = rival_age;
-            slot = rival_slot;
-        }
-    }
-    if (age == 0) *p.chosen = slot;
 }

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ermu.errors import KernelError
-from ermu.kernels.base.attention import load_attention
-from ermu.kernels.numpy.attention import ReferenceAttention
-
-if shutil.which("c++") is None and shutil.which("g++") is None:
-    pytest.skip("there is no C++ compiler to build the CPU kernels with", allow_module_level=True)
-
+from ermu.errors import KernelError, OptionError
 from ermu.kernels.cpu.attention import CpuAttention
 from ermu.kernels.cpu.library import native
+from ermu.kernels.numpy.attention import NumpyAttention
+from tests.kernels.cpu.compiled import ISAS, needs_compiler
+
+pytestmark = needs_compiler
 
 Single = npt.NDArray[np.float32]
-ORACLE = ReferenceAttention()
-KINDS = [(isa, precision) for isa in native().isas() for precision in native().precisions(isa)]
+ORACLE = NumpyAttention()
+KINDS = [(isa, precision) for isa in ISAS for precision in native().precisions(isa)]
 OUT_ERROR = {"fp32": 1e-5, "bf16": 2e-2, "int8": 5e-2}  # of the greatest output
 MASS_ERROR = {"fp32": 1e-5, "bf16": 2e-2, "int8": 5e-2}
 SHAPES = [  # tokens, slots, heads, key width, value width
@@ -37,7 +34,7 @@ SHAPES = [  # tokens, slots, heads, key width, value width
 
 @dataclass(frozen=True)
 class Bank:
-    """What is written into a recall, and one query of it."""
+    """What is written into a cache, and one query of it."""
 
     heads: int
     keys: Single  # (T, N, D)
@@ -65,16 +62,16 @@ def random_bank(tokens: int, slots: int, heads: int, key_width: int, value_width
 
 
 def answers(
-    attention: CpuAttention | ReferenceAttention, bank: Bank, precision: str = "fp32"
+    attention: CpuAttention | NumpyAttention, bank: Bank, precision: str = "fp32"
 ) -> tuple[Single, Single]:
     """Outputs (N, Cv) and masses (N, T)."""
     slots, tokens, key_width = bank.keys.shape
     value_width = bank.values.shape[2]
-    recall = attention.recall(slots, tokens, bank.heads, key_width, value_width, precision=precision)
+    cache = attention.cache(slots, tokens, bank.heads, key_width, value_width, precision=precision)
     for slot in range(slots):
-        recall.write(slot, bank.keys[slot], bank.values[slot])
+        cache.write(slot, bank.keys[slot], bank.values[slot])
     out, masses = np.empty((tokens, value_width), np.float32), np.empty((tokens, slots), np.float32)
-    recall.read(bank.query, bank.rows, out, masses)
+    cache.read(bank.query, bank.rows, out, masses)
     return out, masses
 
 
@@ -89,7 +86,7 @@ def assert_follows_oracle(kind: tuple[CpuAttention, str], bank: Bank) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_recall_is_the_oracles(kind: tuple[CpuAttention, str], shape: tuple[int, ...]) -> None:
+def test_cache_is_the_oracles(kind: tuple[CpuAttention, str], shape: tuple[int, ...]) -> None:
     assert_follows_oracle(kind, random_bank(*shape))
 
 
@@ -133,13 +130,13 @@ def test_logits_that_climb(kind: tuple[CpuAttention, str]) -> None:
 def test_slots_are_overwritten_and_left_out(kind: tuple[CpuAttention, str]) -> None:
     attention, precision = kind
     bank, other = random_bank(70, 3, 2, 32, 32), random_bank(71, 3, 2, 32, 32)
-    recall = attention.recall(1, 70, 2, 32, 32, precision=precision)
+    cache = attention.cache(1, 70, 2, 32, 32, precision=precision)
     for slot in (0, 1, 2):
-        recall.write(slot, other.keys[slot, :70], other.values[slot, :70])
+        cache.write(slot, other.keys[slot, :70], other.values[slot, :70])
     for slot in (1, 0):
-        recall.write(slot, bank.keys[slot], bank.values[slot])
+        cache.write(slot, bank.keys[slot], bank.values[slot])
     out = np.empty((70, 32), np.float32)
-    recall.read(bank.query, bank.rows[:2], out)
+    cache.read(bank.query, bank.rows[:2], out)
     two = Bank(2, bank.keys[:2], bank.values[:2], bank.rows[:2], bank.query)
     np.testing.assert_array_equal(out, answers(attention, two, precision)[0])
 
@@ -147,42 +144,34 @@ def test_slots_are_overwritten_and_left_out(kind: tuple[CpuAttention, str]) -> N
 def test_bad_arrays_are_refused(kind: tuple[CpuAttention, str]) -> None:
     attention, precision = kind
     bank = random_bank(40, 2, 2, 32, 32)
-    recall = attention.recall(2, 40, 2, 32, 32, precision=precision)
+    cache = attention.cache(2, 40, 2, 32, 32, precision=precision)
     with pytest.raises(KernelError, match="Slot 1"):
-        recall.write(1, bank.keys[1], bank.values[1])
+        cache.write(1, bank.keys[1], bank.values[1])
     for name in ("keys", "values", "query", "rows"):
         broken = random_bank(40, 2, 2, 32, 32)
         getattr(broken, name).flat[-1] = np.nan
         with pytest.raises(KernelError, match="not a number"):
             answers(attention, broken, precision)
-    recall.write(0, bank.keys[0], bank.values[0])
+    cache.write(0, bank.keys[0], bank.values[0])
     out = np.empty((40, 32), np.float32)
     with pytest.raises(KernelError, match="rows for 2 slots"):
-        recall.read(bank.query, bank.rows, out)
+        cache.read(bank.query, bank.rows, out)
     with pytest.raises(KernelError, match="in place"):
-        recall.read(bank.query, bank.rows[:1], np.empty((32, 40), np.float32).T)
+        cache.read(bank.query, bank.rows[:1], np.empty((32, 40), np.float32).T)
     with pytest.raises(KernelError, match="float64"):
-        recall.read(bank.query.astype(np.float64), bank.rows[:1], out)
+        cache.read(bank.query.astype(np.float64), bank.rows[:1], out)
 
 
 def test_unknown_options_are_refused() -> None:
-    with pytest.raises(KernelError, match="sse9"):
+    with pytest.raises(OptionError, match="sse9"):
         CpuAttention(isa="sse9")
-    with pytest.raises(KernelError, match="fp4"):
-        CpuAttention().recall(1, 4, 1, 4, 4, precision="fp4")
+    with pytest.raises(OptionError, match="fp4"):
+        CpuAttention().cache(1, 4, 1, 4, 4, precision="fp4")
     with pytest.raises(KernelError, match="split over 3"):
-        CpuAttention().recall(1, 4, 3, 4, 4)
+        CpuAttention().cache(1, 4, 3, 4, 4)
 
 
-def test_loading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ERMU_KERNELS", raising=False)
-    loaded = load_attention(1)
-    assert loaded is not None and loaded.name == "cpu" and "fp32" in loaded.precisions
-    monkeypatch.setenv("ERMU_KERNELS", "numpy")
-    assert load_attention() is None
-
-
-@pytest.fixture(params=native().isas())
+@pytest.fixture(params=ISAS)
 def attention(request: pytest.FixtureRequest) -> CpuAttention:
     return CpuAttention(threads=2, isa=request.param)
 

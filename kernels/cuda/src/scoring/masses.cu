@@ -3,7 +3,7 @@
 // `slot_sums_*`: one block takes 64 queries of one head over all keys of one slot. Tiles of 64 queries and 64 keys
 // stand transposed in shared memory; a thread multiplies 8 queries by 4 keys in registers (32 products for 3
 // 16-byte loads) and keeps, per query, a running peak and its own part of the running sum (online softmax).
-// `combine_masses` puts the slots of each query together, `weigh_slots` the queries.
+// `combine_masses` puts the slots of each query together.
 #include "common.cuh"
 
 constexpr int kTile = 64;             // queries and keys in a block's tile
@@ -16,16 +16,19 @@ struct MassParams {
     const void* query;  // (N, heads * d)
     const void* keys;   // (T, N, heads * d)
     const float* rows;  // (T, heads * d): temporal rows; for codes the rows less the keys' mean
-    const int* picked;  // (count): indices of the queries that matter
+    const int* picked;  // (count): indices of the queries that matter; null, every query does
+    const int* number;  // how many of them there are, at most `count`; null, `count`
+    const int* zeros;   // zero points of queries and keys; null for fp32 products
     float* peaks;       // (heads, T, count): greatest logit, in powers of two
     float* sums;        // (heads, T, count): sum of 2^(logit - peak)
-    int* fault;         // set to 1 where a number is not finite
+    int* fault;
     int count, tokens, slots, heads;
     float query_scale;  // 1; for codes 1 / (sqrt(d) * step)
     float key_scale;    // 1; for codes 1 / step
     float unit;         // a product's worth as a power of two: log2(e) / sqrt(d); for codes step^2 * log2(e)
-    int query_zero, key_zero;
 };
+
+__device__ __forceinline__ int number_of(const int* number, int count) { return number != nullptr ? *number : count; }
 
 __device__ __forceinline__ int code_of(float value, float scale, int zero) {
     return static_cast<int>(fminf(fmaxf(rintf(value * scale) + static_cast<float>(zero), -128.0f), 127.0f));
@@ -48,10 +51,10 @@ struct Exact {
         for (int i = 0; i < 4; ++i) tile[channel + i][column] = v.x[i] * scale;
     }
     static __device__ __forceinline__ void add(Sum& sum, Cell query, Cell key) { sum = fmaf(query, key, sum); }
-    static __device__ __forceinline__ float product(Sum sum, Sum, const MassParams&) { return sum; }
+    static __device__ __forceinline__ float product(Sum sum, Sum, int) { return sum; }
 };
 
-// 8-bit codes four to a word (spec/ermu.md, SQA); the queries' zero point is taken off by the keys' sums.
+// 8-bit codes four to a word (docs/spec/ermu.md, SQA); the queries' zero point is taken off by the keys' sums.
 struct Codes {
     using Cell = int;
     using Sum = int;
@@ -61,8 +64,8 @@ struct Codes {
         tile[channel / 4][column] = pack_codes(v, scale, zero);
     }
     static __device__ __forceinline__ void add(Sum& sum, Cell query, Cell key) { sum = __dp4a(query, key, sum); }
-    static __device__ __forceinline__ float product(Sum sum, Sum key_sum, const MassParams& p) {
-        return static_cast<float>(sum - p.query_zero * key_sum);
+    static __device__ __forceinline__ float product(Sum sum, Sum key_sum, int query_zero) {
+        return static_cast<float>(sum - query_zero * key_sum);
     }
 };
 
@@ -136,6 +139,9 @@ __device__ __forceinline__ void slot_sums(const MassParams& p) {
     const In* queries = static_cast<const In*>(p.query) + head * kHeadChannels;
     const In* keys = static_cast<const In*>(p.keys) + static_cast<size_t>(slot) * p.tokens * width + head * kHeadChannels;
     const float* rows = p.rows + slot * width + head * kHeadChannels;
+    const int number = number_of(p.number, p.count);
+    if (first >= number) return;
+    const int query_zero = p.zeros != nullptr ? p.zeros[0] : 0, key_zero = p.zeros != nullptr ? p.zeros[1] : 0;
 
     float peaks[kRows], sums[kRows], bad = 0.0f;
 #pragma unroll
@@ -148,11 +154,12 @@ __device__ __forceinline__ void slot_sums(const MassParams& p) {
         for (int depth = 0; depth < kHeadChannels; depth += kDepth) {
             __syncthreads();
             if (kHeadChannels > kDepth || start == 0)
-                bad += fill<Arithmetic, In>(tiles.query, p.query_scale, p.query_zero, nullptr, [&](int column) {
+                bad += fill<Arithmetic, In>(tiles.query, p.query_scale, query_zero, nullptr, [&](int column) {
                     const int at = first + column;
-                    return at < p.count ? queries + static_cast<size_t>(p.picked[at]) * width + depth : nullptr;
+                    if (at >= number) return static_cast<const In*>(nullptr);
+                    return queries + static_cast<size_t>(p.picked != nullptr ? p.picked[at] : at) * width + depth;
                 });
-            bad += fill<Arithmetic, In>(tiles.key, p.key_scale, p.key_zero, rows + depth, [&](int column) {
+            bad += fill<Arithmetic, In>(tiles.key, p.key_scale, key_zero, rows + depth, [&](int column) {
                 const int at = start + column;
                 return at < p.tokens ? keys + static_cast<size_t>(at) * width + depth : nullptr;
             });
@@ -165,19 +172,19 @@ __device__ __forceinline__ void slot_sums(const MassParams& p) {
 #pragma unroll
             for (int j = 0; j < kColumns; ++j) {
                 const bool real = start + left + j < p.tokens;
-                products[j] = real ? Arithmetic::product(totals[i][j], key_sums[j], p) : -CUDART_INF_F;
+                products[j] = real ? Arithmetic::product(totals[i][j], key_sums[j], query_zero) : -CUDART_INF_F;
             }
             absorb(products, p.unit, peaks[i], sums[i]);
         }
     }
-    if (bad != 0.0f) *p.fault = 1;
+    report(p.fault, bad, kFaultInScoring);
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
         float sum = sums[i];
 #pragma unroll
         for (int step = 8; step > 0; step /= 2) sum += __shfl_xor_sync(kAllLanes, sum, step);
         const int at = first + top + i;
-        if (left != 0 || at >= p.count) continue;
+        if (left != 0 || at >= number) continue;
         const size_t out = (static_cast<size_t>(head) * p.slots + slot) * p.count + at;
         p.peaks[out] = peaks[i];
         p.sums[out] = sum;
@@ -202,13 +209,14 @@ struct CombineParams {
     const float* peaks;  // (heads, T, count)
     const float* sums;   // (heads, T, count)
     float* masses;       // (count, T)
+    const int* number;   // as in MassParams
     int count, slots, heads;
 };
 
 // One thread a query: softmax over the slots of each head, then the mean over heads.
 extern "C" __global__ void __launch_bounds__(128) combine_masses(const CombineParams p) {
     const int at = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-    if (at >= p.count) return;
+    if (at >= number_of(p.number, p.count)) return;
     for (int t = 0; t < p.slots; ++t) p.masses[static_cast<size_t>(at) * p.slots + t] = 0.0f;
     for (int head = 0; head < p.heads; ++head) {
         const size_t base = static_cast<size_t>(head) * p.slots * p.count + at;
@@ -224,26 +232,4 @@ extern "C" __global__ void __launch_bounds__(128) combine_masses(const CombinePa
             p.masses[static_cast<size_t>(at) * p.slots + t] += share;
         }
     }
-}
-
-struct WeighParams {
-    const float* masses;   // (count, T)
-    const float* weights;  // (count)
-    double* totals;        // (T)
-    int count, slots;
-};
-
-// One block a slot: sum over queries of weight x mass.
-extern "C" __global__ void __launch_bounds__(128) weigh_slots(const WeighParams p) {
-    __shared__ double parts[128];
-    const int slot = static_cast<int>(blockIdx.x), thread = static_cast<int>(threadIdx.x);
-    double sum = 0.0;
-    for (int at = thread; at < p.count; at += 128)
-        sum += static_cast<double>(p.weights[at]) * p.masses[static_cast<size_t>(at) * p.slots + slot];
-    parts[thread] = sum;
-    for (int half = 64; half > 0; half /= 2) {
-        __syncthreads();
-        if (thread < half) parts[thread] += parts[thread + half];
-    }
-    if (thread == 0) p.totals[slot] = parts[0];
 }

@@ -1,36 +1,5 @@
-// The pixel work around the network: frames in, foreground and label maps out. One thread a pixel.
+// Logits to label maps, upsampling fused with the decision. One thread a pixel.
 #include "common.cuh"
-
-struct ForegroundParams {
-    const void* logits;           // (C, 4h-3, 4w-3)
-    const unsigned char* active;  // (C)
-    float* foreground;            // (h * w)
-    int* fault;
-    int channels, height, width;  // of the token grid
-};
-
-// 1 - softmax(every fourth logit)[background].
-template <typename In>
-__device__ __forceinline__ void foreground(const ForegroundParams& p) {
-    const int at = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-    if (at >= p.height * p.width) return;
-    const int in_w = 4 * p.width - 3, y = at / p.width * 4, x = at % p.width * 4;
-    const In* logits = static_cast<const In*>(p.logits) + static_cast<size_t>(y) * in_w + x;
-    const size_t plane = static_cast<size_t>(4 * p.height - 3) * in_w;
-    float peak = -CUDART_INF_F, bad = 0.0f, rest = 0.0f;
-    for (int c = 0; c < p.channels; ++c) {
-        if (!p.active[c]) continue;
-        peak = fmaxf(peak, to_float(logits[c * plane]));
-        bad += poison(to_float(logits[c * plane]));
-    }
-    for (int c = 1; c < p.channels; ++c)
-        if (p.active[c]) rest += expf(to_float(logits[c * plane]) - peak);
-    p.foreground[at] = rest / (rest + expf(to_float(logits[0]) - peak));
-    if (bad != 0.0f) *p.fault = 1;
-}
-
-extern "C" __global__ void __launch_bounds__(128) foreground_f32(const ForegroundParams p) { foreground<float>(p); }
-extern "C" __global__ void __launch_bounds__(128) foreground_f16(const ForegroundParams p) { foreground<__half>(p); }
 
 struct LabelParams {
     const void* logits;           // (G, C, h4, w4)
@@ -131,7 +100,7 @@ __device__ __forceinline__ int decide_merged(const LabelParams& p, const In* log
 }
 
 template <typename In>
-__device__ __forceinline__ void label_from_logits(const LabelParams& p) {
+__device__ __forceinline__ void label_map(const LabelParams& p) {
     const int x = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     const int y = static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y);
     if (x >= p.source_w || y >= p.source_h) return;
@@ -140,14 +109,14 @@ __device__ __forceinline__ void label_from_logits(const LabelParams& p) {
     float bad = 0.0f;
     const int label = p.groups == 1 ? decide_one(p, logits, at, bad) : decide_merged(p, logits, at, bad);
     p.source[static_cast<size_t>(y) * p.source_w + x] = static_cast<unsigned char>(label);
-    if (bad != 0.0f) *p.fault = 1;
+    report(p.fault, bad, kFaultInLogits);
 }
 
-extern "C" __global__ void __launch_bounds__(256) label_from_logits_f32(const LabelParams p) {
-    label_from_logits<float>(p);
+extern "C" __global__ void __launch_bounds__(256) label_map_f32(const LabelParams p) {
+    label_map<float>(p);
 }
-extern "C" __global__ void __launch_bounds__(256) label_from_logits_f16(const LabelParams p) {
-    label_from_logits<__half>(p);
+extern "C" __global__ void __launch_bounds__(256) label_map_f16(const LabelParams p) {
+    label_map<__half>(p);
 }
 
 struct SplitParams {
@@ -170,39 +139,4 @@ extern "C" __global__ void __launch_bounds__(256) split_groups(const SplitParams
         const size_t out = (static_cast<size_t>(g) * p.network_h + y) * p.network_w + x;
         p.network[out] = static_cast<unsigned char>(own > 0 && own <= 10 ? own : 0);
     }
-}
-
-struct Taps {
-    int first;       // source index of the first of four taps, may lie outside
-    short weight[4];  // in units of 1 / 2048
-};
-
-struct FrameParams {
-    const unsigned char* frame;  // (H, W, 3) BGR
-    unsigned char* resized;      // (Hn, Wn, 3) RGB
-    const Taps* rows;            // (Hn)
-    const Taps* columns;         // (Wn)
-    int source_h, source_w, network_h, network_w;
-};
-
-// Bicubic in OpenCV's fixed point: weights of 11 bits, borders repeated, rounded once.
-extern "C" __global__ void __launch_bounds__(256) prepare_frame(const FrameParams p) {
-    const int x = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-    const int y = static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y);
-    if (x >= p.network_w || y >= p.network_h) return;
-    const Taps row = p.rows[y], column = p.columns[x];
-    int sums[3] = {0, 0, 0};
-    for (int i = 0; i < 4; ++i) {
-        const int from = min(max(row.first + i, 0), p.source_h - 1);
-        int across[3] = {0, 0, 0};
-        for (int j = 0; j < 4; ++j) {
-            const int at = min(max(column.first + j, 0), p.source_w - 1);
-            const unsigned char* pixel = p.frame + (static_cast<size_t>(from) * p.source_w + at) * 3;
-            for (int c = 0; c < 3; ++c) across[c] += pixel[c] * column.weight[j];
-        }
-        for (int c = 0; c < 3; ++c) sums[c] += across[c] * row.weight[i];
-    }
-    unsigned char* out = p.resized + (static_cast<size_t>(y) * p.network_w + x) * 3;
-    for (int c = 0; c < 3; ++c)
-        out[2 - c] = static_cast<unsigned char>(min(max((sums[c] + (1 << 21)) >> 22, 0), 255));
 }
