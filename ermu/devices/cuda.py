@@ -315,7 +315,18 @@ class _Held:
             self.modules.clear()
             self._staging.clear()
             self.stream = None
-        self._context = None  # pycuda releases the primary context with its last reference
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Releases the primary context, from any thread.
+
+        pycuda releases it where it is on pycuda's stack, and takes it off that stack, but not off the driver's.
+        """
+        context, self._context = self._context, None
+        with suppress(self.driver.Error, BackendError):
+            context.push()
+            _call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
+            context.detach()
 
     def _out_of_memory(self, doing: str) -> BackendError:
         with suppress(self.driver.Error):
