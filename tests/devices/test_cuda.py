@@ -156,9 +156,7 @@ def test_errors_name_the_device_and_the_size(driver: StubDriver) -> None:
         device.load_module(b"fatbin")
         device.load_module(b"fatbin")
         device.launch("known", (1, 1, 1), (32, 1, 1), Params())
-        with pytest.raises(
-            BackendError, match=r"\(Stub\) ran out of memory.* 2097152 bytes \(1 of 1 MB"
-        ):
+        with pytest.raises(BackendError, match=r"\(Stub\) ran out of memory.* 2097152 bytes \(1 of 1 MB"):
             device.empty((1 << 21,), np.uint8)
         with pytest.raises(BackendError, match=r"launching known on \(0, 1, 1\) blocks of \(32, 1, 1\)"):
             device.launch("known", (0, 1, 1), (32, 1, 1), Params())
