@@ -18,7 +18,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ermu.devices.tensorrt_module import load_flavour
+from ermu.devices.tensorrt_module import load_tensorrt
 from ermu.export.engines.builder import BuildOptions, build_engine
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import Profile
@@ -29,7 +29,7 @@ TARGETS = ("sm86", "sm89", "sm120", "portable")
 
 def build_one(bundle: Bundle, graph: str, target: str, profile: Profile) -> dict[str, Any]:
     """Builds one engine here; seconds include parsing, peak memory is this whole process's."""
-    flavour = load_flavour("tensorrt-rtx")
+    flavour = load_tensorrt("tensorrt-rtx")
     idle_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
         out, began = Path(folder) / "engine", perf_counter()
@@ -88,7 +88,7 @@ def main() -> None:
     machine = {"processor": platform.processor() or platform.machine(), "python": platform.python_version()}
     record = {
         "what": "TensorRT-RTX builds without a GPU: seconds with parsing, peak resident memory",
-        "tensorrt_rtx": load_flavour("tensorrt-rtx").version,
+        "tensorrt_rtx": load_tensorrt("tensorrt-rtx").version,
         "size": options.size,
         "memory_frames": options.frames,
         "machine": machine,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ermu.benchmarks.candidate import Contender
-from ermu.benchmarks.measures.machine import usable_cores
 from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.peer import PEERS, open_peer
+from ermu.devices.processors import usable_processors
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.sizes import network_size
 from ermu.runtime.segmenter import Segmenter
@@ -56,7 +56,7 @@ class Plan:
             gap=gap,
             frames=-(-options.frames // gap) * gap,
             warmup=-(-options.warmup // gap) * gap,
-            threads=options.threads or usable_cores(),
+            threads=options.threads or usable_processors(),
         )
 
     @property

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from ermu.devices.tensorrt_module import FLAVOURS, load_flavour, target_name
+from ermu.devices.tensorrt_module import MODULES, load_tensorrt, target_name
 from ermu.errors import ErmuError
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import damage, misfit, rebuild_command
@@ -57,7 +57,7 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
         lambda: _pycuda(on_gpu),
         lambda: _gpu(on_gpu),
         lambda: _kernels("cuda", needed=on_gpu),
-        *[lambda name=name: _tensorrt(name) for name in FLAVOURS],
+        *[lambda name=name: _tensorrt(name) for name in MODULES],
     ]
     checks = [part() for part in parts]
     return checks + (list(_bundle(Path(bundle))) if bundle else [])
@@ -154,9 +154,9 @@ def _gpu(needed: bool) -> Check:
 
 def _tensorrt(name: str) -> Check:
     try:
-        return Check(name, "ok", load_flavour(name).version)
+        return Check(name, "ok", load_tensorrt(name).version)
     except ErmuError as error:
-        found, fix = _said(error, f"pip install 'ermu[{FLAVOURS[name][1]}]'")
+        found, fix = _said(error, f"pip install 'ermu[{MODULES[name][1]}]'")
         return Check(name, "missing", found, fix)
 
 
@@ -191,9 +191,9 @@ def _engines(bundle: Bundle) -> Iterator[Check]:
         fix = rebuild_command(bundle, engine.flavour, engine)
         name = f"engine {engine.graph}, {engine.precision}, {engine.target}"
         try:
-            installed = load_flavour(engine.flavour).version
+            installed = load_tensorrt(engine.flavour).version
         except ErmuError as error:
-            yield Check(name, "missing", *_said(error, f"pip install 'ermu[{FLAVOURS[engine.flavour][1]}]'"))
+            yield Check(name, "missing", *_said(error, f"pip install 'ermu[{MODULES[engine.flavour][1]}]'"))
             continue
         problem = damage(bundle, engine) or misfit(bundle, engine, version=installed, target=here)
         if problem:

@@ -47,7 +47,7 @@ class Segmenter:
         device: `cpu` or `cuda`.
         engine: `onnxruntime`; on `cpu` also `openvino`; on `cuda` also a TensorRT that the bundle has engines
             for.
-        threads: Threads for each graph; default, the machine's cores.
+        threads: Threads for each graph; default, the processors that this process may use.
         backend: An open backend to share between segmenters; default, one of its own.
         kernels: Scoring kernels; default, the best for the device.
     """

@@ -12,7 +12,7 @@ import pytest
 from ermu.errors import ErmuError
 from ermu.runtime.bundle.bundle import Bundle
 
-FLAVOURS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 GOLDEN_SIZE = (161, 289)
 
 
@@ -27,10 +27,10 @@ def no_gpu() -> str | None:
     return None
 
 
-@pytest.fixture(scope="session", params=list(FLAVOURS))
+@pytest.fixture(scope="session", params=list(MODULES))
 def flavour(request: pytest.FixtureRequest) -> str:
     """Each TensorRT that is installed."""
-    if not find_spec(FLAVOURS[request.param]):
+    if not find_spec(MODULES[request.param]):
         pytest.skip(f"{request.param} is not installed")
     return str(request.param)
 

@@ -23,29 +23,34 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from ermu.benchmarks.kernels.attention_rows import measure_recall, measure_window
+from ermu.benchmarks.kernels.attention_rows import measure_readout, measure_window
 from ermu.benchmarks.kernels.gpu_prediction import predictions
 from ermu.benchmarks.kernels.peers import fused_attention, interleaved, materialised_softmax
 from ermu.benchmarks.kernels.roofline import attention_roofline, measure_peaks, scoring_roofline
 from ermu.benchmarks.kernels.shapes import HEADS, SLOTS, TOKENS, Heads, draw_tensors
-from ermu.kernels.cpu.scoring import CpuKernels
+from ermu.devices.processors import usable_processors
+from ermu.kernels.cpu.pixels import CpuPixels
+from ermu.kernels.cpu.scoring import CpuScoring
 
 
 def measure_masses(heads: Heads, threads: int, repeats: int) -> dict[str, float]:
     """Milliseconds of the scorings and of what they are held against."""
     tensors = draw_tensors(heads)
     query, keys, rows, split = tensors.query, tensors.keys, tensors.rows, heads.heads
-    exact, int8 = CpuKernels(threads=threads), CpuKernels(threads=threads, precision="int8")
+    exact, int8 = CpuScoring(threads=threads), CpuScoring(threads=threads, precision="int8")
+    masses, shares = np.empty((TOKENS, SLOTS), np.float32), np.empty(SLOTS)
     foreground = tensors.foreground
     fused = fused_attention(heads, query, keys, keys, threads)
     found = interleaved(
         {
             "onnxruntime MultiHeadAttention": fused,
-            "frame_masses": lambda: exact.frame_masses(query, keys, rows, heads=split),
-            "frame_masses int8": lambda: int8.frame_masses(query, keys, rows, heads=split),
-            "relevance, 15% foreground": lambda: exact.relevance(query, keys, rows, foreground, heads=split),
+            "frame_masses": lambda: exact.frame_masses(query, keys, rows, masses, heads=split),
+            "frame_masses int8": lambda: int8.frame_masses(query, keys, rows, masses, heads=split),
+            "relevance, 15% foreground": lambda: exact.relevance(
+                query, keys, rows, foreground, shares, heads=split
+            ),
             "relevance int8, 15% foreground": lambda: int8.relevance(
-                query, keys, rows, foreground, heads=split
+                query, keys, rows, foreground, shares, heads=split
             ),
             "torch materialised softmax": materialised_softmax(heads, tensors, threads),
         },
@@ -65,7 +70,8 @@ def measure_labels(threads: int, repeats: int) -> dict[str, float]:
     )
     logits = np.ascontiguousarray(logits)
     active = np.ones((1, 11), dtype=np.bool_)
-    kernels = CpuKernels(threads=threads)
+    pixels = CpuPixels(threads=threads)
+    source, network = np.empty((360, 640), np.uint8), np.empty((1, 353, 641), np.uint8)
     cv2.setNumThreads(threads)
 
     def plain() -> object:
@@ -75,9 +81,7 @@ def measure_labels(threads: int, repeats: int) -> dict[str, float]:
 
     return interleaved(
         {
-            "label_from_logits": lambda: kernels.label_from_logits(
-                logits[None], active, (360, 640), (353, 641)
-            ),
+            "label_map": lambda: pixels.label_map(logits[None], active, source, network),
             "cv2.resize and argmax": plain,
         },
         repeats,
@@ -87,17 +91,19 @@ def measure_labels(threads: int, repeats: int) -> dict[str, float]:
 MEMORY_PROBE = """
 import re, sys
 from pathlib import Path
-from ermu.benchmarks.kernels.shapes import HEADS, draw_tensors
-from ermu.kernels.cpu.scoring import CpuKernels
+import numpy as np
+from ermu.benchmarks.kernels.shapes import HEADS, SLOTS, TOKENS, draw_tensors
+from ermu.kernels.cpu.scoring import CpuScoring
 
 def kibibytes(field):
     return int(re.search(field + r":\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
 
-drawn, kernels = draw_tensors(HEADS[0]), CpuKernels(threads=int(sys.argv[1]))
-kernels.frame_masses(drawn.query[:64].copy(), drawn.keys[:1, :64].copy(), drawn.rows[:1], heads=8)
+drawn, kernels = draw_tensors(HEADS[0]), CpuScoring(threads=int(sys.argv[1]))
+small, masses = np.ones((64, 1), np.float32), np.ones((TOKENS, SLOTS), np.float32)
+kernels.frame_masses(drawn.query[:64].copy(), drawn.keys[:1, :64].copy(), drawn.rows[:1], small, heads=8)
 Path("/proc/self/clear_refs").write_text("5")
 before = kibibytes("VmRSS")
-kernels.frame_masses(drawn.query, drawn.keys, drawn.rows, heads=8)
+kernels.frame_masses(drawn.query, drawn.keys, drawn.rows, masses, heads=8)
 print(kibibytes("VmHWM") - before)
 """
 
@@ -123,7 +129,7 @@ def show(result: dict[str, Any]) -> None:
             )
         print("  roofline: " + ", ".join(f"{k} {v:.3g}" for k, v in result["roofline"][network].items()))
     show_attention(result)
-    ours, plain = result["labels"]["label_from_logits"], result["labels"]["cv2.resize and argmax"]
+    ours, plain = result["labels"]["label_map"], result["labels"]["cv2.resize and argmax"]
     print(f"\nlabels at 640x360: {ours:.2f} ms, OpenCV and numpy {plain:.2f} ms ({plain / ours:.1f} times)")
     print(f"extra memory of a scoring: {result['extra_mebibytes_per_thread']:.2f} MiB a thread")
     print("\nGPUs, PREDICTED from stated peaks and the compiler's resource report, never measured:")
@@ -155,19 +161,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=usable_processors())
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "results" / "kernels.json")
     options = parser.parse_args()
     load = round(os.getloadavg()[0], 2)
     peaks = measure_peaks(options.threads)
     masses = {h.network: measure_masses(h, options.threads, options.repeats) for h in HEADS}
-    attention = {h.network: measure_recall(h, options.threads, options.repeats) for h in HEADS}
+    attention = {h.network: measure_readout(h, options.threads, options.repeats) for h in HEADS}
     result = {
         "machine": {
             "processor": _processor_name(),
             "threads": options.threads,
-            "isa": CpuKernels().isa,
+            "isa": CpuScoring().isa,
             "load": f"{load} before, {round(os.getloadavg()[0], 2)} after",
         },
         "peaks": peaks,

@@ -10,7 +10,7 @@ from ermu.kernels.base.attention import WINDOW_KEYS, WINDOW_RADIUS
 from ermu.kernels.cpu.attention import CpuAttention
 
 
-def measure_recall(heads: Heads, threads: int, repeats: int) -> dict[str, float]:
+def measure_readout(heads: Heads, threads: int, repeats: int) -> dict[str, float]:
     """Milliseconds of the peers' attention, of reading a full bank in each precision, of writing a slot."""
     tensors = draw_tensors(heads)
     attention = CpuAttention(threads=threads)
@@ -22,24 +22,24 @@ def measure_recall(heads: Heads, threads: int, repeats: int) -> dict[str, float]
     }
     writes: dict[str, Run] = {}
     for precision in attention.precisions:
-        read, write = _recall(attention, heads, tensors, precision)
-        reads[f"recall {precision}"] = read
+        read, write = _cache(attention, heads, tensors, precision)
+        reads[f"readout {precision}"] = read
         writes[f"write {precision}"] = write
     return interleaved(reads, repeats) | interleaved(writes, repeats)
 
 
-def _recall(attention: CpuAttention, heads: Heads, tensors: Tensors, precision: str) -> tuple[Run, Run]:
+def _cache(attention: CpuAttention, heads: Heads, tensors: Tensors, precision: str) -> tuple[Run, Run]:
     """Reading the whole bank with masses, and writing one slot of it."""
-    recall = attention.recall(
+    cache = attention.cache(
         SLOTS, TOKENS, heads.heads, heads.channels, heads.value_channels, precision=precision
     )
     for slot in range(SLOTS):
-        recall.write(slot, tensors.keys[slot], tensors.values[slot])
+        cache.write(slot, tensors.keys[slot], tensors.values[slot])
     out = np.zeros((TOKENS, heads.value_channels), np.float32)
     masses = np.zeros((TOKENS, SLOTS), np.float32)
     return (
-        lambda: recall.read(tensors.query, tensors.rows, out, masses),
-        lambda: recall.write(3, tensors.keys[3], tensors.values[3]),
+        lambda: cache.read(tensors.query, tensors.rows, out, masses),
+        lambda: cache.write(3, tensors.keys[3], tensors.values[3]),
     )
 
 
@@ -63,6 +63,6 @@ def _band(bias: Single) -> Single:
     ys, xs = np.divmod(np.arange(TOKENS), GRID[1])
     dy, dx = (at[None] - at[:, None] + WINDOW_RADIUS for at in (ys, xs))
     side = 2 * WINDOW_RADIUS + 1
-    near = (dy >= 0) & (dy < side) & (dx >= 0) & (dx < side)
-    index = np.where(near, dy * side + dx, 0)
-    return np.where(near, np.take_along_axis(bias, index, axis=1), np.float32(-1e4)).astype(np.float32)
+    within = (dy >= 0) & (dy < side) & (dx >= 0) & (dx < side)
+    index = np.where(within, dy * side + dx, 0)
+    return np.where(within, np.take_along_axis(bias, index, axis=1), np.float32(-1e4)).astype(np.float32)

@@ -60,8 +60,8 @@ def attention_roofline(
         precision: {
             "gflop": flops / 1e9,
             "floor_ms": floor,
-            "share_of_floor": floor / milliseconds[f"recall {precision}"],
+            "share_of_floor": floor / milliseconds[f"readout {precision}"],
         }
         for precision, floor in floors.items()
-        if f"recall {precision}" in milliseconds
+        if f"readout {precision}" in milliseconds
     }

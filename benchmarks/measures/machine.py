@@ -39,11 +39,6 @@ def describe_machine() -> Machine:
     )
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(_affinity())
-
-
 def _affinity() -> tuple[int, ...]:
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))

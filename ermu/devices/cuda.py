@@ -1,26 +1,34 @@
-"""Every CUDA call of the runtime: one device, one stream, memory that is freed when its context ends.
+"""Every CUDA call of the project: one device, one stream, memory that is freed when its context ends.
 
-Over pycuda, and over the driver library itself for CUDA graphs, which pycuda lacks.
+Over pycuda, and over the driver library itself for CUDA graphs, which pycuda lacks. pycuda keeps a stack of
+contexts for each thread and aborts the process where a thread ends with one on it; so the context is pushed
+and popped around every call, nothing is left on any stack, and every thread may use the device.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
+from hashlib import sha256
 from math import prod
-from types import TracebackType
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 import numpy as np
 import numpy.typing as npt
 
-from ermu.errors import BackendError, DependencyError
+from ermu.devices.gpu import GpuDevice, Size
+from ermu.devices.tensor import DeviceTensor
+from ermu.errors import BackendError, DependencyError, StateError
+from ermu.types import Array
 
-Array = npt.NDArray[Any]
+_CAPTURE_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may allocate meanwhile
+_LESS_MEMORY = "fewer memory frames (--capacity), smaller frames (--long-edge) or fp16"
 
 
 def device_capability(index: int = 0) -> tuple[int, int]:
@@ -28,6 +36,7 @@ def device_capability(index: int = 0) -> tuple[int, int]:
 
     Raises:
         BackendError: there is no driver or no such GPU.
+        DependencyError: pycuda is not installed.
     """
     major, minor = _device(index).compute_capability()
     return int(major), int(minor)
@@ -38,6 +47,7 @@ def device_description(index: int = 0) -> dict[str, Any]:
 
     Raises:
         BackendError: there is no driver or no such GPU.
+        DependencyError: pycuda is not installed.
     """
     device, driver = _device(index), _driver()
     return {
@@ -49,131 +59,302 @@ def device_description(index: int = 0) -> dict[str, Any]:
     }
 
 
-class CudaDevice:
+class CudaDevice(GpuDevice):
     """A GPU's primary context, which TensorRT and ONNX Runtime share, with one stream for all work.
 
+    Any thread may use it, one at a time for copies. With the environment variable `ERMU_CUDA_SYNC=1` every
+    launch is waited for, so that a fault is reported by the kernel that caused it.
+
+    Args:
+        index: Number of the GPU.
+
     Attributes:
+        label: The GPU, as messages name it.
+        capability: Compute capability, (major, minor).
         stream: Handle of the stream.
-        downloaded_bytes: Copied from device to host so far.
-        uploaded_bytes: Copied from host to device so far.
+
+    Raises:
+        BackendError: there is no driver, no such GPU, or its context cannot be had.
+        DependencyError: pycuda is not installed.
     """
 
+    name = "cuda"
+
     def __init__(self, index: int = 0) -> None:
-        self._driver = _driver()
-        self._context = _device(index).retain_primary_context()
-        self._bound = threading.local()
-        self._bind()
-        self._stream = self._driver.Stream()
-        self.stream: int = self._stream.handle
         self.capability = device_capability(index)
-        self.downloaded_bytes = self.uploaded_bytes = 0
-        self._live: WeakSet[DeviceMemory] = WeakSet()
-        self._staging: dict[int, _Staging] = {}
+        self.label = f"GPU {index} ({_device(index).name()})"
+        self._held = _Held(index, self.label)
+        with self._held.current("creating a stream"):
+            self._held.stream = self._held.driver.Stream()
+        self.stream: int = self._held.stream.handle
+        self._copying = threading.RLock()
+        self._wait = os.environ.get("ERMU_CUDA_SYNC") == "1"
+        self._closing = finalize(self, self._held.release)  # also where the process ends without `close`
 
     @property
     def live_bytes(self) -> int:
-        """Allocated here and not freed yet."""
-        return sum(memory.nbytes for memory in self._live)
+        """Device memory allocated here and not freed yet."""
+        return sum(memory.nbytes for memory in list(self._held.live))
 
-    def allocate(self, nbytes: int) -> DeviceMemory:
-        """Uninitialised memory, aligned to 256 bytes, freed when nothing refers to it any more."""
-        self._bind()
-        try:
-            memory = DeviceMemory(self._driver.mem_alloc(max(nbytes, 1)), nbytes)
-        except self._driver.MemoryError as error:
-            free, total = self._driver.mem_get_info()
-            raise BackendError(
-                f"The GPU has no {nbytes >> 20} MB left ({free >> 20} of {total >> 20} MB are free).",
-                fix="fewer memory frames (--capacity), smaller frames (--long-edge) or fp16",
-            ) from error
-        self._live.add(memory)
-        return memory
+    def current(self, doing: str) -> AbstractContextManager[None]:
+        """A `with` block inside which this thread may call libraries that expect a current context.
 
-    def upload(self, array: Array, address: int) -> None:
-        """Host to device through pinned memory; the array may be changed as soon as this returns."""
-        staging = self._stage(array.nbytes)
-        staging.copied.synchronize()
-        pinned = staging.pinned[: array.nbytes]
-        pinned.view(array.dtype).reshape(array.shape)[...] = array
-        self._driver.memcpy_htod_async(address, pinned, self._stream)
-        staging.copied.record(self._stream)
-        self.uploaded_bytes += array.nbytes
+        Args:
+            doing: What is done there, for the message of an error: "running graph encode".
 
-    def download(self, address: int, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        """Device to host, after everything in the stream."""
-        kind = np.dtype(dtype)
-        nbytes = prod(shape) * kind.itemsize
-        pinned = self._stage(nbytes).pinned[:nbytes]
-        self._driver.memcpy_dtoh_async(pinned, address, self._stream)
-        self.synchronize()
-        self.downloaded_bytes += nbytes
-        result: Array = pinned.view(kind).reshape(shape).copy()
+        Raises:
+            BackendError: the driver refuses something inside, or an earlier fault has ended the context.
+            StateError: the device is closed.
+        """
+        return self._held.current(doing)
+
+    def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
+        """See `Device.empty`; aligned to 256 bytes."""
+        kind, sides = np.dtype(dtype), tuple(map(int, shape))
+        nbytes = prod(sides) * kind.itemsize
+        with self.current(f"allocating {nbytes} bytes"):
+            memory = _Memory(self, self._held.driver.mem_alloc(max(nbytes, 1)), nbytes)
+        self._held.live.add(memory)
+        return DeviceTensor(memory.address, sides, kind, memory)
+
+    def upload(self, array: Array, target: DeviceTensor) -> None:
+        """See `Device.upload`; goes through pinned memory, so the array may be changed once this returns."""
+        if target.nbytes == 0:
+            return
+        with self._copying, self.current(f"uploading {target.nbytes} bytes"):
+            staging = self._held.stage(target.nbytes)
+            staging.copied.synchronize()
+            pinned = staging.pinned[: target.nbytes]
+            pinned.view(target.dtype).reshape(target.shape)[...] = array
+            self._held.driver.memcpy_htod_async(target.address, pinned, self._held.stream)
+            staging.copied.record(self._held.stream)
+            self.uploaded_bytes += target.nbytes
+
+    def download(self, source: DeviceTensor) -> Array:
+        """See `Device.download`."""
+        if source.nbytes == 0:
+            return np.empty(source.shape, source.dtype)
+        with self._copying, self.current(f"downloading {source.nbytes} bytes"):
+            pinned = self._held.stage(source.nbytes).pinned[: source.nbytes]
+            self._held.driver.memcpy_dtoh_async(pinned, source.address, self._held.stream)
+            self._held.stream.synchronize()
+            self.downloaded_bytes += source.nbytes
+            result: Array = pinned.view(source.dtype).reshape(source.shape).copy()
         return result
 
-    def copy(self, source: int, target: int, nbytes: int) -> None:
-        """Device to device, in the stream."""
-        self._bind()
-        self._driver.memcpy_dtod_async(target, source, nbytes, self._stream)
+    def copy(self, source: DeviceTensor, target: DeviceTensor) -> None:
+        """See `Device.copy`."""
+        if source.nbytes == 0:
+            return
+        with self.current(f"copying {source.nbytes} bytes"):
+            self._held.driver.memcpy_dtod_async(
+                target.address, source.address, source.nbytes, self._held.stream
+            )
+
+    def kernel_argument(self, tensor: DeviceTensor) -> DeviceTensor:
+        """See `Device.kernel_argument`: the tensor itself."""
+        return tensor
+
+    def load_module(self, image: bytes) -> None:
+        """See `GpuDevice.load_module`."""
+        digest = sha256(image).hexdigest()
+        if digest not in self._held.modules:
+            with self.current(f"loading a module of {len(image)} bytes"):
+                self._held.modules[digest] = self._held.driver.module_from_buffer(image)
+
+    def launch(self, function: str, grid: Size, block: Size, params: ctypes.Structure) -> None:
+        """See `GpuDevice.launch`."""
+        with self.current(f"launching {function} on {grid} blocks of {block}"):
+            prepared = self._held.function(function, ctypes.sizeof(params))
+            prepared.prepared_async_call(grid, block, self._held.stream, bytes(params))
+            if self._wait:
+                self._held.stream.synchronize()
 
     def synchronize(self) -> None:
-        """Waits for everything in the stream."""
-        self._stream.synchronize()
+        """See `Device.synchronize`."""
+        with self.current("waiting for the stream"):
+            self._held.stream.synchronize()
 
     def capture(self, work: Callable[[], None]) -> CapturedGraph:
-        """Records what `work` enqueues in the stream, without running it."""
-        self._bind()
-        return CapturedGraph(self.stream, work)
+        """Records what `work` enqueues in the stream, without running it.
+
+        Raises:
+            BackendError: something in `work` cannot be recorded.
+        """
+        return CapturedGraph(self, work)
 
     def close(self) -> None:
-        """Frees whatever is still allocated and lets the context go."""
+        """Waits for the stream, frees whatever is still allocated and lets the context go."""
+        self._closing()
+
+
+class CapturedGraph:
+    """A CUDA graph recorded from a stream, for the shapes and addresses that it was recorded with."""
+
+    def __init__(self, device: CudaDevice, work: Callable[[], None]) -> None:
+        self._device, self._stream = device, ctypes.c_void_p(device.stream)
+        self._graph, self._executable = ctypes.c_void_p(), ctypes.c_void_p()
+        with device.current("capturing a graph"), device._held.capturing():
+            _call("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_CAPTURE_THREAD_LOCAL))
+            try:
+                work()
+            finally:
+                _call("cuStreamEndCapture", self._stream, ctypes.byref(self._graph))
+            instantiate = ctypes.byref(self._executable), self._graph, ctypes.c_ulonglong(0)
+            _call("cuGraphInstantiateWithFlags", *instantiate)
+
+    def launch(self) -> None:
+        """Enqueues the recorded work."""
+        with self._device.current("launching a captured graph"):
+            _call("cuGraphLaunch", self._executable, self._stream)
+
+    def close(self) -> None:
+        """Frees the graph."""
+        if self._executable:
+            with self._device.current("freeing a captured graph"):
+                _call("cuGraphExecDestroy", self._executable)
+                _call("cuGraphDestroy", self._graph)
+            self._executable = ctypes.c_void_p()
+
+
+class _Held:
+    """What a device holds of the driver, apart from it so that it can be released when the process ends.
+
+    Attributes:
+        stream: pycuda's stream.
+        live: Memory not freed yet.
+        modules: By the SHA-256 of their image.
+    """
+
+    def __init__(self, index: int, label: str) -> None:
+        self.driver, self._label = _driver(), label
+        self.stream: Any = None
+        self.live: WeakSet[_Memory] = WeakSet()
+        self.modules: dict[str, Any] = {}
+        self._functions: dict[str, Any] = {}
+        self._staging: dict[int, _Staging] = {}
+        self._capturing: int | None = None  # the thread that does
+        self._dropped: list[Any] = []  # by that thread, meanwhile
+        self._context: Any = None
+        try:
+            self._context = _device(index).retain_primary_context()
+        except self.driver.Error as error:
+            raise BackendError(f"{label} cannot be opened: {error}.", fix="ermu doctor") from error
+
+    @contextmanager
+    def current(self, doing: str) -> Iterator[None]:
+        """See `CudaDevice.current`."""
         if self._context is None:
-            return
-        self._bind()
-        self.synchronize()
-        for memory in list(self._live):
-            memory.free()
-        self._staging.clear()
-        del self._stream
-        self._context.pop()
-        self._context = None  # pycuda releases the primary context with its last reference
-
-    def __enter__(self) -> CudaDevice:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _bind(self) -> None:
-        """Makes the context current in this thread, the first time that it comes here."""
-        if not getattr(self._bound, "here", False):
+            raise StateError(f"{self._label} is closed: {doing} is not possible any more.")
+        try:
             self._context.push()
-            self._bound.here = True
+            try:
+                yield
+            finally:
+                self.driver.Context.pop()
+        except self.driver.MemoryError as error:
+            raise self._out_of_memory(doing) from error
+        except self.driver.Error as error:
+            raise BackendError(
+                f"{self._label} failed while {doing}: {error}.",
+                fix="rerun with ERMU_CUDA_SYNC=1 to see which kernel failed; `ermu doctor` checks the device",
+            ) from error
 
-    def _stage(self, nbytes: int) -> _Staging:
+    def function(self, name: str, nbytes: int) -> Any:
+        """A function of a loaded module, prepared for one argument of that size."""
+        if name not in self._functions:
+            found = self._found(name)
+            self._functions[name] = found.prepare([f"{nbytes}s"])
+        return self._functions[name]
+
+    def _found(self, name: str) -> Any:
+        for module in self.modules.values():
+            with suppress(self.driver.LogicError):
+                return module.get_function(name)
+        raise BackendError(
+            f"No module on {self._label} has a function '{name}'.", fix="reinstall ermu, or clear its cache"
+        )
+
+    def stage(self, nbytes: int) -> _Staging:
         """Pinned memory of at least that size; sizes are powers of two, so that there are few of them."""
-        self._bind()
         size = 1 << max(nbytes - 1, 4095).bit_length()
         if size not in self._staging:
-            self._staging[size] = _Staging(self._driver, size)
+            self._staging[size] = _Staging(self.driver, size)
         return self._staging[size]
 
+    @contextmanager
+    def capturing(self) -> Iterator[None]:
+        """What this thread drops inside is freed at the end: freeing it would spoil the capture."""
+        self._capturing = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._capturing = None
+            while self._dropped:
+                self._dropped.pop().free()
 
-class DeviceMemory:
-    """A block of device memory."""
+    def free(self, allocation: Any) -> None:
+        """Frees memory from whatever thread drops it; what a fault took with the context is gone already."""
+        if self._capturing == threading.get_ident():
+            self._dropped.append(allocation)
+            return
+        with suppress(BackendError, StateError), self.current("freeing memory"):
+            allocation.free()
 
-    def __init__(self, allocation: Any, nbytes: int) -> None:
-        self._allocation, self.nbytes = allocation, nbytes
+    def release(self) -> None:
+        """Frees everything, whatever faults there were."""
+        if self._context is None:
+            return
+        with suppress(BackendError), self.current("closing"), suppress(self.driver.Error):
+            if self.stream is not None:
+                self.stream.synchronize()
+        for memory in list(self.live):
+            memory.free()
+        with suppress(BackendError), self.current("closing"):
+            self._functions.clear()
+            self.modules.clear()
+            self._staging.clear()
+            self.stream = None
+        self._let_go()
 
-    @property
-    def address(self) -> int:
-        return int(self._allocation)
+    def _let_go(self) -> None:
+        """Releases the primary context, from any thread.
+
+        pycuda does so where the context is on its own stack, and takes it off there, but not off the driver's.
+        """
+        context, self._context = self._context, None
+        with suppress(self.driver.Error, BackendError):
+            context.push()
+            _call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
+            context.detach()
+
+    def _out_of_memory(self, doing: str) -> BackendError:
+        with suppress(self.driver.Error):
+            self._context.push()
+            try:
+                free, total = self.driver.mem_get_info()
+            finally:
+                self.driver.Context.pop()
+            room = f" ({free >> 20} of {total >> 20} MB are free)"
+            return BackendError(f"{self._label} ran out of memory while {doing}{room}.", fix=_LESS_MEMORY)
+        return BackendError(f"{self._label} ran out of memory while {doing}.", fix=_LESS_MEMORY)
+
+
+class _Memory:
+    """A block of device memory, freed with its last reference; keeps its device open until then."""
+
+    def __init__(self, device: CudaDevice, allocation: Any, nbytes: int) -> None:
+        self._device, self._allocation, self.nbytes = device, allocation, nbytes
+        self.address = int(allocation)
 
     def free(self) -> None:
         """Frees it at once, whoever still refers to it."""
-        self._allocation.free()
-        self.nbytes = 0
+        allocation, self._allocation, self.nbytes = self._allocation, None, 0
+        if allocation is not None:
+            self._device._held.free(allocation)
+
+    def __del__(self) -> None:
+        self.free()
 
 
 class _Staging:
@@ -182,38 +363,6 @@ class _Staging:
     def __init__(self, driver: Any, nbytes: int) -> None:
         self.pinned: Array = driver.pagelocked_empty(nbytes, np.uint8)
         self.copied = driver.Event()
-
-
-class CapturedGraph:
-    """A CUDA graph recorded from a stream, for the shapes and addresses that it was recorded with."""
-
-    def __init__(self, stream: int, work: Callable[[], None]) -> None:
-        self._stream, self._graph, self._executable = (
-            ctypes.c_void_p(stream),
-            ctypes.c_void_p(),
-            ctypes.c_void_p(),
-        )
-        _call("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_CAPTURE_THREAD_LOCAL))
-        try:
-            work()
-        finally:
-            _call("cuStreamEndCapture", self._stream, ctypes.byref(self._graph))
-        instantiate = ctypes.byref(self._executable), self._graph, ctypes.c_ulonglong(0)
-        _call("cuGraphInstantiateWithFlags", *instantiate)
-
-    def launch(self) -> None:
-        """Enqueues the recorded work."""
-        _call("cuGraphLaunch", self._executable, self._stream)
-
-    def close(self) -> None:
-        """Frees the graph."""
-        if self._executable:
-            _call("cuGraphExecDestroy", self._executable)
-            _call("cuGraphDestroy", self._graph)
-            self._executable = ctypes.c_void_p()
-
-
-_CAPTURE_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may allocate meanwhile
 
 
 @cache

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ermu.errors import BackendError, DependencyError
+from ermu.errors import BackendError, DependencyError, OptionError
 
 
 @dataclass(frozen=True)
-class Flavour:
+class TensorRTModule:
     """An installed TensorRT.
 
     Attributes:
@@ -29,23 +29,24 @@ class Flavour:
 
 
 # name: (module, extra of ermu that installs it)
-FLAVOURS = {"tensorrt": ("tensorrt", "tensorrt"), "tensorrt-rtx": ("tensorrt_rtx", "rtx")}
+MODULES = {"tensorrt": ("tensorrt", "tensorrt"), "tensorrt-rtx": ("tensorrt_rtx", "rtx")}
 
 
-def load_flavour(name: str) -> Flavour:
+def load_tensorrt(name: str) -> TensorRTModule:
     """Imports a TensorRT.
 
     Raises:
-        BackendError: the name is unknown, or the module does not load (a library that it needs is missing).
+        BackendError: the module does not load (a library that it needs is missing).
         DependencyError: it is not installed.
+        OptionError: the name is unknown.
     """
-    if name not in FLAVOURS:
-        raise BackendError(f"Unknown engine '{name}'.", expected=f"one of {', '.join(FLAVOURS)}")
-    module, extra = FLAVOURS[name]
+    if name not in MODULES:
+        raise OptionError(f"There is no TensorRT '{name}'.", expected=f"one of {', '.join(MODULES)}")
+    module, extra = MODULES[name]
     try:
-        return Flavour(name, import_module(module))
+        return TensorRTModule(name, import_module(module))
     except ModuleNotFoundError as error:
-        raise DependencyError(module, f"The engine {name}", extra) from error
+        raise DependencyError(module, f"The backend {name}", extra) from error
     except (ImportError, OSError) as error:
         raise BackendError(f"The module {module} does not load: {error}.", fix="ermu doctor") from error
 
@@ -58,9 +59,9 @@ class MessageLog:
         errors: Messages at error level and above, oldest first.
     """
 
-    def __init__(self, flavour: Flavour, warn: Callable[[str], None] | None = None) -> None:
+    def __init__(self, module: TensorRTModule, warn: Callable[[str], None] | None = None) -> None:
         self.errors: list[str] = []
-        self.logger = self._logger(flavour.trt, warn or (lambda text: None))
+        self.logger = self._logger(module.trt, warn or (lambda text: None))
 
     def _logger(self, trt: Any, warn: Callable[[str], None]) -> Any:
         errors, severity = self.errors, trt.ILogger.Severity

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ermu.devices.tensorrt_module import Flavour, MessageLog
+from ermu.devices.tensorrt_module import TensorRTModule, MessageLog
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import resolve
 from ermu.runtime.bundle.bundle import Bundle
@@ -29,7 +29,7 @@ class BuildOptions:
 
 
 def build_engine(
-    flavour: Flavour, bundle: Bundle, graph: str, target: str, options: BuildOptions, out: Path
+    flavour: TensorRTModule, bundle: Bundle, graph: str, target: str, options: BuildOptions, out: Path
 ) -> None:
     """Builds a graph's engine into a file.
 
@@ -64,7 +64,7 @@ def build_engine(
             temporary.write_bytes(config.get_timing_cache().serialize())
 
 
-def parse_graph(flavour: Flavour, builder: Any, log: MessageLog, bundle: Bundle, graph: str) -> Any:
+def parse_graph(flavour: TensorRTModule, builder: Any, log: MessageLog, bundle: Bundle, graph: str) -> Any:
     """A graph as a strongly typed network whose tensors are those of the manifest.
 
     Raises:
@@ -107,7 +107,7 @@ def _check_tensors(trt: Any, graph: str, wanted: Sequence[TensorInfo], found: Se
         )
 
 
-def _configured(flavour: Flavour, builder: Any, target: str, options: BuildOptions) -> Any:
+def _configured(flavour: TensorRTModule, builder: Any, target: str, options: BuildOptions) -> Any:
     trt, config = flavour.trt, builder.create_builder_config()
     if options.workspace_mb:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from ermu.devices.tensorrt_module import Flavour, load_flavour, target_name
+from ermu.devices.tensorrt_module import TensorRTModule, load_tensorrt, target_name
 from ermu.errors import BackendError, BundleError
 from ermu.export.bundle_editor import add_to_bundle
 from ermu.export.engines.builder import BuildOptions, build_engine
@@ -63,7 +63,7 @@ def build_engines(
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     at_precision = loaded.at_precision(precision)
-    flavour = load_flavour(engine)
+    flavour = load_tensorrt(engine)
     profiles = _profiles(at_precision, sizes, max_memory)
     options = BuildOptions(profiles, workspace_mb, timing_cache)
     wanted = [(graph, t) for graph in at_precision.manifest.graphs for t in _targets(flavour, targets)]
@@ -117,7 +117,7 @@ def _profiles(
     return tuple(Profile(size=size, frames=frames) for size in chosen)
 
 
-def _targets(flavour: Flavour, targets: Sequence[str]) -> list[str]:
+def _targets(flavour: TensorRTModule, targets: Sequence[str]) -> list[str]:
     if flavour.name == "tensorrt":
         from ermu.devices.cuda import device_capability
 
@@ -141,7 +141,7 @@ def _targets(flavour: Flavour, targets: Sequence[str]) -> list[str]:
 def _described(
     bundle: Bundle,
     graph: str,
-    flavour: Flavour,
+    flavour: TensorRTModule,
     target: str,
     profiles: tuple[Profile, ...],
     file: Path | None = None,
@@ -152,7 +152,7 @@ def _described(
     return EngineInfo(
         graph=graph,
         graph_sha256=bundle.manifest.graphs[graph].sha256,
-        flavour=flavour.name,  # type: ignore[arg-type]  # one of FLAVOURS
+        flavour=flavour.name,  # type: ignore[arg-type]  # one of MODULES
         version=flavour.version,
         target=target,
         precision=bundle.manifest.precision,

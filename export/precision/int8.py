@@ -13,7 +13,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
 from ermu.export.precision.comparison import Clip
-from ermu.kernels.base.attention import load_attention
+from ermu.kernels.loading import load_kernels
 from ermu.runtime.backends.base import DeviceTensor
 from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeCpuBackend
 from ermu.runtime.bundle.bundle import Bundle
@@ -86,7 +86,7 @@ def record_samples(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, list[Samp
 
 class _Recorder(OnnxRuntimeCpuBackend):
     def __init__(self, bundle: Bundle) -> None:
-        super().__init__(bundle, attention=load_attention() if bundle.manifest.split else None)
+        super().__init__(bundle, attention=load_kernels().attention if bundle.manifest.split else None)
         self.samples: dict[str, list[Sample]] = {}
 
     def run(

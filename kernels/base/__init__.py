@@ -1,1 +1,1 @@
-"""The interfaces of the kernels and the checks of their arguments."""
+"""The interfaces of the kernels, each with the checks of its arguments."""

@@ -1,32 +1,36 @@
-"""The interface of ERMU's attention: long-term attention over a memory bank, and DeAOT's windowed one.
+"""The interface of attention over a memory bank and in DeAOT's window, and the checks of its arguments.
 
 Shapes use T for slots in use, N for tokens (h * w of the stride-16 grid), D = heads * d for the channels of
-queries and keys, and Cv = heads * dv for those of values. The formulas are those of `spec/network.md`.
+queries and keys, and Cv = heads * dv for those of values. The formulas are those of `docs/spec/network.md`.
+Tensors are what `Device.kernel_argument` gives; results are written into those given.
 """
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
-from ermu.errors import KernelError
-from ermu.kernels.base.scoring import Array
+import numpy as np
+
+from ermu.errors import KernelError, OptionError
+from ermu.kernels.base.tensor_checks import Tensor, expect_output, expect_tensor
+from ermu.types import Array
 
 PRECISIONS = ("fp32", "bf16", "int8")
 WINDOW_RADIUS = 7
 WINDOW_KEYS = (2 * WINDOW_RADIUS + 1) ** 2  # 225
 
 
-class Recall(ABC):
+class KeyValueCache(ABC):
     """Multi-head attention of a frame's tokens on every token of every slot of one memory bank.
 
     Keys and values are packed when a slot is written; the temporal row of a slot, which changes as the
-    bank ages, is given to each read and costs nothing per key. Slots may be in any order. One recall serves
-    one thread at a time; different recalls may be used from different threads.
+    bank ages, is given to each read and costs nothing per key. Slots may be in any order. One cache serves
+    one thread at a time; different caches may be used from different threads.
     """
 
     @abstractmethod
-    def write(self, slot: int, key: Array, value: Array) -> None:
+    def write(self, slot: int, key: Tensor, value: Tensor) -> None:
         """Packs the keys and values of one frame, overwriting those of the slot.
 
         Args:
@@ -40,16 +44,16 @@ class Recall(ABC):
         """
 
     @abstractmethod
-    def read(self, query: Array, rows: Array, out: Array, masses: Array | None = None) -> None:
+    def read(self, query: Tensor, rows: Array, out: Tensor, masses: Tensor | None = None) -> None:
         """Attends to the first T slots: out = softmax(q . (k + row of k's slot) / sqrt(d)) v, head by head.
 
         Args:
             query: (N, D) float32, the current frame's q + cur.
-            rows: (T, D) float32, the temporal row of each slot (zeros for a network without); T <= slots
-                written.
-            out: (N, Cv) float32, C-contiguous, written in place; heads lie side by side.
-            masses: (N, T) float32, C-contiguous, written in place where given: each query's attention mass
-                per slot, mean over heads, as `Kernels.frame_masses` gives it.
+            rows: (T, D) float32 on the host, the temporal row of each slot (zeros for a network without);
+                T <= slots written.
+            out: (N, Cv) float32, written; heads lie side by side.
+            masses: (N, T) float32, written where given: each query's attention mass per slot, mean over
+                heads, as `Scoring.frame_masses` writes it.
 
         Raises:
             KernelError: shapes or dtypes do not fit, or a value is not finite.
@@ -57,13 +61,13 @@ class Recall(ABC):
 
 
 class Attention(ABC):
-    """What makes recalls and does windowed attention, on one device."""
+    """Makes key-value caches and does windowed attention, on one device."""
 
     name: str
     precisions: tuple[str, ...]  # of `PRECISIONS`, what this processor has instructions for
 
     @abstractmethod
-    def recall(
+    def cache(
         self,
         slots: int,
         tokens: int,
@@ -72,8 +76,8 @@ class Attention(ABC):
         value_width: int,
         *,
         precision: str = "fp32",
-    ) -> Recall:
-        """An empty recall.
+    ) -> KeyValueCache:
+        """An empty key-value cache.
 
         Args:
             slots: Slots to make room for at first.
@@ -85,12 +89,13 @@ class Attention(ABC):
                 keys and values less their mean over the slot's tokens, the means added back exactly).
 
         Raises:
-            KernelError: a width cannot be split over the heads, or the precision is not in `precisions`.
+            KernelError: a width cannot be split over the heads.
+            OptionError: the precision is not in `precisions`.
         """
 
     @abstractmethod
     def window(
-        self, query: Array, key: Array, value: Array, bias: Array, hw: tuple[int, int], out: Array
+        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, hw: tuple[int, int], out: Tensor
     ) -> None:
         """DeAOT's short-term attention: each token attends to the 15 x 15 window around it, with one head.
 
@@ -103,28 +108,95 @@ class Attention(ABC):
             value: (N, Cv) float32.
             bias: (N, 225) float32.
             hw: The token grid (h, w); N = h * w.
-            out: (N, Cv) float32, C-contiguous, written in place.
+            out: (N, Cv) float32, written.
 
         Raises:
             KernelError: shapes or dtypes do not fit, or a value is not finite.
         """
 
 
-def load_attention(threads: int | None = None) -> Attention | None:
-    """The compiled attention.
+@dataclass(frozen=True)
+class CacheShape:
+    """Sizes of one bank: N tokens a slot, D = heads * d key channels, Cv = heads * dv value channels."""
 
-    Args:
-        threads: Threads per call; by default the processors that this process may use.
+    tokens: int
+    heads: int
+    key_width: int
+    value_width: int
 
-    Returns:
-        None where `ERMU_KERNELS` is "numpy", or the C++ library neither came with the package nor can be
-        built: the network's own attention serves then.
-    """
-    if os.environ.get("ERMU_KERNELS") == "numpy":
-        return None
-    try:
-        from ermu.kernels.cpu.attention import CpuAttention
+    @property
+    def key_head(self) -> int:
+        """The channels of one head's keys: d."""
+        return self.key_width // self.heads
 
-        return CpuAttention(threads=threads)
-    except KernelError:
-        return None
+    @property
+    def value_head(self) -> int:
+        """The channels of one head's values: dv."""
+        return self.value_width // self.heads
+
+
+def cache_shape(slots: int, tokens: int, heads: int, key_width: int, value_width: int) -> CacheShape:
+    """The sizes of a bank; raises `KernelError` where they make none."""
+    if min(slots, tokens, heads, key_width, value_width) < 1:
+        raise KernelError(
+            f"slots, tokens, heads and widths are {slots}, {tokens}, {heads}, {key_width}, {value_width}.",
+            expected="at least 1 each",
+        )
+    if key_width % heads or value_width % heads:
+        raise KernelError(
+            f"Widths {key_width} and {value_width} cannot be split over {heads} heads.",
+            expected="D = heads * d and Cv = heads * dv",
+        )
+    return CacheShape(tokens, heads, key_width, value_width)
+
+
+def check_precision(precision: str, available: tuple[str, ...]) -> None:
+    """Raises `OptionError` unless the precision exists and can be had here."""
+    if precision not in available:
+        known = "This processor has no attention in" if precision in PRECISIONS else "There is no precision"
+        raise OptionError(f"{known} '{precision}'.", expected=f"one of {', '.join(available)}")
+
+
+def check_write(shape: CacheShape, written: int, slot: int, key: Tensor, value: Tensor) -> None:
+    """Checks the arguments of `KeyValueCache.write`; `written` slots were written before."""
+    if not 0 <= slot <= written:
+        raise KernelError(
+            f"Slot {slot} cannot be written: the bank holds {written} slots.",
+            expected=f"0 to {written}, the next free one",
+        )
+    expect_tensor("key", key, (shape.tokens, shape.key_width), np.float32)
+    expect_tensor("value", value, (shape.tokens, shape.value_width), np.float32)
+
+
+def check_read(
+    shape: CacheShape, written: int, query: Tensor, rows: Array, out: Tensor, masses: Tensor | None
+) -> int:
+    """Checks the arguments of `KeyValueCache.read`; returns T."""
+    expect_tensor("query", query, (shape.tokens, shape.key_width), np.float32)
+    slots = rows.shape[0] if rows.ndim == 2 else 0
+    expect_tensor("rows", rows, (max(slots, 1), shape.key_width), np.float32)
+    if slots > written:
+        raise KernelError(
+            f"There are rows for {slots} slots, but {written} were written.", fix="write each slot first"
+        )
+    expect_output("out", out, (shape.tokens, shape.value_width), np.float32)
+    if masses is not None:
+        expect_output("masses", masses, (shape.tokens, slots), np.float32)
+    return slots
+
+
+def check_window(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, hw: tuple[int, int], out: Tensor
+) -> None:
+    """Checks the arguments of `Attention.window`."""
+    tokens = hw[0] * hw[1]
+    if len(query.shape) != 2 or len(value.shape) != 2 or min(*hw, query.shape[1], value.shape[1]) < 1:
+        raise KernelError(
+            f"query has shape {query.shape}, value {value.shape}, the grid {tuple(hw)}.",
+            expected="(N, D), (N, Cv) and (h, w) with N = h * w",
+        )
+    expect_tensor("query", query, (tokens, query.shape[1]), np.float32)
+    expect_tensor("key", key, query.shape, np.float32)
+    expect_tensor("value", value, (tokens, value.shape[1]), np.float32)
+    expect_tensor("bias", bias, (tokens, WINDOW_KEYS), np.float32)
+    expect_output("out", out, value.shape, np.float32)

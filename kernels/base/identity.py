@@ -1,63 +1,70 @@
-"""Identity tokens of a label map, without the one-hot planes that the network's convolution reads."""
+"""The interface of the identity embedding, and the checks of its arguments.
+
+The patch-wise identity bank (`docs/spec/network.md`): a 17 x 17 convolution of stride 16 and padding 8 over
+the one-hot planes of a label map. A label map has one label a pixel and few of them, so that the convolution
+is a sum over runs of equal labels, each a difference of two running sums of the filter: some 20 additions a
+token and channel instead of 12 * 289 products. The compiled kernels read such a table of running sums.
+"""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 import numpy.typing as npt
 
 from ermu.errors import KernelError
-from ermu.kernels.base.scoring import LabelMap
+from ermu.kernels.base.tensor_checks import Tensor, expect_output
+from ermu.types import Array
 
 STRIDE = 16
-FloatArray = npt.NDArray[np.float32]
+LABELS = 11  # 0..10 set a plane; anything above sets none, nor does what lies outside the map
 
 
-class IdentityEmbedding:
-    """The patch-wise identity bank (`spec/network.md`): a 17 x 17 convolution of stride 16 and padding 8.
+class Identity(ABC):
+    """Identity tokens of label maps, on one device, by one bank's weights.
 
-    A label map has one label a pixel and few of them, so that the convolution of its one-hot planes is a sum
-    over runs of equal labels, each a difference of two running sums of the filter: some 20 additions a token
-    and channel instead of 12 * 289 products.
-
-    Args:
-        weight: (C, L, K, K) float32; plane l belongs to label l, and only labels 0..10 set a plane.
-        bias: (C,) float32.
-        threads: Threads per call.
-
-    Raises:
-        KernelError: the weights do not fit.
+    Implementations are made from the weight (C, L, K, K) float32, plane l for label l, and the bias (C,)
+    float32, both numpy arrays.
     """
 
-    LABELS = 11
-
-    def __init__(self, weight: FloatArray, bias: FloatArray, *, threads: int = 1) -> None:
-        if weight.ndim != 4 or weight.shape[2] != weight.shape[3] or bias.shape != weight.shape[:1]:
-            raise KernelError(
-                f"The identity weights are {weight.shape} with a bias {bias.shape}.",
-                expected="(C, L, K, K) and (C,)",
-            )
-        planes = weight[:, : self.LABELS].transpose(1, 2, 3, 0).astype(np.float64)
-        sums = np.pad(planes.cumsum(axis=2), ((0, 0), (0, 0), (1, 0), (0, 0)))
-        self._table = np.ascontiguousarray(sums, np.float32)
-        self._bias = np.ascontiguousarray(bias, np.float32)
-        self._threads = threads
-
-    def embed(self, label: LabelMap, out: FloatArray) -> None:
+    @abstractmethod
+    def embed(self, label: Tensor, out: Tensor) -> None:
         """Writes a label map's tokens.
 
         Args:
             label: uint8 (H, W), H and W = 16 k + 1; labels above 10 and the outside of the map set no plane.
-            out: (h, w, C) float32, C-contiguous, h = (H - 1) / 16 + 1, written in place.
+            out: (h, w, C) float32, written; h = (H - 1) / 16 + 1, and w alike.
 
         Raises:
             KernelError: shapes or dtypes do not fit.
         """
-        grid = tuple((side - 1) // STRIDE + 1 for side in label.shape)
-        if label.ndim != 2 or label.dtype != np.uint8 or out.shape != (*grid, len(self._bias)):
-            raise KernelError(
-                f"A label map {label.dtype} {label.shape} does not fill tokens {out.shape}.",
-                expected=f"uint8 (H, W) and (h, w, {len(self._bias)})",
-            )
-        from ermu.kernels.cpu.library import native
 
-        native().identity_tokens(self._table, self._bias, label, out, self._threads)
+
+def check_weights(weight: Array, bias: Array) -> None:
+    """Raises `KernelError` unless the arrays are an identity bank's weight and bias."""
+    if weight.ndim != 4 or weight.shape[2] != weight.shape[3] or bias.shape != weight.shape[:1]:
+        raise KernelError(
+            f"The identity weights are {weight.shape} with a bias {bias.shape}.",
+            expected="(C, L, K, K) and (C,)",
+        )
+
+
+def running_sums(weight: Array) -> npt.NDArray[np.float32]:
+    """The table of the compiled kernels: (labels, K, K + 1, C), sums of the filters along x from the left."""
+    planes = weight[:, :LABELS].transpose(1, 2, 3, 0).astype(np.float64)
+    sums = np.pad(planes.cumsum(axis=2), ((0, 0), (0, 0), (1, 0), (0, 0)))
+    return np.ascontiguousarray(sums, np.float32)
+
+
+def check_embedding(label: Tensor, out: Tensor, channels: int) -> tuple[int, int]:
+    """Checks the arguments of `Identity.embed`; returns the token grid (h, w)."""
+    grid = tuple((side - 1) // STRIDE + 1 for side in label.shape)
+    fits = len(grid) == 2 and np.dtype(label.dtype) == np.uint8 and tuple(out.shape) == (*grid, channels)
+    if not fits:
+        raise KernelError(
+            f"A label map {label.dtype} {tuple(label.shape)} does not fill tokens {tuple(out.shape)}.",
+            expected=f"uint8 (H, W) and (h, w, {channels})",
+        )
+    expect_output("out", out, out.shape, np.float32)
+    return grid[0], grid[1]

@@ -1,48 +1,43 @@
 import numpy as np
 import numpy.typing as npt
 
+Numbers = npt.NDArray[np.generic]  # float32 or float16
+Single = npt.NDArray[np.float32]
+Double = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+
 def isas() -> list[str]: ...
 def frame_masses(
     isa: str,
-    query: npt.NDArray[np.generic],
-    keys: npt.NDArray[np.generic],
-    rows: npt.NDArray[np.float32],
+    query: Numbers,
+    keys: Numbers,
+    rows: Single,
     heads: int,
     picked: npt.NDArray[np.int32],
     step: float,
+    out: Single,
     threads: int,
-) -> npt.NDArray[np.float32] | None: ...
-def slot_dots(
-    isa: str, keys: npt.NDArray[np.generic], slot: int, threads: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
+) -> bool: ...
+def slot_dots(isa: str, keys: Numbers, slot: int, sums: Double, dots: Double, threads: int) -> None: ...
+def redundancy(sums: Double, dots: Double, rows: Single, tokens: int, out: Double) -> None: ...
+def foreground(logits: Single, out: Single) -> bool: ...
 def label_maps(
-    isa: str,
-    logits: npt.NDArray[np.float32],
-    active: npt.NDArray[np.uint8],
-    source_hw: tuple[int, int],
-    network_hw: tuple[int, int],
-    threads: int,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]: ...
-def identity_tokens(
-    table: npt.NDArray[np.float32],
-    bias: npt.NDArray[np.float32],
-    label: npt.NDArray[np.uint8],
-    out: npt.NDArray[np.float32],
-    threads: int,
+    isa: str, logits: Single, active: Bytes, source: Bytes, network: Bytes, threads: int
 ) -> None: ...
+def identity_tokens(table: Single, bias: Single, label: Bytes, out: Single, threads: int) -> None: ...
 def precisions(isa: str) -> list[str]: ...
 def window(
     isa: str,
-    query: npt.NDArray[np.generic],
-    key: npt.NDArray[np.generic],
-    value: npt.NDArray[np.generic],
-    bias: npt.NDArray[np.generic],
+    query: Single,
+    key: Single,
+    value: Single,
+    bias: Single,
     hw: tuple[int, int],
-    out: npt.NDArray[np.generic],
+    out: Single,
     threads: int,
 ) -> bool: ...
 
-class Recall:
+class KeyValueCache:
     slots: int
     def __init__(
         self,
@@ -54,11 +49,5 @@ class Recall:
         value_width: int,
         threads: int,
     ) -> None: ...
-    def write(self, slot: int, key: npt.NDArray[np.generic], value: npt.NDArray[np.generic]) -> bool: ...
-    def read(
-        self,
-        query: npt.NDArray[np.generic],
-        rows: npt.NDArray[np.generic],
-        out: npt.NDArray[np.generic],
-        masses: npt.NDArray[np.generic] | None,
-    ) -> bool: ...
+    def write(self, slot: int, key: Single, value: Single) -> bool: ...
+    def read(self, query: Single, rows: Single, out: Single, masses: Single | None) -> bool: ...

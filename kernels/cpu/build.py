@@ -28,9 +28,9 @@ AVX512_FLAGS = [
     "-mprefer-vector-width=512",
 ]
 ISA_FLAGS = {
-    "isa_avx512.cpp": AVX512_FLAGS,
-    "isa_avx512bf16.cpp": [*AVX512_FLAGS, "-mavx512bf16"],
-    "isa_avx2.cpp": ["-mavx2", "-mfma", "-mf16c"],
+    "isa/avx512.cpp": AVX512_FLAGS,
+    "isa/avx512bf16.cpp": [*AVX512_FLAGS, "-mavx512bf16"],
+    "isa/avx2.cpp": ["-mavx2", "-mfma", "-mf16c"],
 }
 
 
@@ -41,20 +41,20 @@ def is_x86() -> bool:
 
 def sources() -> list[Path]:
     """The files to compile on this processor."""
-    files = sorted(SOURCE.glob("*.cpp"))
-    return files if is_x86() else [file for file in files if file.name not in ISA_FLAGS]
+    files = sorted(SOURCE.rglob("*.cpp"))
+    return files if is_x86() else [file for file in files if _name(file) not in ISA_FLAGS]
 
 
 def flags(source: Path) -> list[str]:
     """Compiler flags of one file."""
-    return [*COMMON_FLAGS, *(["-DERMU_X86"] if is_x86() else []), *ISA_FLAGS.get(source.name, [])]
+    return [*COMMON_FLAGS, *(["-DERMU_X86"] if is_x86() else []), *ISA_FLAGS.get(_name(source), [])]
 
 
 def include_dirs() -> list[str]:
-    """Header folders: Python's and pybind11's; raises ImportError without the latter."""
+    """Header folders: the kernels', Python's and pybind11's; raises ImportError without the latter."""
     import pybind11
 
-    return [sysconfig.get_path("include"), pybind11.get_include()]
+    return [str(SOURCE), sysconfig.get_path("include"), pybind11.get_include()]
 
 
 def compiler() -> str | None:
@@ -67,8 +67,8 @@ def fingerprint() -> str:
     """Hash of everything that decides the binary: sources, flags, compiler and Python's ABI."""
     digest = hashlib.sha256(str(sysconfig.get_config_var("EXT_SUFFIX")).encode())
     digest.update(str(compiler()).encode())
-    for file in sorted(SOURCE.iterdir()):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + " ".join(flags(file)).encode())
+    for file in sorted(path for path in SOURCE.rglob("*") if path.is_file()):
+        digest.update(_name(file).encode() + b"\0" + file.read_bytes() + " ".join(flags(file)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -88,11 +88,16 @@ def compile_library(destination: Path) -> None:
     with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
         objects = []
         for source in sources():
-            objects.append(str(Path(folder) / f"{source.stem}.o"))
+            objects.append(str(Path(folder) / f"{_name(source).replace('/', '-')}.o"))
             _run([command, *flags(source), *includes, "-c", str(source), "-o", objects[-1]])
         linked = Path(folder) / destination.name
         _run([command, "-shared", "-pthread", *objects, "-o", str(linked)])
         linked.replace(destination)
+
+
+def _name(file: Path) -> str:
+    """A source's path below `SOURCE`, with slashes everywhere."""
+    return file.relative_to(SOURCE).as_posix()
 
 
 def _run(command: list[str]) -> None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-from ermu.errors import KernelError
+from ermu.errors import KernelError, OptionError
 from ermu.kernels.cache import cache_folder
 from ermu.kernels.cpu import build
 
@@ -28,6 +28,21 @@ def native() -> ModuleType:
         return importlib.import_module(MODULE)
     except ImportError:
         return _load(_cached_library())
+
+
+def instruction_set(wanted: str | None = None) -> str:
+    """The instruction set asked for, or the best that this processor runs.
+
+    Raises:
+        KernelError: the library cannot be had.
+        OptionError: it has no such instruction set here.
+    """
+    available: list[str] = native().isas()
+    if wanted is not None and wanted not in available:
+        raise OptionError(
+            f"The CPU kernels have no '{wanted}' here.", expected=f"one of {', '.join(available)}"
+        )
+    return wanted or available[0]
 
 
 def _cached_library() -> Path:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCE = Path(__file__).parent / "src"
-ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)  # nvcc 13 begins at 75
+ARCHITECTURES = (75, 80, 86, 87, 89, 90, 100, 110, 120)  # 87 is Orin, 110 Thor; nvcc 13 knows all of them
 FLAGS = ["-std=c++17", "-O3", "-Werror", "all-warnings", "-Xptxas", "-v", "--threads", "2"]
 ENTRY = re.compile(r"Compiling entry function '(?P<kernel>\w+)' for 'sm_(?P<architecture>\d+)'")
 SPILLS = re.compile(
@@ -47,37 +47,58 @@ def nvcc() -> str | None:
 def fingerprint(architectures: tuple[int, ...] = ARCHITECTURES) -> str:
     """Hash of the sources, flags and architectures."""
     digest = hashlib.sha256(" ".join([*FLAGS, *map(str, architectures)]).encode())
-    for file in sorted(SOURCE.iterdir()):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in sorted(path for path in SOURCE.rglob("*") if path.is_file()):
+        digest.update(file.relative_to(SOURCE).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def supported(architectures: tuple[int, ...] = ARCHITECTURES) -> tuple[int, ...]:
+    """Those of the architectures that the installed nvcc compiles for; all of them where it does not say.
+
+    Raises:
+        OSError: there is no nvcc.
+    """
+    listed = subprocess.run([_compiler(), "--list-gpu-code"], capture_output=True, text=True, check=False)
+    known = {int(number) for number in re.findall(r"\bsm_(\d+)\b", listed.stdout)}
+    return tuple(a for a in architectures if a in known) if known else architectures
 
 
 def compile_fatbin(destination: Path, architectures: tuple[int, ...] = ARCHITECTURES) -> str:
     """Compiles all kernels to `destination`, atomically, and returns what ptxas reports.
 
+    Architectures that the installed nvcc does not know are left out; PTX of the newest one that it knows
+    serves later ones.
+
     Raises:
         OSError: there is no nvcc, or a file cannot be written.
         subprocess.CalledProcessError: nvcc failed; its `stderr` says why.
     """
-    command = nvcc()
-    if command is None:
-        raise FileNotFoundError("nvcc was not found on the path, under $CUDA_HOME or as $NVCC")
-    targets = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in architectures]
-    newest = max(architectures)
+    known = supported(architectures)
+    if not known:
+        raise OSError(f"{_compiler()} compiles for none of {', '.join(f'sm_{a}' for a in architectures)}")
+    targets = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in known]
+    newest = max(known)
     targets.append(f"-gencode=arch=compute_{newest},code=compute_{newest}")
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
         unit = Path(folder) / "kernels.cu"
-        unit.write_text("".join(f'#include "{file}"\n' for file in sorted(SOURCE.glob("*.cu"))))
+        unit.write_text("".join(f'#include "{file}"\n' for file in sorted(SOURCE.rglob("*.cu"))))
         built = Path(folder) / destination.name
         run = subprocess.run(
-            [command, *FLAGS, *targets, "-fatbin", "-o", str(built), str(unit)],
+            [_compiler(), *FLAGS, f"-I{SOURCE}", *targets, "-fatbin", "-o", str(built), str(unit)],
             check=True,
             capture_output=True,
             text=True,
         )
         built.replace(destination)
     return run.stderr + run.stdout
+
+
+def _compiler() -> str:
+    found = nvcc()
+    if found is None:
+        raise FileNotFoundError("nvcc was not found on the path, under $CUDA_HOME or as $NVCC")
+    return found
 
 
 def parse_resources(report: str) -> list[Resources]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 CUBIC = -0.75  # OpenCV's free parameter of the cubic
 WEIGHT_ONE = 2048
-TAPS = np.dtype([("first", np.int32), ("weight", np.int16, (4,))])  # struct Taps of pixels.cu
+TAPS = np.dtype([("first", np.int32), ("weight", np.int16, (4,))])  # struct Taps of frame.cu
 
 
 def cubic_taps(outputs: int, inputs: int) -> npt.NDArray[np.void]:

@@ -1,4 +1,4 @@
-"""The kernels' arguments: the C structs of `src/*.cu`, field by field."""
+"""The kernels' arguments: the C structs of `src/`, field by field."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ class MassParams(Structure):
     """Arguments of `slot_sums_*` and `slot_codes_*`."""
 
     _fields_ = (
-        *((name, c_void_p) for name in ("query", "keys", "rows", "picked", "peaks", "sums", "fault")),
+        *((name, c_void_p) for name in ("query", "keys", "rows", "picked", "number", "zeros")),
+        *((name, c_void_p) for name in ("peaks", "sums", "fault")),
         *((name, c_int) for name in ("count", "tokens", "slots", "heads")),
         *((name, c_float) for name in ("query_scale", "key_scale", "unit")),
-        *((name, c_int) for name in ("query_zero", "key_zero")),
     )
 
 
@@ -20,16 +20,25 @@ class CombineParams(Structure):
     """Arguments of `combine_masses`."""
 
     _fields_ = (
-        *((name, c_void_p) for name in ("peaks", "sums", "masses")),
+        *((name, c_void_p) for name in ("peaks", "sums", "masses", "number")),
         *((name, c_int) for name in ("count", "slots", "heads")),
     )
 
 
-class WeighParams(Structure):
-    """Arguments of `weigh_slots`."""
+class PickParams(Structure):
+    """Arguments of `pick_queries`."""
 
     _fields_ = (
-        *((name, c_void_p) for name in ("masses", "weights", "totals")),
+        *((name, c_void_p) for name in ("foreground", "picked", "number", "fault")),
+        ("tokens", c_int),
+    )
+
+
+class WeighParams(Structure):
+    """Arguments of `weigh_masses`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("masses", "foreground", "picked", "number", "relevance", "fault")),
         *((name, c_int) for name in ("count", "slots")),
     )
 
@@ -40,6 +49,16 @@ class RangeParams(Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("query", "keys", "sum", "low", "high")),
         *((name, c_int) for name in ("tokens", "channels")),
+    )
+
+
+class QuantiseParams(Structure):
+    """Arguments of `quantise`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("sum", "low", "high", "rows", "shift", "zeros", "fault")),
+        *((name, c_double) for name in ("scale", "step")),
+        *((name, c_int) for name in ("tokens", "slots", "channels")),
     )
 
 
@@ -67,22 +86,6 @@ class ShareParams(Structure):
     _fields_ = (("similarity", c_void_p), ("redundancy", c_void_p), ("slots", c_int))
 
 
-class ChoiceParams(Structure):
-    """Arguments of `choose_eviction`."""
-
-    _fields_ = (
-        *(
-            (name, c_void_p)
-            for name in ("relevance", "redundancy", "previous", "order", "mean", "scores", "chosen")
-        ),
-        *(
-            (name, c_double)
-            for name in ("relevance_weight", "redundancy_slope", "redundancy_centre", "momentum")
-        ),
-        ("slots", c_int),
-    )
-
-
 class ForegroundParams(Structure):
     """Arguments of `foreground_*`."""
 
@@ -93,7 +96,7 @@ class ForegroundParams(Structure):
 
 
 class LabelParams(Structure):
-    """Arguments of `label_from_logits_*`."""
+    """Arguments of `label_map_*`."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("logits", "active", "source", "fault")),
@@ -119,4 +122,13 @@ class FrameParams(Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("frame", "resized", "rows", "columns")),
         *((name, c_int) for name in ("source_h", "source_w", "network_h", "network_w")),
+    )
+
+
+class IdentityParams(Structure):
+    """Arguments of `identity_tokens`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("table", "bias", "label", "out")),
+        *((name, c_int) for name in ("labels", "side", "channels", "height", "width")),
     )

@@ -1,260 +1,196 @@
-"""The CUDA implementation: checks tensors, sizes grids and launches; the arithmetic is in `src/*.cu`."""
+"""Scoring on NVIDIA GPUs: checks tensors, sizes grids and launches; the arithmetic is in `src/scoring`."""
 
 from __future__ import annotations
 
-import ctypes
 import math
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from ermu.errors import KernelError
-from ermu.kernels.base import checks
-from ermu.kernels.base.relevance import picked_queries
+from ermu.devices.gpu import GpuDevice
+from ermu.devices.tensor import DeviceTensor
+from ermu.errors import KernelError, OptionError
 from ermu.kernels.base.scoring import (
-    Array,
-    Eviction,
-    FloatArray,
-    Kernels,
-    KeyGram,
-    LabelMap,
-    LabelMaps,
-    ScoreConstants,
+    SQA_STEP,
+    Scoring,
+    ScoringShape,
+    check_foreground,
+    check_masses,
+    check_scoring,
 )
-from ermu.kernels.cuda import params as c
-from ermu.kernels.cuda.cubic import cubic_taps
-from ermu.kernels.cuda.device import Device, DeviceArray
-from ermu.kernels.cuda.gram import CudaKeyGram
+from ermu.kernels.base.tensor_checks import expect_output, expect_tensor
+from ermu.kernels.cuda import params
+from ermu.kernels.cuda.faults import FaultWord
+from ermu.kernels.cuda.key_gram import CudaKeyGram
+from ermu.kernels.cuda.tensors import Scratch, address_of, divided, kind_of
+from ermu.types import Array
 
 Precision = Literal["exact", "int8"]
-SQA_STEP = 0.04  # spec/ermu.md, quantised scoring attention
 HEAD_CHANNELS = (32, 128)
 TILE = 64  # queries and keys of a block, masses.cu
-PIXELS = (32, 8, 1)  # a block of the image kernels
+PICKERS = 256  # threads of pick_queries and quantise
+THREADS = (128, 1, 1)
 LOG2_E = math.log2(math.e)
 
 
-class CudaKernels(Kernels):
-    """Kernels for NVIDIA GPUs.
+class CudaScoring(Scoring):
+    """Scoring for NVIDIA GPUs; heads must have 32 or 128 channels.
 
-    Tensors may be numpy arrays, which are uploaded, or anything with `address` (a device pointer aligned to
-    16 bytes), `shape` and `dtype`, dense and row-major. Results are numpy arrays: label maps and vectors.
+    Nothing comes back to the host: which queries matter is decided on the device, too.
 
     Args:
-        device: where to run; by default the current CUDA context.
-        precision: "exact" (fp32 arithmetic) or "int8" (quantised scoring attention by dp4a, `spec/ermu.md`).
+        device: Where the kernels run.
+        faults: Told of values that are not finite.
+        precision: "exact" (fp32 arithmetic) or "int8" (quantised scoring attention by dp4a,
+            `docs/spec/ermu.md`).
 
     Raises:
-        DependencyError: pycuda is not installed.
-        KernelError: there is no GPU or no kernels for it, or the precision is unknown.
+        OptionError: the precision is unknown.
     """
 
     name = "cuda"
 
-    def __init__(self, device: Device | None = None, *, precision: Precision = "exact") -> None:
+    def __init__(self, device: GpuDevice, faults: FaultWord, *, precision: Precision = "exact") -> None:
         if precision not in ("exact", "int8"):
-            raise KernelError(f"There is no scoring precision '{precision}'.", expected="exact or int8")
-        if device is None:
-            from ermu.kernels.cuda.launch import CudaDevice
+            raise OptionError(f"There is no scoring precision '{precision}'.", expected="exact or int8")
+        self._device, self._faults, self.precision = device, faults, precision
+        self._scratch = Scratch(device)
 
-            device = CudaDevice()
-        self._device = device
-        self.precision = precision
-
-    def frame_masses(self, query: Array, keys: Array, rows: Array, *, heads: int) -> FloatArray:
-        """See `Kernels.frame_masses`; d must be 32 or 128."""
-        every = np.arange(query.shape[0] if len(query.shape) == 2 else 0, dtype=np.int32)
-        return np.asarray(
-            self._device.download(self._masses(query, keys, rows, every, heads)), dtype=np.float32
-        )
+    def frame_masses(
+        self, query: DeviceTensor, keys: DeviceTensor, rows: Array, out: DeviceTensor, *, heads: int
+    ) -> None:
+        """See `Scoring.frame_masses`."""
+        shape = self._shape(query, keys, rows, heads)
+        expect_output("out", out, (shape.tokens, shape.slots), np.float32)
+        self._score(query, keys, rows, shape, out, None, None)
 
     def relevance(
-        self, query: Array, keys: Array, rows: Array, foreground: Array, *, heads: int
-    ) -> FloatArray:
-        """See `Kernels.relevance`; only the queries that hold the foreground are scored."""
-        checks.scoring_shape(query, keys, rows, heads)
-        checks.check_foreground(foreground, query.shape[0])
-        weights = np.asarray(self._host(foreground), dtype=np.float32)
-        picked = picked_queries(weights)
-        slots = keys.shape[0]
-        if len(picked) == 0:
-            return np.full(slots, 1.0 / slots)
-        masses = self._masses(query, keys, rows, picked, heads)
-        held, totals = self._device.upload(weights[picked]), self._device.empty((slots,), np.float64)
-        self._device.launch(
-            "weigh_slots",
-            (slots, 1, 1),
-            (128, 1, 1),
-            c.WeighParams(masses.address, held.address, totals.address, len(picked), slots),
-        )
-        weighted = np.asarray(self._device.download(totals), dtype=np.float64)
-        return np.asarray(weighted / weighted.sum())
-
-    def key_gram(self, slots: int, channels: int) -> KeyGram:
-        """See `Kernels.key_gram`; the products stay on the device."""
-        return CudaKeyGram(self._device, slots, channels)
-
-    def choose_eviction(
         self,
-        relevance: Array,
-        redundancy: Array,
-        previous: Array,
-        order: Array,
-        constants: ScoreConstants,
-    ) -> Eviction:
-        """See `Kernels.choose_eviction`; one warp decides."""
-        checks.check_choice(relevance, redundancy, previous, order)
-        slots, device = relevance.shape[0], self._device
-        inputs = [device.upload(np.asarray(v, dtype=np.float64)) for v in (relevance, redundancy, previous)]
-        inputs.append(device.upload(np.asarray(order, dtype=np.int32)))
-        mean, scores = device.empty((slots,), np.float64), device.empty((slots,), np.float64)
-        chosen = device.empty((1,), np.int32)
-        arguments = c.ChoiceParams(*(held.address for held in (*inputs, mean, scores, chosen)))
-        arguments.relevance_weight = constants.relevance_weight
-        arguments.redundancy_slope = constants.redundancy_slope
-        arguments.redundancy_centre = constants.redundancy_centre
-        arguments.momentum = constants.momentum
-        arguments.slots = slots
-        device.launch("choose_eviction", (1, 1, 1), (32, 1, 1), arguments)
-        found = np.asarray(device.download(scores), dtype=np.float64)
-        checks.check_finite("relevance or redundancy", found)
-        slot = int(np.asarray(device.download(chosen))[0])
-        return Eviction(slot, np.asarray(device.download(mean), dtype=np.float64), found)
-
-    def foreground(self, logits: Array, active: Array) -> FloatArray:
-        """See `Kernels.foreground`."""
-        height, width = checks.check_token_logits(logits, active)
-        held, flags = self._device.hold("logits", logits), self._flags(active)
-        out, fault = self._device.empty((height * width,), np.float32), self._fault()
-        arguments = c.ForegroundParams(
-            held.address, flags.address, out.address, fault.address, logits.shape[0], height, width
+        query: DeviceTensor,
+        keys: DeviceTensor,
+        rows: Array,
+        foreground: DeviceTensor,
+        out: DeviceTensor,
+        *,
+        heads: int,
+    ) -> None:
+        """See `Scoring.relevance`; only the queries that hold the foreground are scored."""
+        shape = self._shape(query, keys, rows, heads)
+        expect_tensor("foreground", foreground, (shape.tokens,), np.float32)
+        expect_output("out", out, (shape.slots,), np.float64)
+        picked = self._scratch.tensor("picked", (shape.tokens,), np.int32)
+        number = self._scratch.tensor("number", (1,), np.int32)
+        pick = params.PickParams(
+            address_of("foreground", foreground, 4), picked.address, number.address, self._faults.address
         )
-        grid = (_divided(height * width, 128), 1, 1)
-        self._device.launch(f"foreground_{_suffix(held)}", grid, (128, 1, 1), arguments)
-        self._refuse(fault, "logits")
-        return np.asarray(self._device.download(out), dtype=np.float32)
+        pick.tokens = shape.tokens
+        self._device.launch("pick_queries", (1, 1, 1), (PICKERS, 1, 1), pick)
+        masses = self._scratch.tensor("masses", (shape.tokens, shape.slots), np.float32)
+        self._score(query, keys, rows, shape, masses, picked, number)
+        self._weigh(masses, foreground, out, picked, number)
 
-    def label_from_logits(
-        self, logits: Array, active: Array, source_hw: tuple[int, int], network_hw: tuple[int, int]
-    ) -> LabelMaps:
-        """See `Kernels.label_from_logits`; no upsampled logit is ever written."""
-        checks.check_label_logits(logits, active, source_hw, network_hw)
-        held, flags, fault = self._device.hold("logits", logits), self._flags(active), self._fault()
-        groups = logits.shape[0]
-        source = self._device.empty(source_hw, np.uint8)
-        network = self._device.empty((groups, *network_hw), np.uint8)
-        pointers = (held.address, flags.address, source.address, fault.address)
-        self._over_pixels(
-            f"label_from_logits_{_suffix(held)}",
-            source_hw,
-            c.LabelParams(*pointers, *logits.shape, *source_hw),
+    def weigh_masses(self, masses: DeviceTensor, foreground: DeviceTensor, out: DeviceTensor) -> None:
+        """See `Scoring.weigh_masses`."""
+        check_masses(masses, foreground, out)
+        self._weigh(masses, foreground, out, None, None)
+
+    def key_gram(self, slots: int, channels: int) -> CudaKeyGram:
+        """See `Scoring.key_gram`; the products stay on the device."""
+        return CudaKeyGram(self._device, self._faults, self._scratch, slots, channels)
+
+    def foreground(self, logits: DeviceTensor, active: Array, out: DeviceTensor) -> None:
+        """See `Scoring.foreground`."""
+        height, width = check_foreground(logits, active, out)
+        flags = self._scratch.constant("active", active.view(np.uint8))
+        pointers = (
+            address_of("logits", logits, logits.dtype.itemsize),
+            flags.address,
+            address_of("out", out, 4),
         )
-        steps = [1.0 / (network_hw[axis] / source_hw[axis]) for axis in (0, 1)]
-        self._over_pixels(
-            "split_groups",
-            network_hw,
-            c.SplitParams(source.address, network.address, *steps, groups, *source_hw, *network_hw),
-        )
-        self._refuse(fault, "logits")
-        maps = [np.asarray(self._device.download(held), dtype=np.uint8) for held in (source, network)]
-        return LabelMaps(maps[0], maps[1])
+        arguments = params.ForegroundParams(*pointers, self._faults.address, logits.shape[0], height, width)
+        grid = (divided(height * width, THREADS[0]), 1, 1)
+        self._device.launch(f"foreground_{kind_of(logits)}", grid, THREADS, arguments)
 
-    def prepare_frame(self, frame: LabelMap, network_hw: tuple[int, int]) -> LabelMap:
-        """See `Kernels.prepare_frame`; OpenCV's fixed point, at most one level from its vector code."""
-        checks.check_frame(frame, network_hw)
-        held, size = self._device.hold("frame", frame), frame.shape[:2]
-        taps = [self._device.upload(cubic_taps(network_hw[axis], size[axis])) for axis in (0, 1)]
-        out = self._device.empty((*network_hw, 3), np.uint8)
-        pointers = (held.address, out.address, taps[0].address, taps[1].address)
-        self._over_pixels("prepare_frame", network_hw, c.FrameParams(*pointers, *size, *network_hw))
-        return np.asarray(self._device.download(out), dtype=np.uint8)
-
-    def _masses(
-        self, query: Array, keys: Array, rows: Array, picked: npt.NDArray[np.int32], heads: int
-    ) -> DeviceArray:
-        shape = checks.scoring_shape(query, keys, rows, heads)
+    def _shape(self, query: DeviceTensor, keys: DeviceTensor, rows: Array, heads: int) -> ScoringShape:
+        shape = check_scoring(query, keys, rows, heads)
         if shape.head_channels not in HEAD_CHANNELS:
             raise KernelError(f"Heads have {shape.head_channels} channels.", expected="32 or 128 on CUDA")
-        device, count = self._device, len(picked)
-        queries, bank = device.hold("query", query), device.hold("keys", keys)
-        added = np.asarray(self._host(rows), dtype=np.float32)
-        arguments = c.MassParams(query=queries.address, keys=bank.address, count=count, tokens=shape.tokens)
-        arguments.slots, arguments.heads, kind = shape.slots, heads, "sums"
+        return shape
+
+    def _score(
+        self,
+        query: DeviceTensor,
+        keys: DeviceTensor,
+        rows: Array,
+        shape: ScoringShape,
+        out: DeviceTensor,
+        picked: DeviceTensor | None,
+        number: DeviceTensor | None,
+    ) -> None:
+        """Masses (N, T) of every query, or of as many picked ones as `number` says, in the first rows."""
+        device, count = self._device, shape.tokens
+        four = 4 * query.dtype.itemsize  # numbers that the kernel loads at once
+        arguments = params.MassParams(
+            query=address_of("query", query, four), count=count, tokens=shape.tokens
+        )
+        arguments.keys, arguments.slots = address_of("keys", keys, four), shape.slots
+        arguments.heads, arguments.fault = shape.heads, self._faults.address
         arguments.query_scale = arguments.key_scale = 1.0
-        arguments.unit = shape.scale * LOG2_E
+        arguments.unit, kind = shape.scale * LOG2_E, "sums"
+        added = self._scratch.uploaded("rows", rows)
         if self.precision == "int8":
-            added, kind = self._quantise(queries, bank, added, shape, arguments), "codes"
-        held_rows, held_picked, fault = device.upload(added), device.upload(picked), self._fault()
-        peaks = device.empty((heads, shape.slots, count), np.float32)
-        sums = device.empty((heads, shape.slots, count), np.float32)
-        masses = device.empty((count, shape.slots), np.float32)
-        arguments.rows, arguments.picked = held_rows.address, held_picked.address
-        arguments.peaks, arguments.sums, arguments.fault = peaks.address, sums.address, fault.address
-        grid = (_divided(count, TILE), heads, shape.slots)
-        kernel = f"slot_{kind}_{_suffix(queries)}_d{shape.head_channels}"
-        device.launch(kernel, grid, (128, 1, 1), arguments)
-        combine = c.CombineParams(peaks.address, sums.address, masses.address, count, shape.slots, heads)
-        device.launch("combine_masses", (_divided(count, 128), 1, 1), (128, 1, 1), combine)
-        self._refuse(fault, "query, keys or rows")
-        return masses
+            added, kind = self._quantise(added, shape, query, keys, arguments), "codes"
+        partial = (shape.heads, shape.slots, count)
+        peaks, sums = (self._scratch.tensor(name, partial, np.float32) for name in ("peaks", "sums"))
+        arguments.rows, arguments.peaks, arguments.sums = added.address, peaks.address, sums.address
+        arguments.picked = picked.address if picked else None
+        arguments.number = number.address if number else None
+        kernel = f"slot_{kind}_{kind_of(query)}_d{shape.head_channels}"
+        device.launch(kernel, (divided(count, TILE), shape.heads, shape.slots), THREADS, arguments)
+        combine = params.CombineParams(peaks.address, sums.address, address_of("out", out, 4))
+        combine.number, combine.count = arguments.number, count
+        combine.slots, combine.heads = shape.slots, shape.heads
+        device.launch("combine_masses", (divided(count, THREADS[0]), 1, 1), THREADS, combine)
 
     def _quantise(
         self,
-        query: DeviceArray,
-        keys: DeviceArray,
-        rows: npt.NDArray[np.float32],
-        shape: checks.ScoringShape,
-        arguments: c.MassParams,
-    ) -> npt.NDArray[np.float32]:
-        """Sets step and zero points from the tensors' ranges; returns the rows less the keys' mean."""
+        rows: DeviceTensor,
+        shape: ScoringShape,
+        query: DeviceTensor,
+        keys: DeviceTensor,
+        arguments: params.MassParams,
+    ) -> DeviceTensor:
+        """Sets steps and zero points from the tensors' ranges; returns the rows less the keys' mean."""
         size = (1 + shape.slots, shape.channels)
-        held = [self._device.empty(size, np.float32) for _ in range(3)]
-        pointers = (query.address, keys.address, *(array.address for array in held))
+        ranges = [self._scratch.tensor(name, size, np.float32) for name in ("total", "low", "high")]
+        pointers = [tensor.address for tensor in ranges]
         self._device.launch(
-            f"channel_range_{_suffix(query)}",
-            (_divided(shape.channels, 32), 1 + shape.slots, 1),
+            f"channel_range_{kind_of(query)}",
+            (divided(shape.channels, 32), 1 + shape.slots, 1),
             (32, 8, 1),
-            c.RangeParams(*pointers, shape.tokens, shape.channels),
+            params.RangeParams(query.address, keys.address, *pointers, shape.tokens, shape.channels),
         )
-        total, low, high = (np.asarray(self._device.download(array), dtype=np.float64) for array in held)
-        shift = rows - (total[1:] / shape.tokens + rows).mean(axis=0)
-        checks.check_finite("query, keys or rows", np.concatenate([total, rows]))
-        arguments.query_scale = shape.scale / SQA_STEP
-        arguments.key_scale = 1.0 / SQA_STEP
-        arguments.unit = SQA_STEP**2 * LOG2_E
-        arguments.query_zero = _zero_point(low[0].min() * shape.scale, high[0].max() * shape.scale)
-        arguments.key_zero = _zero_point((low[1:] + shift).min(), (high[1:] + shift).max())
-        return np.asarray(shift, dtype=np.float32)
+        shift = self._scratch.tensor("shift", rows.shape, np.float32)
+        zeros = self._scratch.tensor("zeros", (2,), np.int32)
+        pointers += [rows.address, shift.address, zeros.address, self._faults.address]
+        sizes = shape.scale, SQA_STEP, shape.tokens, shape.slots, shape.channels
+        quantise = params.QuantiseParams(*pointers, *sizes)
+        self._device.launch("quantise", (1, 1, 1), (PICKERS, 1, 1), quantise)
+        arguments.query_scale, arguments.key_scale = shape.scale / SQA_STEP, 1.0 / SQA_STEP
+        arguments.unit, arguments.zeros = SQA_STEP**2 * LOG2_E, zeros.address
+        return shift
 
-    def _over_pixels(self, kernel: str, size_hw: tuple[int, int], arguments: ctypes.Structure) -> None:
-        grid = (_divided(size_hw[1], PIXELS[0]), _divided(size_hw[0], PIXELS[1]), 1)
-        self._device.launch(kernel, grid, PIXELS, arguments)
-
-    def _host(self, tensor: Array) -> npt.NDArray[np.generic]:
-        if hasattr(tensor, "address"):
-            return self._device.download(self._device.hold("tensor", tensor))
-        return np.asarray(tensor)
-
-    def _flags(self, active: Array) -> DeviceArray:
-        return self._device.upload(np.asarray(active, dtype=np.uint8))
-
-    def _fault(self) -> DeviceArray:
-        return self._device.upload(np.zeros(1, dtype=np.int32))
-
-    def _refuse(self, fault: DeviceArray, name: str) -> None:
-        if np.asarray(self._device.download(fault))[0]:
-            raise checks.nan_found(name)
-
-
-def _divided(count: int, by: int) -> int:
-    return (count + by - 1) // by
-
-
-def _suffix(array: DeviceArray) -> str:
-    return "f16" if array.dtype == np.float16 else "f32"
-
-
-def _zero_point(low: float, high: float) -> int:
-    """The zero point that centres [low, high] in the 256 levels."""
-    return -round((low + high) / (2 * SQA_STEP))
+    def _weigh(
+        self,
+        masses: DeviceTensor,
+        foreground: DeviceTensor,
+        out: DeviceTensor,
+        picked: DeviceTensor | None,
+        number: DeviceTensor | None,
+    ) -> None:
+        pointers = address_of("masses", masses, 4), address_of("foreground", foreground, 4)
+        arguments = params.WeighParams(*pointers, picked.address if picked else None)
+        arguments.number = number.address if number else None
+        arguments.relevance, arguments.fault = address_of("out", out, 8), self._faults.address
+        arguments.count, arguments.slots = masses.shape
+        self._device.launch("weigh_masses", (1, 1, 1), (32, 32, 1), arguments)

@@ -1,1 +1,1 @@
-"""The oracle in float64 numpy, which also runs where nothing is compiled."""
+"""The kernels in float64 numpy and OpenCV: the oracle, and what runs where nothing is compiled."""

@@ -1,4 +1,4 @@
-"""The oracle of attention: recall and windowed attention in float64 numpy, as `spec/network.md` reads."""
+"""The oracle of attention over a memory bank and in a window, as `docs/spec/network.md` reads."""
 
 from __future__ import annotations
 
@@ -7,42 +7,51 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ermu.kernels.base import attention_checks
-from ermu.kernels.base.attention import WINDOW_RADIUS, Attention, Recall
-from ermu.kernels.base.attention_checks import RecallShape
-from ermu.kernels.base.scoring import Array
+from ermu.kernels.base.attention import (
+    WINDOW_RADIUS,
+    Attention,
+    CacheShape,
+    KeyValueCache,
+    cache_shape,
+    check_precision,
+    check_read,
+    check_window,
+    check_write,
+)
+from ermu.kernels.base.tensor_checks import expect_finite
+from ermu.types import Array
 
 QUERIES_AT_ONCE = 64  # bounds the attention held at a time to 64 x T*N
 
 Double = npt.NDArray[np.float64]
 
 
-class ReferenceRecall(Recall):
+class NumpyKeyValueCache(KeyValueCache):
     """Keys and values as they came; every read builds its attention, some queries at a time.
 
     Args:
         shape: Sizes of the bank.
     """
 
-    def __init__(self, shape: RecallShape) -> None:
+    def __init__(self, shape: CacheShape) -> None:
         self._shape = shape
         self._keys: list[Double] = []
         self._values: list[Double] = []
 
     def write(self, slot: int, key: Array, value: Array) -> None:
-        """See `Recall.write`."""
-        attention_checks.check_write(self._shape, len(self._keys), slot, key, value)
-        attention_checks.check_finite(key=key, value=value)
+        """See `KeyValueCache.write`."""
+        check_write(self._shape, len(self._keys), slot, key, value)
+        expect_finite(key=key, value=value)
         if slot == len(self._keys):
             self._keys.append(np.empty(0))
             self._values.append(np.empty(0))
         self._keys[slot], self._values[slot] = key.astype(np.float64), value.astype(np.float64)
 
     def read(self, query: Array, rows: Array, out: Array, masses: Array | None = None) -> None:
-        """See `Recall.read`."""
+        """See `KeyValueCache.read`."""
         shape = self._shape
-        slots = attention_checks.check_read(shape, len(self._keys), query, rows, out, masses)
-        attention_checks.check_finite(query=query, rows=rows)
+        slots = check_read(shape, len(self._keys), query, rows, out, masses)
+        expect_finite(query=query, rows=rows)
         K = np.stack(self._keys[:slots]) + rows.astype(np.float64)[:, None]
         K = K.reshape(slots * shape.tokens, shape.heads, -1)
         V = np.stack(self._values[:slots]).reshape(slots * shape.tokens, shape.heads, -1)
@@ -55,13 +64,13 @@ class ReferenceRecall(Recall):
                 masses[block] = A.reshape(shape.heads, -1, slots, shape.tokens).sum(axis=3).mean(axis=0)
 
 
-class ReferenceAttention(Attention):
+class NumpyAttention(Attention):
     """Attention in float64; the precision asked for changes nothing."""
 
     name = "numpy"
     precisions = ("fp32",)
 
-    def recall(
+    def cache(
         self,
         slots: int,
         tokens: int,
@@ -70,26 +79,26 @@ class ReferenceAttention(Attention):
         value_width: int,
         *,
         precision: str = "fp32",
-    ) -> ReferenceRecall:
-        """See `Attention.recall`."""
-        attention_checks.check_precision(precision, self.precisions)
-        return ReferenceRecall(attention_checks.recall_shape(slots, tokens, heads, key_width, value_width))
+    ) -> NumpyKeyValueCache:
+        """See `Attention.cache`."""
+        check_precision(precision, self.precisions)
+        return NumpyKeyValueCache(cache_shape(slots, tokens, heads, key_width, value_width))
 
     def window(
         self, query: Array, key: Array, value: Array, bias: Array, hw: tuple[int, int], out: Array
     ) -> None:
         """See `Attention.window`."""
-        attention_checks.check_window(query, key, value, bias, hw, out)
-        attention_checks.check_finite(query=query, key=key, value=value, bias=bias)
+        check_window(query, key, value, bias, hw, out)
+        expect_finite(query=query, key=key, value=value, bias=bias)
         height, width = hw
         Q, K = query.astype(np.float64) / math.sqrt(query.shape[1]), key.astype(np.float64)
         ys, xs = np.divmod(np.arange(height * width), width)
         for token, (y, x) in enumerate(zip(ys, xs, strict=True)):
             dy, dx = ys - y + WINDOW_RADIUS, xs - x + WINDOW_RADIUS
             side = 2 * WINDOW_RADIUS + 1
-            near = (dy >= 0) & (dy < side) & (dx >= 0) & (dx < side)
-            logits = K[near] @ Q[token] + bias[token, (dy * side + dx)[near]]
-            out[token] = _softmax(logits) @ value[near].astype(np.float64)
+            within = (dy >= 0) & (dy < side) & (dx >= 0) & (dx < side)
+            logits = K[within] @ Q[token] + bias[token, (dy * side + dx)[within]]
+            out[token] = _softmax(logits) @ value[within].astype(np.float64)
 
 
 def _softmax(logits: Double) -> Double:

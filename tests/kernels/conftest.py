@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from ermu.kernels.base.scoring import ScoreConstants
 from tests.kernels.kernel_cases import CONSTANTS, Event, load_event
 
 
@@ -13,8 +12,3 @@ from tests.kernels.kernel_cases import CONSTANTS, Event, load_event
 )
 def event(request: pytest.FixtureRequest) -> Event:
     return load_event(*request.param)
-
-
-@pytest.fixture
-def constants(event: Event) -> ScoreConstants:
-    return CONSTANTS[event.model]

@@ -9,11 +9,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ermu.kernels.base.scoring import ScoreConstants
-
 GOLDEN = Path(__file__).parent.parent / "golden"
 QUERIES = Path(__file__).parent / "golden_queries.npz"
+MOMENTUM = 0.8  # share of the new relevance in the moving mean
 HEADS = {"r50_aotl": 8, "r50_deaotl": 1}
+
+
+@dataclass(frozen=True)
+class ScoreConstants:
+    """Constants of the score s = a * r + 1 / (1 + exp(b * (red - c))), `docs/spec/ermu.md`."""
+
+    relevance_weight: float  # a
+    redundancy_slope: float  # b
+    redundancy_centre: float  # c
+
+
 CONSTANTS = {"r50_aotl": ScoreConstants(4.0, 10.0, 0.4), "r50_deaotl": ScoreConstants(2.0, 7.0, 0.25)}
 
 
@@ -42,6 +52,24 @@ class Event:
         return np.array([self.means_before.get(frame, np.nan) for frame in self.held])
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which slot leaves, and why; vectors are in slot order."""
+
+    slot: int
+    relevance: npt.NDArray[np.float64]  # moving mean
+    scores: npt.NDArray[np.float64]
+
+
+def choose(event: Event, relevance: npt.NDArray[np.float64], redundancy: npt.NDArray[np.float64]) -> Choice:
+    """Steps 2, 4 and 5 of `docs/spec/ermu.md`, to hold what kernels found against a recorded eviction."""
+    constants, before = CONSTANTS[event.model], event.previous
+    mean = np.where(np.isnan(before), relevance, MOMENTUM * relevance + (1 - MOMENTUM) * before)
+    slope = constants.redundancy_slope * (redundancy - constants.redundancy_centre)
+    scores = constants.relevance_weight * mean + 1 / (1 + np.exp(slope))
+    return Choice(1 + int(np.argmin(scores[1:])), mean, scores)
+
+
 def load_event(model: str, number: int) -> Event:
     with np.load(GOLDEN / f"{model}.npz") as golden, np.load(QUERIES) as queries:
         story = json.loads(str(golden[f"event{number}_json"]))
@@ -67,7 +95,7 @@ class Scoring:
 
     query: npt.NDArray[np.floating]
     keys: npt.NDArray[np.floating]
-    rows: npt.NDArray[np.floating]
+    rows: npt.NDArray[np.float32]
     heads: int
 
 
@@ -79,7 +107,7 @@ def random_scoring(
     channels = heads * head_channels
     query = spread * draw.normal(size=(tokens, channels))
     keys, rows = draw.normal(size=(slots, tokens, channels)), draw.normal(size=(slots, channels))
-    return Scoring(query.astype(dtype), keys.astype(dtype), rows.astype(dtype), heads)
+    return Scoring(query.astype(dtype), keys.astype(dtype), rows.astype(np.float32), heads)
 
 
 def dominated_scoring() -> Scoring:

@@ -112,9 +112,9 @@ def evaluate(
 
 
 def _share_of_cores(workers: int) -> int | None:
-    import os
+    from ermu.devices.processors import usable_processors
 
-    return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
+    return max(1, usable_processors() // workers) if workers > 1 else None
 
 
 def _run(

@@ -1,4 +1,5 @@
-// The Python module `ermu.kernels.cpu._native`: arrays in, arrays out; `kernels.py` has checked them.
+// The Python module `ermu.kernels.cpu._native`: results are written into the arrays given, which the callers in
+// `ermu/kernels/cpu` have checked. Whatever returns a bool says whether all inputs were finite.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -7,10 +8,12 @@
 #include <stdexcept>
 #include <string>
 
-#include "identity.h"
-#include "recall.h"
-#include "window.h"
-#include "work.h"
+#include "attention/kv_cache.h"
+#include "dispatch.h"
+#include "identity/identity.h"
+#include "scoring/foreground.h"
+#include "scoring/redundancy.h"
+#include "window/window.h"
 
 namespace py = pybind11;
 
@@ -29,9 +32,8 @@ bool is_half(const py::array& array) { return array.itemsize() == 2; }
 
 int side(const py::array& array, int axis) { return static_cast<int>(array.shape(axis)); }
 
-py::object frame_masses(const std::string& isa, const py::array& query, const py::array& keys,
-                        const Contiguous<float>& rows, int heads, const Contiguous<int32_t>& picked, float step,
-                        int threads) {
+bool frame_masses(const std::string& isa, const py::array& query, const py::array& keys, const Contiguous<float>& rows,
+                  int heads, const Contiguous<int32_t>& picked, float step, Contiguous<float>& out, int threads) {
     ermu::MassJob job{};
     job.query = query.data();
     job.keys = keys.data();
@@ -43,45 +45,48 @@ py::object frame_masses(const std::string& isa, const py::array& query, const py
     job.tokens = side(keys, 1);
     job.heads = heads;
     job.head_channels = side(keys, 2) / heads;
-    Contiguous<float> masses({picked.shape(0), keys.shape(0)});
-    job.masses = masses.mutable_data();
+    job.masses = out.mutable_data();
     const ermu::Isa& chosen = isa_named(isa);
-    bool finite;
-    {
-        py::gil_scoped_release unlocked;
-        finite = step > 0.0f ? ermu::quantised_masses(chosen, job, step, threads)
-                             : ermu::frame_masses(chosen, job, threads);
-    }
-    return finite ? py::object(masses) : py::none();
+    py::gil_scoped_release unlocked;
+    return step > 0.0f ? ermu::quantised_masses(chosen, job, step, threads) : ermu::frame_masses(chosen, job, threads);
 }
 
-py::tuple slot_dots(const std::string& isa, const py::array& keys, int slot, int threads) {
-    Contiguous<double> sums(keys.shape(2)), dots({keys.shape(0), keys.shape(2)});
+void slot_dots(const std::string& isa, const py::array& keys, int slot, Contiguous<double>& sums,
+               Contiguous<double>& dots, int threads) {
     double *sums_out = sums.mutable_data(), *dots_out = dots.mutable_data();
     const ermu::Isa& chosen = isa_named(isa);
     const void* data = keys.data();
     const bool half = is_half(keys);
     const int slots = side(keys, 0), tokens = side(keys, 1), channels = side(keys, 2);
-    {
-        py::gil_scoped_release unlocked;
-        ermu::slot_dots(chosen, data, half, slot, slots, tokens, channels, sums_out, dots_out, threads);
-    }
-    return py::make_tuple(sums, dots);
+    py::gil_scoped_release unlocked;
+    ermu::slot_dots(chosen, data, half, slot, slots, tokens, channels, sums_out, dots_out, threads);
 }
 
-py::tuple label_maps(const std::string& isa, const Contiguous<float>& logits, const Contiguous<uint8_t>& active,
-                     std::pair<int, int> source_hw, std::pair<int, int> network_hw, int threads) {
-    Contiguous<uint8_t> source({source_hw.first, source_hw.second});
-    Contiguous<uint8_t> network({side(logits, 0), network_hw.first, network_hw.second});
-    ermu::LabelJob job{logits.data(),   active.data(),    side(logits, 0),  side(logits, 1),       side(logits, 2),
-                       side(logits, 3), source_hw.first, source_hw.second, source.mutable_data()};
+void redundancy(const Contiguous<double>& sums, const Contiguous<double>& dots, const Contiguous<float>& rows, int tokens,
+                Contiguous<double>& out) {
+    const ermu::RedundancyJob job{sums.data(),   dots.data(), rows.data(),        side(rows, 0),
+                                  side(sums, 0), tokens,      side(rows, 1), out.mutable_data()};
+    py::gil_scoped_release unlocked;
+    ermu::redundancy(job);
+}
+
+bool foreground(const Contiguous<float>& logits, Contiguous<float>& out) {
+    const float* from = logits.data();
+    float* to = out.mutable_data();
+    const int channels = side(logits, 0), tokens = side(logits, 1);
+    py::gil_scoped_release unlocked;
+    return ermu::foreground(from, channels, tokens, to);
+}
+
+void label_maps(const std::string& isa, const Contiguous<float>& logits, const Contiguous<uint8_t>& active,
+                Contiguous<uint8_t>& source, Contiguous<uint8_t>& network, int threads) {
+    const ermu::LabelJob job{logits.data(),   active.data(),   side(logits, 0), side(logits, 1),      side(logits, 2),
+                             side(logits, 3), side(source, 0), side(source, 1), source.mutable_data()};
     uint8_t* network_out = network.mutable_data();
+    const int network_h = side(network, 1), network_w = side(network, 2);
     const ermu::Isa& chosen = isa_named(isa);
-    {
-        py::gil_scoped_release unlocked;
-        ermu::label_maps(chosen, job, network_hw.first, network_hw.second, network_out, threads);
-    }
-    return py::make_tuple(source, network);
+    py::gil_scoped_release unlocked;
+    ermu::label_maps(chosen, job, network_h, network_w, network_out, threads);
 }
 
 std::vector<std::string> isas() {
@@ -91,17 +96,17 @@ std::vector<std::string> isas() {
 }
 
 // Attention over one bank; the binding's threads never outlive a call.
-class BoundRecall {
+class BoundKeyValueCache {
 public:
-    BoundRecall(const std::string& isa, const std::string& precision, int tokens, int heads, int key_width,
+    BoundKeyValueCache(const std::string& isa, const std::string& precision, int tokens, int heads, int key_width,
                 int value_width, int threads)
-        : recall_(reader_of(isa_named(isa), precision), {tokens, heads, key_width / heads, value_width / heads},
+        : cache_(reader_of(isa_named(isa), precision), {tokens, heads, key_width / heads, value_width / heads},
                   threads) {}
 
     bool write(int slot, const Contiguous<float>& key, const Contiguous<float>& value) {
         const float *keys = key.data(), *values = value.data();
         py::gil_scoped_release unlocked;
-        return recall_.write(slot, keys, values);
+        return cache_.write(slot, keys, values);
     }
     bool read(const Contiguous<float>& query, const Contiguous<float>& rows, Contiguous<float>& out,
               std::optional<Contiguous<float>>& masses) const {
@@ -109,9 +114,9 @@ public:
         float *answers = out.mutable_data(), *shares = masses ? masses->mutable_data() : nullptr;
         const int slots = side(rows, 0);
         py::gil_scoped_release unlocked;
-        return recall_.read(queries, moved, slots, answers, shares);
+        return cache_.read(queries, moved, slots, answers, shares);
     }
-    int slots() const { return recall_.slots(); }
+    int slots() const { return cache_.slots(); }
 
 private:
     static const ermu::Reader& reader_of(const ermu::Isa& isa, const std::string& precision) {
@@ -119,7 +124,7 @@ private:
             if (precision == name) return *reader;
         throw std::invalid_argument("this processor has no attention in " + precision);
     }
-    ermu::Recall recall_;
+    ermu::KeyValueCache cache_;
 };
 
 bool window(const std::string& isa, const Contiguous<float>& query, const Contiguous<float>& key,
@@ -153,13 +158,15 @@ PYBIND11_MODULE(_native, module) {
     module.def("isas", &isas);
     module.def("frame_masses", &frame_masses);
     module.def("slot_dots", &slot_dots);
+    module.def("redundancy", &redundancy);
+    module.def("foreground", &foreground);
     module.def("label_maps", &label_maps);
     module.def("precisions", &precisions);
     module.def("window", &window);
     module.def("identity_tokens", &identity_tokens);
-    py::class_<BoundRecall>(module, "Recall")
+    py::class_<BoundKeyValueCache>(module, "KeyValueCache")
         .def(py::init<const std::string&, const std::string&, int, int, int, int, int>())
-        .def("write", &BoundRecall::write)
-        .def("read", &BoundRecall::read)
-        .def_property_readonly("slots", &BoundRecall::slots);
+        .def("write", &BoundKeyValueCache::write)
+        .def("read", &BoundKeyValueCache::read)
+        .def_property_readonly("slots", &BoundKeyValueCache::slots);
 }

@@ -1,12 +1,12 @@
 // What the CPU kernels share: plain descriptions of the work, and the table of functions that each
-// instruction set fills in. The functions run on one thread and own no memory; `work.cpp`, `recall.cpp` and
-// `window.cpp` divide the work and lend the scratch.
+// instruction set fills in. The functions run on one thread and own no memory; `dispatch.cpp`, `kv_cache.cpp`
+// and `window.cpp` divide the work and lend the scratch.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "attention.h"
+#include "attention/attention.h"
 
 namespace ermu {
 
@@ -14,7 +14,7 @@ constexpr int kMaxSlots = 32;
 constexpr int kMaxChannels = 11;  // of one group's logits
 constexpr int kMaxGroups = 25;
 
-// Step and zero points of the quantised scoring attention (spec/ermu.md, SQA).
+// Step and zero points of the quantised scoring attention (docs/spec/ermu.md, SQA).
 struct Quantisation {
     float step;
     int query_zero;
@@ -70,7 +70,7 @@ struct Isa {
     // Labels of the source rows [begin, end).
     void (*label_rows)(const LabelJob&, int begin, int end, void* scratch);
 
-    Reader single, codes;  // attention in fp32 and in 8-bit codes
+    Reader fp32, int8;  // attention in fp32 and in 8-bit codes
 
     size_t (*window_key_floats)(const WindowJob&);
     size_t (*window_value_floats)(const WindowJob&);
@@ -85,7 +85,7 @@ extern const Isa kPortable;
 #ifdef ERMU_X86
 extern const Isa kAvx2;
 extern const Isa kAvx512;
-extern const Reader kBrainReader;  // attention in bf16, beside kAvx512
+extern const Reader kBf16Reader;  // attention in bf16, beside kAvx512
 #endif
 
 }  // namespace ermu

@@ -1,5 +1,5 @@
 // What the kernels share: input types, tile sizes and small helpers. Only this subset of CUDA is used, so that
-// tests/kernels/cuda_host can run the same files on a CPU.
+// tests/kernels/cuda/cuda_host can run the same files on a CPU.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -31,3 +31,10 @@ __device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
 
 // 0 for a finite number, NaN for any other.
 __device__ __forceinline__ float poison(float x) { return x * 0.0f; }
+
+// The bits of the fault word, which stays set until the host has read it; `faults.py` names them.
+constexpr int kFaultInScoring = 1, kFaultInGram = 2, kFaultInForeground = 4, kFaultInLogits = 8;
+
+__device__ __forceinline__ void report(int* fault, float bad, int bit) {
+    if (bad != 0.0f) atomicOr(fault, bit);
+}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermu.devices.cuda import CapturedGraph, CudaDevice, DeviceMemory
-from ermu.devices.tensorrt_module import Flavour, MessageLog, load_flavour, target_name
+from ermu.devices.tensorrt_module import MessageLog, TensorRTModule, load_tensorrt, target_name
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import DeviceTensor
 from ermu.runtime.backends.cuda import CudaBackend
@@ -38,7 +38,7 @@ class TensorRTBackend(CudaBackend):
     """
 
     def __init__(self, bundle: Bundle, engine: str) -> None:
-        flavour = load_flavour(engine)
+        flavour = load_tensorrt(engine)
         super().__init__()
         try:
             self._engines = self._opened(bundle, flavour)
@@ -55,7 +55,7 @@ class TensorRTBackend(CudaBackend):
         self._engines.clear()
         super().close()
 
-    def _opened(self, bundle: Bundle, flavour: Flavour) -> dict[str, _Engine]:
+    def _opened(self, bundle: Bundle, flavour: TensorRTModule) -> dict[str, _Engine]:
         here = {
             "flavour": flavour.name,
             "version": flavour.version,
@@ -78,7 +78,7 @@ class TensorRTBackend(CudaBackend):
 
 
 def _deserialised(
-    runtime: Any, flavour: Flavour, log: MessageLog, bundle: Bundle, info: EngineInfo, blob: bytes
+    runtime: Any, flavour: TensorRTModule, log: MessageLog, bundle: Bundle, info: EngineInfo, blob: bytes
 ) -> Any:
     """An engine object; TensorRT-RTX is asked first whether it takes the header."""
     fix = rebuild_command(bundle, flavour.name, info)
@@ -108,7 +108,13 @@ class _Engine:
     """
 
     def __init__(
-        self, engine: Any, name: str, flavour: Flavour, cuda: CudaDevice, scratch: DeviceMemory, rebuild: str
+        self,
+        engine: Any,
+        name: str,
+        flavour: TensorRTModule,
+        cuda: CudaDevice,
+        scratch: DeviceMemory,
+        rebuild: str,
     ) -> None:
         self._engine, self._name, self._flavour, self._rebuild = engine, name, flavour, rebuild
         self._cuda, self._scratch = cuda, scratch

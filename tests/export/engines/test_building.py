@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from ermu.devices.tensorrt_module import MessageLog, load_flavour
+from ermu.devices.tensorrt_module import MessageLog, load_tensorrt
 from ermu.errors import BackendError, BundleError
 from ermu.export.engines.builder import BuildOptions, build_engine, parse_graph
 from ermu.export.engines.building import build_engines
@@ -68,7 +68,7 @@ def _contents(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_graph_parses_whole_with_the_manifests_tensors(name, precision, at_precision):
     at = at_precision(name, precision)
-    flavour = load_flavour("tensorrt-rtx")
+    flavour = load_tensorrt("tensorrt-rtx")
     trt, log = flavour.trt, MessageLog(flavour)
     builder = trt.Builder(log.logger)
     for graph, info in at.manifest.graphs.items():
@@ -87,7 +87,7 @@ def test_every_graph_builds_for_every_target(name, precision, at_precision, tmp_
 
 
 def _build_all(at: Bundle, targets: list[str], folder: Path) -> None:
-    flavour, options = load_flavour("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
+    flavour, options = load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
     for graph in at.manifest.graphs:
         for target in targets:
             out = folder / "engine"
@@ -104,7 +104,7 @@ def test_int8_builds(tiny_bundle, tmp_path):
 def test_profiles_run_from_one_memory_frame_to_the_capacity(built):
     from ermu.export.engines.builder import _shaped
 
-    flavour = load_flavour("tensorrt-rtx")
+    flavour = load_tensorrt("tensorrt-rtx")
     builder = flavour.trt.Builder(MessageLog(flavour).logger)
     shaped = _shaped(builder, built.manifest.graphs["propagate"], Profile(size=(97, 129), frames=4))
     width = next(t.shape[-1] for t in built.manifest.graphs["propagate"].inputs if t.name == "key0")
@@ -118,7 +118,7 @@ def test_engines_join_the_bundle(built):
     for engine in built.manifest.engines:
         assert sha256_of(built.path / engine.file) == engine.sha256
         assert engine.profiles == (Profile(size=(97, 129), frames=4),)
-        assert engine.version == load_flavour("tensorrt-rtx").version
+        assert engine.version == load_tensorrt("tensorrt-rtx").version
     assert not list(built.path.parent.glob(".tiny.*")), "the build left its folder behind"
 
 
@@ -180,7 +180,7 @@ def _plant_non_zero(path: Path) -> None:
 
 
 def _find(at: Bundle, **change: str):
-    here = {"flavour": "tensorrt-rtx", "version": load_flavour("tensorrt-rtx").version, "target": "sm86"}
+    here = {"flavour": "tensorrt-rtx", "version": load_tensorrt("tensorrt-rtx").version, "target": "sm86"}
     return find_engine(at, "decode", **{**here, **change})
 
 

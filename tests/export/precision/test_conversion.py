@@ -16,7 +16,7 @@ from ermu.export.bundle_writer import export_bundle
 from ermu.export.precision.comparison import compare, procedural_clip, track
 from ermu.export.precision.conversion import add_precision
 from ermu.export.precision.float16 import to_float16
-from ermu.kernels.base.attention import load_attention
+from ermu.kernels.loading import load_kernels
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.catalogue import validation_scenes
@@ -141,7 +141,7 @@ def test_int8_quantises_convolutions_only(int8):
         assert readers <= {"Conv", "Add", "Shape"}  # those two read what a convolution reads
 
 
-@pytest.mark.skipif(load_attention() is None, reason="the CPU kernels are not compiled here")
+@pytest.mark.skipif(load_kernels().name != "cpu", reason="the CPU kernels are not compiled here")
 def test_int8_quantises_the_linear_layers_of_parts(int8):
     parts = {name: int8.manifest.split[name] for name in int8.manifest.split if name != "memorize"}
     assert all("int8" in info.file for info in parts.values())

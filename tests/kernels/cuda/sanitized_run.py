@@ -2,44 +2,63 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from ermu.kernels.base.scoring import ScoreConstants
-from ermu.kernels.cuda.scoring import CudaKernels
-from ermu.kernels.numpy.scoring import ReferenceKernels
-from tests.kernels.cuda.host_device import HostDevice
+from ermu.kernels.cuda.faults import FaultWord
+from ermu.kernels.cuda.loading import cuda_kernels
+from ermu.kernels.cuda.scoring import CudaScoring
+from ermu.kernels.loading import numpy_kernels
+from tests.kernels.calls import Caller
+from tests.kernels.cuda.host_device import FiberDevice
+from tests.kernels.identity_cases import weights
 from tests.kernels.kernel_cases import random_logits, random_scoring
+
+ORACLE = Caller(numpy_kernels())
 
 
 def main() -> None:
-    device, oracle = HostDevice(Path(sys.argv[1])), ReferenceKernels()
-    for precision in ("exact", "int8"):
-        kernels = CudaKernels(device, precision=precision)  # type: ignore[arg-type]
-        for dtype in (np.float32, np.float16):
-            for head_channels in (32, 128):
-                case = random_scoring(2, 9, 1, head_channels, dtype=dtype)
-                foreground = np.ones(9, dtype=np.float32)
-                relevance = kernels.relevance(case.query, case.keys, case.rows, foreground, heads=1)
-                expected = oracle.relevance(case.query, case.keys, case.rows, foreground, heads=1)
-                np.testing.assert_allclose(relevance, expected, atol=1e-5 if precision == "exact" else 0.05)
+    device = FiberDevice(Path(sys.argv[1]))
+    kernels, faults = cuda_kernels(device), FaultWord(device)
+    cuda = Caller(kernels, device)
+    int8 = CudaScoring(device, faults, precision="int8")
+    scored = {1e-5: cuda, 0.05: Caller(dataclasses.replace(kernels, scoring=int8), device)}
     for dtype in (np.float32, np.float16):
+        score(scored, dtype)
+        gram = kernels.scoring.key_gram(1, 40)
         keys = random_scoring(2, 9, 1, 40, dtype=dtype).keys
-        gram = kernels.key_gram(1, 40)
         for slot in range(2):
-            gram.update(slot, keys)
-        redundancy = gram.redundancy(np.zeros((2, 40), dtype=np.float32))
-        order, constants = np.arange(2), ScoreConstants(4.0, 10.0, 0.4)
-        kernels.choose_eviction(redundancy, redundancy, np.full(2, np.nan), order, constants)
+            cuda.update(gram, slot, keys[: slot + 1])
+        cuda.redundancy(gram, np.zeros((2, 40), dtype=np.float32))
         for groups in (1, 2):
             logits, active = random_logits(groups, 5, 9)
-            kernels.label_from_logits(logits.astype(dtype), active, (7, 11), (5, 9))
-        kernels.foreground(logits[0].astype(dtype), active[0])
-    frame = np.arange(7 * 11 * 3, dtype=np.uint8).reshape(7, 11, 3)
-    kernels.prepare_frame(frame, (17, 33))
+            cuda.label_map(logits.astype(dtype), active, (7, 11), (5, 9))
+        cuda.foreground(logits[0].astype(dtype), active[0])
+    cuda.prepare_frame(np.arange(7 * 11 * 3, dtype=np.uint8).reshape(7, 11, 3), (17, 33))
+    embed(cuda)
+    unreached = {kernel for kernel in device.known() if kernel not in device.launches}
+    assert not unreached, f"never launched: {unreached}"
     print("agrees")
+
+
+def score(scored: dict[float, Caller], dtype: type) -> None:
+    for error, caller in scored.items():
+        for head_channels in (32, 128):
+            case = random_scoring(2, 9, 1, head_channels, dtype=dtype)
+            foreground = np.ones(9, dtype=np.float32)
+            relevance = caller.relevance(case, foreground)
+            np.testing.assert_allclose(relevance, ORACLE.relevance(case, foreground), atol=error)
+            caller.weigh_masses(caller.frame_masses(case), foreground)
+
+
+def embed(cuda: Caller) -> None:
+    weight, bias = weights(5)
+    label = np.random.default_rng(0).integers(0, 13, (17, 33)).astype(np.uint8)
+    found, expected = (caller.embed(weight, bias, label) for caller in (cuda, ORACLE))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 if __name__ == "__main__":

@@ -22,11 +22,29 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[build
 def test_every_kernel_is_built_for_every_architecture(compiled: tuple[Path, list[build.Resources]]) -> None:
     fatbin, resources = compiled
     kernels = {found.kernel for found in resources}
-    assert len(kernels) == 23
+    assert len(kernels) == 25
     assert {(r.kernel, r.architecture) for r in resources} == {
         (kernel, architecture) for kernel in kernels for architecture in build.ARCHITECTURES
     }
     assert fatbin.stat().st_size > 100_000
+
+
+def test_an_older_nvcc_compiles_what_it_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiler that lists two architectures, and refuses any other."""
+    older = tmp_path / "nvcc"
+    older.write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = --list-gpu-code ]; then echo sm_75; echo sm_86; exit 0; fi\n'
+        'case "$*" in *_80*|*_120*) echo "unsupported gpu" >&2; exit 1;; esac\n'
+        f'exec {build.nvcc()} "$@"\n'
+    )
+    older.chmod(0o755)
+    monkeypatch.setenv("NVCC", str(older))
+    assert build.supported() == (75, 86)
+    report = build.compile_fatbin(tmp_path / "ermu.fatbin", (86, 120))
+    assert {found.architecture for found in build.parse_resources(report)} == {86}
+    with pytest.raises(OSError, match="none of sm_120"):
+        build.compile_fatbin(tmp_path / "none.fatbin", (120,))
 
 
 def test_no_kernel_spills(compiled: tuple[Path, list[build.Resources]]) -> None:

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from ermu.devices.tensorrt_module import load_flavour, target_name
-from ermu.errors import BackendError, DependencyError, ErmuError
+from ermu.devices.tensorrt_module import load_tensorrt, target_name
+from ermu.errors import BackendError, DependencyError, ErmuError, OptionError
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
@@ -50,9 +50,9 @@ def test_a_segmenter_on_a_gpu_that_is_not_there(tiny_bundle):
         Segmenter(tiny_bundle, device="cuda")
 
 
-def test_an_unknown_flavour_lists_the_known_ones():
-    with pytest.raises(BackendError, match="tensorrt, tensorrt-rtx"):
-        load_flavour("tensorflow")
+def test_an_unknown_tensorrt_lists_the_known_ones():
+    with pytest.raises(OptionError, match="tensorrt, tensorrt-rtx"):
+        load_tensorrt("tensorflow")
 
 
 def test_target_names():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from ermu.errors import BackendError, BundleError
-from ermu.kernels.base.attention import load_attention
-from ermu.kernels.numpy.attention import ReferenceAttention
+from ermu.kernels.loading import load_kernels
 from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeCpuBackend
 from ermu.runtime.backends.libraries.openvino import OpenVinoBackend
 from ermu.runtime.backends.loading import open_backend
@@ -18,7 +17,7 @@ from ermu.scenes.scene import Scene
 from tests.golden_data import load_golden
 from tests.golden_run import compare
 
-ATTENTION = load_attention() or ReferenceAttention()
+ATTENTION = load_kernels().attention
 PATHS = {
     "onnxruntime, whole": lambda bundle: OnnxRuntimeCpuBackend(bundle),
     "onnxruntime, parts": lambda bundle: OnnxRuntimeCpuBackend(bundle, attention=ATTENTION),

@@ -73,5 +73,12 @@ inline int __dp4a(int a, int b, int sum) {
     return sum;
 }
 
+// Fibers never run at the same time.
+inline int atomicOr(int* word, int bits) {
+    const int before = *word;
+    *word |= bits;
+    return before;
+}
+
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }

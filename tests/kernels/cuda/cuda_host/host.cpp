@@ -11,9 +11,14 @@
 #include <memory>
 #include <vector>
 
-#include "gram.cu"
-#include "masses.cu"
-#include "pixels.cu"
+#include "identity/identity.cu"
+#include "pixels/frame.cu"
+#include "pixels/labels.cu"
+#include "scoring/foreground.cu"
+#include "scoring/gram.cu"
+#include "scoring/masses.cu"
+#include "scoring/quantise.cu"
+#include "scoring/relevance.cu"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -175,14 +180,15 @@ const Kernel kKernels[] = {
     KERNEL(MassParams, slot_sums_f32_d128),     KERNEL(MassParams, slot_sums_f16_d128),
     KERNEL(MassParams, slot_codes_f32_d32),     KERNEL(MassParams, slot_codes_f16_d32),
     KERNEL(MassParams, slot_codes_f32_d128),    KERNEL(MassParams, slot_codes_f16_d128),
-    KERNEL(CombineParams, combine_masses),      KERNEL(WeighParams, weigh_slots),
+    KERNEL(CombineParams, combine_masses),      KERNEL(PickParams, pick_queries),
+    KERNEL(WeighParams, weigh_masses),          KERNEL(QuantiseParams, quantise),
     KERNEL(RangeParams, channel_range_f32),     KERNEL(RangeParams, channel_range_f16),
     KERNEL(GramParams, key_gram_f32),           KERNEL(GramParams, key_gram_f16),
     KERNEL(CosineParams, slot_cosines),         KERNEL(ShareParams, redundancy_shares),
-    KERNEL(ChoiceParams, choose_eviction),      KERNEL(ForegroundParams, foreground_f32),
-    KERNEL(ForegroundParams, foreground_f16),   KERNEL(LabelParams, label_from_logits_f32),
-    KERNEL(LabelParams, label_from_logits_f16), KERNEL(SplitParams, split_groups),
-    KERNEL(FrameParams, prepare_frame),
+    KERNEL(ForegroundParams, foreground_f32),   KERNEL(ForegroundParams, foreground_f16),
+    KERNEL(LabelParams, label_map_f32),         KERNEL(LabelParams, label_map_f16),
+    KERNEL(SplitParams, split_groups),          KERNEL(FrameParams, prepare_frame),
+    KERNEL(IdentityParams, identity_tokens),
 };
 
 }  // namespace
@@ -219,6 +225,11 @@ extern "C" int host_launch(const char* name, const unsigned* grid, const unsigne
         return 0;
     }
     return 1;
+}
+
+// Name of the i-th kernel, null past the last.
+extern "C" const char* host_kernel(size_t i) {
+    return i < sizeof host::kKernels / sizeof host::kKernels[0] ? host::kKernels[i].name : nullptr;
 }
 
 // Device memory: each array its own block of exactly its size, so that a sanitizer sees reads past the end.

@@ -1,0 +1,39 @@
+"""A device that kernels are launched on: what the CUDA kernels need of one."""
+
+from __future__ import annotations
+
+import ctypes
+from abc import abstractmethod
+
+from ermu.devices.base import Device
+
+Size = tuple[int, int, int]
+
+
+class GpuDevice(Device):
+    """A device with modules of compiled kernels, launched in its one stream."""
+
+    @abstractmethod
+    def load_module(self, image: bytes) -> None:
+        """Makes a module's functions known to `launch`; a module loaded before is not loaded again.
+
+        Args:
+            image: A fatbin or a cubin.
+
+        Raises:
+            BackendError: the device cannot run it.
+        """
+
+    @abstractmethod
+    def launch(self, function: str, grid: Size, block: Size, params: ctypes.Structure) -> None:
+        """Starts a function whose only argument is `params` by value.
+
+        Args:
+            function: Its name in one of the modules loaded.
+            grid: Blocks along x, y and z.
+            block: Threads of a block along x, y and z.
+            params: The argument.
+
+        Raises:
+            BackendError: the function is unknown, or the device refused or failed.
+        """

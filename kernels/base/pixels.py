@@ -1,0 +1,87 @@
+"""The interface of the pixel work around the network, and the checks of its arguments.
+
+Shapes use G for groups of ten objects and C <= 11 for a group's channels (background and ten ids). Tensors
+are what `Device.kernel_argument` gives; results are written into those given.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from ermu.errors import KernelError
+from ermu.kernels.base.scoring import check_active
+from ermu.kernels.base.tensor_checks import Tensor, expect_float, expect_output, expect_size
+from ermu.types import Array
+
+MAX_GROUPS = 25  # 10 * g + k must fit a byte
+GROUP_CHANNELS = 11  # background and ten identities
+
+
+class Pixels(ABC):
+    """Frames in, label maps out, on one device."""
+
+    name: str
+
+    @abstractmethod
+    def prepare_frame(self, frame: Tensor, out: Tensor) -> None:
+        """Resizes a frame to network size, bicubic as cv2.INTER_CUBIC.
+
+        Args:
+            frame: uint8 (H, W, 3) in BGR order; a numpy array on every device, or a tensor on this one.
+            out: uint8 (Hn, Wn, 3) in RGB order, written.
+
+        Raises:
+            KernelError: shapes or dtypes do not fit.
+        """
+
+    @abstractmethod
+    def label_map(self, logits: Tensor, active: Array, source: Tensor, network: Tensor) -> None:
+        """Bilinear (aligned corners) upsampling to source size fused with the arg-max.
+
+        One group: arg-max over its active channels. More: probabilities are merged, background the product
+        of the groups' backgrounds, foreground as is, clamped to [1e-5, 1 - 1e-5]; the first maximum wins.
+
+        Args:
+            logits: (G, C, h4, w4) float32 or float16.
+            active: (G, C) bool on the host, channels in use; the others are silenced.
+            source: uint8 (H, W) at the frame's size, written; 0 background, 10 * g + k for id k (1..10)
+                of group g.
+            network: uint8 (G, Hn, Wn) at network size, written; the nearest-neighbour (floor) reduction of
+                `source` as cv2.INTER_NEAREST, each group with its own ids 1..10 and 0 elsewhere.
+
+        Raises:
+            KernelError: shapes or dtypes do not fit, or a value is not finite.
+        """
+
+
+def check_frame(frame: Tensor, out: Tensor) -> None:
+    """Checks the arguments of `Pixels.prepare_frame`."""
+    if len(frame.shape) != 3 or frame.shape[2] != 3 or 0 in frame.shape or np.dtype(frame.dtype) != np.uint8:
+        raise KernelError(
+            f"The frame has shape {tuple(frame.shape)} and dtype {np.dtype(frame.dtype)}.",
+            expected="(H, W, 3) uint8 in BGR order",
+        )
+    expect_size("The frame's size", frame.shape[:2])
+    expect_size("out's size", out.shape[:2])
+    expect_output("out", out, (*out.shape[:2], 3), np.uint8)
+
+
+def check_label_map(logits: Tensor, active: Array, source: Tensor, network: Tensor) -> None:
+    """Checks the arguments of `Pixels.label_map`."""
+    expect_float("logits", logits)
+    if len(logits.shape) != 4 or 0 in logits.shape or not 2 <= logits.shape[1] <= GROUP_CHANNELS:
+        raise KernelError(
+            f"logits have shape {tuple(logits.shape)}.",
+            expected=f"(G, C, h4, w4) with C = 2..{GROUP_CHANNELS}",
+        )
+    if logits.shape[0] > MAX_GROUPS:
+        raise KernelError(
+            f"{logits.shape[0]} groups of objects do not fit a byte.", expected=f"at most {MAX_GROUPS}"
+        )
+    check_active(active, logits.shape[:2])
+    expect_size("source's size", source.shape)
+    expect_size("network's size", network.shape[1:])
+    expect_output("source", source, source.shape, np.uint8)
+    expect_output("network", network, (logits.shape[0], *network.shape[1:]), np.uint8)

@@ -1,0 +1,45 @@
+"""The pixel work on CPUs: label maps in C++, frames by OpenCV's own resize."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ermu.devices.processors import usable_processors
+from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map
+from ermu.kernels.base.tensor_checks import expect_finite
+from ermu.kernels.cpu.library import instruction_set, native
+from ermu.types import Array, Image, LabelMap
+
+
+class CpuPixels(Pixels):
+    """The pixel work for CPUs.
+
+    Args:
+        threads: Threads per call; by default the processors that this process may use. OpenCV has its own.
+        isa: "avx512", "avx2" or "portable"; by default the best that the processor runs.
+
+    Raises:
+        KernelError: the library cannot be had.
+        OptionError: there is no such instruction set here.
+    """
+
+    name = "cpu"
+
+    def __init__(self, *, threads: int | None = None, isa: str | None = None) -> None:
+        self.isa = instruction_set(isa)
+        self.threads = threads or usable_processors()
+
+    def prepare_frame(self, frame: Image, out: Image) -> None:
+        """See `Pixels.prepare_frame`."""
+        check_frame(frame, out)
+        size = out.shape[1], out.shape[0]
+        cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB, dst=out)
+
+    def label_map(self, logits: Array, active: Array, source: LabelMap, network: LabelMap) -> None:
+        """See `Pixels.label_map`; the upsampled logits exist 16 pixels at a time."""
+        check_label_map(logits, active, source, network)
+        single = np.ascontiguousarray(logits, dtype=np.float32)
+        expect_finite(logits=single[active])
+        flags = np.ascontiguousarray(active).view(np.uint8)
+        native().label_maps(self.isa, single, flags, source, network, self.threads)

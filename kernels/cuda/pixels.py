@@ -1,0 +1,77 @@
+"""The pixel work on NVIDIA GPUs: sizes grids and launches; the arithmetic is in `src/pixels`."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from ermu.devices.gpu import GpuDevice
+from ermu.devices.tensor import DeviceTensor
+from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map
+from ermu.kernels.cuda import params
+from ermu.kernels.cuda.cubic import cubic_taps
+from ermu.kernels.cuda.faults import FaultWord
+from ermu.kernels.cuda.tensors import Scratch, address_of, divided, kind_of
+from ermu.types import Array, Image
+
+BLOCK = (32, 8, 1)  # pixels of a block
+
+
+class CudaPixels(Pixels):
+    """The pixel work for NVIDIA GPUs.
+
+    Args:
+        device: Where the kernels run.
+        faults: Told of logits that are not finite.
+    """
+
+    name = "cuda"
+
+    def __init__(self, device: GpuDevice, faults: FaultWord) -> None:
+        self._device, self._faults = device, faults
+        self._scratch = Scratch(device)
+        self._tap_sizes: tuple[int, ...] = ()
+        self._taps: list[DeviceTensor] = []
+
+    def prepare_frame(self, frame: Image | DeviceTensor, out: DeviceTensor) -> None:
+        """See `Pixels.prepare_frame`; OpenCV's fixed point, at most one level from its vector code."""
+        check_frame(frame, out)
+        held = self._scratch.uploaded("frame", frame) if isinstance(frame, np.ndarray) else frame
+        source, network = frame.shape[:2], out.shape[:2]
+        taps = [tensor.address for tensor in self._taps_between(network, source)]
+        pointers = address_of("frame", held), address_of("out", out), *taps
+        self._over_pixels("prepare_frame", network, params.FrameParams(*pointers, *source, *network))
+
+    def label_map(
+        self, logits: DeviceTensor, active: Array, source: DeviceTensor, network: DeviceTensor
+    ) -> None:
+        """See `Pixels.label_map`; no upsampled logit is ever written."""
+        check_label_map(logits, active, source, network)
+        flags = self._scratch.constant("active", active.view(np.uint8))
+        source_at = address_of("source", source)
+        pointers = address_of("logits", logits, logits.dtype.itemsize), flags.address, source_at
+        arguments = params.LabelParams(*pointers, self._faults.address, *logits.shape, *source.shape)
+        self._over_pixels(f"label_map_{kind_of(logits)}", source.shape, arguments)
+        groups, *size = network.shape
+        steps = [1.0 / (size[axis] / source.shape[axis]) for axis in (0, 1)]
+        split = params.SplitParams(
+            source_at, address_of("network", network), *steps, groups, *source.shape, *size
+        )
+        self._over_pixels("split_groups", size, split)
+
+    def _taps_between(self, network: tuple[int, ...], source: tuple[int, ...]) -> list[DeviceTensor]:
+        """Taps of rows and columns; computed once for each pair of sizes in turn."""
+        if self._tap_sizes != (*network, *source):
+            self._taps = [
+                self._scratch.uploaded(name, cubic_taps(outputs, inputs))
+                for name, outputs, inputs in zip(("rows", "columns"), network, source, strict=True)
+            ]
+            self._tap_sizes = (*network, *source)
+        return self._taps
+
+    def _over_pixels(
+        self, kernel: str, size_hw: tuple[int, ...] | list[int], arguments: ctypes.Structure
+    ) -> None:
+        grid = (divided(size_hw[1], BLOCK[0]), divided(size_hw[0], BLOCK[1]), 1)
+        self._device.launch(kernel, grid, BLOCK, arguments)

@@ -1,0 +1,207 @@
+"""The CUDA device: contexts left on no thread, bytes counted, errors named, nothing leaked."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ermu.devices import cuda
+from ermu.devices.cuda import CudaDevice
+from ermu.errors import BackendError, StateError
+from tests.devices.stub_driver import StubDriver
+
+ROOT = Path(__file__).parents[2]
+
+
+class Params(ctypes.Structure):
+    _fields_ = (("number", ctypes.c_int),)
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> StubDriver:
+    stub = StubDriver()
+    monkeypatch.setattr(cuda, "_driver", lambda: stub)
+    monkeypatch.setattr(cuda, "_call", lambda *arguments: None)
+    return stub
+
+
+@pytest.fixture(params=["stub", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> Iterator[CudaDevice]:
+    if request.param == "stub":
+        request.getfixturevalue("driver")
+    with CudaDevice() as device:
+        yield device
+
+
+def in_thread(work: Callable[[], None]) -> None:
+    """Runs it in a thread that ends, and raises here what it raised there."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8, np.float64])
+def test_copies_and_counts(device: CudaDevice, dtype: type) -> None:
+    array = np.arange(60).reshape(3, 4, 5).astype(dtype)
+    first, second = device.empty((3, 4, 5), dtype), device.empty((3, 4, 5), dtype)
+    device.upload(array, first)
+    device.copy(first, second)
+    np.testing.assert_array_equal(device.download(second.at(1)), array[1])
+    assert device.kernel_argument(first) is first
+    assert (device.uploaded_bytes, device.downloaded_bytes) == (array.nbytes, array.nbytes // 3)
+    assert device.live_bytes == 2 * array.nbytes
+
+
+def test_an_upload_casts_and_lets_the_array_go(device: CudaDevice) -> None:
+    tensor, array = device.empty((2, 3), np.float16), np.full((3, 2), 1.5).T
+    device.upload(array, tensor)
+    array[:] = 0
+    np.testing.assert_array_equal(device.download(tensor), np.full((2, 3), 1.5, np.float16))
+
+
+def test_nothing_at_all_can_be_copied(device: CudaDevice) -> None:
+    empty = device.empty((0, 5), np.float32)
+    device.upload(np.empty((0, 5)), empty)
+    device.copy(empty, empty)
+    assert device.download(empty).shape == (0, 5)
+
+
+def test_every_thread_may_use_it(device: CudaDevice) -> None:
+    tensor = device.empty((4,), np.float32)
+
+    def work() -> None:
+        own = device.empty((4,), np.float32)
+        device.upload(np.arange(4), own)
+        device.copy(own, tensor)
+        device.synchronize()
+
+    in_thread(work)
+    np.testing.assert_array_equal(device.download(tensor), np.arange(4))
+    assert device.live_bytes == 16
+
+
+def test_memory_dropped_in_another_thread_is_freed(device: CudaDevice) -> None:
+    held = [device.empty((1000,), np.uint8)]
+
+    def drop() -> None:
+        held.clear()
+        gc.collect()
+
+    in_thread(drop)
+    assert device.live_bytes == 0
+
+
+def test_no_context_stays_on_a_stack(driver: StubDriver) -> None:
+    left: list[int] = []
+    device = CudaDevice()
+
+    def work() -> None:
+        tensor = device.empty((4,), np.float32)
+        device.upload(np.zeros(4), tensor)
+        device.download(tensor)
+        with pytest.raises(BackendError):
+            device.empty((1 << 30,), np.uint8)
+        left.append(len(driver.stack))
+
+    work()
+    in_thread(work)
+    in_thread(device.close)
+    assert left == [0, 0] and not driver.stack
+    assert (driver.in_use, driver.retained) == (0, 0)
+
+
+def test_closing_frees_what_is_still_held(driver: StubDriver) -> None:
+    device = CudaDevice()
+    kept = device.empty((100,), np.uint8)
+    assert driver.in_use == device.live_bytes == 100
+    device.close()
+    device.close()
+    assert (driver.in_use, driver.retained, device.live_bytes) == (0, 0, 0)
+    with pytest.raises(StateError, match="closed"):
+        device.download(kept)
+    del kept
+
+
+def test_a_forgotten_device_closes_with_its_last_tensor(driver: StubDriver) -> None:
+    device = CudaDevice()
+    kept = device.empty((100,), np.uint8)
+    del device
+    gc.collect()
+    assert (driver.in_use, driver.retained) == (100, 1)
+    del kept
+    gc.collect()
+    assert (driver.in_use, driver.retained) == (0, 0)
+
+
+def test_errors_name_the_device_and_the_size(driver: StubDriver) -> None:
+    with CudaDevice() as device:
+        device.load_module(b"fatbin")
+        device.load_module(b"fatbin")
+        device.launch("known", (1, 1, 1), (32, 1, 1), Params())
+        with pytest.raises(BackendError, match=r"\(Stub\) ran out of memory.* 2097152 bytes \(1 of 1 MB"):
+            device.empty((1 << 21,), np.uint8)
+        with pytest.raises(BackendError, match=r"launching known on \(0, 1, 1\) blocks of \(32, 1, 1\)"):
+            device.launch("known", (0, 1, 1), (32, 1, 1), Params())
+        with pytest.raises(BackendError, match="has a function 'unknown'"):
+            device.launch("unknown", (1, 1, 1), (32, 1, 1), Params())
+        with pytest.raises(BackendError, match=r"loading a module of 3 bytes.*no kernel image"):
+            device.load_module(b"ptx")
+    with pytest.raises(BackendError, match="no GPU 1"):
+        CudaDevice(1)
+
+
+@pytest.mark.gpu
+def test_a_captured_graph_repeats_its_work() -> None:
+    with CudaDevice() as device:
+        source, target = device.empty((4,), np.float32), device.empty((4,), np.float32)
+        device.upload(np.zeros(4), target)
+        dropped = [device.empty((8,), np.float32)]
+
+        def work() -> None:
+            device.copy(source, target)
+            dropped.clear()
+
+        graph = device.capture(work)
+        device.upload(np.arange(4), source)
+        assert not device.download(target).any()
+        graph.launch()
+        np.testing.assert_array_equal(device.download(target), np.arange(4))
+        graph.close()
+        assert device.live_bytes == source.nbytes + target.nbytes
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("end", ["", "device.close()", "raise SystemExit(3)", "thread(device.close)"])
+def test_a_process_ends_cleanly(end: str) -> None:
+    """However it ends, in a process of its own: a context left on a stack would abort it."""
+    script = (
+        "import threading, numpy\n"
+        "from ermu.devices.cuda import CudaDevice\n"
+        "def thread(work):\n"
+        "    started = threading.Thread(target=work); started.start(); started.join()\n"
+        "device = CudaDevice()\n"
+        "tensor = device.empty((4,), 'f4')\n"
+        "thread(lambda: device.upload(numpy.zeros(4), tensor))\n"
+        "thread(lambda: device.download(device.empty((4,), 'f4')))\n" + end
+    )
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == (3 if "Exit" in end else 0), ran.stderr
+    assert ran.stderr == ""

@@ -1,0 +1,219 @@
+"""Attention over a bank and in a window, on every instruction set and precision here, against the oracle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ermu.errors import KernelError, OptionError
+from ermu.kernels.cpu.attention import CpuAttention
+from ermu.kernels.cpu.library import native
+from ermu.kernels.numpy.attention import NumpyAttention
+from tests.kernels.cpu.compiled import ISAS, needs_compiler
+
+pytestmark = needs_compiler
+
+Single = npt.NDArray[np.float32]
+ORACLE = NumpyAttention()
+KINDS = [(isa, precision) for isa in ISAS for precision in native().precisions(isa)]
+OUT_ERROR = {"fp32": 1e-5, "bf16": 2e-2, "int8": 5e-2}  # of the greatest output
+MASS_ERROR = {"fp32": 1e-5, "bf16": 2e-2, "int8": 5e-2}
+SHAPES = [  # tokens, slots, heads, key width, value width
+    (131, 3, 8, 256, 256),
+    (65, 2, 1, 128, 1024),
+    (97, 4, 4, 128, 128),
+    (300, 2, 2, 14, 40),
+    (17, 1, 1, 5, 9),
+    (1, 9, 1, 1, 1),
+    (259, 1, 2, 64, 24),
+]
+
+
+@dataclass(frozen=True)
+class Bank:
+    """What is written into a cache, and one query of it."""
+
+    heads: int
+    keys: Single  # (T, N, D)
+    values: Single  # (T, N, Cv)
+    rows: Single
+    query: Single
+
+
+@pytest.fixture(params=KINDS, ids="-".join)
+def kind(request: pytest.FixtureRequest) -> tuple[CpuAttention, str]:
+    isa, precision = request.param
+    return CpuAttention(threads=2, isa=isa), precision
+
+
+def random_bank(tokens: int, slots: int, heads: int, key_width: int, value_width: int) -> Bank:
+    """Keys and values are correlated within a slot, as a network's are."""
+    draw = np.random.default_rng([tokens, slots, heads, key_width, value_width])
+
+    def normal(*shape: int) -> Single:
+        return draw.normal(size=shape).astype(np.float32)
+
+    keys = normal(slots, tokens, key_width) + normal(slots, 1, key_width)
+    values = normal(slots, tokens, value_width) + normal(slots, 1, value_width)
+    return Bank(heads, keys, values, normal(slots, key_width), normal(tokens, key_width))
+
+
+def answers(
+    attention: CpuAttention | NumpyAttention, bank: Bank, precision: str = "fp32"
+) -> tuple[Single, Single]:
+    """Outputs (N, Cv) and masses (N, T)."""
+    slots, tokens, key_width = bank.keys.shape
+    value_width = bank.values.shape[2]
+    cache = attention.cache(slots, tokens, bank.heads, key_width, value_width, precision=precision)
+    for slot in range(slots):
+        cache.write(slot, bank.keys[slot], bank.values[slot])
+    out, masses = np.empty((tokens, value_width), np.float32), np.empty((tokens, slots), np.float32)
+    cache.read(bank.query, bank.rows, out, masses)
+    return out, masses
+
+
+def assert_follows_oracle(kind: tuple[CpuAttention, str], bank: Bank) -> None:
+    attention, precision = kind
+    out, masses = answers(attention, bank, precision)
+    expected, expected_masses = answers(ORACLE, bank)
+    error = np.abs(out - expected).max()
+    assert error <= OUT_ERROR[precision] * np.abs(expected).max()
+    np.testing.assert_allclose(masses, expected_masses, rtol=0, atol=MASS_ERROR[precision])
+    np.testing.assert_allclose(masses.sum(axis=1), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_cache_is_the_oracles(kind: tuple[CpuAttention, str], shape: tuple[int, ...]) -> None:
+    assert_follows_oracle(kind, random_bank(*shape))
+
+
+def test_one_slot_dominates(kind: tuple[CpuAttention, str]) -> None:
+    bank = random_bank(101, 4, 2, 64, 64)
+    bank.query[:] = bank.query[0]
+    bank.keys[2] = 3 * bank.query[0]
+    assert_follows_oracle(kind, bank)
+
+
+def test_huge_logits(kind: tuple[CpuAttention, str]) -> None:
+    """Whole numbers, whose products are exact in fp32: only the softmax is tried. Narrow precisions round."""
+    draw = np.random.default_rng(7)
+    bank = random_bank(83, 6, 2, 64, 32)
+    bank.query[:] = draw.integers(-40, 41, bank.query.shape)
+    bank.keys[:] = draw.integers(-40, 41, bank.keys.shape)
+    bank.rows[:] = draw.integers(-9, 10, bank.rows.shape)
+    if kind[1] != "fp32":
+        out, masses = answers(kind[0], bank, kind[1])
+        assert np.isfinite(out).all()
+        np.testing.assert_allclose(masses.sum(axis=1), 1.0, rtol=1e-5)
+        return
+    assert_follows_oracle(kind, bank)
+
+
+def test_logits_that_climb(kind: tuple[CpuAttention, str]) -> None:
+    """Every tile passes the peak of the one before it by more than the slack."""
+    bank = random_bank(515, 3, 1, 32, 48)
+    height = np.linspace(0, 3000, 3 * 515, dtype=np.float32).reshape(3, 515, 1)
+    bank.query[:] = 1.0
+    bank.keys[:] = np.round(height) / 32
+    bank.rows[:] = 0.0
+    if kind[1] == "fp32":
+        assert_follows_oracle(kind, bank)
+    else:
+        out, masses = answers(kind[0], bank, kind[1])
+        assert np.isfinite(out).all()
+        np.testing.assert_allclose(masses[:, 2], 1.0, rtol=1e-5)
+
+
+def test_slots_are_overwritten_and_left_out(kind: tuple[CpuAttention, str]) -> None:
+    attention, precision = kind
+    bank, other = random_bank(70, 3, 2, 32, 32), random_bank(71, 3, 2, 32, 32)
+    cache = attention.cache(1, 70, 2, 32, 32, precision=precision)
+    for slot in (0, 1, 2):
+        cache.write(slot, other.keys[slot, :70], other.values[slot, :70])
+    for slot in (1, 0):
+        cache.write(slot, bank.keys[slot], bank.values[slot])
+    out = np.empty((70, 32), np.float32)
+    cache.read(bank.query, bank.rows[:2], out)
+    two = Bank(2, bank.keys[:2], bank.values[:2], bank.rows[:2], bank.query)
+    np.testing.assert_array_equal(out, answers(attention, two, precision)[0])
+
+
+def test_bad_arrays_are_refused(kind: tuple[CpuAttention, str]) -> None:
+    attention, precision = kind
+    bank = random_bank(40, 2, 2, 32, 32)
+    cache = attention.cache(2, 40, 2, 32, 32, precision=precision)
+    with pytest.raises(KernelError, match="Slot 1"):
+        cache.write(1, bank.keys[1], bank.values[1])
+    for name in ("keys", "values", "query", "rows"):
+        broken = random_bank(40, 2, 2, 32, 32)
+        getattr(broken, name).flat[-1] = np.nan
+        with pytest.raises(KernelError, match="not a number"):
+            answers(attention, broken, precision)
+    cache.write(0, bank.keys[0], bank.values[0])
+    out = np.empty((40, 32), np.float32)
+    with pytest.raises(KernelError, match="rows for 2 slots"):
+        cache.read(bank.query, bank.rows, out)
+    with pytest.raises(KernelError, match="in place"):
+        cache.read(bank.query, bank.rows[:1], np.empty((32, 40), np.float32).T)
+    with pytest.raises(KernelError, match="float64"):
+        cache.read(bank.query.astype(np.float64), bank.rows[:1], out)
+
+
+def test_unknown_options_are_refused() -> None:
+    with pytest.raises(OptionError, match="sse9"):
+        CpuAttention(isa="sse9")
+    with pytest.raises(OptionError, match="fp4"):
+        CpuAttention().cache(1, 4, 1, 4, 4, precision="fp4")
+    with pytest.raises(KernelError, match="split over 3"):
+        CpuAttention().cache(1, 4, 3, 4, 4)
+
+
+@pytest.fixture(params=ISAS)
+def attention(request: pytest.FixtureRequest) -> CpuAttention:
+    return CpuAttention(threads=2, isa=request.param)
+
+
+def random_window(hw: tuple[int, int], key_width: int, value_width: int) -> list[Single]:
+    """Query, key, value and bias."""
+    draw = np.random.default_rng([*hw, key_width, value_width])
+    widths = (key_width, key_width, value_width, 225)
+    return [draw.normal(size=(hw[0] * hw[1], width)).astype(np.float32) for width in widths]
+
+
+@pytest.mark.parametrize(
+    ("hw", "widths"),
+    [((23, 41), (32, 64)), ((40, 3), (8, 33)), ((3, 40), (8, 20)), ((1, 1), (3, 5)), ((17, 29), (20, 100))],
+    ids=str,
+)
+def test_window_is_the_oracles(attention: CpuAttention, hw: tuple[int, int], widths: tuple[int, int]) -> None:
+    arrays = random_window(hw, *widths)
+    out, expected = (np.empty_like(arrays[2]) for _ in range(2))
+    attention.window(*arrays, hw, out)
+    ORACLE.window(*arrays, hw, expected)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_window_takes_nothing_from_outside(attention: CpuAttention) -> None:
+    """A key beyond the window counts for nothing, though its logit is the greatest and its value huge."""
+    query, key, value, bias = random_window((1, 40), 8, 16)
+    query[:], bias[:] = 1.0, -300.0
+    key[30], value[30] = 50.0, 1e30
+    out = np.empty_like(value)
+    attention.window(query, key, value, bias, (1, 40), out)
+    assert np.abs(out[:23]).max() < 100 and np.abs(out[38:]).max() < 100
+    np.testing.assert_allclose(out[23:38], 1e30, rtol=1e-5)
+
+
+def test_window_refuses_bad_arrays(attention: CpuAttention) -> None:
+    arrays = random_window((4, 5), 8, 16)
+    out = np.empty_like(arrays[2])
+    for broken in range(4):
+        copies = [array.copy() for array in arrays]
+        copies[broken][-1, -1] = np.inf
+        with pytest.raises(KernelError, match="not a number"):
+            attention.window(copies[0], copies[1], copies[2], copies[3], (4, 5), out)
+    with pytest.raises(KernelError, match="shape"):
+        attention.window(arrays[0], arrays[1], arrays[2], arrays[3], (5, 5), out)

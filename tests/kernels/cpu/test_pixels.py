@@ -1,0 +1,51 @@
+"""The pixel work in C++, on every instruction set of this processor, against the oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ermu.errors import KernelError
+from ermu.kernels.loading import numpy_kernels
+from tests.kernels.calls import Caller
+from tests.kernels.cpu.compiled import ISAS, compiled, needs_compiler
+from tests.kernels.kernel_cases import random_logits
+
+pytestmark = needs_compiler
+
+ORACLE = Caller(numpy_kernels())
+
+
+@pytest.fixture(params=ISAS)
+def cpu(request: pytest.FixtureRequest) -> Caller:
+    return Caller(compiled(request.param))
+
+
+@pytest.mark.parametrize("groups", [1, 3, 25])
+@pytest.mark.parametrize(
+    "sizes", [((45, 81), (180, 320)), ((12, 70), (5, 3)), ((1, 1), (4, 9)), ((9, 9), (1, 1))]
+)
+def test_labels_are_the_oracles(
+    cpu: Caller, groups: int, sizes: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    logits, active = random_logits(groups, *sizes[0])
+    source, network = cpu.label_map(logits, active, sizes[1], (33, 49))
+    expected, expected_network = ORACLE.label_map(logits, active, sizes[1], (33, 49))
+    assert (source != expected).mean() < 1e-4, "only ties may fall another way"
+    assert (network != expected_network).mean() < 1e-3
+
+
+def test_frames_are_opencvs(cpu: Caller) -> None:
+    frame = np.random.default_rng(5).integers(0, 256, (50, 77, 3), dtype=np.uint8)
+    for size in ((33, 49), (81, 97), (50, 77)):
+        np.testing.assert_array_equal(cpu.prepare_frame(frame, size), ORACLE.prepare_frame(frame, size))
+
+
+def test_not_a_number_is_refused_where_it_counts(cpu: Caller) -> None:
+    logits, active = random_logits(2, 9, 13)
+    active[1, 4] = False
+    logits[1, 4, 2, 2] = np.nan
+    cpu.label_map(logits, active, (9, 13), (17, 17))
+    active[1, 4] = True
+    with pytest.raises(KernelError, match="not a number"):
+        cpu.label_map(logits, active, (9, 13), (17, 17))
