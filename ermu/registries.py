@@ -13,7 +13,6 @@ from ermu.registry import Registry
 if TYPE_CHECKING:
     from ermu.benchmarks.peer import Peer
     from ermu.evaluation.baseline import Baseline
-    from ermu.export.encoders.base import Encoder
     from ermu.export.family import Family
     from ermu.runtime.backends.base import Backend
     from ermu.runtime.memory.policy import EvictionPolicy
@@ -32,5 +31,7 @@ FAMILIES: Registry[Family] = Registry(
     "network family", "ermu.export.families", group="ermu.families", folders=True
 )
 ENCODERS: Registry[Any] = Registry("encoder", "ermu.export.encoders", group="ermu.encoders")
-BASELINES: Registry[type[Baseline]] = Registry("baseline", "ermu.evaluation.baselines", group="ermu.baselines")
+BASELINES: Registry[type[Baseline]] = Registry(
+    "baseline", "ermu.evaluation.baselines", group="ermu.baselines"
+)
 PEERS: Registry[Peer] = Registry("peer", "ermu.benchmarks.peers", group="ermu.peers")

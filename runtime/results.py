@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ermu.runtime.images.labels import LabelMap
-from ermu.runtime.memory.group import MemoryUpdate
+from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.streams.object_registry import Sighting
+from ermu.types import LabelMap
 
 
 @dataclass(frozen=True)

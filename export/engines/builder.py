@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ermu.devices.tensorrt_module import TensorRTModule, MessageLog
+from ermu.devices.tensorrt_module import MessageLog, TensorRTModule
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import resolve
 from ermu.runtime.bundle.bundle import Bundle

@@ -1,9 +1,9 @@
-"""The interface of backends: a library that runs a bundle's graphs on a device, tensors bound where they lie."""
+"""The interface of backends: a library that runs a bundle's graphs, tensors bound where they lie."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from ermu.devices.tensor import DeviceTensor
 from ermu.errors import StateError
 from ermu.kernels.loading import Kernels
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, GraphInfo, Plan, TensorInfo
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, GraphInfo, Plan
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -132,10 +132,6 @@ class Backend(ABC):
         info = self.bundle.manifest.graphs[graph]
         self._run(graph, *({t.name: tensors[t.name] for t in way} for way in (info.inputs, info.outputs)))
 
-    def allocate(self, tensors: Iterable[TensorInfo], symbols: Mapping[str, int]) -> dict[str, DeviceTensor]:
-        """One tensor for each description, symbols replaced by their values."""
-        return {t.name: self.device.empty(resolve(t.shape, symbols), t.dtype) for t in tensors}
-
     def close(self) -> None:
         """Releases graphs and device memory; closing twice is harmless."""
         if self._open:
@@ -150,8 +146,3 @@ class Backend(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def resolve(shape: Sequence[int | str], symbols: Mapping[str, int]) -> tuple[int, ...]:
-    """A symbolic shape in numbers."""
-    return tuple(symbols[s] if isinstance(s, str) else s for s in shape)

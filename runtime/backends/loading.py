@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ermu.devices.base import Device
 from ermu.devices.host import HostDevice
 from ermu.devices.processors import usable_processors
-from ermu.errors import BackendError, DependencyError, OptionError
+from ermu.errors import BackendError, OptionError
 from ermu.kernels.loading import Kernels, load_kernels
 from ermu.registries import BACKENDS
 from ermu.runtime.backends.base import Backend, Misfit, Opening

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LONG_EDGE = 1040  # 480 * 1.3 * 800 / 480, as published
@@ -53,3 +54,8 @@ def network_size(source_hw: tuple[int, int], long_edge: int = LONG_EDGE) -> tupl
 def is_network_size(hw: tuple[int, int]) -> bool:
     """Whether both sides have the form 16k + 1 and are at least 33."""
     return all(side >= _SMALLEST and (side - 1) % STRIDE == 0 for side in hw)
+
+
+def resolve(shape: Sequence[int | str], symbols: Mapping[str, int]) -> tuple[int, ...]:
+    """A symbolic shape in numbers."""
+    return tuple(symbols[side] if isinstance(side, str) else side for side in shape)

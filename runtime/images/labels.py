@@ -13,8 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ermu.errors import PromptError
 from ermu.runtime.files import replacing
-
-LabelMap = npt.NDArray[np.uint8]
+from ermu.types import LabelMap
 
 GROUP_SIZE = 10
 MAX_OBJECTS = 250  # 25 groups: a merged id must fit a byte

@@ -3,120 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from math import prod
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ermu.kernels.base.attention import Recall
-from ermu.kernels.base.scoring import Kernels
-from ermu.runtime.backends.base import Backend, DeviceTensor
+from ermu.devices.tensor import DeviceTensor
+from ermu.kernels.base.attention import KeyValueCache
+from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.manifest import Manifest, TensorInfo
-from ermu.runtime.bundle.sizes import Grids
-from ermu.runtime.images.labels import GROUP_SIZE, LabelMap
+from ermu.runtime.bundle.roles import Kind, Role
+from ermu.runtime.images.labels import GROUP_SIZE
 from ermu.runtime.memory.bank import MemoryBank
+from ermu.runtime.memory.evidence import BankEvidence
 from ermu.runtime.memory.policy import Decision, EvictionPolicy
-from ermu.runtime.memory.propagation import Propagation, open_propagation, propagation_graphs
+from ermu.runtime.memory.propagation import open_propagation
+from ermu.runtime.memory.update import MemoryUpdate
+from ermu.runtime.memory.workspace import Workspace, allocate, having
 
-Tensors = dict[str, DeviceTensor]
-
-
-@dataclass(frozen=True)
-class MemoryUpdate:
-    """What a frame did to a group's memory bank.
-
-    Attributes:
-        group: The group's number, never used again by the same `Segmenter`.
-        ids: The caller's ids of its objects.
-        frames: Frame numbers held afterwards, oldest first.
-        evicted: The frame that left, if one did.
-        decision: The policy's vectors, over the frames held before the append.
-    """
-
-    group: int
-    ids: list[int]
-
-    frames: list[int]
-    evicted: int | None
-    decision: Decision
-
-
-class Evidence:
-    """What block 0's long-term attention saw on the current frame, computed only when a policy asks."""
-
-    def __init__(
-        self,
-        bank: MemoryBank,
-        kernels: Kernels,
-        propagation: Propagation,
-        logits: Any,
-        active: npt.NDArray[np.bool_],
-    ) -> None:
-        self._bank, self._kernels, self._propagation = bank, kernels, propagation
-        self._logits, self._active = logits, active
-
-    @property
-    def slot_frames(self) -> list[int]:
-        return self._bank.slot_frames
-
-    @cached_property
-    def order(self) -> npt.NDArray[np.int32]:
-        return self._bank.order
-
-    def relevance(self) -> npt.NDArray[np.floating]:
-        foreground = self._kernels.foreground(self._logits, self._active)
-        return self._propagation.relevance(self._bank, foreground)
-
-    def redundancy(self) -> npt.NDArray[np.floating]:
-        return self._bank.redundancy()
+Tensors = Mapping[str, DeviceTensor]
 
 
 class ObjectGroup:
-    """Reads and writes the memories of its objects; the encoder's output is shared with other groups.
+    """Reads and writes the memories of its objects; features and workspace are shared with other groups.
 
     Args:
         backend: Runs the graphs.
-        kernels: Score the bank.
-        manifest: Of the bundle.
-        grids: Network input size.
+        workspace: Of all groups.
         number: Of the group.
         ids: The caller's ids, at most ten; object i has identity channel i + 1.
         policy: Fresh, for this group alone.
-        capacity: Frames the bank may hold, where the policy is bounded.
+        capacity: Frames that the bank may hold, where the policy is bounded.
     """
 
     def __init__(
         self,
         backend: Backend,
-        kernels: Kernels,
-        manifest: Manifest,
-        grids: Grids,
+        workspace: Workspace,
         number: int,
         ids: Sequence[int],
         policy: EvictionPolicy,
         capacity: int,
     ) -> None:
-        self._backend, self._kernels, self._manifest = backend, kernels, manifest
+        self._backend, self._workspace = backend, workspace
         self.number, self._policy, self._capacity = number, policy, capacity
         self.channel_ids: list[int | None] = [*ids, *[None] * (GROUP_SIZE - len(ids))]
-        symbols = grids.symbols()
-        self._propagation = open_propagation(backend, kernels, manifest, symbols)
-        banked = _banked(manifest)
-        self._short = [f"short_{t.name}" for t in banked]
-        keeper = kernels if policy.needs_redundancy else None
-        recalls = _recalls(backend, manifest, grids, capacity)
-        temporal = np.asarray(manifest.temporal_rows, np.float32)
-        self.bank = MemoryBank(backend, banked, symbols, temporal, capacity, keeper, recalls)
-        propagated = [t for graph in propagation_graphs(manifest) for t in graph.outputs]
-        self._kept = backend.allocate([t for t in propagated if t.name.startswith("carry_")], symbols)
-        tokens = [t for t in manifest.graphs["memorize"].inputs if t.name == "identity"]
-        self._identity = backend.allocate(tokens, symbols).get("identity")
-        new = [t for t in (*propagated, *manifest.graphs["memorize"].outputs) if t.name.startswith("new_")]
+        propagated = [backend.graphs[name] for name in backend.plan.propagation]
+        graphs = [*propagated, backend.graphs["memorize"], backend.graphs["reference"]]
+        device, symbols = backend.device, workspace.symbols
+        self._carry = allocate(device, having(graphs, Role.CARRY), symbols)
         # Two entries take turns: the previous frame's is read while this frame's is written.
-        self._entries = (backend.allocate(new, symbols), backend.allocate(new, symbols))
+        entry = having(graphs, Role.ENTRY)
+        self._previous, self._current = (allocate(device, entry, symbols) for _ in range(2))
+        known = backend.bundle.manifest.graphs.values()
+        self._previous_sources = {t.name: str(t.source) for t in having(known, Role.PREVIOUS)}
+        self._propagation = open_propagation(backend, workspace)
+        self.bank = self._new_bank()
         self._last_append = 0.0
 
     @property
@@ -133,65 +75,49 @@ class ObjectGroup:
         """Silences an object's channel; it is not used again."""
         self.channel_ids[self.channel_ids.index(object_id)] = None
 
-    def follow(self, policy: EvictionPolicy) -> None:
+    def switch_policy(self, policy: EvictionPolicy) -> None:
         """Changes the policy; what the old one had gathered is forgotten."""
         self._policy = policy
         if policy.needs_redundancy:
-            self.bank.track_redundancy(self._kernels)
+            self.bank.track_redundancy(self._backend.kernels.scoring)
 
-    def begin(self, frame: int, clock: float, p: DeviceTensor, label: DeviceTensor, z: DeviceTensor) -> None:
-        """Takes a labelled frame as the permanent first memory.
+    def begin(self, frame: int, clock: float, features: Tensors) -> None:
+        """Takes a labelled frame, whose label's tokens are in the workspace, as the permanent first memory.
 
         Args:
             frame: Its number.
             clock: When it was, in the units of the gap.
-            p: Projected features.
-            label: uint8 H x W at network size, this group's channels.
-            z: Receives the decoder's input.
+            features: Of the frame.
         """
-        outputs = {t.name for t in self._manifest.graphs["reference"].outputs}
-        entry = {name: tensor for name, tensor in self._entries[0].items() if name in outputs}
-        self._backend.run("reference", {"p": p, "label": label}, {"z": z, **entry})
-        self.bank.write(0, frame, self._for_bank(entry))
+        self._backend.run("reference", {**features, **self._workspace.tensors, **self._previous})
+        self.bank.write(0, frame, self._previous)
         self._last_append = clock
 
-    def propagate(self, shared: Mapping[str, DeviceTensor]) -> None:
-        """Reads both memories for a frame, keeping what `memorize` will need.
+    def propagate(self, features: Tensors) -> None:
+        """Reads both memories for a frame: leaves z in the workspace, and what `memorize` will need."""
+        previous = {name: self._previous[source] for name, source in self._previous_sources.items()}
+        shared = {**features, **self._workspace.tensors}
+        self._propagation.run({**shared, **previous, **self._carry, **self._current}, self.bank)
 
-        Args:
-            shared: `p`, to read; `z` and what `passing_tensors` lists, to write.
-        """
-        previous, current = self._entries
-        short = {name: previous.get(f"new_{name}") or previous[_long_entry(name)] for name in self._short}
-        self._propagation.run({**shared, **short, **self._kept, **current}, self.bank)
+    def memorize(self) -> None:
+        """Completes the frame's entry with the tokens in the workspace; it is the previous one from now on."""
+        self._backend.run("memorize", {**self._workspace.tensors, **self._carry, **self._current})
+        self._previous, self._current = self._current, self._previous
 
-    def memorize(self, label: DeviceTensor) -> None:
-        """Completes the frame's entry with its label; it is the short memory from now on."""
-        graph = self._manifest.graphs["memorize"]
-        carried = {t.name: self._kept[t.name] for t in graph.inputs if t.name.startswith("carry_")}
-        current = self._entries[1]
-        inputs = {"label": label} if self._identity is None else {"identity": self._embedded(label)}
-        outputs = {t.name: current[t.name] for t in graph.outputs}
-        self._backend.run("memorize", {**inputs, **carried}, outputs)
-        self._entries = (current, self._entries[0])
-
-    def _embedded(self, label: DeviceTensor) -> DeviceTensor:
-        """The label map's tokens, where `memorize` takes those."""
-        assert self._identity is not None and self._backend.identity is not None
-        host = self._backend.for_kernels
-        self._backend.identity.embed(host(label), host(self._identity))
-        return self._identity
-
-    def due(self, clock: float, gap: float) -> bool:
+    def due(self, clock: float, interval: float) -> bool:
         """Whether the frame at `clock` belongs in the memory bank."""
-        return clock - self._last_append >= gap - 1e-6
+        return clock - self._last_append >= interval - 1e-6
 
     def append(self, frame: int, clock: float, logits: DeviceTensor) -> MemoryUpdate:
         """Puts the latest entry into the bank, over the frame that the policy gives up."""
-        decision = self._policy.decide(self._evidence(logits), full=self._full())
+        evidence = BankEvidence(
+            self._backend, self._workspace, self.bank, self._propagation, logits, self.active
+        )
+        full = self._policy.bounded and len(self.bank) >= self._capacity
+        decision = self._policy.decide(evidence, full=full)
         slot = len(self.bank) if decision.slot is None else decision.slot
         evicted = None if decision.slot is None else self.bank.slot_frames[slot]
-        self.bank.write(slot, frame, self._for_bank(self._entries[0]))
+        self.bank.write(slot, frame, self._previous)
         self._last_append = clock
         return MemoryUpdate(self.number, self.ids, self.bank.frames, evicted, decision)
 
@@ -199,52 +125,38 @@ class ObjectGroup:
         """The bank as it is, on a frame that was not appended."""
         return MemoryUpdate(self.number, self.ids, self.bank.frames, None, Decision())
 
-    def _full(self) -> bool:
-        return self._policy.bounded and len(self.bank) >= self._capacity
-
-    def _evidence(self, logits: DeviceTensor) -> Evidence:
-        seen = self._backend.for_kernels(logits)
-        return Evidence(self.bank, self._kernels, self._propagation, seen, self.active)
-
-    @staticmethod
-    def _for_bank(entry: Mapping[str, DeviceTensor]) -> Tensors:
-        return {name.removeprefix("new_"): tensor for name, tensor in entry.items()}
-
-
-def _long_entry(short: str) -> str:
-    return "new_" + short.removeprefix("short_")
-
-
-def _banked(manifest: Manifest) -> list[TensorInfo]:
-    """The bank's tensors: what a reference frame leaves for the long term, with a leading axis T."""
-    left = [t for t in manifest.graphs["reference"].outputs if t.name.startswith(("new_key", "new_value"))]
-    return [
-        t.model_copy(update={"name": t.name.removeprefix("new_"), "shape": ("T", *t.shape)}) for t in left
-    ]
-
-
-def _recalls(backend: Backend, manifest: Manifest, grids: Grids, slots: int) -> list[Recall]:
-    """A recall for each block, where our own attention reads the bank."""
-    if backend.attention is None:
-        return []
-    network, widths = manifest.network, {t.name: t.shape[-1] for t in _banked(manifest)}
-    return [
-        backend.attention.recall(
-            slots,
-            prod(grids.tokens),
-            network.heads,
-            int(widths[f"key{block}"]),
-            int(widths[f"value{block}"]),
-            precision=backend.recall_precision,
+    def _new_bank(self) -> MemoryBank:
+        backend, symbols = self._backend, self._workspace.symbols
+        tensors = memory_tensors(backend.bundle.manifest)
+        return MemoryBank(
+            backend.device,
+            tensors,
+            symbols,
+            backend.bundle.temporal_rows(),
+            self._capacity,
+            caches=self._caches(tensors) if backend.external_attention else (),
+            scoring=backend.kernels.scoring if self._policy.needs_redundancy else None,
         )
-        for block in range(network.blocks)
-    ]
+
+    def _caches(self, tensors: Sequence[TensorInfo]) -> list[KeyValueCache]:
+        """A key-value cache for each block."""
+        backend, attention = self._backend, self._backend.kernels.attention
+        assert attention is not None
+        network, tokens = backend.bundle.manifest.network, prod(self._workspace.grids.tokens)
+        widths = {(t.block, t.kind): int(t.shape[-1]) for t in tensors}
+        return [
+            attention.cache(
+                self._capacity,
+                tokens,
+                network.heads,
+                widths[block, Kind.KEY],
+                widths[block, Kind.VALUE],
+                precision=backend.attention_precision,
+            )
+            for block in range(network.blocks)
+        ]
 
 
-def channel_table(groups: Sequence[ObjectGroup]) -> LabelMap:
-    """Caller's id of each merged id 10 * g + k, for looking label maps up."""
-    table = np.zeros(256, np.uint8)
-    for g, group in enumerate(groups):
-        for k, own in enumerate(group.channel_ids, start=1):
-            table[GROUP_SIZE * g + k] = own or 0
-    return table
+def memory_tensors(manifest: Manifest) -> list[TensorInfo]:
+    """What a bank holds, whichever plan reads it: the tensors that the plan `whole` reads it by."""
+    return having(manifest.graphs.values(), Role.MEMORY)

@@ -1,4 +1,4 @@
-"""How a frame reads a group's memories: in one graph, or in parts with our own attention between them."""
+"""How a frame reads a group's memories: in one graph, or with the kernels' attention between graphs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ermu.kernels.base.attention import Attention
-from ermu.kernels.base.relevance import foreground_share
-from ermu.kernels.base.scoring import Kernels
-from ermu.runtime.backends.base import Backend, DeviceTensor
-from ermu.runtime.bundle.manifest import GraphInfo, Manifest, TensorInfo
+from ermu.devices.tensor import DeviceTensor
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.bundle.manifest import GraphInfo, TensorInfo
+from ermu.runtime.bundle.roles import Kind, Role
 from ermu.runtime.memory.bank import MemoryBank
+from ermu.runtime.memory.workspace import Workspace, allocate, having
 
 Tensors = Mapping[str, DeviceTensor]
 
@@ -27,95 +26,138 @@ class Propagation(ABC):
         """Reads the memories for a frame.
 
         Args:
-            tensors: By name: `p` and the previous frame's `short_X`, to read; `z`, `new_X`, `carry_X` and
-                whatever `passing_tensors` lists, to write.
+            tensors: By name: features and the previous frame's memory, to read; the workspace's, this
+                frame's entry and what it carries, to write.
             bank: The group's.
         """
 
     @abstractmethod
-    def relevance(self, bank: MemoryBank, foreground: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
-        """Relevance of each slot of `bank` to the latest frame (`spec/ermu.md` step 1), in slot order."""
+    def relevance(self, bank: MemoryBank, foreground: Any, out: Any) -> None:
+        """Relevance of each slot of `bank` to the latest frame (`docs/spec/ermu.md`, step 1).
+
+        Args:
+            bank: The group's.
+            foreground: (N,) float32 as the kernels take it.
+            out: (T,) float64 in slot order, written.
+        """
 
 
 class WholePropagation(Propagation):
-    """One graph; the kernels see the query only when a policy asks for the relevance."""
+    """The plan `whole`: one graph; the kernels see the query only when a policy asks for the relevance."""
 
-    def __init__(
-        self, backend: Backend, kernels: Kernels, manifest: Manifest, symbols: Mapping[str, int]
-    ) -> None:
-        self._backend, self._kernels, self._heads = backend, kernels, manifest.network.heads
-        self._graph = manifest.graphs["propagate"]
-        (query,) = (t for t in self._graph.outputs if t.name == "query")
-        self._query = backend.allocate([query], symbols)["query"]
+    def __init__(self, backend: Backend, workspace: Workspace) -> None:
+        self._backend, self._heads = backend, backend.bundle.manifest.network.heads
+        (self._graph,) = backend.plan.propagation
+        queries = having([backend.graphs[self._graph]], Role.QUERY)
+        self._queries = allocate(backend.device, queries, workspace.symbols)  # of this group's latest frame
+        self._scored = next(t.name for t in queries if t.block == 0)
 
     def run(self, tensors: Tensors, bank: MemoryBank) -> None:
-        held = {**tensors, **bank.inputs(), "query": self._query}
-        self._backend.run("propagate", *_bound(self._graph, held))
+        """See `Propagation.run`."""
+        self._backend.run(self._graph, {**tensors, **bank.inputs(), **self._queries})
 
-    def relevance(self, bank: MemoryBank, foreground: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
-        h, w, width = self._query.shape
-        query = DeviceTensor(self._query.address, (h * w, width), self._query.dtype, self._query.owner)
-        return self._kernels.relevance(
-            self._backend.for_kernels(query), bank.keys(), bank.rows(), foreground, heads=self._heads
-        )
+    def relevance(self, bank: MemoryBank, foreground: Any, out: Any) -> None:
+        """See `Propagation.relevance`."""
+        query = _tokens(self._backend, self._queries[self._scored])
+        keys, rows = bank.keys(), bank.rows()
+        self._backend.kernels.scoring.relevance(query, keys, rows, foreground, out, heads=self._heads)
 
 
-class SplitPropagation(Propagation):
-    """Graphs up to each attention on the memories, and our own attention between them.
+class ExternalAttentionPropagation(Propagation):
+    """The plan `external_attention`: graphs up to each attention on the memories, the kernels' between them.
 
     The masses that ERMU scores with are a by-product of block 0's attention.
     """
 
-    def __init__(self, backend: Backend, attention: Attention, manifest: Manifest) -> None:
-        self._backend, self._attention = backend, attention
-        self._parts = [manifest.graphs[f"propagate{i}"] for i in range(manifest.network.blocks + 1)]
-        self._masses = np.empty((0, 0), np.float32)
+    def __init__(self, backend: Backend, workspace: Workspace) -> None:
+        assert backend.kernels.attention is not None
+        self._backend, self._attention = backend, backend.kernels.attention
+        *self._before, self._last = backend.plan.propagation
+        self._hw = workspace.grids.tokens
+        graphs = [backend.graphs[name] for name in backend.plan.propagation]
+        known = list(backend.bundle.manifest.graphs.values())
+        self._memory = [_MemoryRead(graphs, block) for block in range(len(self._before))]
+        self._local = [
+            _LocalRead(known, block) if _matching(graphs, Role.LOCAL_READOUT, block) else None
+            for block in range(len(self._before))
+        ]
+        self._masses = backend.device.empty((0,), np.float32)
+        self._slots = 0
 
     def run(self, tensors: Tensors, bank: MemoryBank) -> None:
-        for i, part in enumerate(self._parts[:-1]):
-            self._backend.run(f"propagate{i}", *_bound(part, tensors))
-            self._read(i, tensors, bank)
-        self._backend.run(f"propagate{len(self._parts) - 1}", *_bound(self._parts[-1], tensors))
+        """See `Propagation.run`."""
+        for block, graph in enumerate(self._before):
+            self._backend.run(graph, tensors)
+            self._read_memory(block, tensors, bank)
+            self._read_local(block, tensors)
+        self._backend.run(self._last, tensors)
 
-    def _read(self, block: int, tensors: Tensors, bank: MemoryBank) -> None:
-        query, answer = self._tokens(tensors[f"query{block}"]), self._tokens(tensors[f"recalled{block}"])
+    def relevance(self, bank: MemoryBank, foreground: Any, out: Any) -> None:
+        """See `Propagation.relevance`."""
+        self._backend.kernels.scoring.weigh_masses(self._masses_of(self._slots), foreground, out)
+
+    def _read_memory(self, block: int, tensors: Tensors, bank: MemoryBank) -> None:
+        names = self._memory[block]
+        query, readout = (_tokens(self._backend, tensors[name]) for name in (names.query, names.readout))
         if block == 0:
-            self._masses = np.empty((len(query), len(bank)), np.float32)
-        bank.recall(block, query, answer, self._masses if block == 0 else None)
-        if f"near{block}" in tensors:
-            names = ("new_key", "short_key", "short_value", "window_bias", "near")
-            key, *short, bias, near = (self._tokens(tensors[f"{name}{block}"]) for name in names)
-            h, w, _ = tensors[f"near{block}"].shape
-            self._attention.window(key, short[0], short[1], bias, (h, w), near)
+            self._slots = len(bank)
+        bank.read(block, query, readout, self._masses_of(len(bank)) if block == 0 else None)
 
-    def relevance(self, bank: MemoryBank, foreground: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
-        return foreground_share(foreground, self._masses)
+    def _read_local(self, block: int, tensors: Tensors) -> None:
+        names = self._local[block]
+        if names is not None:
+            query, key, value, bias, readout = (_tokens(self._backend, tensors[name]) for name in names.all)
+            self._attention.window(query, key, value, bias, self._hw, readout)
 
-    def _tokens(self, tensor: DeviceTensor) -> npt.NDArray[np.float32]:
-        grid: npt.NDArray[np.float32] = self._backend.for_kernels(tensor)
-        return grid.reshape(-1, grid.shape[-1])
-
-
-def open_propagation(
-    backend: Backend, kernels: Kernels, manifest: Manifest, symbols: Mapping[str, int]
-) -> Propagation:
-    """The propagation that a backend's graphs need."""
-    if backend.attention is not None:
-        return SplitPropagation(backend, backend.attention, manifest)
-    return WholePropagation(backend, kernels, manifest, symbols)
+    def _masses_of(self, slots: int) -> Any:
+        """Block 0's masses of the latest frame, (N, T)."""
+        tokens = self._hw[0] * self._hw[1]
+        if self._masses.shape[0] < tokens * slots:
+            self._masses = self._backend.device.empty((2 * tokens * slots,), np.float32)
+        masses = self._masses.first(tokens * slots).reshaped(tokens, slots)
+        return self._backend.device.kernel_argument(masses)
 
 
-def propagation_graphs(manifest: Manifest) -> list[GraphInfo]:
-    """`propagate`, or its parts."""
-    return [graph for name, graph in manifest.graphs.items() if name.startswith("propagate")]
+class _MemoryRead:
+    """The tensors of one block's attention on the bank, by their roles."""
+
+    def __init__(self, graphs: list[GraphInfo], block: int) -> None:
+        self.query = _named(graphs, Role.QUERY, block)
+        self.readout = _named(graphs, Role.MEMORY_READOUT, block)
 
 
-def passing_tensors(manifest: Manifest) -> list[TensorInfo]:
-    """What the parts of a frame's propagation hand to each other, and what `look` hands to all groups."""
-    tensors = {t.name: t for part in propagation_graphs(manifest) for t in (*part.inputs, *part.outputs)}
-    kinds = ("query", "recalled", "near", "window_bias", "state_", "shared_")
-    return [t for name, t in tensors.items() if name.startswith(kinds) and name != "query"]
+class _LocalRead:
+    """Those of its attention in a window of the previous frame; the query is the frame's own key.
+
+    The previous frame's memory is an input of the graph of the plan `whole` only.
+    """
+
+    def __init__(self, graphs: list[GraphInfo], block: int) -> None:
+        self.all = (
+            _named(graphs, Role.ENTRY, block, Kind.KEY),
+            _named(graphs, Role.PREVIOUS, block, Kind.KEY),
+            _named(graphs, Role.PREVIOUS, block, Kind.VALUE),
+            _named(graphs, Role.BIAS, block),
+            _named(graphs, Role.LOCAL_READOUT, block),
+        )
 
 
-def _bound(graph: GraphInfo, tensors: Tensors) -> tuple[dict[str, DeviceTensor], dict[str, DeviceTensor]]:
-    return {t.name: tensors[t.name] for t in graph.inputs}, {t.name: tensors[t.name] for t in graph.outputs}
+def open_propagation(backend: Backend, workspace: Workspace) -> Propagation:
+    """The propagation of the backend's plan."""
+    plan = ExternalAttentionPropagation if backend.external_attention else WholePropagation
+    return plan(backend, workspace)
+
+
+def _named(graphs: list[GraphInfo], role: Role, block: int, kind: Kind | None = None) -> str:
+    return _matching(graphs, role, block, kind)[0].name
+
+
+def _matching(graphs: list[GraphInfo], role: Role, block: int, kind: Kind | None = None) -> list[TensorInfo]:
+    found = having(graphs, role)
+    return [t for t in found if t.block == block and (kind is None or t.kind is kind)]
+
+
+def _tokens(backend: Backend, tensor: DeviceTensor) -> Any:
+    """h x w x C as the kernels take it: N x C."""
+    h, w, width = tensor.shape
+    return backend.device.kernel_argument(tensor.reshaped(h * w, width))

@@ -18,8 +18,8 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class OnnxRuntimeBackend(Backend):
     """A session for each graph, reading and writing tensors where they are.
 
-    Every graph is opened at once, so that a broken one is noticed before the first frame. On CUDA all work goes
-    into the device's own stream.
+    Every graph is opened at once, so that a broken one is noticed before the first frame. On CUDA all work
+    goes into the device's own stream.
     """
 
     name = "onnxruntime"
@@ -61,9 +61,11 @@ class OnnxRuntimeBackend(Backend):
         import onnxruntime
 
         provider, path = PROVIDERS[self._place], self.bundle.graph_path(graph)
-        options = {"device_id": "0", "user_compute_stream": str(self.device.stream)} if isinstance(
-            self.device, CudaDevice
-        ) else {}
+        options = (
+            {"device_id": "0", "user_compute_stream": str(self.device.stream)}
+            if isinstance(self.device, CudaDevice)
+            else {}
+        )
         try:
             session = onnxruntime.InferenceSession(
                 str(path), self._settings(onnxruntime, threads), providers=[(provider, options)]
@@ -73,7 +75,7 @@ class OnnxRuntimeBackend(Backend):
             raise BackendError(f"ONNX Runtime {version} cannot open {path}: {error}") from error
         if provider not in session.get_providers():
             raise BackendError(
-                f"ONNX Runtime did not load {provider}; it fell back to {', '.join(session.get_providers())}.",
+                f"ONNX Runtime did not load {provider} but {', '.join(session.get_providers())}.",
                 fix="run with --device cpu, or install 'ermu[gpu]' with a CUDA driver (`ermu doctor` tells)",
             )
         return session

@@ -18,8 +18,8 @@ Shapes = tuple[tuple[int, ...], ...]
 class OpenVinoBackend(Backend):
     """Graphs compiled by OpenVINO for the sizes that they meet.
 
-    Every graph is read at once, so that a broken one is noticed before the first frame; a size is compiled when
-    it is met first (seconds).
+    Every graph is read at once, so that a broken one is noticed before the first frame; a size is compiled
+    when it is met first (seconds).
 
     Attributes:
         open_symbols: Axes that stay open in compiled graphs; without T each number of memory frames is

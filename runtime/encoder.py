@@ -1,0 +1,53 @@
+"""A frame's features: prepared and encoded once, for however many objects."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.bundle.roles import Role
+from ermu.runtime.bundle.sizes import Grids
+from ermu.runtime.memory.workspace import allocate, having
+from ermu.types import Image
+
+
+class FrameEncoder:
+    """Runs the graph `encode`, and the plan's block-0 prefix, on one frame after another.
+
+    Args:
+        backend: Runs the graphs.
+        grids: Network input size.
+
+    Attributes:
+        features: Tensors of role FEATURES by name, valid after `encode`.
+    """
+
+    def __init__(self, backend: Backend, grids: Grids) -> None:
+        self._backend, self._grids = backend, grids
+        once_a_frame = ["encode", *([backend.plan.prefix] if backend.plan.prefix else [])]
+        graphs = [backend.graphs[name] for name in once_a_frame]
+        self._graphs = once_a_frame
+        images = [t for t in graphs[0].inputs if t.role is Role.INPUT]
+        self._images = allocate(backend.device, images, grids.symbols())
+        self.features = allocate(backend.device, having(graphs, Role.FEATURES), grids.symbols())
+        self._encoded = False
+
+    def take(self, frame: Image) -> None:
+        """Resizes a frame (BGR uint8 H x W x 3) to network size; `encode` will find it."""
+        (image,) = self._images.values()
+        device = self._backend.device
+        if self._backend.bundle.manifest.input.dtype == "uint8":
+            self._backend.kernels.pixels.prepare_frame(frame, device.kernel_argument(image.at(0)))
+        else:
+            hw = self._grids.hw
+            resized = cv2.resize(frame.astype(np.float32), hw[::-1], interpolation=cv2.INTER_CUBIC)
+            device.upload(resized[None, :, :, ::-1], image)
+        self._encoded = False
+
+    def encode(self) -> None:
+        """Features of the frame taken last, once; a frame without objects never needs any."""
+        if not self._encoded:
+            for graph in self._graphs:
+                self._backend.run(graph, {**self._images, **self.features})
+            self._encoded = True

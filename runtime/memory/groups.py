@@ -1,0 +1,207 @@
+"""All groups of a segmenter: a frame's way through each, and their logits and label maps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ermu.kernels.base.identity import Identity
+from ermu.registries import POLICIES
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.bundle.sizes import resolve
+from ermu.runtime.images.labels import GROUP_SIZE, in_groups, to_channels
+from ermu.runtime.memory.group import ObjectGroup, Tensors
+from ermu.runtime.memory.options import MemoryOptions
+from ermu.runtime.memory.policy import EvictionPolicy
+from ermu.runtime.memory.update import MemoryUpdate
+from ermu.runtime.memory.workspace import Workspace
+from ermu.runtime.timing.stopwatch import Stopwatch
+from ermu.types import Array, LabelMap
+
+
+class GroupSet:
+    """Groups in order; group g's object k is 10 * g + k in a merged label map.
+
+    Args:
+        backend: Runs the graphs.
+        workspace: Of all groups.
+        source_hw: Height and width of the frames.
+        identity: Embeds label maps.
+        numbers: Yields the numbers of new groups.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        workspace: Workspace,
+        source_hw: tuple[int, int],
+        identity: Identity,
+        numbers: Iterator[int],
+    ) -> None:
+        self._backend, self.workspace, self.source_hw = backend, workspace, source_hw
+        self._identity, self._numbers, self._device = identity, numbers, backend.device
+        self._groups: list[ObjectGroup] = []
+        (self._info,) = backend.graphs["decode"].outputs
+        self._source = backend.device.empty(source_hw, np.uint8)
+        self._allocate(0)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[ObjectGroup]:
+        return iter(self._groups)
+
+    @property
+    def ids(self) -> list[int]:
+        """The caller's ids of every object followed, by group."""
+        return [i for group in self._groups for i in group.ids]
+
+    def begin(
+        self,
+        ids: Sequence[int],
+        label: LabelMap,
+        features: Tensors,
+        options: MemoryOptions,
+        *,
+        frame: int,
+        clock: float,
+    ) -> None:
+        """Adds groups for new objects, with a labelled frame as their permanent first memory.
+
+        Args:
+            ids: The caller's ids of the objects.
+            label: uint8 H x W at source size, where they are.
+            features: Of that frame.
+            options: Policy and capacity of their banks.
+            frame: The frame's number.
+            clock: When it was, in the units of the gap.
+        """
+        first = len(self)
+        shared = self._backend, self.workspace
+        self._set(
+            [
+                *self._groups,
+                *(
+                    ObjectGroup(*shared, next(self._numbers), own, self._policy(options), options.capacity)
+                    for own in in_groups(ids)
+                ),
+            ]
+        )
+        for g, group in enumerate(self._groups[first:], start=first):
+            self._upload(g, label)
+            self._embed(g)
+            group.begin(frame, clock, features)
+            self._decode(g, features)
+
+    def segment(self, features: Tensors, watch: Stopwatch) -> LabelMap:
+        """A frame's label map, H x W with the caller's ids; each group's own is kept to be remembered."""
+        for g, group in enumerate(self._groups):
+            with watch("propagate"):
+                group.propagate(features)
+            with watch("decode"):
+                self._decode(g, features)
+        with watch("label"):
+            return self._predict()
+
+    def remember(
+        self,
+        options: MemoryOptions,
+        watch: Stopwatch,
+        *,
+        frame: int,
+        clock: float,
+        label: LabelMap | None = None,
+    ) -> list[MemoryUpdate]:
+        """Completes the frame's memory in each group, and appends it to the bank where it is due.
+
+        Args:
+            options: When it is due.
+            watch: Times it.
+            frame: The frame's number.
+            clock: When it was, in the units of the gap.
+            label: uint8 H x W to remember in place of what `segment` predicted.
+        """
+        updates = []
+        for g, group in enumerate(self._groups):
+            with watch("memorize"):
+                if label is not None:
+                    self._upload(g, label)
+                self._embed(g)
+                group.memorize()
+            if not group.due(clock, options.interval):
+                updates.append(group.unchanged())
+                continue
+            with watch("score"):
+                updates.append(group.append(frame, clock, self._logits.at(g)))
+        return updates
+
+    def switch_policy(self, options: MemoryOptions) -> None:
+        """Changes the eviction policy of every group."""
+        for group in self._groups:
+            group.switch_policy(self._policy(options))
+
+    def clear(self) -> None:
+        """Frees every group."""
+        self._set([])
+
+    def remove(self, object_id: int) -> None:
+        """Stops following an object; a group without objects is freed."""
+        next(group for group in self._groups if object_id in group.ids).remove(object_id)
+        kept = [group for group in self._groups if group.ids]
+        if len(kept) != len(self._groups):
+            self._set(kept)
+
+    def logits(self) -> Array:
+        """G x C x h4 x w4 of the latest frame, a copy on the host."""
+        return self._device.download(self._logits)
+
+    def _policy(self, options: MemoryOptions) -> EvictionPolicy:
+        return POLICIES.get(options.policy)(self._backend.bundle.manifest.score)
+
+    def _upload(self, g: int, label: LabelMap) -> None:
+        """Gives group g a label map of the caller's, H x W at source size with the caller's ids."""
+        own = to_channels(label, self._groups[g].channel_ids, self.workspace.grids.hw)
+        self._device.upload(own, self._labels.at(g))
+
+    def _embed(self, g: int) -> None:
+        """Puts the tokens of group g's label map into the workspace."""
+        label, tokens = self._labels.at(g), self.workspace.identity
+        self._identity.embed(self._device.kernel_argument(label), self._device.kernel_argument(tokens))
+
+    def _decode(self, g: int, features: Tensors) -> None:
+        """Logits of group g from the z that it left in the workspace."""
+        held = {**features, **self.workspace.tensors, self._info.name: self._logits.at(g)}
+        self._backend.run("decode", held)
+
+    def _predict(self) -> LabelMap:
+        active = np.stack([group.active for group in self._groups])
+        argument = self._device.kernel_argument
+        self._backend.kernels.pixels.label_map(
+            argument(self._logits), active, argument(self._source), argument(self._labels)
+        )
+        merged = self._device.download(self._source)
+        self._backend.kernels.check_faults()
+        label: LabelMap = self._table()[merged]
+        return label
+
+    def _set(self, groups: list[ObjectGroup]) -> None:
+        before = {group.number: self._logits.at(g) for g, group in enumerate(self._groups)}
+        self._groups = groups
+        self._allocate(len(groups))
+        for g, group in enumerate(groups):
+            if group.number in before:
+                self._device.copy(before[group.number], self._logits.at(g))
+
+    def _allocate(self, count: int) -> None:
+        one = resolve(self._info.shape, self.workspace.symbols)
+        self._logits = self._device.empty((count, *one), self._info.dtype)
+        self._labels = self._device.empty((count, *self.workspace.grids.hw), np.uint8)
+
+    def _table(self) -> LabelMap:
+        """Caller's id of each merged id, for looking label maps up."""
+        table = np.zeros(256, np.uint8)
+        for g, group in enumerate(self._groups):
+            for k, own in enumerate(group.channel_ids, start=1):
+                table[GROUP_SIZE * g + k] = own or 0
+        return table

@@ -1,0 +1,52 @@
+"""How memories are kept: which policy, how many frames, how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ermu.errors import OptionError
+from ermu.registries import POLICIES
+
+SMALLEST_CAPACITY = 2
+
+
+@dataclass(frozen=True)
+class MemoryOptions:
+    """Options of every group's memory, checked against each other.
+
+    Attributes:
+        policy: Name of an eviction policy.
+        capacity: Frames that a bank may hold.
+        gap: Frames between two appends.
+        gap_seconds: Seconds instead, where not None.
+
+    Raises:
+        OptionError: the policy is unknown, or a number is out of its range.
+    """
+
+    policy: str
+    capacity: int
+    gap: int
+    gap_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        largest = POLICIES.get(self.policy).max_capacity
+        if self.capacity < SMALLEST_CAPACITY:
+            raise OptionError(
+                f"Capacity {self.capacity} is too small.", expected=f"at least {SMALLEST_CAPACITY} frames"
+            )
+        if largest is not None and self.capacity > largest:
+            raise OptionError(
+                f"Capacity {self.capacity} is too large for the policy {self.policy}.",
+                expected=f"at most {largest} frames",
+                fix="use --policy fifo or none for a larger bank",
+            )
+        if self.gap < 1:
+            raise OptionError(f"Gap {self.gap} is too small.", expected="at least 1 frame")
+        if self.gap_seconds is not None and not self.gap_seconds > 0:
+            raise OptionError(f"Gap {self.gap_seconds} s is too small.", expected="more than 0 seconds")
+
+    @property
+    def interval(self) -> float:
+        """The gap in frames, or in seconds where it is given so."""
+        return self.gap if self.gap_seconds is None else self.gap_seconds

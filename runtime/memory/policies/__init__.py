@@ -1,0 +1,1 @@
+"""A module for each eviction policy; its name is the policy's."""

@@ -1,0 +1,36 @@
+"""Relevance plus an exploration bonus: the policy of RMem, which ERMU replaces."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+
+from ermu.runtime.bundle.manifest import ScoreInfo
+from ermu.runtime.memory.policy import Evidence
+from ermu.runtime.memory.scored_policy import ScoredPolicy
+from ermu.types import Vector
+
+
+class RmemPolicy(ScoredPolicy):
+    """s = relevance + 1.5 * sqrt(ln(sum N) / (N + 8)) (`docs/spec/ermu.md`).
+
+    N is the number of scorings in a row that a frame has been through, and T for the first frame.
+    """
+
+    help = "relevance plus a bonus for frames scored seldom (RMem)"
+
+    def __init__(self, constants: ScoreInfo) -> None:
+        super().__init__(constants)
+        self._scorings: dict[int, int] = {}
+
+    def scores(self, mean: Vector, evidence: Evidence) -> tuple[Vector, Vector | None]:
+        """See `ScoredPolicy.scores`."""
+        frames = evidence.slot_frames
+        self._scorings = {frame: self._scorings.get(frame, 0) + 1 for frame in frames}
+        counts = np.array([self._scorings[frame] for frame in frames])
+        counts[evidence.order[0]] = len(frames)
+        return mean + 1.5 * np.sqrt(log(counts.sum()) / (counts + 8)), None
+
+
+PLUGIN = RmemPolicy

@@ -1,0 +1,69 @@
+"""Tensors that groups use in turns: nothing in them outlives a group's turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+
+import numpy as np
+
+from ermu.devices.base import Device
+from ermu.devices.tensor import DeviceTensor
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.bundle.manifest import GraphInfo, TensorInfo
+from ermu.runtime.bundle.roles import Role
+from ermu.runtime.bundle.sizes import Grids, resolve
+
+IN_TURNS = (
+    Role.STATE,
+    Role.QUERY,
+    Role.BIAS,
+    Role.MEMORY_READOUT,
+    Role.LOCAL_READOUT,
+    Role.OUTPUT,
+)
+
+
+class Workspace:
+    """One size's tensors for all groups of a segmenter.
+
+    Args:
+        backend: Whose plan's graphs the tensors belong to.
+        grids: Network input size.
+
+    Attributes:
+        symbols: What each symbol of the manifest stands for.
+        tensors: By the graphs' names: z, a label map's tokens, and what the graphs of a propagation hand to
+            each other.
+        identity: Of these, the label map's tokens, h x w x C float32.
+        foreground: (N,) float32.
+    """
+
+    def __init__(self, backend: Backend, grids: Grids) -> None:
+        self._device, self.grids, self.symbols = backend.device, grids, grids.symbols()
+        graphs = [backend.graphs[name] for name in backend.plan.propagation]
+        self.tensors = allocate(backend.device, having(graphs, *IN_TURNS), self.symbols)
+        tokens = [t for t in backend.graphs["memorize"].inputs if t.role is Role.INPUT]
+        ((name, self.identity),) = allocate(backend.device, tokens, self.symbols).items()
+        self.tensors[name] = self.identity
+        self.foreground = backend.device.empty((prod(grids.tokens),), np.float32)
+        self._vector = backend.device.empty((1,), np.float64)
+
+    def vector(self, length: int) -> DeviceTensor:
+        """(T,) float64 for a number a slot; the next call gives the same memory."""
+        if length > self._vector.shape[0]:
+            self._vector = self._device.empty((2 * length,), np.float64)
+        return self._vector.first(length)
+
+
+def allocate(
+    device: Device, tensors: Iterable[TensorInfo], symbols: Mapping[str, int]
+) -> dict[str, DeviceTensor]:
+    """A tensor for each description, by name, symbols replaced by their values."""
+    return {t.name: device.empty(resolve(t.shape, symbols), t.dtype) for t in tensors}
+
+
+def having(graphs: Iterable[GraphInfo], *roles: Role) -> list[TensorInfo]:
+    """The graphs' tensors of these roles, each once, in the order of their first use."""
+    found = {t.name: t for graph in graphs for t in graph.tensors if t.role in roles}
+    return list(found.values())
