@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from ermu.benchmarks.clip import Clip, open_clip
-from ermu.benchmarks.interleaved_run import Progress, race_contenders
+from ermu.benchmarks.interleaved_run import Progress, run_interleaved
 from ermu.benchmarks.measures.flops import count_frame
 from ermu.benchmarks.measures.machine import describe_machine, installed_versions
 from ermu.benchmarks.measures.peak import measure_peak
 from ermu.benchmarks.measures.resident import measure_resident_mb
 from ermu.benchmarks.options import BenchOptions
-from ermu.benchmarks.peer import check_peers
 from ermu.benchmarks.plan import Plan
 from ermu.benchmarks.report.report import Figures, GemmPeak, Report, Setup, Work
 from ermu.benchmarks.scaling import check_axes, measure_scaling
 from ermu.benchmarks.sustained import measure_sustained
+from ermu.registries import PEERS
 from ermu.runtime.bundle.bundle import BF16
 from ermu.runtime.bundle.sizes import Grids
+from ermu.runtime.images.labels import GROUP_SIZE
 
 
 def run_bench(options: BenchOptions, progress: Progress = lambda what, done, total: None) -> Report:
@@ -31,7 +32,8 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         BenchmarkError: the options cannot be measured.
         ErmuError: as `Segmenter`, sources and peers.
     """
-    check_peers(options.against)
+    for peer in options.against:
+        PEERS.get(peer)
     check_axes(options)
     plan = Plan.of(options)
     progress("resident memory", 0, 1)
@@ -39,18 +41,18 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
     progress("GEMM peak", 0, 1)
     peak = measure_peak(plan.threads, bf16=plan.precision == BF16)
     with open_clip(options, plan.frames_needed) as clip:
-        race = race_contenders(plan, clip, progress)
+        run = run_interleaved(plan, clip, progress)
         setup = _describe(plan, clip)
     sustained = None
     if options.source is not None or options.overlay:
         progress("pipeline", 0, 1)
         sustained = measure_sustained(plan, sinks=options.overlay)
     scaling = {axis: measure_scaling(axis, options, progress) for axis in options.scale}
-    groups = -(-setup.objects // plan.bundle.manifest.object_capacity)
+    groups = -(-setup.objects // GROUP_SIZE)
     symbols = {**Grids(*setup.network_size).symbols(), "T": plan.memory}
     work = count_frame(plan.bundle.at_precision(plan.precision), symbols, groups)
-    ours = race.ours.figures()
-    peers = {peer.name: peer.figures() for peer in race.peers}
+    ours = run.ours.figures()
+    peers = {peer.name: peer.figures() for peer in run.peers}
     return Report(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         setup=setup,
@@ -59,9 +61,9 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         **ours.model_dump(),
         peers=peers,
         speedup={name: figures.cycle_ms / ours.cycle_ms for name, figures in peers.items()},
-        agreement=race.agreement,
-        same_evictions={peer.name: peer.evicted == race.ours.evicted for peer in race.peers},
-        evictions=len(race.ours.evicted),
+        agreement=run.agreement,
+        same_evictions={peer.name: peer.evicted == run.ours.evicted for peer in run.peers},
+        evictions=len(run.ours.evicted),
         gflop_per_frame=sum(part.total for part in work.values()),
         work=work,
         gemm_peak_gflops=peak,
@@ -69,7 +71,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         peak_rss_mb=resident,
         sustained=sustained,
         scaling=scaling,
-        samples={contender.name: contender.samples() for contender in (race.ours, *race.peers)},
+        samples={candidate.name: candidate.samples() for candidate in (run.ours, *run.peers)},
     )
 
 
@@ -92,13 +94,13 @@ def _describe(plan: Plan, clip: Clip) -> Setup:
         checkpoint_sha256=manifest.provenance.checkpoint_sha256,
         precision=plan.precision,
         device=options.device,
-        engine=options.engine,
+        backend=options.backend,
         policy=options.policy,
         source=clip.description,
         source_size=clip.hw,
         network_size=plan.network_hw(clip.hw),
         objects=clip.objects,
-        groups=-(-clip.objects // manifest.object_capacity),
+        groups=-(-clip.objects // GROUP_SIZE),
         memory=plan.memory,
         gap=plan.gap,
         frames=plan.frames,

@@ -1,4 +1,4 @@
-"""A contender: one way of running the network, its memory and its samples."""
+"""A candidate: one way of running the network, its memory and its samples."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from time import perf_counter
 import numpy as np
 
 from ermu.benchmarks.report.report import Figures, Percentiles, Samples, StepTimes
-from ermu.runtime.images.labels import LabelMap
+from ermu.runtime.backends.base import Backend
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
+from ermu.types import Image, LabelMap
 
 _NEVER = 1 << 30  # a gap that no run reaches
 
 
 @dataclass
-class Contender:
+class Candidate:
     """A segmenter that steps through the same frames as the others.
 
     Attributes:
@@ -27,6 +28,7 @@ class Contender:
         segmenter: Its own.
         memory: T.
         gap: Frames between two appends once the memory is full.
+        backend: Closed with the candidate, where it was lent to the segmenter.
         labels: Label maps of the latest frames, for comparing.
         evicted: Frames that left its bank, in order.
     """
@@ -36,13 +38,14 @@ class Contender:
     segmenter: Segmenter
     memory: int
     gap: int
+    backend: Backend | None = None
     labels: list[LabelMap] = field(default_factory=list)
     evicted: list[int] = field(default_factory=list)
     _step_ms: list[float] = field(default_factory=list)
     _appends: list[bool] = field(default_factory=list)
     _stages_ms: dict[str, list[float]] = field(default_factory=dict)
 
-    def fill(self, images: Sequence[LabelMap], label: LabelMap) -> None:
+    def fill(self, images: Sequence[Image], label: LabelMap) -> None:
         """Begins with the first of T images and appends every other, so that the memory is full.
 
         With T = 1 nothing is ever appended: the bank keeps its first frame alone.
@@ -57,7 +60,7 @@ class Contender:
         """The segmenter's gap once its memory is full."""
         return _NEVER if self.memory == 1 else self.gap
 
-    def run(self, images: Sequence[LabelMap], *, timed: bool) -> None:
+    def run(self, images: Sequence[Image], *, timed: bool) -> None:
         """Steps through whole gap cycles."""
         self.labels = []
         for image in images:
@@ -66,9 +69,15 @@ class Contender:
             if timed:
                 self._keep(result, ms)
 
-    def agreement(self, other: Contender) -> float:
+    def agreement(self, other: Candidate) -> float:
         """Share of pixels of the latest frames with the same label as the other's."""
         return float(np.mean([np.mean(a == b) for a, b in zip(self.labels, other.labels, strict=True)]))
+
+    def close(self) -> None:
+        """Frees the segmenter and the backend."""
+        self.segmenter.close()
+        if self.backend is not None:
+            self.backend.close()
 
     def samples(self) -> Samples:
         """Raw times of the timed frames."""
@@ -79,7 +88,7 @@ class Contender:
         """Summary of the timed frames."""
         return summarise(self.samples(), self.gap, self.description)
 
-    def _step(self, image: LabelMap) -> tuple[FrameResult, float]:
+    def _step(self, image: Image) -> tuple[FrameResult, float]:
         began = perf_counter()
         result = self.segmenter.step(image)
         ms = 1e3 * (perf_counter() - began)

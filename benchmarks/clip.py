@@ -11,11 +11,12 @@ import cv2
 
 from ermu.benchmarks.options import DEFAULT_SIZE, BenchOptions
 from ermu.errors import BenchmarkError, PromptError
-from ermu.runtime.images.labels import LabelMap, object_ids, read_label_map
+from ermu.runtime.images.labels import object_ids, read_label_map
 from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.opening import open_source
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
+from ermu.types import LabelMap
 
 SCENE_SEED = 1000
 _CELLS = 8  # a hidden object is marked in a cell of this grid

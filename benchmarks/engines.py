@@ -2,7 +2,7 @@
 
     python benchmarks/engines.py BUNDLE... --size 353x641 --out benchmarks/results/engines.json
 
-Needs no GPU. The bundles must hold the precisions: `ermu build --engine onnxruntime --precision fp16`.
+Needs no GPU. The bundles must hold the precisions: `ermu build --precision fp16`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from typing import Any
 from ermu.devices.tensorrt_module import load_tensorrt
 from ermu.export.engines.builder import BuildOptions, build_engine
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import Profile
-from ermu.runtime.files import replacing
+from ermu.runtime.bundle.manifest import WHOLE, Profile
+from ermu.runtime.files import replace_atomically
 
 TARGETS = ("sm86", "sm89", "sm120", "portable")
 
 
 def build_one(bundle: Bundle, graph: str, target: str, profile: Profile) -> dict[str, Any]:
     """Builds one engine here; seconds include parsing, peak memory is this whole process's."""
-    flavour = load_tensorrt("tensorrt-rtx")
+    module = load_tensorrt("tensorrt-rtx")
     idle_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
         out, began = Path(folder) / "engine", perf_counter()
-        build_engine(flavour, bundle, graph, target, BuildOptions((profile,)), out)
+        build_engine(module, bundle, graph, target, BuildOptions((profile,)), out)
         seconds, size = perf_counter() - began, out.stat().st_size
     return {
         "network": bundle.manifest.network.name,
@@ -52,7 +52,7 @@ def build_all(bundles: list[Path], precisions: list[str], size: str, frames: int
     rows = []
     for path in bundles:
         for precision in precisions:
-            for graph in Bundle.load(path).at_precision(precision).manifest.graphs:
+            for graph in Bundle.load(path).at_precision(precision).manifest.plans[WHOLE].graphs:
                 for target in TARGETS:
                     one = ["--one", precision, graph, target, "--size", size, "--frames", str(frames)]
                     child = subprocess.run(
@@ -96,7 +96,7 @@ def main() -> None:
     }
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(options.out) as temporary:
+        with replace_atomically(options.out) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n")
 
 

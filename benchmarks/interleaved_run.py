@@ -1,4 +1,4 @@
-"""Contenders in turns, a gap cycle each on the same frames, so that a busy machine slows all alike."""
+"""Candidates in turns, a gap cycle each on the same frames, so that a busy machine slows all alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import sleep
 
 import numpy as np
 
-from ermu.benchmarks.candidate import Contender
+from ermu.benchmarks.candidate import Candidate
 from ermu.benchmarks.clip import Clip
 from ermu.benchmarks.plan import Plan
 
@@ -16,8 +16,8 @@ Progress = Callable[[str, int, int], None]  # what is going on, steps done and t
 _SETTLE_SECONDS = 0.05  # for thread pools that spin after their work, so that nobody pays for another's
 
 
-class Race:
-    """Contenders that take turns over a clip.
+class InterleavedRun:
+    """Candidates that take turns over a clip.
 
     Attributes:
         ours: The first.
@@ -25,7 +25,7 @@ class Race:
         agreement: Share of equal pixels with each peer over every frame after the first.
     """
 
-    def __init__(self, ours: Contender, peers: Sequence[Contender]) -> None:
+    def __init__(self, ours: Candidate, peers: Sequence[Candidate]) -> None:
         self.ours, self.peers = ours, list(peers)
         self._shares: dict[str, list[float]] = {peer.name: [] for peer in peers}
         self._weights: list[int] = []
@@ -37,16 +37,16 @@ class Race:
     def fill(self, clip: Clip, memory: int) -> None:
         """Fills every memory with the first T frames."""
         images = clip.take(memory)
-        for contender in (self.ours, *self.peers):
-            contender.fill(images, clip.label)
+        for candidate in (self.ours, *self.peers):
+            candidate.fill(images, clip.label)
         self._compare()
 
     def cycle(self, clip: Clip, gap: int, *, timed: bool) -> None:
-        """One gap cycle, each contender in turn."""
+        """One gap cycle, each candidate in turn."""
         images = clip.take(gap)
-        for contender in (self.ours, *self.peers):
+        for candidate in (self.ours, *self.peers):
             sleep(_SETTLE_SECONDS)
-            contender.run(images, timed=timed)
+            candidate.run(images, timed=timed)
         self._compare()
 
     def _compare(self) -> None:
@@ -56,21 +56,21 @@ class Race:
                 self._shares[peer.name].append(self.ours.agreement(peer))
 
 
-def race_contenders(plan: Plan, clip: Clip, progress: Progress) -> Race:
-    """Fills, warms up and times; contenders are closed afterwards, their figures stay."""
+def run_interleaved(plan: Plan, clip: Clip, progress: Progress) -> InterleavedRun:
+    """Fills, warms up and times; candidates are closed afterwards, their figures stay."""
     with ExitStack() as stack:
-        contenders = []
+        candidates = []
         for name in (None, *plan.options.against):
-            contenders.append(plan.ours() if name is None else plan.peer(name))
-            stack.callback(contenders[-1].segmenter.close)
-        race = Race(contenders[0], contenders[1:])
+            candidates.append(plan.ours() if name is None else plan.peer(name))
+            stack.callback(candidates[-1].close)
+        run = InterleavedRun(candidates[0], candidates[1:])
         progress("filling the memory", 0, 1)
-        race.fill(clip, plan.memory)
+        run.fill(clip, plan.memory)
         cold, warm = plan.warmup // plan.gap, plan.frames // plan.gap
         for cycle in range(cold + warm):
             progress("timing" if cycle >= cold else "warming up", cycle, cold + warm)
-            race.cycle(clip, plan.gap, timed=cycle >= cold)
-    return race
+            run.cycle(clip, plan.gap, timed=cycle >= cold)
+    return run
 
 
 def _weighted(values: Sequence[float], weights: Sequence[int]) -> float:

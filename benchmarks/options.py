@@ -25,10 +25,10 @@ class BenchOptions:
         gap: Frames between two appends.
         frames: Timed; rounded up to whole gap cycles.
         warmup: Before them, memory already full; rounded likewise.
-        threads: Of each contender; None for all usable cores.
+        threads: Of each candidate; None for all usable cores.
         against: Peers by name.
         checkpoint: Of the bundle, for peers in torch.
-        precision, device, engine: Of ours; peers run the bundle's own precision.
+        precision, device, backend: Of ours; peers run the bundle's own precision.
         policy: Of everybody.
         overlay: Also time the pipeline with labels and an overlay video written.
         scale: Axes of scaling tables.
@@ -48,7 +48,7 @@ class BenchOptions:
     checkpoint: Path | None = None
     precision: str | None = None
     device: str = "cpu"
-    engine: str = "onnxruntime"
+    backend: str = "onnxruntime"
     policy: str = "ermu"
     overlay: bool = False
     scale: tuple[str, ...] = ()
@@ -80,15 +80,3 @@ class BenchOptions:
         ):
             fields[name] = None if fields[name] is None else kind(fields[name])
         return cls(**fields)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`353x641` as (height, width).
-
-    Raises:
-        BenchmarkError: it is not two numbers.
-    """
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise BenchmarkError(f"'{text}' is not a size.", expected="HEIGHTxWIDTH, for example 353x641")
-    return int(parts[0]), int(parts[1])

@@ -1,65 +1,78 @@
-"""The peers by name: other ways to run the same network, each behind the runtime's own frame loop."""
+"""A peer: another way of running the same network, behind the runtime's own frame loop."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT
+from ermu.devices.host import HostDevice
 from ermu.errors import BenchmarkError, DependencyError
-from ermu.runtime.backends.base import Backend
+from ermu.kernels.loading import load_kernels
+from ermu.runtime.backends.base import Backend, Opening
 from ermu.runtime.bundle.bundle import Bundle
-
-PEERS = {
-    "torch-eager": "the same network in torch, every attention materialised as published",
-    "torch-compile": "the same through torch.compile with static shapes, once the memory is full",
-    "onnxruntime-plain": "the bundle's graphs in ONNX Runtime, graph optimisation off, default settings",
-    "openvino": "the bundle's graphs in OpenVINO, float32, compiled for the exact shapes",
-}
+from ermu.runtime.bundle.manifest import WHOLE
 
 
-def check_peers(names: tuple[str, ...]) -> None:
-    """Refuses unknown peers.
+@dataclass(frozen=True)
+class PeerOptions:
+    """What a peer is opened with.
 
-    Raises:
-        BenchmarkError: there is none of that name.
-    """
-    for name in names:
-        if name not in PEERS:
-            raise BenchmarkError(f"There is no peer '{name}'.", expected=f"one of {', '.join(PEERS)}")
-
-
-def open_peer(name: str, bundle: Bundle, *, threads: int, memory: int, checkpoint: Path | None) -> Backend:
-    """A peer's backend.
-
-    Args:
-        name: One of `PEERS`.
+    Attributes:
         bundle: At its own precision.
         threads: Of the peer.
         memory: T, at which it will be timed.
-        checkpoint: Of the bundle, for torch; the demo bundle's is known.
+        checkpoint: Of the bundle, where it was given.
+    """
+
+    bundle: Bundle
+    threads: int
+    memory: int
+    checkpoint: Path | None = None
+
+    def opening(self) -> Opening:
+        """The plan `whole` on the host; preparing frames, labels and scoring are our kernels'."""
+        device = HostDevice()
+        kernels = load_kernels(device, threads=self.threads)
+        return Opening(self.bundle, WHOLE, device, kernels, self.threads)
+
+
+class Peer(ABC):
+    """A peer is a subclass in a module of its own (`ermu.benchmarks.peers`), whose `PLUGIN` is an instance.
+
+    Attributes:
+        help: In a line.
+    """
+
+    help: str
+
+    @abstractmethod
+    def open(self, options: PeerOptions) -> Backend:
+        """The peer as a backend.
+
+        Raises:
+            BenchmarkError: it needs what was not given.
+            DependencyError: its package is not installed.
+        """
+
+
+def checkpoint_of(options: PeerOptions, peer: str) -> Path:
+    """The checkpoint behind the bundle, for peers in torch; the demo's is known.
 
     Raises:
-        BenchmarkError: a peer in torch has no checkpoint.
-        DependencyError: its package is not installed.
+        BenchmarkError: it was not given.
+        DependencyError: torch is not installed.
     """
-    if name in ("onnxruntime-plain", "openvino"):
-        from ermu.benchmarks.peers.onnxruntime_plain import PlainOnnxRuntimeBackend
-        from ermu.runtime.backends.libraries.openvino import OpenVinoBackend
-
-        if name == "openvino":
-            return OpenVinoBackend(bundle, threads=threads, open_frames=False)
-        return PlainOnnxRuntimeBackend(bundle, threads=threads)
     if find_spec("torch") is None:
-        raise DependencyError("torch", f"The peer {name}", "export")
-    if checkpoint is None and bundle.path.resolve() == DEMO_BUNDLE.resolve():
-        checkpoint = DEMO_CHECKPOINT
-    if checkpoint is None:
-        raise BenchmarkError(
-            f"The peer {name} needs the weights that {bundle.path} was exported from.",
-            fix=f"--checkpoint F.pth ({bundle.manifest.provenance.checkpoint})",
-        )
-    from ermu.benchmarks.peers.torch_eager import TorchBackend
-
-    compiled_from = memory if name == "torch-compile" else None
-    return TorchBackend(bundle, checkpoint, threads=threads, compiled_from=compiled_from)
+        raise DependencyError("torch", f"The peer {peer}", "export")
+    if options.checkpoint is not None:
+        return options.checkpoint
+    bundle = options.bundle
+    if bundle.path.resolve() == DEMO_BUNDLE.resolve():
+        return DEMO_CHECKPOINT
+    raise BenchmarkError(
+        f"The peer {peer} needs the weights that {bundle.path} was exported from.",
+        fix=f"--checkpoint F.pth ({bundle.manifest.provenance.checkpoint})",
+    )

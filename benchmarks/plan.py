@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ermu.benchmarks.candidate import Contender
+from ermu.benchmarks.candidate import Candidate
 from ermu.benchmarks.options import BenchOptions
-from ermu.benchmarks.peer import PEERS, open_peer
+from ermu.benchmarks.peer import PeerOptions
 from ermu.devices.processors import usable_processors
+from ermu.registries import PEERS
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.sizes import network_size
 from ermu.runtime.segmenter import Segmenter
@@ -27,7 +28,7 @@ class Plan:
         gap: Frames between two appends.
         frames: Timed, whole gap cycles.
         warmup: Before them, whole gap cycles.
-        threads: Of each contender.
+        threads: Of each candidate.
     """
 
     options: BenchOptions
@@ -73,27 +74,27 @@ class Plan:
         """Network input size for frames of a size."""
         return self.bundle.manifest.input.size or network_size(source_hw, self.long_edge)
 
-    def ours(self) -> Contender:
+    def ours(self) -> Candidate:
         """The runtime as a user has it."""
         options = self.options
         segmenter = Segmenter(
             self.bundle,
             precision=self.precision,
             device=options.device,
-            engine=options.engine,
+            backend=options.backend,
             threads=self.threads,
             policy=options.policy,
             capacity=max(self.memory, 2),
             long_edge=self.long_edge,
         )
-        description = f"ermu, {self.precision}, {options.engine} on {options.device}"
-        return Contender(OURS, description, segmenter, self.memory, self.gap)
+        description = f"ermu, {self.precision}, {options.backend} on {options.device}"
+        return Candidate(OURS, description, segmenter, self.memory, self.gap)
 
-    def peer(self, name: str) -> Contender:
+    def peer(self, name: str) -> Candidate:
         """A peer behind the same frame loop, with our preparation, label and scoring kernels."""
-        backend = open_peer(
-            name, self.bundle, threads=self.threads, memory=self.memory, checkpoint=self.options.checkpoint
-        )
+        peer = PEERS.get(name)
+        options = PeerOptions(self.bundle, self.threads, self.memory, self.options.checkpoint)
+        backend = peer.open(options)
         segmenter = Segmenter(
             self.bundle,
             backend=backend,
@@ -101,4 +102,4 @@ class Plan:
             capacity=max(self.memory, 2),
             long_edge=self.long_edge,
         )
-        return Contender(name, PEERS[name], segmenter, self.memory, self.gap)
+        return Candidate(name, peer.help, segmenter, self.memory, self.gap, backend)

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
-from ermu.benchmarks.candidate import Contender
+from ermu.benchmarks.candidate import Candidate
 from ermu.benchmarks.clip import open_clip
-from ermu.benchmarks.interleaved_run import Progress, race_contenders
+from ermu.benchmarks.interleaved_run import Progress, run_interleaved
 from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.plan import Plan
 from ermu.benchmarks.report.report import Figures, ScalingRow
 from ermu.errors import BenchmarkError
-from ermu.runtime.streams.segmenters import shared_segmenters
+from ermu.runtime.streams.segmenters import open_segmenters
 
 MEMORIES = tuple(range(1, 10))
 SIZES = ((161, 289), (241, 417), (353, 641), (481, 849))
@@ -47,29 +47,29 @@ def measure_scaling(axis: str, options: BenchOptions, progress: Progress) -> lis
 
 
 def _memory(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
-    return _raced({f"T = {t}": replace(options, memory=t) for t in MEMORIES}, progress)
+    return _measured({f"T = {t}": replace(options, memory=t) for t in MEMORIES}, progress)
 
 
 def _size(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
     fixed = Plan.of(options).bundle.manifest.input.size
     if fixed is not None:
         raise BenchmarkError(f"The bundle takes {fixed[0]}x{fixed[1]} only.", expected="a bundle of any size")
-    return _raced({f"{h}x{w}": replace(options, size=(h, w)) for h, w in SIZES}, progress)
+    return _measured({f"{h}x{w}": replace(options, size=(h, w)) for h, w in SIZES}, progress)
 
 
 def _objects(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
-    return _raced({str(count): replace(options, objects=count) for count in OBJECTS}, progress)
+    return _measured({str(count): replace(options, objects=count) for count in OBJECTS}, progress)
 
 
-def _raced(points: dict[str, BenchOptions], progress: Progress) -> list[ScalingRow]:
+def _measured(points: dict[str, BenchOptions], progress: Progress) -> list[ScalingRow]:
     rows: list[ScalingRow] = []
     for value, options in points.items():
         plan = Plan.of(options)
         with open_clip(options, plan.frames_needed) as clip:
-            race = race_contenders(plan, clip, _prefixed(progress, value))
-        ours = race.ours.figures()
+            run = run_interleaved(plan, clip, _prefixed(progress, value))
+        ours = run.ours.figures()
         first = rows[0].cycle_ms if rows else ours.cycle_ms
-        speedup = {peer.name: peer.figures().cycle_ms / ours.cycle_ms for peer in race.peers}
+        speedup = {peer.name: peer.figures().cycle_ms / ours.cycle_ms for peer in run.peers}
         rows.append(_row(value, ours, ours.fps, ours.cycle_ms / first, speedup))
     return rows
 
@@ -85,23 +85,22 @@ def _streams(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
 
 def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, float]:
     """Streams that take turns, a frame each: a stream's figures, and the FPS of all together."""
-    options = plan.options
-    segmenters = shared_segmenters(
+    options, seconds = plan.options, 0.0
+    opened = open_segmenters(
         plan.bundle,
         count,
         precision=plan.precision,
         device=options.device,
-        engine=options.engine,
+        backend=options.backend,
         threads=plan.threads,
         policy=options.policy,
         capacity=max(plan.memory, 2),
         long_edge=plan.long_edge,
     )
-    streams = [
-        Contender(str(i), "", segmenter, plan.memory, plan.gap) for i, segmenter in enumerate(segmenters)
-    ]
-    seconds = 0.0
-    with open_clip(options, plan.frames_needed) as clip:
+    with opened as segmenters, open_clip(options, plan.frames_needed) as clip:
+        streams = [
+            Candidate(str(i), "", segmenter, plan.memory, plan.gap) for i, segmenter in enumerate(segmenters)
+        ]
         images = clip.take(plan.memory)
         for stream in streams:
             stream.fill(images, clip.label)
@@ -112,8 +111,6 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
             for stream in streams:
                 stream.run([image], timed=timed)
             seconds += perf_counter() - began if timed else 0.0
-    for segmenter in segmenters:
-        segmenter.close()
     return streams[0].figures(), count * plan.frames / seconds
 
 

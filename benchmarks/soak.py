@@ -18,21 +18,23 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter, sleep
+from typing import Any
 
 import numpy as np
 import psutil
 
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.images.labels import LabelMap
+from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.kinds.objects import ObjectSink
 from ermu.runtime.sinks.kinds.trace import TraceSink
 from ermu.runtime.sources.base import Frame, Source, live_frame
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import shared_segmenters
+from ermu.runtime.streams.segmenters import open_segmenters
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
+from ermu.types import LabelMap
 
 SIZE = (64, 80)
 LONG_EDGE = 49  # the network sees 33 x 49: the bookkeeping is on trial, not the arithmetic
@@ -80,7 +82,7 @@ class Steering:
         """One change to one stream, then the check of every stream."""
         number = int(self._rng.integers(len(self._pipelines)))
         pipeline, expected = self._pipelines[number], self._expected[number]
-        if pipeline.view is None:
+        if pipeline.latest is None:
             return
         if expected and (len(expected) >= MAX_FOLLOWED or self._rng.uniform() < 0.5):
             gone = int(self._rng.choice(sorted(expected)))
@@ -96,7 +98,7 @@ class Steering:
     def check(self) -> None:
         """Counts ids that are missing, surplus, or shown without being followed."""
         for pipeline, expected in zip(self._pipelines, self._expected, strict=True):
-            shown = set(np.unique(pipeline.view.result.label).tolist()) - {0} if pipeline.view else set()
+            shown = set(np.unique(pipeline.latest.result.label).tolist()) - {0} if pipeline.latest else set()
             self.astray += len(expected ^ set(pipeline.objects.ids))
             self.astray += len(expected ^ set(pipeline.segmenter.ids)) + len(shown - expected)
 
@@ -137,7 +139,12 @@ def soak(bundle: Path, *, frames: int, streams: int, seed: int, fps: float) -> d
     Returns:
         Footprints after a tenth and at the end, and counts of everything that happened.
     """
-    segmenters = shared_segmenters(Bundle.load(bundle), streams, threads=1, long_edge=LONG_EDGE)
+    opened = open_segmenters(Bundle.load(bundle), streams, threads=1, long_edge=LONG_EDGE)
+    with opened as segmenters:
+        return _soaked(segmenters, frames, fps=fps, seed=seed)
+
+
+def _soaked(segmenters: list[Segmenter], frames: int, *, fps: float, seed: int) -> dict[str, Any]:
     pipelines = []
     for number, segmenter in enumerate(segmenters):
         sinks = [TraceSink(Path(os.devnull)), ObjectSink(Path(os.devnull))]
@@ -167,7 +174,7 @@ def soak(bundle: Path, *, frames: int, streams: int, seed: int, fps: float) -> d
         "late": asdict(prints[-1]),
         "growth": prints[-1].rss / prints[0].rss - 1,
         "seconds": round(perf_counter() - began, 1),
-        "streams": streams,
+        "streams": len(segmenters),
         "added": steering.added,
         "removed": steering.removed,
         "astray": steering.astray,

@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from ermu.benchmarks.candidate import Contender, percentiles
+from ermu.benchmarks.candidate import Candidate, percentiles
 from ermu.benchmarks.clip import first_label, scene_clip, write_video
 from ermu.benchmarks.options import DEFAULT_SIZE
 from ermu.benchmarks.plan import Plan
 from ermu.benchmarks.report.report import Sustained
 from ermu.errors import BenchmarkError
-from ermu.runtime.images.labels import LabelMap
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sinks.kinds.labels import LabelSink
@@ -24,6 +23,7 @@ from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.pipeline import Pipeline
+from ermu.types import LabelMap
 
 _VIDEO_FPS = 25.0
 _LATENCY_FRAMES = 100
@@ -66,13 +66,13 @@ def _run(plan: Plan, source: Source, label: LabelMap, frames: int, folder: Path 
     sinks: list[Sink] = []
     if folder is not None:
         sinks = [LabelSink(folder / "labels"), OverlaySink(folder / "overlay.mp4", source.fps)]
-    contender = plan.ours()
-    watch = _Watch(plan, contender)
-    pipeline = Pipeline(contender.segmenter, source, sinks)
+    candidate = plan.ours()
+    watch = _Watch(plan, candidate)
+    pipeline = Pipeline(candidate.segmenter, source, sinks)
     try:
         pipeline.run(label, max_frames=plan.memory + plan.warmup + frames, on_frame=watch.observe)
     finally:
-        contender.segmenter.close()
+        candidate.segmenter.close()
     if len(watch.stamps) < 2:
         raise BenchmarkError(
             f"{source.description} ended before the memory was full.",
@@ -89,9 +89,9 @@ class _Watch:
         latencies_ms: From capture to result.
     """
 
-    def __init__(self, plan: Plan, contender: Contender) -> None:
-        self._plan, self._contender = plan, contender
-        contender.segmenter.gap = 1  # until the memory is full
+    def __init__(self, plan: Plan, candidate: Candidate) -> None:
+        self._plan, self._contender = plan, candidate
+        candidate.segmenter.gap = 1  # until the memory is full
         self.stamps: list[float] = []
         self.latencies_ms: list[float] = []
 

@@ -17,7 +17,6 @@ from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_LONG_EDGE
 from ermu.errors import SourceError
 from ermu.evaluation.metrics import last_quarter, object_count, region_similarities
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.images.labels import LabelMap
 from ermu.runtime.images.prompter import Box, GrabCutPrompter
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
@@ -31,6 +30,7 @@ from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.run_summary import RunSummary
 from ermu.scenes.catalogue import demo_scene
 from ermu.scenes.source import SceneSource
+from ermu.types import LabelMap
 
 
 def run_demo(out: Path, *, source: str | None, frames: int, console: Console) -> None:
@@ -93,7 +93,8 @@ def _segment(bundle, source: Source, label: LabelMap, out: Path, frames: int, on
         OverlaySink(out / "overlay.mp4", source.fps),
         TraceSink(out / "trace.jsonl"),
     ]
-    return Pipeline(Segmenter(bundle), source, sinks).run(label, max_frames=frames, on_frame=on_frame)
+    with Segmenter(bundle) as segmenter:
+        return Pipeline(segmenter, source, sinks).run(label, max_frames=frames, on_frame=on_frame)
 
 
 def _score(

@@ -6,13 +6,15 @@ thing must be is said by the base class in the type's comment.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ermu.registry import Registry
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ermu.benchmarks.peer import Peer
-    from ermu.evaluation.baseline import Baseline
+    from ermu.evaluation.predictors import Predictor
     from ermu.export.family import Family
     from ermu.runtime.backends.base import Backend
     from ermu.runtime.memory.policy import EvictionPolicy
@@ -30,8 +32,8 @@ SINKS: Registry[type[Sink]] = Registry("sink", "ermu.runtime.sinks.kinds", group
 FAMILIES: Registry[Family] = Registry(
     "network family", "ermu.export.families", group="ermu.families", folders=True
 )
-ENCODERS: Registry[Any] = Registry("encoder", "ermu.export.encoders", group="ermu.encoders")
-BASELINES: Registry[type[Baseline]] = Registry(
+ENCODERS: Registry[type[nn.Module]] = Registry("encoder", "ermu.export.encoders", group="ermu.encoders")
+BASELINES: Registry[type[Predictor]] = Registry(
     "baseline", "ermu.evaluation.baselines", group="ermu.baselines"
 )
 PEERS: Registry[Peer] = Registry("peer", "ermu.benchmarks.peers", group="ermu.peers")

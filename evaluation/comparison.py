@@ -10,7 +10,7 @@ from ermu.evaluation.predictors import RunSettings
 from ermu.evaluation.results import write_csv
 from ermu.evaluation.runner import Run
 from ermu.evaluation.scores import Report
-from ermu.runtime.memory.policy import POLICIES
+from ermu.registries import POLICIES
 from ermu.runtime.sinks.base import make_folder
 
 COLUMNS = ("Run", "J-Mean", "J_last-Mean", "Memory frames", "ms a frame")
@@ -28,7 +28,7 @@ def compared_settings(
     """
     runs = []
     if settings is not None:
-        runs = [replace(settings, policy=policy) for policy in POLICIES] if policies else [settings]
+        runs = [replace(settings, policy=policy) for policy in POLICIES.names()] if policies else [settings]
     return [*runs, *([RunSettings(baseline=baseline)] if baseline else [])]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ermu.errors import DatasetError
 from ermu.evaluation.sequences import FolderSequence, SceneSequence, VideoSequence
+from ermu.runtime.files import visible_files
 from ermu.runtime.sources.kinds.images import IMAGE_SUFFIXES
 from ermu.scenes.catalogue import policy_scenes, validation_scenes
 
@@ -154,4 +155,4 @@ def _folders(
 def _files(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> tuple[Path, ...]:
     if not folder.is_dir():
         return ()
-    return tuple(sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes))
+    return tuple(visible_files(folder, *suffixes))

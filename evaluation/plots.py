@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ermu.errors import DependencyError
 from ermu.evaluation.scores import Report, SequenceScores
-from ermu.runtime.files import replacing
+from ermu.runtime.files import replace_atomically
 from ermu.runtime.images.labels import PALETTE
 
 
@@ -33,7 +33,7 @@ def plot_sequence(scores: SequenceScores, path: Path) -> None:
     axes.set(ylim=(-0.02, 1.02), ylabel="J", xlabel="frame")
     axes.set_title(f"{scores.sequence}: J {scores.j_mean:.3f}, J_tr {scores.j_last_mean:.3f}")
     figure.legend(loc="outside lower center", fontsize="small", ncols=6)
-    with replacing(path) as temporary:
+    with replace_atomically(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")
 
 

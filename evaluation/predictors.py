@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from ermu.errors import DatasetError
 from ermu.evaluation.sequences import VideoSequence
-from ermu.runtime.images.labels import LabelMap
+from ermu.registries import BASELINES
 from ermu.runtime.sources.base import Frame
-
-BASELINES = ("flow", "hold")
+from ermu.types import LabelMap
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,13 @@ class RunSettings:
 
     Attributes:
         bundle: Folder of the bundle, None with a baseline.
-        baseline: 'flow' (label warping), 'hold' (the prompt for ever), or None with a bundle.
+        baseline: Name of one, None with a bundle.
         policy: Eviction policy of the memory bank.
         capacity: Memory frames; None for the bundle's own.
         gap: Frames between appends; None for the rule max(5, round(frames / 30)).
         long_edge: Larger frames are scaled down to it; None for the bundle's own.
+        backend: That runs the bundle's graphs.
+        precision: None for the bundle's own.
         device: 'cpu' or 'cuda'.
         threads: CPU threads; None for all cores.
     """
@@ -36,6 +37,8 @@ class RunSettings:
     capacity: int | None = None
     gap: int | None = None
     long_edge: int | None = None
+    backend: str = "onnxruntime"
+    precision: str | None = None
     device: str = "cpu"
     threads: int | None = None
 
@@ -46,10 +49,8 @@ class RunSettings:
                 expected="a bundle or a baseline",
                 fix="give --bundle BUNDLE or --baseline flow",
             )
-        if self.baseline is not None and self.baseline not in BASELINES:
-            raise DatasetError(
-                f"There is no baseline '{self.baseline}'.", expected="one of " + ", ".join(BASELINES)
-            )
+        if self.baseline is not None:
+            BASELINES.get(self.baseline)
 
     @property
     def name(self) -> str:
@@ -75,7 +76,15 @@ class Prediction:
 
 
 class Predictor(ABC):
-    """Follows the objects of a prompt; used for one sequence after another."""
+    """Follows the objects of a prompt; used for one sequence after another.
+
+    A baseline is a subclass in a module of its own (`ermu.evaluation.baselines`), made without arguments.
+
+    Attributes:
+        help: Of a baseline, in a line.
+    """
+
+    help: str = ""
 
     def predict(self, sequence: VideoSequence) -> Iterator[Prediction]:
         """Yields a prediction for every frame; the first is the prompt itself.
@@ -101,17 +110,6 @@ class Predictor(ABC):
         """Returns the next frame's label map and the number of frames held in memory."""
 
 
-class HoldPredictor(Predictor):
-    """The floor: answers every frame with the prompt."""
-
-    def start(self, frame: Frame, prompt: LabelMap, sequence: VideoSequence) -> int:
-        self._prompt = prompt
-        return 1
-
-    def step(self, frame: Frame) -> tuple[LabelMap, int]:
-        return self._prompt, 1
-
-
 class SegmenterPredictor(Predictor):
     """A bundle in the torch-free runtime.
 
@@ -133,6 +131,8 @@ class SegmenterPredictor(Predictor):
             policy=settings.policy,
             capacity=settings.capacity,
             long_edge=settings.long_edge,
+            backend=settings.backend,
+            precision=settings.precision,
             device=settings.device,
             threads=settings.threads,
         )
@@ -148,10 +148,6 @@ class SegmenterPredictor(Predictor):
 
 def open_predictor(settings: RunSettings) -> Predictor:
     """Makes the predictor that the settings describe."""
-    if settings.baseline == "flow":
-        from ermu.evaluation.baselines.flow import FlowPredictor
-
-        return FlowPredictor()
-    if settings.baseline == "hold":
-        return HoldPredictor()
+    if settings.baseline is not None:
+        return BASELINES.get(settings.baseline)()
     return SegmenterPredictor(settings)

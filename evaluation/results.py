@@ -12,7 +12,7 @@ from ermu.errors import DatasetError, PromptError
 from ermu.evaluation.metrics import last_quarter
 from ermu.evaluation.scores import Report, SequenceScorer, SequenceScores
 from ermu.evaluation.sequences import VideoSequence
-from ermu.runtime.files import replacing
+from ermu.runtime.files import replace_atomically
 from ermu.runtime.images.labels import read_label_map
 
 
@@ -48,7 +48,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | 
     Raises:
         SinkError: It cannot be written.
     """
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with replace_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:

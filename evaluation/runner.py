@@ -17,9 +17,9 @@ from ermu.evaluation.predictors import Predictor, RunSettings, open_predictor
 from ermu.evaluation.results import score_results, write_tables
 from ermu.evaluation.scores import Report, SequenceScorer, SequenceScores
 from ermu.evaluation.sequences import VideoSequence
-from ermu.runtime.files import replacing, sha256_of
+from ermu.runtime.files import replace_atomically, sha256_of
 from ermu.runtime.images.labels import write_label_map
-from ermu.runtime.sinks.base import claim_folder, make_folder
+from ermu.runtime.sinks.base import make_folder, output_folder
 
 Outcome = SequenceScores | str
 Done = Callable[[str, Outcome], None]
@@ -63,7 +63,7 @@ class Run:
             DatasetError: No sequence could be scored.
             ErmuError: The bundle cannot be loaded.
         """
-        claim_folder(self.out, overwrite=self.resume)
+        output_folder(self.out, overwrite=self.resume)
         self._claim_settings()
         earlier = self._earlier()
         waiting = [sequence for sequence in self.dataset.sequences if sequence.name not in earlier]
@@ -81,7 +81,7 @@ class Run:
         note = make_folder(self.out / _SCORES) / "run.json"
         wanted = {"dataset": self.dataset.name, "split": self.dataset.split, **self._identity()}
         if not note.is_file():
-            with replacing(note) as temporary:
+            with replace_atomically(note) as temporary:
                 temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
             return
         found = json.loads(note.read_text(encoding="utf-8"))

@@ -19,8 +19,8 @@ from ermu.evaluation.metrics import (
     statistics,
 )
 from ermu.evaluation.sequences import VideoSequence
-from ermu.runtime.files import replacing
-from ermu.runtime.images.labels import LabelMap
+from ermu.runtime.files import replace_atomically
+from ermu.types import LabelMap
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class SequenceScores:
         Raises:
             SinkError: They cannot be written.
         """
-        with replacing(path) as temporary:
+        with replace_atomically(path) as temporary:
             temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod

@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 
 from ermu.errors import DatasetError, PromptError
-from ermu.runtime.images.labels import LabelMap, read_label_map
+from ermu.runtime.images.labels import read_label_map
 from ermu.runtime.sources.base import Frame
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
+from ermu.types import LabelMap
 
 _FEWEST_ANNOTATIONS = 3
 

@@ -10,8 +10,8 @@ from filelock import FileLock
 
 from ermu.errors import BundleError
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import Manifest
-from ermu.runtime.files import replacing
+from ermu.runtime.bundle.manifest import FileInfo, Manifest
+from ermu.runtime.files import replace_atomically
 
 
 def add_to_bundle(bundle: Bundle, files: Mapping[str, Path], edit: Callable[[Manifest], Manifest]) -> Bundle:
@@ -44,7 +44,7 @@ def add_to_bundle(bundle: Bundle, files: Mapping[str, Path], edit: Callable[[Man
             target = bundle.path / name
             target.parent.mkdir(exist_ok=True)
             file.replace(target)
-        with replacing(bundle.path / "manifest.json") as temporary:
+        with replace_atomically(bundle.path / "manifest.json") as temporary:
             temporary.write_text(manifest.to_json())
         for name in mentioned_files(current.manifest) - mentioned_files(manifest):
             (bundle.path / name).unlink(missing_ok=True)
@@ -60,9 +60,7 @@ def bundle_lock(path: Path) -> Iterator[None]:
 
 def mentioned_files(manifest: Manifest) -> set[str]:
     """Every file that a manifest lists."""
-    listings = [manifest.graphs, manifest.split]
+    listed: list[FileInfo] = [manifest.identity, *manifest.weights, *manifest.graphs.values()]
     for variant in manifest.variants.values():
-        listings += [variant.graphs, variant.split]
-    graphs = {graph.file for listing in listings for graph in listing.values()}
-    weights = {manifest.identity.file} if manifest.identity else set()
-    return graphs | weights | {engine.file for engine in manifest.engines}
+        listed += [*variant.graphs.values(), *variant.weights]
+    return {info.file for info in listed} | {engine.file for engine in manifest.engines}

@@ -11,14 +11,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import onnx
 
-from ermu.errors import BundleError, ErmuError
+from ermu.errors import BundleError, OptionError
 from ermu.export.checkpoint import Checkpoint, build_network, load_checkpoint
-from ermu.export.graphs import Graph, build_graphs
+from ermu.export.graph import Graph
+from ermu.export.graphs import build_graphs
 from ermu.export.network.network import SegmentationNetwork
-from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec, network_spec
-from ermu.export.onnx_writer import difference_to_torch, write_onnx
-from ermu.export.split_graphs import build_split_graphs
+from ermu.export.network.spec import NetworkSpec, network_spec
+from ermu.export.onnx_writer import difference_to_torch, trace_onnx
+from ermu.export.weights import WeightsFile
+from ermu.registries import FAMILIES
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import (
     FORMAT_VERSION,
@@ -29,16 +32,10 @@ from ermu.runtime.bundle.manifest import (
     MemoryInfo,
     NetworkInfo,
     Provenance,
-    ScoreInfo,
-    graph_info,
 )
 from ermu.runtime.bundle.sizes import LONG_EDGE, is_network_size
 from ermu.runtime.files import sha256_of
 
-SCORES = {
-    "aot": ScoreInfo(relevance_weight=4, redundancy_slope=10, redundancy_centre=0.4, momentum=0.8),
-    "deaot": ScoreInfo(relevance_weight=2, redundancy_slope=7, redundancy_centre=0.25, momentum=0.8),
-}
 LICENCE = (
     "The graphs contain the weights of the checkpoint named here and stay under that checkpoint's licence; "
     "ERMU itself is Apache-2.0."
@@ -82,7 +79,8 @@ def export_bundle(
 
     Raises:
         CheckpointError: the checkpoint cannot be read or does not fit the network.
-        BundleError: `out` exists, or an argument is out of range.
+        BundleError: `out` exists.
+        OptionError: an argument is out of range.
         BackendError: a graph does not reproduce torch.
     """
     out = Path(out)
@@ -91,26 +89,27 @@ def export_bundle(
     loaded = load_checkpoint(Path(checkpoint))
     spec = _choose_spec(network, loaded)
     model, unknown = build_network(loaded, spec)
-    whole, split = build_graphs(model, image_dtype), build_split_graphs(model)
+    built = build_graphs(model, image_dtype)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        described = _write_graphs([*whole, *split], folder, size, opset, tell)
+        weights = WeightsFile(folder, "weights.bin")
+        described = _write_graphs(list(built.graphs.values()), weights, size, opset, tell)
         identity = folder / "identity.npz"
         state = model.patch_wise_id_bank.state_dict()
         np.savez(identity, weight=state["weight"].numpy(), bias=state["bias"].numpy())
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             network=NetworkInfo(**spec.to_dict()),
-            object_capacity=OBJECT_CAPACITY,
             memory=MemoryInfo(capacity=capacity, gap=gap),
-            score=SCORES[spec.family],
+            score=FAMILIES.get(spec.family).score,
             temporal_rows=_temporal_rows(model),
             input=InputInfo(size=size, dtype=image_dtype, long_edge=long_edge),  # type: ignore[arg-type]
             precision="fp32",
-            graphs={g.name: info for g, info in zip(whole, described, strict=False)},
-            split={g.name: info for g, info in zip(split, described[len(whole) :], strict=True)},
-            identity=FileInfo(file=identity.name, sha256=sha256_of(identity)),
+            graphs=described,
+            plans=built.plans,
+            weights=(_listed(weights.path),),
+            identity=_listed(identity),
             provenance=_provenance(loaded, unknown),
         )
         (folder / "manifest.json").write_text(manifest.to_json())
@@ -123,20 +122,27 @@ def export_bundle(
 
 
 def _write_graphs(
-    graphs: list[Graph], folder: Path, size: tuple[int, int] | None, opset: int, tell: Progress
-) -> list[GraphInfo]:
-    described: list[GraphInfo] = []
+    graphs: list[Graph], weights: WeightsFile, size: tuple[int, int] | None, opset: int, tell: Progress
+) -> dict[str, GraphInfo]:
+    described: dict[str, GraphInfo] = {}
     for i, graph in enumerate(graphs):
-        taken = any(info.file == f"{graph.name}.onnx" for info in described)
-        file = f"{graph.name}_tokens.onnx" if taken else f"{graph.name}.onnx"
         tell(f"trace {graph.name}", 2 * i, 2 * len(graphs))
-        write_onnx(graph, folder / file, opset=opset, fixed_hw=size)
+        model = trace_onnx(graph, opset=opset, fixed_hw=size)
+        weights.take(model)
+        path = weights.path.with_name(f"{graph.name}.onnx")
+        onnx.save_model(model, path)
         tell(f"check {graph.name}", 2 * i + 1, 2 * len(graphs))
-        gap_to_torch = difference_to_torch(graph, folder / file, fixed_hw=size)
-        described.append(
-            graph_info(file, sha256_of(folder / file), graph.inputs, graph.outputs, gap_to_torch)
+        described[graph.name] = GraphInfo(
+            **_listed(path).model_dump(),
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            max_difference=difference_to_torch(graph, path, fixed_hw=size),
         )
     return described
+
+
+def _listed(path: Path) -> FileInfo:
+    return FileInfo(file=path.name, sha256=sha256_of(path))
 
 
 def _check_arguments(
@@ -151,14 +157,14 @@ def _check_arguments(
             f"{out} is not a bundle and not empty; it will not be replaced.", fix="choose another --out"
         )
     if size is not None and not is_network_size(size):
-        raise BundleError(
+        raise OptionError(
             f"Size {size[0]}x{size[1]} does not fit the networks.",
             expected="height and width of the form 16k + 1, at least 33, such as 353x641",
         )
     if image_dtype not in ("uint8", "float32"):
-        raise BundleError(f"Unknown image dtype '{image_dtype}'.", expected="uint8 or float32")
+        raise OptionError(f"Unknown image dtype '{image_dtype}'.", expected="uint8 or float32")
     if opset not in OPSETS:
-        raise BundleError(f"Opset {opset} is not supported.", expected=f"{OPSETS[0]} to {OPSETS[-1]}")
+        raise OptionError(f"Opset {opset} is not supported.", expected=f"{OPSETS[0]} to {OPSETS[-1]}")
 
 
 def _choose_spec(network: str | NetworkSpec | None, checkpoint: Checkpoint) -> NetworkSpec:
@@ -167,7 +173,7 @@ def _choose_spec(network: str | NetworkSpec | None, checkpoint: Checkpoint) -> N
     if network is not None:
         return network_spec(network)
     if checkpoint.spec is None:
-        raise ErmuError(
+        raise OptionError(
             f"{checkpoint.path} does not say which network it is.", fix="name it: --network r50_aotl"
         )
     return checkpoint.spec

@@ -1,4 +1,4 @@
-"""One graph to one ONNX file, checked against torch on random inputs."""
+"""One graph to one ONNX model, checked against torch on random inputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.export import Dim
 
 from ermu.errors import BackendError, DependencyError
-from ermu.export.graphs import Graph, GraphTensor
+from ermu.export.graph import Graph
+from ermu.runtime.bundle.manifest import TensorInfo
 from ermu.runtime.bundle.sizes import Grids
 
 TOLERANCE = 1e-3
@@ -23,12 +24,11 @@ _GRID = (3, 256)  # token grid a side, inclusive
 _FRAMES = (1, 4096)
 
 
-def write_onnx(graph: Graph, path: Path, *, opset: int, fixed_hw: tuple[int, int] | None) -> None:
-    """Traces a graph and writes it whole (no external data).
+def trace_onnx(graph: Graph, *, opset: int, fixed_hw: tuple[int, int] | None) -> onnx.ModelProto:
+    """Traces a graph.
 
     Args:
         graph: From `build_graphs`.
-        path: The file to write.
         opset: 18 to 21.
         fixed_hw: Network input size to fix the graph to, or None for dynamic H and W. T is always dynamic.
     """
@@ -54,7 +54,7 @@ def write_onnx(graph: Graph, path: Path, *, opset: int, fixed_hw: tuple[int, int
     ):
         _name_axes(value, tensor, sizes if fixed_hw else {})
     del model.graph.value_info[:]
-    onnx.save_model(model, path)
+    return model
 
 
 def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] | None) -> float:
@@ -107,10 +107,8 @@ def _dimensions(fixed_hw: tuple[int, int] | None) -> dict[str, Dim]:
     return dims
 
 
-def _random(tensor: GraphTensor, sizes: dict[str, int], rng: np.random.Generator) -> Tensor:
+def _random(tensor: TensorInfo, sizes: dict[str, int], rng: np.random.Generator) -> Tensor:
     shape = [sizes[s] if isinstance(s, str) else s for s in tensor.shape]
-    if tensor.name == "label":
-        return torch.from_numpy(rng.integers(0, 11, shape, dtype=np.uint8))
     if tensor.name == "image":
         return torch.from_numpy(rng.integers(0, 256, shape).astype(tensor.dtype))
     return torch.from_numpy(rng.standard_normal(shape).astype(tensor.dtype))
@@ -124,7 +122,7 @@ def _as_signature(graph: Graph, shapes: list[dict[int, Dim]]) -> tuple[object, .
     return (*shapes[:named], tuple(shapes[named:])) if takes_rest else tuple(shapes)
 
 
-def _name_axes(value: onnx.ValueInfoProto, tensor: GraphTensor, sizes: dict[str, int]) -> None:
+def _name_axes(value: onnx.ValueInfoProto, tensor: TensorInfo, sizes: dict[str, int]) -> None:
     for axis, dim in zip(value.type.tensor_type.shape.dim, tensor.shape, strict=True):
         if isinstance(dim, int) or (dim in sizes and dim != "T"):
             axis.dim_value = dim if isinstance(dim, int) else sizes[dim]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ermu.devices.tensorrt_module import MODULES, load_tensorrt, target_name
 from ermu.errors import ErmuError
+from ermu.registries import BACKENDS
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import damage, misfit, rebuild_command
 
@@ -53,11 +54,12 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
         _python,
         _opencv,
         lambda: _onnxruntime(on_gpu),
-        lambda: _kernels("cpu", needed=False),
+        _cpu_kernels,
         lambda: _pycuda(on_gpu),
         lambda: _gpu(on_gpu),
-        lambda: _kernels("cuda", needed=on_gpu),
+        lambda: _cuda_kernels(on_gpu),
         *[lambda name=name: _tensorrt(name) for name in MODULES],
+        *[lambda name=name: _backend(name, device) for name in BACKENDS.names()],
     ]
     checks = [part() for part in parts]
     return checks + (list(_bundle(Path(bundle))) if bundle else [])
@@ -104,19 +106,35 @@ def _onnxruntime(on_gpu: bool) -> Check:
     return Check("onnxruntime", "ok", found, needed=True)
 
 
-def _kernels(name: str, *, needed: bool) -> Check:
+def _cpu_kernels() -> Check:
     from ermu.kernels.loading import load_kernels
 
-    label = f"{name} kernels"
     try:
-        kernels = load_kernels(name, name)
-    except (ErmuError, ImportError, OSError) as error:
-        fix = "run on a GPU with 'ermu[gpu]' installed" if name == "cuda" else None
-        found, mended = _said(error, fix or "pip install --force-reinstall ermu")
-        return Check(
-            label, "missing", found if name == "cuda" else f"{found}; numpy takes their place", mended, needed
-        )
-    return Check(label, "ok", kernels.name, needed=needed)
+        return Check("cpu kernels", "ok", load_kernels(name="cpu").name)
+    except ErmuError as error:
+        found, fix = _said(error, "pip install --force-reinstall ermu")
+        return Check("cpu kernels", "missing", f"{found}; numpy takes their place", fix)
+
+
+def _cuda_kernels(needed: bool) -> Check:
+    from ermu.devices.cuda import CudaDevice
+    from ermu.kernels.loading import load_kernels
+
+    try:
+        with CudaDevice() as device:
+            return Check("cuda kernels", "ok", load_kernels(device).name, needed=needed)
+    except (ErmuError, OSError) as error:
+        found, fix = _said(error, "run on a GPU with 'ermu[gpu]' installed")
+        return Check("cuda kernels", "missing", found, fix, needed)
+
+
+def _backend(name: str, device: str) -> Check:
+    """Whether a backend runs on the device at all; a bundle may lack what it needs all the same."""
+    misfits = BACKENDS.get(name).misfits(None, device)
+    if not misfits:
+        return Check(f"backend {name}", "ok", f"runs on {device}")
+    found = "; ".join(f"{misfit.found} (needed: {misfit.needed})" for misfit in misfits)
+    return Check(f"backend {name}", "missing", found, "; ".join(dict.fromkeys(m.fix for m in misfits)))
 
 
 def _pycuda(needed: bool) -> Check:
@@ -169,14 +187,14 @@ def _bundle(path: Path) -> Iterator[Check]:
             "bundle", "mismatch" if (path / "manifest.json").is_file() else "missing", found, fix, needed=True
         )
         return
-    network, precisions = loaded.manifest.network.name, (loaded.manifest.precision, *loaded.manifest.variants)
+    network, precisions = loaded.manifest.network.name, loaded.precisions
     yield Check("bundle", "ok", f"{path}: {network}, {', '.join(precisions)}", needed=True)
     for precision in precisions:
         try:
             at_precision = loaded.at_precision(precision)
         except ErmuError as error:
             found, _ = _said(error, None)
-            fix = f"ermu build --bundle {path} --engine onnxruntime --precision {precision}"
+            fix = f"ermu build --bundle {path} --precision {precision}"
             yield Check(f"{precision} graphs", "mismatch", found, fix, needed=True)
             continue
         yield from _engines(at_precision)
@@ -188,19 +206,19 @@ def _engines(bundle: Bundle) -> Iterator[Check]:
     for engine in bundle.manifest.engines:
         if engine.precision != bundle.manifest.precision:
             continue
-        fix = rebuild_command(bundle, engine.flavour, engine)
+        fix = rebuild_command(bundle, engine.module, engine)
         name = f"engine {engine.graph}, {engine.precision}, {engine.target}"
         try:
-            installed = load_tensorrt(engine.flavour).version
+            installed = load_tensorrt(engine.module).version
         except ErmuError as error:
-            yield Check(name, "missing", *_said(error, f"pip install 'ermu[{MODULES[engine.flavour][1]}]'"))
+            yield Check(name, "missing", *_said(error, f"pip install 'ermu[{MODULES[engine.module][1]}]'"))
             continue
         problem = damage(bundle, engine) or misfit(bundle, engine, version=installed, target=here)
         if problem:
             yield Check(name, "mismatch", f"{engine.file} {problem}", fix)
         else:
             yield Check(
-                name, "ok", f"{engine.flavour} {engine.version}, {'; '.join(map(str, engine.profiles))}"
+                name, "ok", f"{engine.module} {engine.version}, {'; '.join(map(str, engine.profiles))}"
             )
 
 

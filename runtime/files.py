@@ -1,9 +1,11 @@
-"""Writing files so that nothing half-written is ever left under the final name."""
+"""Files: written whole or not at all, and listed as people see and count them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from ermu.errors import SinkError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replace_atomically(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`, which takes its place if the body succeeds.
 
     Raises:
@@ -41,6 +43,35 @@ def unwritable(path: Path, error: OSError) -> SinkError:
         f"Cannot write {path}: {error.strerror or error}.",
         fix="free some space or choose another folder with --out; everything written so far is intact",
     )
+
+
+def natural_key(path: Path) -> tuple[tuple[int, str], ...]:
+    """Sorts names with numbers as people count: frame2 before frame10, frame010 after frame9."""
+    parts = re.split(r"(\d+)", path.name)
+    return tuple((int(part), part) if part.isdecimal() else (-1, part.lower()) for part in parts)
+
+
+def visible_files(folder: Path, *suffixes: str) -> list[Path]:
+    """The folder's files with one of the suffixes (lower case, any where none is given), in natural order.
+
+    What the system keeps beside them (.DS_Store, ._frame.png, Thumbs.db) is not among them.
+    """
+    found = (
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.name.lower() != "thumbs.db" and path.is_file()
+    )
+    return sorted((p for p in found if not suffixes or p.suffix.lower() in suffixes), key=natural_key)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file under another name: a link where the file system can, which must not be written to."""
+    if target.exists():
+        return
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def sha256_of(path: Path) -> str:

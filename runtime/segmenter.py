@@ -340,7 +340,7 @@ class Segmenter:
         return hw
 
     def _open_size(self, source_hw: tuple[int, int]) -> GroupSet:
-        """An empty set of groups for frames of a size; what the network's size needs is kept if it is as before."""
+        """An empty set of groups for frames of a size; what depends on the network's size is kept."""
         grids = Grids(*(self.bundle.manifest.input.size or network_size(source_hw, self._long_edge)))
         workspace = self._groups.workspace if self._groups else None
         if workspace is None or workspace.grids != grids:

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ermu.errors import ErmuError
-from ermu.export.network.spec import NETWORKS, EncoderName, NetworkSpec, network_spec
+from ermu.export.network.spec import NETWORKS, NetworkSpec, network_spec
 from ermu.training.learning.schedule import Schedule
 
 
@@ -23,7 +23,7 @@ class NetworkConfig(_Strict):
 
     base: str = "aott"
     name: str | None = None
-    encoder: EncoderName | None = None
+    encoder: str | None = None
     blocks: int | None = Field(default=None, ge=1)
     width: int | None = Field(default=None, ge=32)
     heads: int | None = Field(default=None, ge=1)

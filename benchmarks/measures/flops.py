@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ermu.benchmarks.report.report import Work
 from ermu.errors import BackendError, DependencyError
-from ermu.runtime.backends.base import resolve
 from ermu.runtime.bundle.bundle import BF16, Bundle
+from ermu.runtime.bundle.sizes import resolve
 
 if TYPE_CHECKING:
     import onnx

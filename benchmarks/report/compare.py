@@ -18,7 +18,7 @@ _SETUP_FIELDS = (
     "network",
     "precision",
     "device",
-    "engine",
+    "backend",
     "policy",
     "source",
     "network_size",

@@ -1,4 +1,4 @@
-"""A report drawn: every frame of every contender, and every stage of ours."""
+"""A report drawn: every frame of every candidate, and every stage of ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ermu.benchmarks.report.report import Report, Samples
 from ermu.errors import DependencyError
-from ermu.runtime.files import replacing
+from ermu.runtime.files import replace_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,17 +46,17 @@ def plot_report(report: Report, path: Path) -> None:
         color=_INK,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
+    with replace_atomically(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
 
 
 def _draw_frames(axes: Axes, samples: Mapping[str, Samples]) -> None:
-    for row, contender in enumerate(samples.values()):
-        memory = np.array(contender.memory)
-        steps = np.array(contender.step_ms)
+    for row, candidate in enumerate(samples.values()):
+        memory = np.array(candidate.memory)
+        steps = np.array(candidate.step_ms)
         _scatter(axes, row, steps[~memory], _STEADY, "steady frame" if row == 0 else None)
         _scatter(axes, row, steps[memory], _MEMORY, "memory frame" if row == 0 else None)
-        _mark_median(axes, row, contender.step_ms)
+        _mark_median(axes, row, candidate.step_ms)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=2, frameon=False, fontsize=8)
     _finish(axes, list(samples), "a frame")
 

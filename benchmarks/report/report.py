@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ermu.errors import BenchmarkError
-from ermu.runtime.files import replacing
+from ermu.runtime.files import replace_atomically
 
 FORMAT_VERSION = 1
 
@@ -78,8 +78,8 @@ class Setup(_Part):
         source_size: (height, width) of a frame.
         network_size: (height, width) of the network's input.
         memory: T, memory frames held while timing.
-        frames: Timed, for each contender.
-        threads: Of each contender.
+        frames: Timed, for each candidate.
+        threads: Of each candidate.
     """
 
     bundle: str
@@ -88,7 +88,7 @@ class Setup(_Part):
     checkpoint_sha256: str
     precision: str
     device: str
-    engine: str
+    backend: str
     policy: str
     source: str
     source_size: tuple[int, int]
@@ -200,7 +200,7 @@ class Report(_Part):
         floor_share: Time at the measured GEMM peak over the time measured, by stage and `overall`.
         peak_rss_mb: Of a process that runs ours alone.
         scaling: Tables by what varies: memory, size, objects, streams.
-        samples: Raw, by contender; `ours` is ours.
+        samples: Raw, by candidate; `ours` is ours.
     """
 
     format_version: int = FORMAT_VERSION
@@ -249,5 +249,5 @@ class Report(_Part):
     def save(self, path: Path) -> None:
         """Writes the file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
+        with replace_atomically(path) as temporary:
             temporary.write_text(self.model_dump_json(indent=1) + "\n")

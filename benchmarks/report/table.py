@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ermu.benchmarks.report.report import Report
 from ermu.errors import BenchmarkError, ErmuError
-from ermu.runtime.files import replacing
+from ermu.runtime.files import replace_atomically
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 _HEAD = (
@@ -47,7 +47,7 @@ def replace_table(readme: Path, table: str) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise BenchmarkError(f"{readme} has no place for the table.", expected=f"the lines {BEGIN} and {END}")
-    with replacing(readme) as temporary:
+    with replace_atomically(readme) as temporary:
         temporary.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
@@ -71,7 +71,7 @@ def _row(report: Report, peers: Sequence[str]) -> list[str]:
     memory = "-" if step.memory is None else _ms(step.memory)
     return [
         f"{setup.network}, {height}x{width}, T = {setup.memory}",
-        setup.precision if setup.engine == "onnxruntime" else f"{setup.precision}, {setup.engine}",
+        setup.precision if setup.backend == "onnxruntime" else f"{setup.precision}, {setup.backend}",
         f"{_ms(report.cycle_ms)} ms ({_ms(step.steady)} / {memory})",
         f"{report.fps:.1f}",
         f"{report.floor_share['overall']:.0%}",

@@ -15,7 +15,7 @@ from ermu.benchmarks.report.report import Figures, Percentiles, Report, StepTime
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Setup, contenders side by side, stages against the floor."""
+    """Setup, candidates side by side, stages against the floor."""
     setup, machine, peak = report.setup, report.machine, report.gemm_peak_gflops
     height, width = setup.network_size
     governor = f"governor {machine.governor}, " if machine.governor else ""
@@ -30,7 +30,7 @@ def print_report(report: Report, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    console.print(_contenders(report))
+    console.print(_candidates(report))
     console.print(_stages(report))
     if report.sustained:
         sustained, latency = report.sustained, report.sustained.capture_to_result_ms
@@ -56,7 +56,7 @@ def print_scaling(report: Report, console: Console) -> None:
         console.print(_table([what, "frame ms", "steady", "memory", "FPS", "to the first", *peers], rows))
 
 
-def _contenders(report: Report) -> Table:
+def _candidates(report: Report) -> Table:
     rows = [["ours", *_times(report), "", "", str(report.evictions)]]
     for name, peer in report.peers.items():
         evictions = "same" if report.same_evictions[name] else "differ"

@@ -18,6 +18,7 @@ from ermu.cli.commands.inspect import inspect
 from ermu.cli.commands.run import run
 from ermu.cli.commands.serve import serve
 from ermu.cli.commands.train import train
+from ermu.logs import FORMATS, show_log
 
 app = typer.Typer(
     name="ermu",
@@ -39,7 +40,14 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-) -> None: ...
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Log reconnects, drops and restarts as well.")
+    ] = False,
+    log_format: Annotated[str, typer.Option(help="Of the log on stderr: text or json.")] = "text",
+) -> None:
+    if log_format not in FORMATS:
+        raise typer.BadParameter(f"'{log_format}' is not one of {', '.join(FORMATS)}.")
+    show_log(verbose=verbose, form=log_format)
 
 
 app.command()(demo)
@@ -61,11 +69,7 @@ def main() -> None:
     try:
         app()
     except ErmuError as error:
-        from rich.console import Console
+        from ermu.cli.printing import print_error
 
-        console = Console(stderr=True)
-        console.print(f"[bold red]error:[/] {error.problem}", highlight=False, soft_wrap=True)
-        for name, text in (("expected", error.expected), ("fix", error.fix)):
-            if text:
-                console.print(f"[bold]{name}:[/] {text}", highlight=False, soft_wrap=True)
+        print_error(error)
         sys.exit(1)

@@ -12,10 +12,10 @@ from ermu.errors import ErmuError, PromptError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ermu.runtime.images.labels import LabelMap
     from ermu.runtime.sources.base import Source
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
+    from ermu.types import LabelMap
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 

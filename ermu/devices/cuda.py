@@ -320,7 +320,7 @@ class _Held:
     def _let_go(self) -> None:
         """Releases the primary context, from any thread.
 
-        pycuda does so where the context is on its own stack, and takes it off there, but not off the driver's.
+        pycuda does so where the context is on its own stack, takes it off there, but not off the driver's.
         """
         context, self._context = self._context, None
         with suppress(self.driver.Error, BackendError):

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from ermu.errors import SourceError
-from ermu.runtime.images.labels import LabelMap
 from ermu.runtime.sources.base import Frame, Source
 from ermu.scenes.catalogue import demo_scene
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
+from ermu.types import LabelMap
 
 PREFIXES = ("scene:", "demo:")
 _EXPECTED = "scene:SEED or demo:, then ,objects=N ,frames=N ,size=HxW ,motion=X ,fps=X ,swing"
@@ -26,6 +26,8 @@ class SceneSource(Source):
         swing: Play the clip forth and back for ever, so that nothing jumps.
     """
 
+    help = "a drawn clip, scene:SEED or demo:"
+
     def __init__(self, config: SceneConfig, *, fps: float = 15.0, swing: bool = False) -> None:
         self._scene, self._swing = Scene(config), swing
         self.fps = fps
@@ -33,12 +35,13 @@ class SceneSource(Source):
         self.description = f"scene {config.seed}"
 
     @classmethod
-    def parse(cls, where: str) -> SceneSource:
-        """A scene from its description on the command line.
+    def opens(cls, where: str) -> bool:
+        """See `Source.opens`."""
+        return where.startswith(PREFIXES)
 
-        Raises:
-            SourceError: a field is unknown or no number.
-        """
+    @classmethod
+    def open(cls, where: str) -> SceneSource:
+        """See `Source.open`; raises `SourceError` where a field is unknown or no number."""
         prefix, _, rest = where.partition(":")
         fields = [field for field in rest.split(",") if field]
         try:

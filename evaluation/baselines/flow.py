@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ermu.evaluation.predictors import Predictor
 from ermu.evaluation.sequences import VideoSequence
-from ermu.runtime.images.labels import LabelMap
 from ermu.runtime.sources.base import Frame
+from ermu.types import LabelMap
 
 
 class FlowPredictor(Predictor):
@@ -18,6 +18,8 @@ class FlowPredictor(Predictor):
     Every pixel of a frame takes the id that its origin had, so objects never leave holes; what is lost is
     never found again. Preset medium of Dense Inverse Search (Kroeger et al., ECCV 2016).
     """
+
+    help = "the last label map, warped by optical flow"
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -41,3 +43,6 @@ class FlowPredictor(Predictor):
 
 def _grey(frame: Frame) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+PLUGIN = FlowPredictor

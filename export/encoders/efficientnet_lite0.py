@@ -77,3 +77,6 @@ def fold_imagenet_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         folded[f"{name}.weight"] = published[f"{conv}.weight"] * scale[:, None, None, None]
         folded[f"{name}.bias"] = published[f"{norm}.bias"] - published[f"{norm}.running_mean"] * scale
     return folded
+
+
+PLUGIN = EfficientNetLite0

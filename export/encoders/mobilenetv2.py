@@ -73,3 +73,6 @@ class MobileNetV2(nn.Module):
         f8 = self.features[4:7](f4)
         f16 = self.features[7:14](f8)
         return f4, f8, f16, self.features[14:](f16)
+
+
+PLUGIN = MobileNetV2

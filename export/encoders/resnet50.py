@@ -55,3 +55,6 @@ class ResNet50(nn.Module):
         f8 = self.layer2(f4)
         f16 = self.layer3(f8)
         return f4, f8, f16, f16
+
+
+PLUGIN = ResNet50

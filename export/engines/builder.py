@@ -11,12 +11,11 @@ import numpy as np
 
 from ermu.devices.tensorrt_module import MessageLog, TensorRTModule
 from ermu.errors import BackendError
-from ermu.runtime.backends.base import resolve
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE
 from ermu.runtime.bundle.manifest import GraphInfo, Profile, TensorInfo
-from ermu.runtime.bundle.sizes import Grids
-from ermu.runtime.files import replacing
+from ermu.runtime.bundle.sizes import Grids, resolve
+from ermu.runtime.files import replace_atomically
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,12 @@ class BuildOptions:
 
 
 def build_engine(
-    flavour: TensorRTModule, bundle: Bundle, graph: str, target: str, options: BuildOptions, out: Path
+    module: TensorRTModule, bundle: Bundle, graph: str, target: str, options: BuildOptions, out: Path
 ) -> None:
     """Builds a graph's engine into a file.
 
     Args:
-        flavour: The TensorRT to build with.
+        module: The TensorRT to build with.
         bundle: At the precision to build.
         graph: Its name.
         target: `sm89` and so on, or `portable`.
@@ -45,39 +44,39 @@ def build_engine(
         BackendError: the graph cannot be parsed (names the node and its op), does not match the manifest, or
             cannot be built.
     """
-    log = MessageLog(flavour)
-    builder = flavour.trt.Builder(log.logger)
-    network = parse_graph(flavour, builder, log, bundle, graph)
-    config = _configured(flavour, builder, target, options)
+    log = MessageLog(module)
+    builder = module.trt.Builder(log.logger)
+    network = parse_graph(module, builder, log, bundle, graph)
+    config = _configured(module, builder, target, options)
     for profile in options.profiles:
         config.add_optimization_profile(_shaped(builder, bundle.manifest.graphs[graph], profile))
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise BackendError(
-            f"Graph {graph}: {flavour.name} {flavour.version} cannot build it for {target}"
+            f"Graph {graph}: {module.name} {module.version} cannot build it for {target}"
             f"{_blamed(network, log.errors)}: {_last(log.errors)}",
             fix="a smaller --size or --max-memory, another --precision, or report this message",
         )
     out.write_bytes(engine)
     if options.timing_cache:
-        with replacing(options.timing_cache) as temporary:
+        with replace_atomically(options.timing_cache) as temporary:
             temporary.write_bytes(config.get_timing_cache().serialize())
 
 
-def parse_graph(flavour: TensorRTModule, builder: Any, log: MessageLog, bundle: Bundle, graph: str) -> Any:
+def parse_graph(module: TensorRTModule, builder: Any, log: MessageLog, bundle: Bundle, graph: str) -> Any:
     """A graph as a strongly typed network whose tensors are those of the manifest.
 
     Raises:
         BackendError: a node cannot be parsed, or a tensor differs from the manifest.
     """
-    trt = flavour.trt
+    trt = module.trt
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log.logger)
-    if not parser.parse(bundle.graph_path(graph).read_bytes()):
+    if not parser.parse_from_file(str(bundle.graph_path(graph))):
         error = parser.get_error(0)
         raise BackendError(
             f"Graph {graph}: node '{error.node_name()}' ({error.node_operator()}) cannot be parsed by "
-            f"{flavour.name} {flavour.version}: {error.desc().strip()}",
+            f"{module.name} {module.version}: {error.desc().strip()}",
             expected="operators that TensorRT has",
             fix="export the checkpoint again with `ermu export`; if that does not help, report this",
         )
@@ -107,11 +106,11 @@ def _check_tensors(trt: Any, graph: str, wanted: Sequence[TensorInfo], found: Se
         )
 
 
-def _configured(flavour: TensorRTModule, builder: Any, target: str, options: BuildOptions) -> Any:
-    trt, config = flavour.trt, builder.create_builder_config()
+def _configured(module: TensorRTModule, builder: Any, target: str, options: BuildOptions) -> Any:
+    trt, config = module.trt, builder.create_builder_config()
     if options.workspace_mb:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)
-    if flavour.name == "tensorrt-rtx":
+    if module.name == "tensorrt-rtx":
         if options.timing_cache:
             raise BackendError(
                 "TensorRT-RTX has no use for a timing cache: it chooses kernels when the engine first runs.",

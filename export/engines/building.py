@@ -10,12 +10,12 @@ from pathlib import Path
 from time import perf_counter
 
 from ermu.devices.tensorrt_module import TensorRTModule, load_tensorrt, target_name
-from ermu.errors import BackendError, BundleError
+from ermu.errors import BackendError, OptionError
 from ermu.export.bundle_editor import add_to_bundle
 from ermu.export.engines.builder import BuildOptions, build_engine
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE, damage
-from ermu.runtime.bundle.manifest import EngineInfo, Manifest, Profile
+from ermu.runtime.bundle.manifest import WHOLE, EngineInfo, Manifest, Profile
 from ermu.runtime.bundle.sizes import is_network_size
 from ermu.runtime.files import sha256_of
 
@@ -57,23 +57,26 @@ def build_engines(
         progress: Called with (what, step, steps).
 
     Raises:
-        BundleError: a size or target makes no sense, or the bundle has no graphs of that precision.
+        OptionError: a size or target makes no sense.
+        BundleError: the bundle has no graphs of that precision.
         BackendError: a graph cannot be parsed or built; the bundle is as it was.
         DependencyError: that TensorRT is not installed.
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     at_precision = loaded.at_precision(precision)
-    flavour = load_tensorrt(engine)
+    module = load_tensorrt(engine)
     profiles = _profiles(at_precision, sizes, max_memory)
     options = BuildOptions(profiles, workspace_mb, timing_cache)
-    wanted = [(graph, t) for graph in at_precision.manifest.graphs for t in _targets(flavour, targets)]
+    wanted = [
+        (graph, t) for graph in at_precision.manifest.plans[WHOLE].graphs for t in _targets(module, targets)
+    ]
     report, files = BuildReport([], []), {}
     folder = Path(tempfile.mkdtemp(prefix=f".{loaded.path.name}.", dir=loaded.path.parent))
     try:
         for step, (graph, target) in enumerate(wanted):
             if progress:
                 progress(f"{graph} for {target}", step, len(wanted))
-            key = _described(at_precision, graph, flavour, target, profiles).key
+            key = _described(at_precision, graph, module, target, profiles).key
             current = next(
                 (e for e in loaded.manifest.engines if e.key == key and not damage(loaded, e)), None
             )
@@ -82,8 +85,8 @@ def build_engines(
                 continue
             file = folder / f"{graph}-{target}.engine"
             began = perf_counter()
-            build_engine(flavour, at_precision, graph, target, options, file)
-            info = _described(at_precision, graph, flavour, target, profiles, file, perf_counter() - began)
+            build_engine(module, at_precision, graph, target, options, file)
+            info = _described(at_precision, graph, module, target, profiles, file, perf_counter() - began)
             files[info.file] = file
             report.built.append(info)
         if report.built:
@@ -99,13 +102,13 @@ def _profiles(
     manifest = bundle.manifest
     chosen = sorted(set(sizes) or ({manifest.input.size} if manifest.input.size else set()))
     if not chosen:
-        raise BundleError(
+        raise OptionError(
             f"{bundle.path} takes any size, an engine is optimised for some.",
             fix="name the network input: --size 353x641 for 640x360 video, --size 577x1041 for 16:9 at 1040",
         )
     for size in chosen:
         if not is_network_size(size) or manifest.input.size not in (None, size):
-            raise BundleError(
+            raise OptionError(
                 f"Size {size[0]}x{size[1]} does not fit the bundle.",
                 expected="x".join(map(str, manifest.input.size))
                 if manifest.input.size
@@ -113,26 +116,26 @@ def _profiles(
             )
     frames = max_memory or manifest.memory.capacity
     if frames < 2:
-        raise BundleError(f"{frames} memory frames are too few.", expected="--max-memory of at least 2")
+        raise OptionError(f"{frames} memory frames are too few.", expected="--max-memory of at least 2")
     return tuple(Profile(size=size, frames=frames) for size in chosen)
 
 
-def _targets(flavour: TensorRTModule, targets: Sequence[str]) -> list[str]:
-    if flavour.name == "tensorrt":
+def _targets(module: TensorRTModule, targets: Sequence[str]) -> list[str]:
+    if module.name == "tensorrt":
         from ermu.devices.cuda import device_capability
 
         here = target_name(device_capability())
         if set(targets) - {here}:
-            raise BundleError(
+            raise OptionError(
                 f"TensorRT builds for the GPU in this machine, {here}, not for {', '.join(targets)}.",
                 fix="build on that GPU, or use --engine tensorrt-rtx",
             )
         return [here]
-    known = {f"sm{name[2:]}" for name in flavour.trt.ComputeCapability.__members__ if name.startswith("SM")}
+    known = {f"sm{name[2:]}" for name in module.trt.ComputeCapability.__members__ if name.startswith("SM")}
     unknown = set(targets) - known - {PORTABLE}
     if unknown:
-        raise BundleError(
-            f"TensorRT-RTX {flavour.version} does not build for {', '.join(sorted(unknown))}.",
+        raise OptionError(
+            f"TensorRT-RTX {module.version} does not build for {', '.join(sorted(unknown))}.",
             expected=f"some of {', '.join(sorted(known))}, or no --sm for a portable engine",
         )
     return list(dict.fromkeys(targets)) or [PORTABLE]
@@ -141,19 +144,19 @@ def _targets(flavour: TensorRTModule, targets: Sequence[str]) -> list[str]:
 def _described(
     bundle: Bundle,
     graph: str,
-    flavour: TensorRTModule,
+    module: TensorRTModule,
     target: str,
     profiles: tuple[Profile, ...],
     file: Path | None = None,
     seconds: float = 0.0,
 ) -> EngineInfo:
     digest = sha256_of(file) if file else ""
-    name = f"{graph}-{bundle.manifest.precision}-{flavour.name}-{target}-{digest[:12]}"
+    name = f"{graph}-{bundle.manifest.precision}-{module.name}-{target}-{digest[:12]}"
     return EngineInfo(
         graph=graph,
         graph_sha256=bundle.manifest.graphs[graph].sha256,
-        flavour=flavour.name,  # type: ignore[arg-type]  # one of MODULES
-        version=flavour.version,
+        module=module.name,  # type: ignore[arg-type]  # one of MODULES
+        version=module.version,
         target=target,
         precision=bundle.manifest.precision,
         profiles=profiles,
@@ -167,7 +170,7 @@ def _described(
 def _with_engines(manifest: Manifest, built: Sequence[EngineInfo]) -> Manifest:
     for info in built:
         graphs = [manifest.graphs, *(variant.graphs for variant in manifest.variants.values())]
-        if info.graph_sha256 not in {part[info.graph].sha256 for part in graphs}:
+        if info.graph_sha256 not in {part[info.graph].sha256 for part in graphs if info.graph in part}:
             raise BackendError(
                 f"Graph {info.graph} changed while it was being built.", fix="run the build again"
             )

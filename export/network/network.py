@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ermu.export.encoders.efficientnet_lite0 import EfficientNetLite0
-from ermu.export.encoders.mobilenetv2 import MobileNetV2
-from ermu.export.encoders.resnet50 import ResNet50
 from ermu.export.network.decoder import FpnDecoder
 from ermu.export.network.layers import to_tokens
-from ermu.export.network.memory import AotCarry, DeaotCarry, KeyValue, MemoryEntry
+from ermu.export.network.memory import KeyValue, MemoryEntry
 from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec
-from ermu.export.network.transformer import AotTransformer, DeaotTransformer
+from ermu.registries import ENCODERS, FAMILIES
 from ermu.runtime.bundle.temporal import TEMPORAL_ROWS, temporal_row
 
-ENCODERS: dict[str, type[nn.Module]] = {
-    "resnet50": ResNet50,
-    "mobilenetv2": MobileNetV2,
-    "efficientnet_lite0": EfficientNetLite0,
-}
-TRANSFORMERS: dict[str, type[nn.Module]] = {"aot": AotTransformer, "deaot": DeaotTransformer}
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 IDENTITY_CHANNELS = OBJECT_CAPACITY + 2  # background, ten ids, ignore
@@ -42,11 +33,11 @@ class Carry(NamedTuple):
 
     Attributes:
         query: B x n x D, block 0's q + cur: with block 0's keys, all that ERMU's relevance needs.
-        blocks: One carry a block.
+        blocks: One carry a block, as the family has it.
     """
 
     query: Tensor
-    blocks: list[AotCarry] | list[DeaotCarry]
+    blocks: list[Any]
 
 
 class SegmentationNetwork(nn.Module):
@@ -58,14 +49,14 @@ class SegmentationNetwork(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.encoder = ENCODERS[spec.encoder]()
+        family = FAMILIES.get(spec.family)
+        self.encoder: nn.Module = ENCODERS.get(spec.encoder.replace("_", "-"))()
         channels: tuple[int, int, int, int] = self.encoder.channels  # type: ignore[assignment]
         self.encoder_projector = nn.Conv2d(channels[3], spec.width, 1)
-        transformer = TRANSFORMERS[spec.family]
-        self.LSTT = transformer(spec)
-        self.decoder = FpnDecoder(transformer.output_channels(spec), spec.decoder_width, channels[:3])  # type: ignore[attr-defined]
+        self.LSTT = family.transformer(spec)
+        self.decoder = FpnDecoder(family.output_channels(spec), spec.decoder_width, channels[:3])
         self.patch_wise_id_bank = nn.Conv2d(IDENTITY_CHANNELS, spec.width, 17, stride=16, padding=8)
-        self.id_norm: nn.Module = nn.LayerNorm(spec.width) if spec.family == "deaot" else nn.Identity()
+        self.id_norm = family.identity_norm(spec)
         self.cur_pos_emb = nn.Parameter(torch.zeros(1, spec.key_width))
         self.mem_pos_emb = nn.Parameter(torch.zeros(TEMPORAL_ROWS, spec.key_width))
 

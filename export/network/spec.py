@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from ermu.errors import ErmuError
+from ermu.errors import OptionError
 
 OBJECT_CAPACITY = 10
-
-Family = Literal["aot", "deaot"]
-EncoderName = Literal["resnet50", "mobilenetv2", "efficientnet_lite0"]
 
 
 @dataclass(frozen=True)
@@ -19,8 +16,8 @@ class NetworkSpec:
 
     Attributes:
         name: The name used on the command line and in manifests.
-        family: `aot` (multi-head attention, feed-forward) or `deaot` (gated propagation, two branches).
-        encoder: Backbone.
+        family: Name of a network family (`ermu.export.families`).
+        encoder: Name of a backbone (`ermu.export.encoders`).
         blocks: Number of propagation blocks L.
         width: Channels C of the tokens.
         heads: Attention heads; 1 in DeAOT.
@@ -30,8 +27,8 @@ class NetworkSpec:
     """
 
     name: str
-    family: Family
-    encoder: EncoderName
+    family: str
+    encoder: str
     blocks: int
     width: int
     heads: int
@@ -44,13 +41,13 @@ class NetworkSpec:
         return asdict(self)
 
 
-def _aot(name: str, encoder: EncoderName, blocks: int) -> NetworkSpec:
+def _aot(name: str, encoder: str, blocks: int) -> NetworkSpec:
     return NetworkSpec(
         name, "aot", encoder, blocks, 256, heads=8, key_width=256, feedforward=1024, decoder_width=256
     )
 
 
-def _deaot(name: str, encoder: EncoderName, blocks: int) -> NetworkSpec:
+def _deaot(name: str, encoder: str, blocks: int) -> NetworkSpec:
     return NetworkSpec(
         name, "deaot", encoder, blocks, 256, heads=1, key_width=128, feedforward=512, decoder_width=256
     )
@@ -71,8 +68,8 @@ def network_spec(name: str, /, **changes: Any) -> NetworkSpec:
     """The description of a named network, with fields changed where asked (a narrower variant, say).
 
     Raises:
-        ErmuError: no network has that name.
+        OptionError: no network has that name.
     """
     if name not in NETWORKS:
-        raise ErmuError(f"Unknown network '{name}'.", expected=f"one of {', '.join(NETWORKS)}")
+        raise OptionError(f"Unknown network '{name}'.", expected=f"one of {', '.join(NETWORKS)}")
     return replace(NETWORKS[name], **changes)

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from ermu.errors import SourceError
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import Comparison
-from ermu.runtime.images.labels import LabelMap, object_ids, read_label_map
+from ermu.runtime.images.labels import object_ids, read_label_map
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.opening import open_source
+from ermu.types import LabelMap
 
 CLIP_FRAMES = 24
 

@@ -5,29 +5,41 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from ermu.errors import BundleError
+from ermu.errors import OptionError
 from ermu.export.bundle_editor import add_to_bundle
 from ermu.export.precision.comparison import Clip, compare, procedural_clip, track
 from ermu.export.precision.float16 import to_float16
 from ermu.export.precision.int8 import record_samples, to_int8
-from ermu.runtime.backends.base import resolve
+from ermu.export.weights import WeightsFile, load_model
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import GraphInfo, TensorInfo, Variant
-from ermu.runtime.bundle.sizes import Grids
-from ermu.runtime.files import sha256_of
+from ermu.runtime.bundle.manifest import WHOLE, Comparison, FileInfo, GraphInfo, TensorInfo, Variant
+from ermu.runtime.bundle.sizes import Grids, resolve
+from ermu.runtime.files import link_or_copy, sha256_of
 
 PRECISIONS = ("fp32", "fp16", "int8")
-RECIPE = 2  # raise it when a conversion changes: variants of another recipe are made again
+RECIPE = 3  # raise it when a conversion changes: variants of another recipe are made again
 CALIBRATION_SEEDS = range(2000, 2006)
+
+_UNMEASURED = Comparison(
+    clip="",
+    frames=0,
+    objects=0,
+    logit_difference=0.0,
+    pixel_agreement=0.0,
+    evictions=0,
+    same_evictions=False,
+)
 
 Progress = Callable[[str, int, int], None]
 
@@ -48,12 +60,12 @@ def add_precision(
         The bundle at that precision; `manifest.variants[precision].comparison` says what it changes.
 
     Raises:
-        BundleError: the precision is unknown.
+        OptionError: the precision is unknown.
         BackendError: a graph cannot be converted; the bundle is as it was.
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     if precision not in PRECISIONS:
-        raise BundleError(f"Unknown precision '{precision}'.", expected=f"one of {', '.join(PRECISIONS)}")
+        raise OptionError(f"Unknown precision '{precision}'.", expected=f"one of {', '.join(PRECISIONS)}")
     if precision == loaded.manifest.precision or _up_to_date(loaded, precision):
         return loaded.at_precision(precision)
     folder = Path(tempfile.mkdtemp(prefix=f".{loaded.path.name}.", dir=loaded.path.parent))
@@ -81,75 +93,83 @@ def _made(
     tell("run the float32 graphs", 0, 3)
     reference = track(bundle, measured)
     tell("convert", 1, 3)
-    converted = _to_float16(bundle, folder) if precision == "fp16" else _to_int8(bundle, folder, clips)
-    infos = {name: _described(bundle, name, precision, file) for name, file in converted.items()}
-    tell("compare", 2, 3)
-    here = {name: info.model_copy(update={"file": str(converted[name])}) for name, info in infos.items()}
-    change = {"precision": precision, **_in_place_of(bundle, here)}
-    tried = Bundle(bundle.path, bundle.manifest.model_copy(update=change))
-    graphs, split = _in_place_of(bundle, infos).values()
+    models = _to_float16(bundle) if precision == "fp16" else _to_int8(bundle, folder, clips)
+    graphs, weights = _stored(bundle, precision, models, folder)
     variant = Variant(
         graphs=graphs,
-        split={name: info for name, info in split.items() if name in infos},
+        plans=(WHOLE,) if precision == "fp16" else tuple(bundle.manifest.plans),
+        weights=weights,
         recipe=RECIPE,
         calibration=", ".join(c.name for c in clips) or None,
-        comparison=compare(reference, tried, measured),
+        comparison=_UNMEASURED,
         tools={name: version(name) for name in ("ermu", "onnx", "onnxruntime")},
     )
-    return variant, {infos[name].file: file for name, file in converted.items()}
+    tell("compare", 2, 3)
+    comparison = compare(reference, _trial(bundle, precision, variant, folder), measured)
+    files = {info.file: folder / info.file for info in (*graphs.values(), *weights)}
+    return variant.model_copy(update={"comparison": comparison}), files
 
 
-def _in_place_of(bundle: Bundle, infos: Mapping[str, GraphInfo]) -> dict[str, dict[str, GraphInfo]]:
-    """The bundle's graphs and parts with some of them replaced."""
-    manifest = bundle.manifest
-    return {
-        "graphs": {name: infos.get(name, info) for name, info in manifest.graphs.items()},
-        "split": {
-            name: info if name in manifest.graphs else infos.get(name, info)
-            for name, info in manifest.split.items()
-        },
-    }
+def _trial(bundle: Bundle, precision: str, variant: Variant, folder: Path) -> Bundle:
+    """The bundle as it will be, in the folder of the new files: a graph finds its weights beside it."""
+    for info in (bundle.manifest.identity, *bundle.manifest.weights, *bundle.manifest.graphs.values()):
+        link_or_copy(bundle.path / info.file, folder / info.file)
+    variants = {**bundle.manifest.variants, precision: variant}
+    return Bundle(folder, bundle.manifest.model_copy(update={"variants": variants})).at_precision(precision)
 
 
-def _to_float16(bundle: Bundle, folder: Path) -> dict[str, Path]:
-    files = {name: folder / f"{name}.onnx" for name in bundle.manifest.graphs}
-    for name, file in files.items():
-        onnx.save_model(to_float16(onnx.load(bundle.graph_path(name))), file)
-    return files
+def _to_float16(bundle: Bundle) -> dict[str, onnx.ModelProto]:
+    graphs = bundle.manifest.plans[WHOLE].graphs
+    return {name: to_float16(load_model(bundle.graph_path(name))) for name in graphs}
 
 
-def _to_int8(bundle: Bundle, folder: Path, clips: Sequence[Clip]) -> dict[str, Path]:
-    samples = record_samples(bundle, clips)
-    files = {name: folder / f"{name}.onnx" for name in samples}
-    for name, file in files.items():
-        to_int8(_holding(bundle, name).graph_path(name), file, samples[name])
-    return files
+def _to_int8(bundle: Bundle, folder: Path, clips: Sequence[Clip]) -> dict[str, onnx.ModelProto]:
+    models = {}
+    for name, samples in record_samples(bundle, clips).items():
+        file = folder / f"{name}.quantised.onnx"
+        to_int8(bundle.graph_path(name), file, samples)
+        models[name] = onnx.load(file)
+        file.unlink()
+    return models
 
 
-def _holding(bundle: Bundle, graph: str) -> Bundle:
-    """The bundle whole or in parts, whichever has the graph."""
-    return bundle if graph in bundle.manifest.graphs else bundle.in_parts()
+def _stored(
+    bundle: Bundle, precision: str, models: Mapping[str, onnx.ModelProto], folder: Path
+) -> tuple[dict[str, GraphInfo], tuple[FileInfo, ...]]:
+    """Graphs and new weights under names of their own; weights that the bundle has already are read there."""
+    weights = WeightsFile(folder, f"weights.{precision}-{uuid4().hex[:12]}.bin")
+    weights.reuse(bundle.graph_path(name) for name in bundle.manifest.graphs)
+    for info in bundle.manifest.weights:
+        link_or_copy(bundle.path / info.file, folder / info.file)
+    graphs = {}
+    for name, model in models.items():
+        weights.take(model)
+        digest = sha256(model.SerializeToString()).hexdigest()
+        file = folder / f"{name}.{precision}-{digest[:12]}.onnx"
+        onnx.save_model(model, file)
+        graphs[name] = _described(bundle, name, model, file)
+    new = (FileInfo(file=weights.name, sha256=sha256_of(weights.path)),) if weights.path.is_file() else ()
+    return graphs, new
 
 
 def _calibration_clips() -> list[Clip]:
     return [procedural_clip(seed, frames=4, objects=1 + i) for i, seed in enumerate(CALIBRATION_SEEDS)]
 
 
-def _described(bundle: Bundle, name: str, precision: str, file: Path) -> GraphInfo:
-    """A converted graph as the manifest lists it, under a name made from its content."""
-    before, digest = _holding(bundle, name).manifest.graphs[name], sha256_of(file)
-    graph = onnx.load(file, load_external_data=False).graph
+def _described(bundle: Bundle, name: str, model: onnx.ModelProto, file: Path) -> GraphInfo:
+    """A converted graph as the manifest lists it."""
+    before = bundle.manifest.graphs[name]
     dtypes = {
         value.name: onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name
-        for value in (*graph.input, *graph.output)
+        for value in (*model.graph.input, *model.graph.output)
     }
 
     def retyped(tensors: Sequence[TensorInfo]) -> tuple[TensorInfo, ...]:
         return tuple(t.model_copy(update={"dtype": dtypes[t.name]}) for t in tensors)
 
     return GraphInfo(
-        file=f"{name}.{precision}-{digest[:12]}.onnx",
-        sha256=digest,
+        file=file.name,
+        sha256=sha256_of(file),
         inputs=retyped(before.inputs),
         outputs=retyped(before.outputs),
         max_difference=_difference(bundle, name, file),
@@ -158,14 +178,12 @@ def _described(bundle: Bundle, name: str, precision: str, file: Path) -> GraphIn
 
 def _difference(bundle: Bundle, name: str, file: Path) -> float:
     """Largest absolute difference between a graph and its conversion over all outputs, on random inputs."""
-    bundle = _holding(bundle, name)
     rng, info = np.random.default_rng(2026), bundle.manifest.graphs[name]
     symbols = {**Grids(*(bundle.manifest.input.size or (113, 81))).symbols(), "T": 3}
     feeds = {}
     for tensor in info.inputs:
         shape = resolve(tensor.shape, symbols)
-        whole = {"label": 11, "image": 256}.get(tensor.name)
-        values = rng.integers(0, whole, shape) if whole else rng.standard_normal(shape)
+        values = rng.integers(0, 256, shape) if tensor.name == "image" else rng.standard_normal(shape)
         feeds[tensor.name] = values.astype(tensor.dtype)
     theirs, ours = (_outputs(path, feeds) for path in (bundle.graph_path(name), file))
     return max(float(np.abs(a - b.astype(np.float32)).max()) for a, b in zip(theirs, ours, strict=True))

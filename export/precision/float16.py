@@ -12,7 +12,7 @@ from ermu.errors import BackendError
 
 # Norms sum squares over thousands of values, softmax exponentiates, Resize multiplies coordinates.
 FLOAT32_OPS = ("InstanceNormalization", "GroupNormalization", "LayerNormalization", "Softmax", "Resize")
-FLOAT32_TENSORS = ("image", "rows", "logits")
+FLOAT32_TENSORS = ("image", "rows", "identity", "logits")
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -20,7 +20,8 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Converts a graph of a bundle; memories, feature maps and weights become float16.
 
     Float32 stay: norms, softmax and resizing; whatever is computed from shapes alone (position embeddings,
-    mask values); the image's normalisation; the temporal rows as they come in and the logits as they go out.
+    mask values); the image's normalisation; temporal rows and label tokens as they come in, logits as they
+    go out.
 
     Args:
         model: Float32, opset 18 to 21; it is changed.

@@ -12,11 +12,14 @@ import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
+from ermu.devices.host import HostDevice
+from ermu.devices.processors import usable_processors
 from ermu.export.precision.comparison import Clip
 from ermu.kernels.loading import load_kernels
-from ermu.runtime.backends.base import DeviceTensor
-from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeCpuBackend
+from ermu.runtime.backends.base import Opening, Tensors
+from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeBackend
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
 
 Sample = Mapping[str, npt.NDArray[Any]]
@@ -57,7 +60,7 @@ def to_int8(source: Path, target: Path, samples: Sequence[Sample]) -> None:
 
 def _left_alone(source: Path) -> list[str]:
     """Convolutions that gain little and lose much (depthwise, first and last), and attention's products."""
-    graph = onnx.load(source).graph
+    graph = onnx.load(source, load_external_data=False).graph
     widths = {tensor.name: min(tensor.dims[:2]) for tensor in graph.initializer if len(tensor.dims) > 1}
     products = (n for n in graph.node if n.op_type in ("Conv", "MatMul"))
     return [n.name for n in products if widths.get(n.input[1], 0) < _NARROW]
@@ -66,38 +69,41 @@ def _left_alone(source: Path) -> list[str]:
 def record_samples(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, list[Sample]]:
     """What enters the graphs to be quantised while clips are segmented, by graph.
 
-    Parts of `propagate` are among them where this machine can run a bundle in parts.
+    The graphs of the plan `external_attention` are among them where this machine can run it.
 
     Args:
         bundle: Float32.
         clips: As many kinds of picture as the network shall serve.
     """
-    backend = _Recorder(bundle)
-    for clip in clips:
-        segmenter = Segmenter(
-            bundle, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge, backend=backend
-        )
-        segmenter.start(clip.frames[0], clip.label)
-        for frame in clip.frames[1:]:
-            segmenter.step(frame)
-    backend.close()
-    return backend.samples
+    with _Recorder(bundle) as recorder:
+        for clip in clips:
+            segmenter = Segmenter(
+                bundle, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge, backend=recorder
+            )
+            segmenter.start(clip.frames[0], clip.label)
+            for frame in clip.frames[1:]:
+                segmenter.step(frame)
+            segmenter.close()
+    return recorder.samples
 
 
-class _Recorder(OnnxRuntimeCpuBackend):
+class _Recorder(OnnxRuntimeBackend):
+    """Quantised are the graphs that do the most products; the whole `propagate` is for GPUs, in float16."""
+
     def __init__(self, bundle: Bundle) -> None:
-        super().__init__(bundle, attention=load_kernels().attention if bundle.manifest.split else None)
+        device = HostDevice()
+        kernels = load_kernels(device)
+        plan = WHOLE if kernels.name == "numpy" else EXTERNAL_ATTENTION
+        super().__init__(Opening(bundle, plan, device, kernels, usable_processors()))
+        parts = (self.plan.prefix, *self.plan.propagation) if self.external_attention else ()
+        self._recorded = {"encode", "decode", *parts}
         self.samples: dict[str, list[Sample]] = {}
 
-    def run(
-        self, graph: str, inputs: Mapping[str, DeviceTensor], outputs: Mapping[str, DeviceTensor]
-    ) -> None:
-        if graph in ("encode", "decode") or (
-            self.attention is not None and graph.startswith(("look", "propagate"))
-        ):
-            sample = {name: self.download(tensor) for name, tensor in inputs.items()}
+    def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        if graph in self._recorded:
+            sample = {name: self.device.download(tensor) for name, tensor in inputs.items()}
             self.samples.setdefault(graph, []).append(sample)
-        super().run(graph, inputs, outputs)
+        super()._run(graph, inputs, outputs)
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from ermu.errors import PromptError
-from ermu.runtime.files import replacing
+from ermu.runtime.files import replace_atomically
 from ermu.types import LabelMap
 
 GROUP_SIZE = 10
@@ -58,7 +58,7 @@ def write_label_map(path: Path, label: LabelMap) -> None:
     """
     image = Image.fromarray(label, mode=None).convert("L")
     image.putpalette(PALETTE.tobytes())
-    with replacing(path) as temporary:
+    with replace_atomically(path) as temporary:
         image.save(temporary, format="PNG")
 
 

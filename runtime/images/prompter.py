@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ermu.errors import PromptError
-from ermu.runtime.images.labels import LabelMap
-
-Mask = npt.NDArray[np.bool_]
+from ermu.types import Image, LabelMap, Mask
 
 _WORK_EDGE = 320  # GrabCut runs at this long edge: its time does not depend on the camera
 _ITERATIONS = 4
@@ -41,7 +39,7 @@ class Point:
 class Prompter(Protocol):
     """Turns a user's hint into a mask; may be called from any thread."""
 
-    def from_box(self, frame: LabelMap, box: Box) -> Mask:
+    def from_box(self, frame: Image, box: Box) -> Mask:
         """The object in a box.
 
         Args:
@@ -55,14 +53,14 @@ class Prompter(Protocol):
             PromptError: the box holds no object, or lies outside the frame.
         """
 
-    def from_points(self, frame: LabelMap, points: Sequence[Point]) -> Mask:
+    def from_points(self, frame: Image, points: Sequence[Point]) -> Mask:
         """The object under the positive points; arguments and errors as `from_box`."""
 
 
 class GrabCutPrompter:
     """GrabCut by colour: needs no network, and a hint that is roughly right."""
 
-    def from_box(self, frame: LabelMap, box: Box) -> Mask:
+    def from_box(self, frame: Image, box: Box) -> Mask:
         height, width = frame.shape[:2]
         x0, x1 = sorted((min(max(box.x0, 0), width), min(max(box.x1, 0), width)))
         y0, y1 = sorted((min(max(box.y0, 0), height), min(max(box.y1, 0), height)))
@@ -81,7 +79,7 @@ class GrabCutPrompter:
         inside[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))] = True
         return _not_empty(mask & inside, inside)
 
-    def from_points(self, frame: LabelMap, points: Sequence[Point]) -> Mask:
+    def from_points(self, frame: Image, points: Sequence[Point]) -> Mask:
         height, width = frame.shape[:2]
         if not any(point.positive for point in points):
             raise PromptError("No point lies on the object.", expected="at least one positive point")
@@ -106,7 +104,7 @@ class GrabCutPrompter:
         return _touching(mask, hint > 0)
 
 
-def _reduced(frame: LabelMap) -> tuple[LabelMap, float]:
+def _reduced(frame: Image) -> tuple[LabelMap, float]:
     scale = min(1.0, _WORK_EDGE / max(frame.shape[:2]))
     size = max(8, round(frame.shape[1] * scale)), max(8, round(frame.shape[0] * scale))
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), scale
@@ -116,7 +114,7 @@ def _disk(target: LabelMap, point: Point, scale: float, radius: int, value: int)
     cv2.circle(target, (int(point.x * scale), int(point.y * scale)), radius, value, thickness=-1)
 
 
-def _grab_cut(frame: LabelMap, trimap: LabelMap, size: tuple[int, int]) -> Mask:
+def _grab_cut(frame: Image, trimap: LabelMap, size: tuple[int, int]) -> Mask:
     """GrabCut's foreground at the given (width, height)."""
     models: list[npt.NDArray[Any]] = [np.zeros((1, 65)), np.zeros((1, 65))]
     if not (trimap == cv2.GC_BGD).any():  # a hint that covers everything leaves no background to learn from

@@ -100,7 +100,7 @@ class ObjectGroup:
         self._propagation.run({**shared, **previous, **self._carry, **self._current}, self.bank)
 
     def memorize(self) -> None:
-        """Completes the frame's entry with the tokens in the workspace; it is the previous one from now on."""
+        """Completes the frame's entry with the tokens in the workspace, and makes it the previous one."""
         self._backend.run("memorize", {**self._workspace.tensors, **self._carry, **self._current})
         self._previous, self._current = self._current, self._previous
 

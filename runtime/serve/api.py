@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ermu.errors import ErmuError
-from ermu.runtime.images.labels import LabelMap
 from ermu.runtime.images.prompter import Box, Point
-from ermu.runtime.serve.schemas import Action, BoxHint, PointsHint, PolicySwitch, Rename
+from ermu.runtime.serve.schemas import Action, BoxHint, PointsHint, PolicySwitch, Rename, bounded_policies
 from ermu.runtime.serve.streams import ServedStream
+from ermu.types import LabelMap
 
 Handler = Callable[["Api", Request], Awaitable[Response]]
 B = TypeVar("B")
@@ -84,7 +84,8 @@ class Api:
 
     @answered
     async def list_streams(self, request: Request) -> Response:
-        return JSONResponse({"streams": [stream.info() for stream in self._streams.values()]})
+        streams = [stream.info() for stream in self._streams.values()]
+        return JSONResponse({"streams": streams, "policies": bounded_policies()})
 
     @answered
     async def show_stream(self, request: Request) -> Response:
@@ -124,9 +125,9 @@ class Api:
     async def remove_object(self, request: Request) -> Response:
         stream, object_id = self._object(request)
         await run_in_threadpool(stream.pipeline.remove_objects, [object_id])
-        if stream.pipeline.view is not None:
-            view = stream.pipeline.view
-            await run_in_threadpool(stream.broadcast.write, view.frame, view.result)
+        latest = stream.pipeline.latest
+        if latest is not None:
+            await run_in_threadpool(stream.broadcast.write, latest.frame, latest.result)
         return Response(status_code=204)
 
     @answered
@@ -173,8 +174,8 @@ async def _body(request: Request, adapter: TypeAdapter[B]) -> B:
 
 def _label_map(png: bytes, stream: ServedStream) -> LabelMap:
     """A label map from an uploaded PNG; its size is compared before anything is unpacked."""
-    view = stream.pipeline.view
-    size = view.frame.image.shape[1::-1] if view else None
+    latest = stream.pipeline.latest
+    size = latest.frame.image.shape[1::-1] if latest else None
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if size is not None and image.size != size:

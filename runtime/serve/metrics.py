@@ -75,12 +75,12 @@ def _held(streams: Mapping[str, ServedStream]) -> list[Sample]:
     return [
         ({"stream": name, "group": str(group["group"])}, len(group["held"]))
         for name, stream in streams.items()
-        for group in stream.pipeline.timeline.as_json()
+        for group in stream.pipeline.memory_history.as_json()
     ]
 
 
 def _evictions(streams: Mapping[str, ServedStream]) -> list[Sample]:
-    return [({"stream": name}, stream.pipeline.timeline.evictions) for name, stream in streams.items()]
+    return [({"stream": name}, stream.pipeline.memory_history.evictions) for name, stream in streams.items()]
 
 
 def _stages(infos: Mapping[str, Any]) -> list[Sample]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from ermu.registries import POLICIES
 
 Coordinate = Annotated[float, Field(ge=0, le=65535, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -15,6 +17,22 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def bounded_policies() -> list[str]:
+    """Eviction policies under which memory stops growing: a live stream has no end."""
+    return [name for name, policy in POLICIES.items() if policy.bounded]
+
+
+def _known_policy(value: str) -> str:
+    if value not in bounded_policies():
+        raise ValueError(f"Input should be one of {', '.join(bounded_policies())}")
+    return value
+
+
+PolicyName = Annotated[
+    str,
+    AfterValidator(_known_policy),
+    Field(json_schema_extra=lambda schema: schema.update(enum=bounded_policies())),
+]
 FrameNumber = Annotated[int, Field(ge=0, le=2**53), BeforeValidator(_whole)]
 
 
@@ -59,10 +77,10 @@ class Action(_Body):
 
 
 class PolicySwitch(_Body):
-    """Another eviction policy; `none` is not offered, since its memory would grow for ever."""
+    """Another eviction policy; one whose memory grows for ever is not offered."""
 
     action: Literal["policy"]
-    policy: Literal["ermu", "rmem", "fifo"]
+    policy: PolicyName
 
 
 class _Answer(BaseModel):
@@ -140,9 +158,10 @@ class StreamInfo(_Answer):
 
 
 class Streams(_Answer):
-    """Every stream."""
+    """Every stream, and the eviction policies to choose from."""
 
     streams: list[StreamInfo]
+    policies: list[str]
 
 
 class HeldFrame(_Answer):

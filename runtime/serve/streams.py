@@ -25,9 +25,9 @@ class ServedStream:
 
     def info(self) -> dict[str, Any]:
         """State and figures, ready for JSON."""
-        pipeline, view = self.pipeline, self.pipeline.view
+        pipeline, latest = self.pipeline, self.pipeline.latest
         reader, segmenter = pipeline.reader, pipeline.segmenter
-        shape = view.frame.image.shape if view else (0, 0)
+        shape = latest.frame.image.shape if latest else (0, 0)
         return {
             "name": pipeline.name,
             "source": redact(pipeline.source.description),
@@ -63,8 +63,8 @@ class ServedStream:
 
     def objects(self) -> list[dict[str, Any]]:
         """Every object, ready for JSON."""
-        view = self.pipeline.view
-        label = view.result.label if view else None
+        latest = self.pipeline.latest
+        label = latest.result.label if latest else None
         return [_object(sighting, label) for sighting in self.pipeline.objects.sightings]
 
     def memory(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class ServedStream:
             "frame": segmenter.frame,
             "policy": segmenter.policy,
             "capacity": segmenter.capacity,
-            "groups": self.pipeline.timeline.as_json(),
+            "groups": self.pipeline.memory_history.as_json(),
         }
 
     def _error(self) -> str | None:

@@ -77,8 +77,8 @@ class Pictures:
             stream = self._api.stream(request)
         except RefusedError as refused:
             return JSONResponse(refused.body, refused.status)
-        view = stream.pipeline.snapshot()
-        if view is None:
+        shown = stream.pipeline.snapshot()
+        if shown is None:
             return JSONResponse({"problem": "No frame has come yet.", "expected": None, "fix": "wait"}, 409)
-        jpeg = await run_in_threadpool(stream.broadcast.encoded, view.frame, view.result)
-        return Response(jpeg, media_type="image/jpeg", headers={"X-Ermu-Frame": str(view.result.frame)})
+        jpeg = await run_in_threadpool(stream.broadcast.encoded, shown.frame, shown.result)
+        return Response(jpeg, media_type="image/jpeg", headers={"X-Ermu-Frame": str(shown.result.frame)})

@@ -4,23 +4,64 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from ermu.errors import SinkError
+from ermu.errors import OptionError, SinkError
 from ermu.runtime.files import unwritable
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sources.base import Frame
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class SinkContext:
+    """What a sink may have to know of the stream that it is opened for.
+
+    Attributes:
+        fps: Nominal frames a second.
+        stream: The stream's name where there are several, which then is part of every file's name.
+    """
+
+    fps: float
+    stream: str | None = None
+
+    def path(self, target: str) -> Path:
+        """The file to write, with the stream's name in it where there are several."""
+        path = Path(target)
+        return path.with_stem(f"{path.stem}-{self.stream}") if self.stream else path
 
 
 class Sink(ABC):
     """Takes frames with their results; a context manager that leaves whole files behind.
 
+    A kind of sink is a subclass in a module of its own (`ermu.runtime.sinks.kinds`), or in another package.
+
     Attributes:
         name: For tables and messages.
+        help: In a line: what it writes, and what its target is.
     """
 
     name: str = "sink"
+    help: str = ""
+
+    @classmethod
+    def open(cls, target: str | None, context: SinkContext) -> Sink:
+        """A sink as the command line asks for it: `--sink NAME=TARGET`.
+
+        Args:
+            target: What is behind the `=`; None where there is none.
+            context: Of the stream.
+
+        Raises:
+            OptionError: a target is needed, or cannot be used.
+            SinkError: it cannot be written.
+        """
+        raise OptionError(f"The sink {cls.name} cannot be opened from the command line.")
 
     @abstractmethod
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -38,7 +79,7 @@ class Sink(ABC):
         """
         return
 
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -60,7 +101,7 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def claim_folder(folder: Path, *, overwrite: bool) -> Path:
+def output_folder(folder: Path, *, overwrite: bool) -> Path:
     """A folder for results: empty, new, or the user's to overwrite.
 
     Raises:
@@ -73,3 +114,10 @@ def claim_folder(folder: Path, *, overwrite: bool) -> Path:
             f"The output folder {folder} is not empty.", fix="choose another --out, or pass --overwrite"
         )
     return make_folder(folder)
+
+
+def needed_target(target: str | None, sink: str, example: str) -> str:
+    """The target, where there is one; raises `OptionError` where it is missing."""
+    if not target:
+        raise OptionError(f"The sink {sink} needs a target.", fix=f"--sink {sink}={example}")
+    return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
@@ -16,6 +17,8 @@ from ermu.runtime.sources.base import Frame
 from ermu.runtime.timing.statistics import Samples
 
 _QUEUE = 4
+
+logger = logging.getLogger("ermu.sinks")
 
 
 class SinkState(str, Enum):
@@ -116,6 +119,7 @@ class SinkFeeder:
         except Exception as error:  # a sink may be anybody's: whatever it raises stops it, and it alone
             if self.error is None:
                 self.error = error if isinstance(error, SinkError) else _wrapped(self.sink, error)
+                logger.warning("The sink %s has stopped: %s", self.sink.name, self.error.problem)
             self.state = SinkState.STOPPED
 
 

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from ermu.runtime.images.labels import LabelMap
+from ermu.types import Image, LabelMap
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 DEFAULT_FPS = 25.0
 
@@ -27,7 +31,7 @@ class Frame:
 
     index: int
     name: str
-    image: LabelMap
+    image: Image
     time: float = 0.0
     stamp: float = field(default_factory=monotonic)
 
@@ -35,7 +39,11 @@ class Frame:
 class Source(ABC):
     """Yields `Frame`s when iterated; a context manager.
 
+    A kind is a subclass in a module of its own (`ermu.runtime.sources.kinds`), or in another package.
+
     Attributes:
+        help: In a line: how the command line names one.
+        rank: Kinds are asked in this order; those that look at files come after those with a prefix.
         live: Frames come when they come, and only the newest is worth having.
         reconnects: An end or a failure is a loss, and iterating again is a new connection.
         fps: Nominal frames a second.
@@ -43,11 +51,27 @@ class Source(ABC):
         description: What it is, fit for logs and pages: without passwords.
     """
 
+    help: str = ""
+    rank: int = 0
     live: bool = False
     reconnects: bool = False
     fps: float = DEFAULT_FPS
     total_frames: int | None = None
     description: str = ""
+
+    @classmethod
+    def opens(cls, where: str) -> bool:
+        """Whether a description names a source of this kind; cheap, and opens nothing."""
+        return False
+
+    @classmethod
+    def open(cls, where: str) -> Source:
+        """The source that a description names, one that it `opens`.
+
+        Raises:
+            SourceError: nothing is there, or it holds no image. A network address is not tried yet.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
@@ -60,7 +84,7 @@ class Source(ABC):
         """The label map of the first frame, uint8 H x W, where the source knows it."""
         return None
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -69,7 +93,7 @@ class Source(ABC):
         self.close()
 
 
-def live_frame(index: int, image: LabelMap) -> Frame:
+def live_frame(index: int, image: Image) -> Frame:
     """A frame just decoded from a live stream: its time is now."""
     now = monotonic()
     return Frame(index, f"{index:05d}", image, time=now, stamp=now)

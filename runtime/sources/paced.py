@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from threading import Event
 from time import monotonic
 
-from ermu.runtime.images.labels import LabelMap
 from ermu.runtime.sources.base import Frame, Source, live_frame
+from ermu.types import LabelMap
 
 
 class PacedSource(Source):

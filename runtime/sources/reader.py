@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -11,9 +12,13 @@ from time import monotonic
 from ermu.errors import SourceError
 from ermu.runtime.sources.backoff import Backoff
 from ermu.runtime.sources.base import Frame, Source
+from ermu.runtime.sources.redaction import redact
 from ermu.runtime.timing.statistics import Rate
 
 _FILE_QUEUE = 4  # frames decoded ahead of the segmenter
+_DROPS_TOLD = 100  # frames dropped between two lines in the log
+
+logger = logging.getLogger("ermu.sources")
 
 
 class StreamState(str, Enum):
@@ -121,6 +126,7 @@ class StreamReader:
                 if not self.source.reconnects or self._given_up() or self._stop.wait(self._pause()):
                     return
                 self.reconnects += 1
+                logger.info("%s: connecting again, for the %d. time.", self._described, self.reconnects)
         except Exception as error:  # handed to whoever takes the frames: nobody watches this thread
             self._error = error
         finally:
@@ -139,12 +145,12 @@ class StreamReader:
             if not self.source.reconnects:
                 raise
             self.last_error = error
+            logger.warning("%s: the connection is lost: %s", self._described, redact(error.problem))
 
     def _put(self, frame: Frame) -> None:
         with self._changed:
             if self.source.live:
-                self.dropped += len(self._frames)
-                self._frames.clear()
+                self._drop()
             else:
                 self._changed.wait_for(lambda: len(self._frames) < _FILE_QUEUE or self._stop.is_set())
             self._frames.append(frame)
@@ -153,6 +159,18 @@ class StreamReader:
         self._backoff.reset()
         self.rate.tick(frame.stamp)
         self._notify()
+
+    def _drop(self) -> None:
+        """Lets go of what the segmenter was too slow for."""
+        for _ in range(len(self._frames)):
+            if self.dropped % _DROPS_TOLD == 0:
+                logger.info("%s: frames are dropped, %d so far.", self._described, self.dropped)
+            self.dropped += 1
+        self._frames.clear()
+
+    @property
+    def _described(self) -> str:
+        return redact(self.source.description)
 
     def _pause(self) -> float:
         wait = self._backoff.next()

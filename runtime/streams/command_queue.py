@@ -29,6 +29,11 @@ class CommandQueue:
         while self._waiting:
             self._waiting.popleft()()
 
+    def close(self) -> None:
+        """Does what waits; from now on everybody does their own."""
+        self._worker = None
+        self.run()
+
     def ask(self, action: Callable[[], T]) -> T:
         """Has the worker do something and waits for it; done at once where there is no worker, or by it.
 

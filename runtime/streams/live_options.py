@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ermu.errors import ErmuError
+from ermu.errors import OptionError
 
 ON_ADD = ("group", "restart")
 
@@ -28,4 +28,4 @@ class LiveOptions:
 
     def __post_init__(self) -> None:
         if self.on_add not in ON_ADD:
-            raise ErmuError(f"Unknown way to add objects '{self.on_add}'.", expected=" or ".join(ON_ADD))
+            raise OptionError(f"Unknown way to add objects '{self.on_add}'.", expected=" or ".join(ON_ADD))

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from ermu.runtime.memory.group import MemoryUpdate
+from ermu.runtime.memory.update import MemoryUpdate
 
 _KEPT = 200  # evictions a group remembers
 
@@ -47,7 +47,7 @@ class GroupHistory:
     evictions: deque[EvictionRecord] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
 
-class MemoryTimeline:
+class MemoryHistory:
     """Takes every frame's memory updates; used by one thread, read through `as_json` snapshots."""
 
     def __init__(self) -> None:

@@ -10,7 +10,8 @@ from enum import Enum
 import numpy as np
 
 from ermu.errors import PromptError
-from ermu.runtime.images.labels import IGNORE, LabelMap
+from ermu.runtime.images.labels import IGNORE
+from ermu.types import LabelMap
 
 
 class ObjectState(str, Enum):

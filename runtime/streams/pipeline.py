@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from time import monotonic, perf_counter
-from typing import TypeVar
 
-import cv2
-import numpy as np
-
-from ermu.errors import ErmuError, PromptError, SourceError
-from ermu.runtime.images.labels import LabelMap, object_ids
-from ermu.runtime.images.prompter import Box, GrabCutPrompter, Mask, Point, Prompter
+from ermu.errors import ErmuError, SourceError, StateError
+from ermu.runtime.images.prompter import GrabCutPrompter, Prompter
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sinks.feeder import SinkFeeder
 from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.sources.reader import StreamReader, StreamState
-from ermu.runtime.streams.command_queue import CommandQueue
 from ermu.runtime.streams.live_options import LiveOptions
-from ermu.runtime.streams.memory_history import MemoryTimeline
+from ermu.runtime.streams.memory_history import MemoryHistory
 from ermu.runtime.streams.object_registry import ObjectRegistry
 from ermu.runtime.streams.run_summary import RunSummary
-from ermu.runtime.streams.segmented_frame import View
+from ermu.runtime.streams.segmented_frame import SegmentedFrame
+from ermu.runtime.streams.steering import Steering
+from ermu.runtime.streams.tracker import Tracker
 from ermu.runtime.timing.statistics import Rate, Timings
+from ermu.types import LabelMap
 
-T = TypeVar("T")
-_SNAPSHOTS = 4
 _CLOSE_SECONDS = 1.5
 
+OnFrame = Callable[[Frame, FrameResult], None]
 
-class Pipeline:
+
+class Pipeline(Steering):
     """One stream from its source to its sinks.
 
     A reader thread decodes, the worker (the thread that calls `run` or `turn`) segments, and each sink writes
     in a thread of its own. Live, nothing waits for anything slower: old frames are dropped before the
     segmenter, results before a slow sink. With files every frame is segmented and written.
 
-    `add_objects` and its neighbours may be called from any thread; the worker does them between two frames.
+    `add_objects` and its neighbours (`Steering`) may be called from any thread.
 
     Args:
         segmenter: Reset by every run; may share its backend with other pipelines' segmenters.
@@ -61,39 +56,72 @@ class Pipeline:
         live: LiveOptions | None = None,
         prompter: Prompter | None = None,
     ) -> None:
-        self.segmenter, self.source, self.name = segmenter, source, name
         self.options = live or LiveOptions()
-        self._sinks, self._prompter = sinks, prompter or GrabCutPrompter()
-        self.timings, self.rate, self.timeline = Timings(), Rate(), MemoryTimeline()
-        self.objects = ObjectRegistry(self.options.lost_seconds)
+        tracker = Tracker(segmenter, self.options, live=source.live)
+        super().__init__(tracker, prompter or GrabCutPrompter())
+        self.segmenter, self.source, self.name = segmenter, source, name
+        self.rate = Rate()
         self.feeders: list[SinkFeeder] = []
-        self.view: View | None = None
         self.paused = self.done = False
-        self.frames = self.restarts = 0
         self.error: ErmuError | None = None
+        self._sinks = sinks
         self._reader: StreamReader | None = None
-        self._snapshots: deque[Frame] = deque(maxlen=_SNAPSHOTS)
-        self._commands = CommandQueue()
         self._wake: Callable[[], None] = lambda: None
 
     @property
     def reader(self) -> StreamReader:
-        """The source's reader, there from `begin` on."""
-        assert self._reader is not None, "begin() comes first"
+        """The source's reader.
+
+        Raises:
+            StateError: `begin` has not been called.
+        """
+        if self._reader is None:
+            raise StateError(f"The stream {self.name} has not begun.", fix="call begin() or run() first")
         return self._reader
 
     @property
     def state(self) -> StreamState:
+        """What a viewer should know."""
         if self.done:
             return StreamState.ENDED
         return self._reader.state if self._reader else StreamState.CONNECTING
+
+    @property
+    def frames(self) -> int:
+        """Frames segmented in this run."""
+        return self.tracker.frames
+
+    @property
+    def restarts(self) -> int:
+        """Times that every memory began anew."""
+        return self.tracker.restarts
+
+    @property
+    def latest(self) -> SegmentedFrame | None:
+        """The latest frame with its result, None before the first."""
+        return self.tracker.latest
+
+    @property
+    def objects(self) -> ObjectRegistry:
+        """Every object's id, name and state."""
+        return self.tracker.objects
+
+    @property
+    def memory_history(self) -> MemoryHistory:
+        """What happened in the memory."""
+        return self.tracker.memory_history
+
+    @property
+    def timings(self) -> Timings:
+        """Milliseconds by stage."""
+        return self.tracker.timings
 
     def run(
         self,
         prompt: LabelMap | None = None,
         *,
         max_frames: int | None = None,
-        on_frame: Callable[[Frame, FrameResult], None] | None = None,
+        on_frame: OnFrame | None = None,
     ) -> RunSummary:
         """Segments the stream from its first frame to its end.
 
@@ -118,13 +146,12 @@ class Pipeline:
         prompt: LabelMap | None = None,
         *,
         max_frames: int | None = None,
-        on_frame: Callable[[Frame, FrameResult], None] | None = None,
+        on_frame: OnFrame | None = None,
     ) -> None:
         """Sets a run up; arguments as `run`. Nothing is read before `start`."""
         self._prompt, self._max_frames, self._on_frame = prompt, max_frames, on_frame
-        self.frames, self.done, self.error = 0, False, None
-        self.segmenter.reset()
-        self.objects.clear()
+        self.done, self.error = False, None
+        self.tracker.begin()
         self._first_stamp = self._last_stamp = 0.0
         self._reader = StreamReader(
             self.source,
@@ -135,11 +162,12 @@ class Pipeline:
 
     def start(self, wake: Callable[[], None]) -> None:
         """Starts the threads; `wake` is called whenever a turn may have something to do."""
+        reader = self.reader
         self._wake = wake
         self._commands.serve(wake)
         self.feeders = [SinkFeeder(sink, lossy=self.source.live) for sink in self._sinks]
         self._first_stamp = perf_counter()
-        self.reader.start()
+        reader.start()
 
     def turn(self) -> bool:
         """Does the waiting commands and at most one frame; returns whether there was one.
@@ -155,25 +183,34 @@ class Pipeline:
             if self.reader.finished:
                 self._ended()
             return False
-        self._process(frame)
+        result = self.tracker.segment(frame, self._prompt)
+        self.rate.tick(monotonic())
+        for feeder in self.feeders:
+            feeder.put(frame, result)
+        if self._on_frame:
+            self._on_frame(frame, result)
         if self._max_frames is not None and self.frames >= self._max_frames:
             self.done = True
         return True
 
     def finish(self, *, seconds: float | None = None) -> None:
-        """Stops the threads; sinks finish what they hold.
+        """Stops the threads; sinks finish what they hold. Finishing twice is harmless.
 
         Args:
             seconds: How long a busy sink may take; default, as long as it needs.
 
         Raises:
+            StateError: `begin` has not been called.
             SinkError: a file's sink failed.
         """
+        reader = self.reader
+        if self._last_stamp:
+            return
         self.done = True
         if seconds is None and self.source.live:
             seconds = _CLOSE_SECONDS
         deadline = None if seconds is None else monotonic() + seconds
-        self.reader.stop()
+        reader.stop()
         for feeder in self.feeders:
             feeder.finish(deadline)
         failures = []
@@ -183,65 +220,21 @@ class Pipeline:
             except ErmuError as error:
                 failures.append(error)
         self._last_stamp = perf_counter()
-        self._commands.run()
+        self._commands.close()
         if failures:
             raise failures[0]
 
     def summary(self) -> RunSummary:
-        """Figures of the run so far."""
+        """Figures of the run so far.
+
+        Raises:
+            StateError: `begin` has not been called.
+        """
+        reader = self.reader
         until = self._last_stamp or perf_counter()
-        lost = self.source.reconnects and self.reader.state is StreamState.ENDED
-        return RunSummary(self.frames, until - self._first_stamp, self.timings, lost)
-
-    def add_objects(
-        self,
-        hint: LabelMap | Box | Sequence[Point],
-        *,
-        name: str | None = None,
-        frame: int | None = None,
-    ) -> list[int]:
-        """Follows new objects from now on.
-
-        Args:
-            hint: A label map (uint8 H x W; its ids must be free), a box around one object, or points on one.
-            name: Of the object.
-            frame: Number of the frame that the hint belongs to: the latest (default), or a `snapshot`'s.
-
-        Returns:
-            The new ids, which stay theirs.
-
-        Raises:
-            PromptError: there is no frame yet, the hint does not fit it, or an id is in use.
-        """
-        picture = self._picture(frame)
-        if isinstance(hint, np.ndarray):
-            return self._ask(lambda: self._add(hint, picture, name))
-        mask = (
-            self._prompter.from_box(picture.image, hint)
-            if isinstance(hint, Box)
-            else self._prompter.from_points(picture.image, hint)
-        )
-        return self._ask(lambda: self._add(self._labelled(mask), picture, name))
-
-    def remove_objects(self, ids: Sequence[int]) -> None:
-        """Forgets objects: they appear nowhere from now on.
-
-        Raises:
-            PromptError: an id is not followed; then nothing is removed.
-        """
-        self._ask(lambda: self._remove(ids))
-
-    def rename_object(self, object_id: int, name: str) -> None:
-        """Changes an object's name.
-
-        Raises:
-            PromptError: there is no such object.
-        """
-        self._ask(lambda: self.objects.rename(object_id, name))
-
-    def reset(self) -> None:
-        """Forgets every object and memory; the stream goes on with none."""
-        self._ask(self._reset)
+        lost = self.source.reconnects and reader.state is StreamState.ENDED
+        seconds = until - self._first_stamp if self._first_stamp else 0.0
+        return RunSummary(self.frames, seconds, self.timings, lost)
 
     def pause(self) -> None:
         """Holds the stream; live frames are dropped meanwhile."""
@@ -252,71 +245,6 @@ class Pipeline:
         self.paused = False
         self._wake()
 
-    def switch_policy(self, policy: str) -> None:
-        """Changes the eviction policy.
-
-        Raises:
-            ErmuError: no policy has that name, or the memory has outgrown it.
-        """
-        self._ask(lambda: self.segmenter.switch_policy(policy))
-
-    def snapshot(self) -> View | None:
-        """The latest frame, kept for a while so that somebody may draw on it at leisure."""
-        view = self.view
-        if view is not None and all(view.result.frame != kept.index for kept in self._snapshots):
-            self._snapshots.append(replace(view.frame, index=view.result.frame))
-        return view
-
-    def _process(self, frame: Frame) -> None:
-        began, wait = perf_counter(), monotonic() - frame.stamp
-        result = self._segment(frame)
-        took = 1e3 * (perf_counter() - began)
-        self.objects.observe(result.label, frame=result.frame, time=frame.time)
-        self.timeline.observe(result.frame, result.memory, self.segmenter.policy)
-        latency = 1e3 * (monotonic() - frame.stamp)
-        result.ms.update(queue=1e3 * wait, capture_to_result=latency)
-        self.timings.add({**result.ms, "frame": took} if self.frames else result.ms)
-        result = replace(result, objects=self.objects.sightings)
-        self.view = View(frame, result)
-        self.frames += 1
-        self.rate.tick(monotonic())
-        for feeder in self.feeders:
-            feeder.put(frame, result)
-        if self._on_frame:
-            self._on_frame(frame, result)
-
-    def _segment(self, frame: Frame) -> FrameResult:
-        if self.frames == 0:
-            return self._first(frame)
-        assert self.view is not None
-        before = self.view.frame.image.shape
-        if self.source.live and frame.image.shape != before:
-            return self._restart(frame.image, self._held(frame.image), self.segmenter.frame + 1, frame.time)
-        return self.segmenter.step(frame.image, time=frame.time)
-
-    def _first(self, frame: Frame) -> FrameResult:
-        prompt = self._prompt
-        result = self.segmenter.start(frame.image, prompt, time=frame.time)
-        self.objects.add(self.segmenter.ids, frame=0, time=frame.time)
-        return result
-
-    def _held(self, image: LabelMap) -> LabelMap:
-        """The last label map at the size of a frame."""
-        assert self.view is not None
-        label = self.view.result.label
-        label = np.where(np.isin(label, self.objects.ids), label, 0).astype(np.uint8)
-        size = image.shape[1], image.shape[0]
-        resized: LabelMap = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST).astype(
-            np.uint8, copy=False
-        )
-        return resized
-
-    def _restart(self, image: LabelMap, label: LabelMap, number: int, time: float) -> FrameResult:
-        """Begins every memory anew from a label map; an object with no pixel on it stays known, as lost."""
-        self.restarts += 1
-        prompt = label if object_ids(label) else None
-        return self.segmenter.start(image, prompt, number=number, time=time)
-
     def _ended(self) -> None:
         self.done = True
         if self.frames == 0:
@@ -326,73 +254,3 @@ class Pipeline:
                 + (f" {last.problem}" if last else ""),
                 expected="at least one frame",
             )
-
-    def _picture(self, number: int | None) -> Frame:
-        """A recent frame, its index being the segmenter's number."""
-        view = self.view
-        if view is None:
-            raise PromptError("No frame has come yet.", fix="wait until the stream is live")
-        if number is None or number == view.result.frame:
-            return replace(view.frame, index=view.result.frame)
-        for kept in list(self._snapshots):
-            if kept.index == number:
-                return kept
-        raise PromptError(f"Frame {number} is not kept any more.", expected="the number of a recent snapshot")
-
-    def _labelled(self, mask: Mask) -> LabelMap:
-        return np.where(mask, self.objects.next_id(), 0).astype(np.uint8)
-
-    def _add(self, label: LabelMap, picture: Frame, name: str | None) -> list[int]:
-        assert self.view is not None
-        now, image = self.view.frame.time, self.view.frame.image
-        if picture.image.shape != image.shape:
-            raise PromptError("The picture has changed its size since.", fix="draw again")
-        known = set(self.segmenter.ids)
-        taken = sorted(set(object_ids(label)) & set(self.objects.ids))
-        if taken:
-            raise PromptError(f"The ids {taken} are in use.", expected="ids that no object has")
-        latest = picture.index == self.view.result.frame
-        if self.options.on_add == "restart":
-            merged = np.where(np.isin(label, (0, 255)), self._held(image), label).astype(np.uint8)
-            self._restart(picture.image, merged, self.view.result.frame, now)
-        else:
-            past = {} if latest else {"frame": picture.image, "number": picture.index}
-            self.segmenter.add_objects(label, time=now, **past)  # type: ignore[arg-type]
-        new = sorted(set(self.segmenter.ids) - known)
-        self.objects.add(new, frame=self.view.result.frame, time=now, name=name)
-        self._show_memory()
-        return new
-
-    def _remove(self, ids: Sequence[int]) -> None:
-        unknown = sorted(set(ids) - set(self.objects.ids))
-        if unknown:
-            raise PromptError(f"There is no object {unknown[0]}.", expected=f"one of {self.objects.ids}")
-        self.segmenter.remove_objects(sorted(set(ids) & set(self.segmenter.ids)))
-        for object_id in set(ids):
-            self.objects.remove(object_id)
-        self._blank(ids)
-        self._show_memory()
-
-    def _reset(self) -> None:
-        self._blank(self.objects.ids)
-        self.objects.clear()
-        if self.view is not None:
-            number, time = self.segmenter.frame, self.view.frame.time
-            self.segmenter.start(self.view.frame.image, number=number, time=time)
-        self.timeline = MemoryTimeline()
-
-    def _show_memory(self) -> None:
-        """Brings the timeline up to date between two frames."""
-        self.timeline.observe(self.segmenter.frame, self.segmenter.memory, self.segmenter.policy)
-
-    def _blank(self, ids: Sequence[int]) -> None:
-        """Takes ids off the held label map at once."""
-        if self.view is not None:
-            held = self.view.result
-            label = np.where(np.isin(held.label, list(ids)), 0, held.label).astype(np.uint8)
-            objects = tuple(s for s in held.objects if s.id not in set(ids))
-            self.view = View(self.view.frame, replace(held, label=label, objects=objects))
-
-    def _ask(self, action: Callable[[], T]) -> T:
-        """Has the worker do something between two frames, and waits for it."""
-        return action() if self.done else self._commands.ask(action)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from threading import Event
 
 from ermu.errors import ErmuError
+from ermu.runtime.sources.redaction import redact
 from ermu.runtime.streams.pipeline import Pipeline
 
 _IDLE_SECONDS = 0.25
 _STOP_SECONDS = 1.5
+
+logger = logging.getLogger("ermu.streams")
 
 
 class Scheduler:
@@ -71,6 +75,7 @@ class Scheduler:
             return pipeline.turn()
         except ErmuError as error:
             pipeline.error, pipeline.done = error, True
+            logger.warning("The stream %s has failed: %s", pipeline.name, redact(error.problem))
             return False
 
     def _finish(self, pipeline: Pipeline) -> None:

@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 from ermu.benchmarks.candidate import summarise
 from ermu.benchmarks.clip import scene_clip
 from ermu.benchmarks.measures.resident import measure_resident_mb
-from ermu.benchmarks.options import BenchOptions, parse_size
+from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.peer import open_peer
 from ermu.benchmarks.report.report import Report, Samples
 from ermu.cli import app
+from ermu.cli.sizes import parse_size
 from ermu.errors import BenchmarkError
 from ermu.runtime.bundle.bundle import Bundle
 

@@ -15,8 +15,8 @@ import pytest
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.images.labels import LabelMap
 from ermu.runtime.segmenter import Segmenter
+from ermu.types import LabelMap
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ermu.cli.options import Against, BackendName, Device, Policy, Precision, Threads
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,21 +27,15 @@ def bench(
     gap: Annotated[int | None, typer.Option(help="Frames between appends; default: the bundle's.")] = None,
     frames: Annotated[int, typer.Option(help="Frames timed, rounded up to whole gap cycles.")] = 200,
     warmup: Annotated[int, typer.Option(help="Frames before them, with the memory full already.")] = 20,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Of each contender; default: all usable cores.")
-    ] = None,
-    against: Annotated[
-        str, typer.Option(help="Peers: torch-eager,torch-compile,onnxruntime-plain,openvino.")
-    ] = "",
+    threads: Threads = None,
+    against: Against = "",
     checkpoint: Annotated[
         Path | None, typer.Option(help="Of the bundle, for peers in torch; the demo's is known.")
     ] = None,
-    policy: Annotated[str, typer.Option(help="Eviction policy of everybody.")] = "ermu",
-    precision: Annotated[
-        str | None, typer.Option(help="Of ours; default: the bundle's, which peers run.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="Of ours: cpu, or cuda.")] = "cpu",
-    engine: Annotated[str, typer.Option(help="Of ours, as of `ermu run`.")] = "onnxruntime",
+    policy: Policy = "ermu",
+    precision: Precision = None,
+    device: Device = "cpu",
+    backend: BackendName = "onnxruntime",
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Also time the pipeline with labels and overlay written.")
     ] = False,
@@ -64,8 +60,9 @@ def bench(
         return
 
     from ermu.benchmarks.bench import run_bench
-    from ermu.benchmarks.options import BenchOptions, parse_size
+    from ermu.benchmarks.options import BenchOptions
     from ermu.benchmarks.report.terminal import print_report, progress_bar
+    from ermu.cli.sizes import parse_size
 
     options = BenchOptions(
         bundle=bundle,
@@ -83,7 +80,7 @@ def bench(
         policy=policy,
         precision=precision,
         device=device,
-        engine=engine,
+        backend=backend,
         overlay=overlay,
         scale=tuple(scale or ()),
     )

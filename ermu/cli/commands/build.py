@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ermu.errors import BundleError, DependencyError, PromptError
+from ermu.cli.sizes import parse_size
+from ermu.errors import DependencyError, PromptError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +22,11 @@ LEAST_AGREEMENT = 0.99
 def build(
     bundle: Annotated[str, typer.Option(help="A bundle folder; what is built is added to it.")],
     engine: Annotated[
-        str, typer.Option(help="tensorrt, tensorrt-rtx, or onnxruntime to make the precision's graphs only.")
-    ],
+        str | None,
+        typer.Option(
+            help="Build engines with tensorrt or tensorrt-rtx; default: only the precision's graphs."
+        ),
+    ] = None,
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
     size: Annotated[
         list[str] | None,
@@ -77,12 +81,12 @@ def build(
 
         loaded = add_precision(bundle, precision, clip=chosen, progress=show)
         report = None
-        if engine != "onnxruntime":
+        if engine is not None:
             report = build_engines(
                 bundle,
                 engine=engine,
                 precision=precision,
-                sizes=[_parsed_size(s) for s in size or []],
+                sizes=[parse_size(s) for s in size or []],
                 max_memory=max_memory,
                 targets=[f"sm{number.strip()}" for number in sm.split(",")] if sm else [],
                 workspace_mb=workspace_mb,
@@ -120,10 +124,3 @@ def _print_comparison(console: Console, precision: str, found: Comparison) -> No
             "Measure it on your own video (--clip, --prompt) before you rely on it, or stay with fp16.",
             highlight=False,
         )
-
-
-def _parsed_size(size: str) -> tuple[int, int]:
-    height, _, width = size.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise BundleError(f"Cannot read the size '{size}'.", expected="HxW, such as 353x641")
-    return int(height), int(width)

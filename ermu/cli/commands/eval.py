@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ermu.cli.options import BackendName, Capacity, Device, LongEdge, Policy, Precision, listed
+from ermu.registries import BASELINES
+
 if TYPE_CHECKING:
     from ermu.evaluation.datasets import Dataset
     from ermu.evaluation.predictors import RunSettings
@@ -31,29 +34,21 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for label maps and tables."),
     ] = None,
-    policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem, fifo or none.")] = "ermu",
-    compare_policies: Annotated[
-        bool, typer.Option("--compare-policies", help="Run all four policies.")
-    ] = False,
+    policy: Policy = "ermu",
+    compare_policies: Annotated[bool, typer.Option("--compare-policies", help="Run every policy.")] = False,
     baseline: Annotated[
         str | None,
-        typer.Option(
-            help="Run a baseline too, or alone: flow (label warping) or hold (the prompt for ever)."
-        ),
+        typer.Option(help=f"Run a baseline too, or alone: {listed(BASELINES.names())}."),
     ] = None,
-    capacity: Annotated[
-        int | None,
-        typer.Option(min=2, help="Memory frames; default: the bundle's."),
-    ] = None,
+    capacity: Capacity = None,
     gap: Annotated[
         int | None,
         typer.Option(min=1, help="Frames between memory appends; default: max(5, round(frames / 30))."),
     ] = None,
-    long_edge: Annotated[
-        int | None,
-        typer.Option(min=33, help="Scale larger frames down to this long edge; default: the bundle's."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    long_edge: LongEdge = None,
+    precision: Precision = None,
+    backend: BackendName = "onnxruntime",
+    device: Device = "cpu",
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="CPU threads a worker; default: all cores, shared between the workers."),
@@ -104,6 +99,8 @@ def evaluate(
                 capacity=capacity,
                 gap=gap,
                 long_edge=long_edge,
+                backend=backend,
+                precision=precision,
                 device=device,
                 threads=cores,
             )

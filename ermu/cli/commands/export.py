@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ermu.errors import BundleError
+from ermu.cli.sizes import parse_size
 
 
 def export(
@@ -30,11 +30,11 @@ def export(
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset.")] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
 ) -> None:
-    """Export a checkpoint to a bundle: five ONNX graphs, each checked against torch, and a manifest."""
+    """Export a checkpoint to a bundle: ONNX graphs, each checked against torch, and a manifest."""
     from rich.console import Console
     from rich.progress import Progress
 
-    hw = _parse_size(size)
+    hw = parse_size(size) if size else None
     console = Console()
     try:
         from ermu.export.bundle_writer import export_bundle
@@ -68,12 +68,3 @@ def export(
         f"{bundle.manifest.network.name} -> {out}: {len(graphs)} graphs, "
         f"largest difference to torch {graphs[worst].max_difference:.2g} ({worst})"
     )
-
-
-def _parse_size(size: str | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    height, _, width = size.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise BundleError(f"Cannot read the size '{size}'.", expected="HxW, such as 353x641")
-    return int(height), int(width)

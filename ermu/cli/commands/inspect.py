@@ -10,8 +10,11 @@ import typer
 def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> None:
     """Show a bundle's network, constants, graphs, tensors and provenance."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
+    from ermu.cli.printing import print_misfits
+    from ermu.registries import BACKENDS
     from ermu.runtime.bundle.bundle import Bundle
 
     loaded = Bundle.load(bundle)
@@ -23,27 +26,32 @@ def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
     size = "x".join(map(str, manifest.input.size)) if manifest.input.size else "any 16k+1"
     for name, value in (
         ("network", f"{network.name} ({network.family}, {network.encoder}, {network.blocks} blocks)"),
-        ("objects a group", manifest.object_capacity),
         ("memory", f"{manifest.memory.capacity} frames, one every {manifest.memory.gap}"),
         (
             "score",
             f"{score.relevance_weight:g} r + 1 / (1 + exp({score.redundancy_slope:g} (red - "
-            f"{score.redundancy_centre:g}))), momentum {score.momentum:g}",
+            f"{score.redundancy_centre:g}))), momentum {score.momentum:g}, "
+            f"its mean moves at every {score.update_mean_at}",
         ),
         ("input", f"{size}, {manifest.input.dtype}, long edge {manifest.input.long_edge}"),
-        ("precision", manifest.precision),
+        ("precisions", ", ".join(loaded.precisions)),
+        *((f"plan {name}", ", ".join(plan.graphs)) for name, plan in manifest.plans.items()),
         ("checkpoint", f"{source.checkpoint}, sha256 {source.checkpoint_sha256[:16]}…"),
         ("made", f"{source.created} with {', '.join(f'{k} {v}' for k, v in source.tools.items())}"),
         ("licence", source.licence),
     ):
-        facts.add_row(f"[bold]{name}", str(value))
+        facts.add_row(f"[bold]{name}", escape(str(value)))
     console.print(facts)
     for name, graph in manifest.graphs.items():
         megabytes = loaded.graph_path(name).stat().st_size / 1e6
         table = Table(title=f"{name}: {graph.file}, {megabytes:.1f} MB, to torch {graph.max_difference:.1e}")
-        for column in ("", "tensor", "dtype", "shape"):
+        for column in ("", "tensor", "role", "dtype", "shape"):
             table.add_column(column)
         for way, tensors in (("in", graph.inputs), ("out", graph.outputs)):
             for tensor in tensors:
-                table.add_row(way, tensor.name, tensor.dtype, " x ".join(map(str, tensor.shape)))
+                shape = " x ".join(map(str, tensor.shape))
+                table.add_row(way, tensor.name, tensor.role.value, tensor.dtype, shape)
         console.print(table)
+    for name, backend in BACKENDS.items():
+        for device in backend.devices:
+            print_misfits(console, f"{name} on {device}", backend.misfits(loaded, device))

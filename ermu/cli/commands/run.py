@@ -7,16 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ermu.cli.options import Capacity, Gap, GapSeconds, LongEdge
+from ermu.cli.options import (
+    BackendName,
+    BundleName,
+    Capacity,
+    Device,
+    Gap,
+    GapSeconds,
+    KernelsName,
+    LongEdge,
+    PlanName,
+    Policy,
+    Precision,
+    SinkList,
+    Threads,
+)
 
 if TYPE_CHECKING:
-    from ermu.runtime.sinks.base import Sink
-    from ermu.runtime.sources.base import Source
     from ermu.runtime.streams.pipeline import Pipeline
 
 
 def run(
-    bundle: Annotated[str, typer.Option(help="A bundle folder.")],
+    bundle: BundleName,
     source: Annotated[
         list[str],
         typer.Option(
@@ -35,7 +47,7 @@ def run(
         list[str] | None,
         typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
     ] = None,
-    policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem, fifo or none.")] = "ermu",
+    policy: Policy = "ermu",
     capacity: Capacity = None,
     gap: Gap = None,
     gap_seconds: GapSeconds = None,
@@ -44,6 +56,7 @@ def run(
         int | None,
         typer.Option(min=1, help="Stop after so many frames of each stream."),
     ] = None,
+    sink: SinkList = None,
     overlay: Annotated[
         Path | None,
         typer.Option(help="Write a video with the objects drawn in; several streams add their names."),
@@ -61,20 +74,12 @@ def run(
         float | None,
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
-    precision: Annotated[
-        str, typer.Option(help="fp32; bf16 (CPU); or one that `ermu build` has added: fp16, int8.")
-    ] = "fp32",
-    device: Annotated[str, typer.Option(help="Where to run: cpu, or cuda.")] = "cpu",
-    engine: Annotated[
-        str,
-        typer.Option(
-            help="onnxruntime; on cpu also openvino; on cuda also tensorrt, tensorrt-rtx, after `ermu build`."
-        ),
-    ] = "onnxruntime",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads; default: all cores."),
-    ] = None,
+    precision: Precision = None,
+    backend: BackendName = "onnxruntime",
+    device: Device = "cpu",
+    threads: Threads = None,
+    kernels: KernelsName = None,
+    plan: PlanName = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write into a folder with files in.")
     ] = False,
@@ -87,29 +92,48 @@ def run(
     from ermu.cli.streams import prompts_for, stream_names, stream_table, until_stopped
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.images.labels import read_label_map
-    from ermu.runtime.sinks.base import claim_folder
+    from ermu.runtime.sinks.base import SinkContext, output_folder
+    from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
-    from ermu.runtime.streams.segmenters import shared_segmenters
+    from ermu.runtime.streams.segmenters import open_segmenters
 
     console = Console()
     loaded = Bundle.load(bundle)
     labels = [read_label_map(path) for path in prompt or []]
     names = stream_names(source, name)
+    files = {"overlay": overlay, "trace": trace, "objects": objects}
+    wanted = [f"{kind}={path}" for kind, path in files.items() if path]
+    wanted = [*wanted, *(["window"] if window else []), *(sink or [])]
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(where)) for where in source]
         labels = prompts_for(sources, labels)
-        options: dict[str, Any] = {"policy": policy, "capacity": capacity, "gap": gap}
-        options |= {"gap_seconds": gap_seconds, "long_edge": long_edge, "precision": precision}
-        options |= {"device": device, "engine": engine, "threads": threads}
-        segmenters = shared_segmenters(loaded, len(sources), **options)
-        claim_folder(out, overwrite=overwrite)
+        segmenters = stack.enter_context(
+            open_segmenters(
+                loaded,
+                len(sources),
+                policy=policy,
+                capacity=capacity,
+                gap=gap,
+                gap_seconds=gap_seconds,
+                long_edge=long_edge,
+                precision=precision,
+                backend=backend,
+                device=device,
+                threads=threads,
+                kernels=kernels,
+                plan=plan,
+            )
+        )
+        output_folder(out, overwrite=overwrite)
         pipelines = []
         for stream, opened, segmenter in zip(names, sources, segmenters, strict=True):
-            part = stream if len(sources) > 1 else None
-            sinks = _sinks(opened, out, part, overlay=overlay, trace=trace, objects=objects, window=window)
+            several = len(sources) > 1
+            context = SinkContext(opened.fps, stream if several else None)
+            into = f"labels={(out / stream if several else out) / 'labels'}"
+            sinks = [open_sink(into, SinkContext(opened.fps)), *(open_sink(w, context) for w in wanted)]
             live = LiveOptions(give_up_seconds=give_up)
             pipelines.append(Pipeline(segmenter, opened, sinks, name=stream, live=live))
         for pipeline, label in zip(pipelines, labels, strict=True):
@@ -120,38 +144,6 @@ def run(
         console.print(stream_table(pipelines))
     for pipeline in pipelines:
         _report(console, pipeline, out)
-
-
-def _sinks(
-    source: Source,
-    out: Path,
-    part: str | None,
-    *,
-    overlay: Path | None,
-    trace: Path | None,
-    objects: Path | None,
-    window: bool,
-) -> list[Sink]:
-    """A stream's sinks; `part` is its name where there are several."""
-    from ermu.runtime.sinks.kinds.labels import LabelSink
-    from ermu.runtime.sinks.kinds.objects import ObjectSink
-    from ermu.runtime.sinks.kinds.overlay import OverlaySink
-    from ermu.runtime.sinks.kinds.trace import TraceSink
-    from ermu.runtime.sinks.kinds.window import WindowSink
-
-    def own(path: Path) -> Path:
-        return path.with_stem(f"{path.stem}-{part}") if part else path
-
-    sinks: list[Sink] = [LabelSink((out / part if part else out) / "labels")]
-    if overlay:
-        sinks.append(OverlaySink(own(overlay), source.fps))
-    if trace:
-        sinks.append(TraceSink(own(trace)))
-    if objects:
-        sinks.append(ObjectSink(own(objects)))
-    if window:
-        sinks.append(WindowSink(f"ermu {part or ''}".strip()))
-    return sinks
 
 
 def _progress(console: Any, pipelines: list[Pipeline], max_frames: int | None) -> Any:
@@ -178,15 +170,16 @@ def _progress(console: Any, pipelines: list[Pipeline], max_frames: int | None) -
 
 
 def _report(console: Any, pipeline: Pipeline, out: Path) -> None:
+    from rich.markup import escape
+
     summary = pipeline.summary()
-    console.print(
+    line = (
         f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.2f} FPS), "
         f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {out}"
-        + (f"; {pipeline.source.description} went away and did not come back" if summary.lost else ""),
-        highlight=False,
-        soft_wrap=True,
+        + (f"; {pipeline.source.description} went away and did not come back" if summary.lost else "")
     )
+    console.print(escape(line), highlight=False, soft_wrap=True)
     for feeder in pipeline.feeders:
         if feeder.error is not None:
-            problem = f"[yellow]sink {feeder.sink.name} stopped:[/] {feeder.error.problem}"
+            problem = f"[yellow]sink {escape(feeder.sink.name)} stopped:[/] {escape(feeder.error.problem)}"
             console.print(problem, highlight=False, soft_wrap=True)

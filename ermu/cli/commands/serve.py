@@ -7,14 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ermu.cli.options import Capacity, Gap, GapSeconds, LongEdge
+from ermu.cli.options import (
+    BackendName,
+    BundleName,
+    Capacity,
+    Device,
+    Gap,
+    GapSeconds,
+    KernelsName,
+    LongEdge,
+    PlanName,
+    Policy,
+    Precision,
+    SinkList,
+    Threads,
+)
 
 if TYPE_CHECKING:
     from ermu.runtime.streams.pipeline import Pipeline
 
 
 def serve(
-    bundle: Annotated[str, typer.Option(help="A bundle folder.")],
+    bundle: BundleName,
     source: Annotated[
         list[str],
         typer.Option(
@@ -34,7 +48,7 @@ def serve(
         str | None,
         typer.Option(envvar="ERMU_TOKEN", help="Ask it of every request; open the page as /?token=..."),
     ] = None,
-    policy: Annotated[str, typer.Option(help="Eviction policy: ermu, rmem or fifo.")] = "ermu",
+    policy: Policy = "ermu",
     capacity: Capacity = None,
     gap: Gap = None,
     gap_seconds: GapSeconds = None,
@@ -51,11 +65,13 @@ def serve(
         Path | None,
         typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where to run: cpu, or cuda.")] = "cpu",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads; default: all cores."),
-    ] = None,
+    sink: SinkList = None,
+    precision: Precision = None,
+    backend: BackendName = "onnxruntime",
+    device: Device = "cpu",
+    threads: Threads = None,
+    kernels: KernelsName = None,
+    plan: PlanName = None,
 ) -> None:
     """Segment live streams, steered from a page in the browser and a JSON API."""
     from contextlib import ExitStack
@@ -63,39 +79,57 @@ def serve(
     from rich.console import Console
 
     from ermu.cli.streams import stream_names
-    from ermu.errors import DependencyError, ErmuError
+    from ermu.errors import DependencyError, OptionError
+    from ermu.registries import POLICIES
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
-    from ermu.runtime.streams.segmenters import shared_segmenters
+    from ermu.runtime.streams.segmenters import open_segmenters
 
     try:
         from ermu.runtime.serve.server import check_access
     except ImportError as error:
         raise DependencyError(error.name or "starlette", "`ermu serve`", "serve") from error
     local = check_access(host, token)
-    if policy == "none":
-        raise ErmuError("The policy none keeps every frame for ever.", expected="ermu, rmem or fifo")
+    if not POLICIES.get(policy).bounded:
+        raise OptionError(
+            f"The policy {policy} keeps every frame for ever.", expected="a policy that stops at the capacity"
+        )
     loaded, names = Bundle.load(bundle), stream_names(source, name)
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
+    wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
     with ExitStack() as stack:
         sources = []
         for where in source:
             opened = stack.enter_context(open_source(where))
             sources.append(opened if opened.live else stack.enter_context(PacedSource(opened, loop=loop)))
-        options: dict[str, Any] = {"policy": policy, "capacity": capacity, "gap": gap}
-        options |= {"gap_seconds": gap_seconds, "long_edge": long_edge, "device": device, "threads": threads}
-        segmenters = shared_segmenters(loaded, len(sources), **options)
+        segmenters = stack.enter_context(
+            open_segmenters(
+                loaded,
+                len(sources),
+                policy=policy,
+                capacity=capacity,
+                gap=gap,
+                gap_seconds=gap_seconds,
+                long_edge=long_edge,
+                precision=precision,
+                backend=backend,
+                device=device,
+                threads=threads,
+                kernels=kernels,
+                plan=plan,
+            )
+        )
         streams = list(zip(names, sources, segmenters, strict=True))
-        _serve(Console(), streams, live, objects, host=host, port=port, token=token, local=local)
+        _serve(Console(), streams, live, wanted, host=host, port=port, token=token, local=local)
 
 
 def _serve(
     console: Any,
     parts: list[tuple[str, Any, Any]],
     live: Any,
-    objects: Path | None,
+    wanted: list[str],
     *,
     host: str,
     port: int,
@@ -109,19 +143,16 @@ def _serve(
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.serve.server import Server
     from ermu.runtime.serve.streams import served
-    from ermu.runtime.sinks.base import Sink
-    from ermu.runtime.sinks.kinds.objects import ObjectSink
+    from ermu.runtime.sinks.base import SinkContext
+    from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
 
     broadcasts, pipelines = [], []
     for stream, opened, segmenter in parts:
-        broadcast = Broadcast()
-        sinks: list[Sink] = [broadcast]
-        if objects:
-            own = objects.with_stem(f"{objects.stem}-{stream}") if len(parts) > 1 else objects
-            sinks.append(ObjectSink(own))
-        broadcasts.append(broadcast)
+        context = SinkContext(opened.fps, stream if len(parts) > 1 else None)
+        broadcasts.append(Broadcast())
+        sinks = [broadcasts[-1], *(open_sink(what, context) for what in wanted)]
         pipelines.append(Pipeline(segmenter, opened, sinks, name=stream, live=live))
     for pipeline in pipelines:
         pipeline.begin()

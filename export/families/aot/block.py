@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
 from ermu.export.network.layers import GeluDepthwise, attend, attend_memory
-from ermu.export.network.memory import AotCarry, KeyValue
+from ermu.export.network.memory import KeyValue
 from ermu.export.network.spec import NetworkSpec
+
+
+class AotCarry(NamedTuple):
+    """What a block keeps of a propagated frame until its label is known; each B x n x C.
+
+    Attributes:
+        key: Long-term key, final already.
+        value: norm2's output; with the identity added and projected it becomes the long-term value.
+        local_key: Short-term key, final already.
+        local: The short-term attention's output; with the identity it becomes the short-term value.
+    """
+
+    key: Tensor
+    value: Tensor
+    local_key: Tensor
+    local: Tensor
 
 
 class SelfAttention(nn.Module):
@@ -78,43 +96,43 @@ class AotBlock(nn.Module):
             rows: T x C, temporal row of each memory frame.
             short: Key and value of the previous frame, B x n x C.
         """
-        x, query, carry = self.ask(*self.look(x, position), cur, short)
-        return self.take(x, attend_memory(query, *long, rows, self.heads), hw), carry
+        x, query, carry = self.prepare_query(*self.project(x, position), cur, short)
+        return self.finish(x, attend_memory(query, *long, rows, self.heads), hw), carry
 
-    def look(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Everything before the memories: tokens, key and value. In block 0 no group has a say in it."""
         x = x + self.self_attn(self.norm1(x), position)
         value = self.norm2(x)
         return x, self.linear_Q(value), value
 
-    def ask(
+    def prepare_query(
         self, x: Tensor, key: Tensor, value: Tensor, cur: Tensor, short: KeyValue
     ) -> tuple[Tensor, Tensor, AotCarry]:
-        """From there to the attention on the bank: tokens, the query to ask the bank with, the carry."""
-        near = self._near(key, value, short)
-        return x + near, key + cur, AotCarry(key, value, self.linear_QMem(near), near)
+        """From there to the attention on the bank: tokens, the query, the carry."""
+        local = self._local_readout(key, value, short)
+        return x + local, key + cur, AotCarry(key, value, self.linear_QMem(local), local)
 
-    def take(self, x: Tensor, far: Tensor, hw: tuple[int, int]) -> Tensor:
-        """Everything after it: `far` is what the bank answered, B x n x C."""
-        x = x + self.long_term_attn.projection(far)
+    def finish(self, x: Tensor, memory_readout: Tensor, hw: tuple[int, int]) -> Tensor:
+        """Everything after it, from what the attention on the bank returned, B x n x C."""
+        x = x + self.long_term_attn.projection(memory_readout)
         return x + self.linear2(self.activation(self.linear1(self.norm3(x)), hw))
 
     def reference(
         self, x: Tensor, position: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
     ) -> tuple[Tensor, tuple[KeyValue, KeyValue]]:
         """Propagates a labelled frame, which is its own long and short memory; returns its memory."""
-        x, key, value = self.look(x, position)
+        x, key, value = self.project(x, position)
         own = (key, self.linear_V(value + identity))
-        near = self._near(key, value, own)
-        far = attend_memory(key + cur, own[0][:, None], own[1][:, None], row, self.heads)
-        short = (self.linear_QMem(near), self.linear_VMem(near + identity))
-        return self.take(x + near, far, hw), (own, short)
+        local = self._local_readout(key, value, own)
+        readout = attend_memory(key + cur, own[0][:, None], own[1][:, None], row, self.heads)
+        short = (self.linear_QMem(local), self.linear_VMem(local + identity))
+        return self.finish(x + local, readout, hw), (own, short)
 
     def memorize(self, carry: AotCarry, identity: Tensor) -> tuple[KeyValue, KeyValue]:
         """Long and short memory of a propagated frame, once its label is known."""
         long = (carry.key, self.linear_V(carry.value + identity))
-        return long, (carry.short_key, self.linear_VMem(carry.short + identity))
+        return long, (carry.local_key, self.linear_VMem(carry.local + identity))
 
-    def _near(self, key: Tensor, value: Tensor, short: KeyValue) -> Tensor:
+    def _local_readout(self, key: Tensor, value: Tensor, short: KeyValue) -> Tensor:
         recent_key, recent_value = self.norm4(short[0] + key), self.norm4(short[1] + value)
         return self.short_term_attn.projection(attend(key, recent_key, recent_value, self.heads))

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ermu.export.network.layers import DepthwiseConv, attend, attend_memory
-from ermu.export.network.memory import DeaotCarry, KeyValue
+from ermu.export.network.memory import KeyValue
 from ermu.export.network.spec import NetworkSpec
 
 WINDOW_RADIUS = 7
 MASKED = -1e4
+
+
+class DeaotCarry(NamedTuple):
+    """What a block keeps of a propagated frame until its label is known.
+
+    Attributes:
+        key: B x n x D, final already.
+        value: B x n x G, the visual half of the memory value, final already.
+        context: B x n x C, id_norm1(y), which joins the identity in the other half; None in block 0.
+    """
+
+    key: Tensor
+    value: Tensor
+    context: Tensor | None
 
 
 class GatedOutput(nn.Module):
@@ -124,13 +140,13 @@ class DeaotBlock(nn.Module):
             rows: T x D, temporal row of each memory frame.
             short: Key B x n x D and value B x n x 2G of the previous frame.
         """
-        carry, gate = self.look(x, y)
-        far = attend_memory(carry.key + cur, *long, rows, heads=1)
-        near = self.short_term_attn.attend(carry.key, *short, hw)
-        return *self.take(x, y, gate, far, near, hw), carry
+        carry, gate = self.project(x, y)
+        memory_readout = attend_memory(self.prepare_query(carry, cur), *long, rows, heads=1)
+        local_readout = self.short_term_attn.attend(carry.key, *short, hw)
+        return *self.finish(x, y, gate, memory_readout, local_readout, hw), carry
 
-    def look(self, x: Tensor, y: Tensor) -> tuple[DeaotCarry, Tensor]:
-        """Everything before the attention on the memories: the carry (its key asks) and the gate."""
+    def project(self, x: Tensor, y: Tensor) -> tuple[DeaotCarry, Tensor]:
+        """Everything before the attention on the memories: the carry and the gate."""
         a = self.norm1(x)
         key, value = self.linear_QV(a).split(self.split, dim=-1)
         u = self.linear_U(a)
@@ -141,13 +157,24 @@ class DeaotBlock(nn.Module):
             torch.cat((u, self.linear_ID_U(context)), dim=-1)
         )
 
-    def take(
-        self, x: Tensor, y: Tensor, gate: Tensor, far: Tensor, near: Tensor, hw: tuple[int, int]
+    @staticmethod
+    def prepare_query(carry: DeaotCarry, cur: Tensor) -> Tensor:
+        """What attends to the bank."""
+        return carry.key + cur
+
+    def finish(
+        self,
+        x: Tensor,
+        y: Tensor,
+        gate: Tensor,
+        memory_readout: Tensor,
+        local_readout: Tensor,
+        hw: tuple[int, int],
     ) -> tuple[Tensor, Tensor]:
-        """Everything after it: `far` and `near` are what the memories answered, B x n x 2G."""
-        far_x, far_y = self.long_term_attn.gated(far, gate, hw)
-        near_x, near_y = self.short_term_attn.gated(near, gate, hw)
-        x, y = x + far_x + near_x, y + far_y + near_y
+        """Everything after it, from what the attentions on the memories returned, B x n x 2G each."""
+        memory_x, memory_y = self.long_term_attn.gated(memory_readout, gate, hw)
+        local_x, local_y = self.short_term_attn.gated(local_readout, gate, hw)
+        x, y = x + memory_x + local_x, y + memory_y + local_y
         visual, identity = self.self_attn(self.norm2(x), self.id_norm2(y), hw)
         return x + visual, y + identity
 
@@ -155,11 +182,12 @@ class DeaotBlock(nn.Module):
         self, x: Tensor, y: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
     ) -> tuple[Tensor, Tensor, KeyValue]:
         """Propagates a labelled frame, which is its own long and short memory; returns that memory."""
-        carry, gate = self.look(x, y)
+        carry, gate = self.project(x, y)
         own = self.memorize(carry, identity)
-        far = attend_memory(carry.key + cur, own[0][:, None], own[1][:, None], row, heads=1)
-        near = self.short_term_attn.attend(carry.key, *own, hw)
-        return *self.take(x, y, gate, far, near, hw), own
+        query = self.prepare_query(carry, cur)
+        memory_readout = attend_memory(query, own[0][:, None], own[1][:, None], row, heads=1)
+        local_readout = self.short_term_attn.attend(carry.key, *own, hw)
+        return *self.finish(x, y, gate, memory_readout, local_readout, hw), own
 
     def memorize(self, carry: DeaotCarry, identity: Tensor) -> KeyValue:
         """Memory of a frame, for the bank and for the next frame alike, once its label is known."""

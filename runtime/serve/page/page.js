@@ -154,6 +154,12 @@ function showStreams(streams) {
   });
 }
 
+function showPolicies(policies) {
+  const menu = byId("policy");
+  if (menu.options.length === policies.length) return;
+  menu.replaceChildren(...policies.map((policy) => new Option(policy, policy)));
+}
+
 function showStream(stream) {
   const badge = byId("badge");
   badge.dataset.state = stream.paused ? "paused" : stream.state;
@@ -262,7 +268,8 @@ function evictedBar(entry, place, base) {
 }
 
 async function refresh() {
-  const { streams } = await ask("/api/streams");
+  const { streams, policies } = await ask("/api/streams");
+  showPolicies(policies);
   if (chosen === null && streams.length) return choose(streams[0].name);
   showStreams(streams);
   latest = streams.find((stream) => stream.name === chosen);

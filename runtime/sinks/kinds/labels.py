@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ermu.runtime.images.labels import write_label_map
 from ermu.runtime.results import FrameResult
-from ermu.runtime.sinks.base import Sink, make_folder
+from ermu.runtime.sinks.base import Sink, SinkContext, make_folder, needed_target
 from ermu.runtime.sources.base import Frame
 
 
@@ -14,9 +14,19 @@ class LabelSink(Sink):
     """One palette PNG a frame at source size: `<folder>/<name>.png`."""
 
     name = "labels"
+    help = "a palette PNG a frame, into a folder"
 
     def __init__(self, folder: Path) -> None:
         self._folder = make_folder(folder)
 
+    @classmethod
+    def open(cls, target: str | None, context: SinkContext) -> LabelSink:
+        """See `Sink.open`."""
+        folder = Path(needed_target(target, cls.name, "FOLDER"))
+        return cls(folder / context.stream if context.stream else folder)
+
     def write(self, frame: Frame, result: FrameResult) -> None:
         write_label_map(self._folder / f"{frame.name}.png", result.label)
+
+
+PLUGIN = LabelSink

@@ -9,20 +9,27 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ermu.runtime.images.labels import LabelMap, object_ids
+from ermu.runtime.images.labels import object_ids
 from ermu.runtime.results import FrameResult
-from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sinks.base import Sink, SinkContext, needed_target
 from ermu.runtime.sinks.json_lines import JsonLines
 from ermu.runtime.sources.base import Frame
+from ermu.types import LabelMap
 
 
 class ObjectSink(Sink):
     """One JSON object a line and frame: id, name, state, box, area and mask of every object on it."""
 
     name = "objects"
+    help = "a JSON object a frame: ids, states, boxes, areas, COCO run lengths"
 
     def __init__(self, path: Path) -> None:
         self._lines = JsonLines(path)
+
+    @classmethod
+    def open(cls, target: str | None, context: SinkContext) -> ObjectSink:
+        """See `Sink.open`."""
+        return cls(context.path(needed_target(target, cls.name, "objects.jsonl")))
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         known = {sighting.id: sighting for sighting in result.objects}
@@ -84,3 +91,6 @@ def _characters(number: int) -> str:
         text += chr(48 + (bits if done else bits | 0x20))
         if done:
             return text
+
+
+PLUGIN = ObjectSink

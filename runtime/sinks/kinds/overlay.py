@@ -10,11 +10,11 @@ import cv2
 
 from ermu.errors import SinkError
 from ermu.runtime.files import unwritable
-from ermu.runtime.images.labels import LabelMap
 from ermu.runtime.images.overlay import draw_overlay
 from ermu.runtime.results import FrameResult
-from ermu.runtime.sinks.base import Sink, make_folder
+from ermu.runtime.sinks.base import Sink, SinkContext, make_folder, needed_target
 from ermu.runtime.sources.base import Frame
+from ermu.types import LabelMap
 
 
 class OverlaySink(Sink):
@@ -29,6 +29,7 @@ class OverlaySink(Sink):
     """
 
     name = "overlay"
+    help = "an MP4 video with the objects drawn in"
 
     def __init__(self, path: Path, fps: float) -> None:
         make_folder(path.parent)
@@ -36,6 +37,11 @@ class OverlaySink(Sink):
         self._part = path.with_name(f".{path.stem}.part.mp4")
         self._writer: _Writer | None = None
         self._size = (0, 0)
+
+    @classmethod
+    def open(cls, target: str | None, context: SinkContext) -> OverlaySink:
+        """See `Sink.open`."""
+        return cls(context.path(needed_target(target, cls.name, "overlay.mp4")), context.fps)
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         image = draw_overlay(frame.image, result.label)
@@ -117,3 +123,6 @@ class _Mpeg4Writer:
 
     def finish(self) -> None:
         self._writer.release()
+
+
+PLUGIN = OverlaySink

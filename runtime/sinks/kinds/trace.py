@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ermu.runtime.memory.group import MemoryUpdate
+from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.results import FrameResult
-from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sinks.base import Sink, SinkContext, needed_target
 from ermu.runtime.sinks.json_lines import JsonLines
 from ermu.runtime.sources.base import Frame
 
@@ -18,9 +18,15 @@ class TraceSink(Sink):
     """One JSON object a line and frame: memory, evictions, scores and times."""
 
     name = "trace"
+    help = "a JSON object a frame: memory, evictions, scores, times"
 
     def __init__(self, path: Path) -> None:
         self._lines = JsonLines(path)
+
+    @classmethod
+    def open(cls, target: str | None, context: SinkContext) -> TraceSink:
+        """See `Sink.open`."""
+        return cls(context.path(needed_target(target, cls.name, "trace.jsonl")))
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         self._lines.append(trace_record(frame, result))
@@ -54,3 +60,6 @@ def memory_record(update: MemoryUpdate) -> dict[str, Any]:
 
 def _numbers(vector: np.ndarray[Any, Any] | None) -> list[float] | None:
     return None if vector is None else [round(float(x), 8) for x in vector]
+
+
+PLUGIN = TraceSink

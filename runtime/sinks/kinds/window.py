@@ -10,7 +10,7 @@ import cv2
 from ermu.errors import SinkError
 from ermu.runtime.images.overlay import draw_overlay
 from ermu.runtime.results import FrameResult
-from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sinks.base import Sink, SinkContext
 from ermu.runtime.sources.base import Frame
 
 
@@ -25,6 +25,7 @@ class WindowSink(Sink):
     """
 
     name = "window"
+    help = "a window with the objects drawn in"
 
     def __init__(self, title: str) -> None:
         if sys.platform.startswith("linux") and not (
@@ -35,6 +36,11 @@ class WindowSink(Sink):
                 fix="leave --window out, or use `ermu serve` and a browser",
             )
         self._title, self._shown = title, False
+
+    @classmethod
+    def open(cls, target: str | None, context: SinkContext) -> WindowSink:
+        """See `Sink.open`."""
+        return cls(target or f"ermu {context.stream or ''}".strip())
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         try:
@@ -50,3 +56,6 @@ class WindowSink(Sink):
         if self._shown:
             cv2.destroyWindow(self._title)
             self._shown = False
+
+
+PLUGIN = WindowSink

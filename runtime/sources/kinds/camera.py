@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 
@@ -20,6 +21,8 @@ class CameraSource(Source):
         SourceError: there is no such camera, or it is in use.
     """
 
+    help = "a camera index"
+    rank = 1
     live = reconnects = True
 
     def __init__(self, index: int) -> None:
@@ -28,6 +31,16 @@ class CameraSource(Source):
         self._closed = False
         self._capture: cv2.VideoCapture | None = self._open()
         self.fps = self._capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
+
+    @classmethod
+    def opens(cls, where: str) -> bool:
+        """See `Source.opens`: a number that is no file's or folder's name."""
+        return where.isdecimal() and not Path(where).exists()
+
+    @classmethod
+    def open(cls, where: str) -> CameraSource:
+        """See `Source.open`."""
+        return cls(int(where))
 
     def __iter__(self) -> Iterator[Frame]:
         capture = self._capture or self._open()
@@ -55,3 +68,6 @@ class CameraSource(Source):
                 fix="check that it is connected and not in use elsewhere",
             )
         return capture
+
+
+PLUGIN = CameraSource

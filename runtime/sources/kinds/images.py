@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import glob
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 
 from ermu.errors import SourceError
+from ermu.runtime.files import natural_key, visible_files
 from ermu.runtime.sources.base import Frame, Source
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -25,8 +26,11 @@ class ImageSource(Source):
         SourceError: two images share a stem.
     """
 
+    help = "a folder of images, an image, a glob such as 'frames/*.jpg'"
+    rank = 1
+
     def __init__(self, paths: list[Path]) -> None:
-        self._paths = sorted(paths, key=lambda path: _natural(path.name))
+        self._paths = sorted(paths, key=natural_key)
         self.total_frames = len(paths)
         self.description = str(self._paths[0].parent)
         stem, times = Counter(path.stem for path in self._paths).most_common(1)[0]
@@ -34,6 +38,31 @@ class ImageSource(Source):
             raise SourceError(
                 f"Several images are called '{stem}'.", expected="names that differ without their suffix"
             )
+
+    @classmethod
+    def opens(cls, where: str) -> bool:
+        """See `Source.opens`."""
+        path = Path(where)
+        if path.is_file():
+            return path.suffix.lower() in IMAGE_SUFFIXES
+        return path.is_dir() or (not path.exists() and glob.has_magic(where))
+
+    @classmethod
+    def open(cls, where: str) -> ImageSource:
+        """See `Source.open`."""
+        path = Path(where)
+        if path.is_file():
+            return cls([path])
+        if path.is_dir():
+            images = visible_files(path, *IMAGE_SUFFIXES)
+        else:
+            found = map(Path, glob.glob(where))  # noqa: PTH207  absolute globs too
+            images = [image for image in found if image.suffix.lower() in IMAGE_SUFFIXES]
+        if not images:
+            raise SourceError(
+                f"'{where}' holds no images.", expected=f"files ending in {', '.join(IMAGE_SUFFIXES)}"
+            )
+        return cls(images)
 
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):
@@ -45,6 +74,4 @@ class ImageSource(Source):
             yield Frame(index, path.stem, image, time=index / self.fps)  # type: ignore[arg-type]
 
 
-def _natural(name: str) -> list[tuple[int, int | str]]:
-    """Sort key by which frame2 comes before frame10."""
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]
+PLUGIN = ImageSource

@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 
 from ermu.errors import SourceError
-from ermu.runtime.images.labels import LabelMap
 from ermu.runtime.sources.base import Frame, Source, live_frame
 from ermu.runtime.sources.redaction import redact
+from ermu.types import Image
 
 SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 _MAX_BROKEN_PACKETS = 100  # in a row: then it is no longer the stream that was opened
@@ -32,6 +32,7 @@ class NetworkSource(Source):
             decoder says; it is left out, and a stream that stays late is opened anew.
     """
 
+    help = "an rtsp:// or http:// address"
     live = reconnects = True
 
     def __init__(
@@ -43,6 +44,16 @@ class NetworkSource(Source):
         self._late_seconds = late_seconds
         self._frames = 0
         self._closed = False
+
+    @classmethod
+    def opens(cls, where: str) -> bool:
+        """See `Source.opens`."""
+        return where.lower().startswith(SCHEMES)
+
+    @classmethod
+    def open(cls, where: str) -> NetworkSource:
+        """See `Source.open`."""
+        return cls(where)
 
     def __iter__(self) -> Iterator[Frame]:
         try:
@@ -60,7 +71,7 @@ class NetworkSource(Source):
     def close(self) -> None:
         self._closed = True
 
-    def _through_pyav(self) -> Iterator[LabelMap]:
+    def _through_pyav(self) -> Iterator[Image]:
         import av
 
         timeout = (self._open_seconds, self._read_seconds)
@@ -84,7 +95,7 @@ class NetworkSource(Source):
         options = {"fflags": "nobuffer+discardcorrupt", "analyzeduration": "200000"}
         return {**options, "rtsp_transport": "tcp"} if self._url.startswith("rtsp") else options
 
-    def _decoded(self, container: Any, stream: Any) -> Iterator[LabelMap]:
+    def _decoded(self, container: Any, stream: Any) -> Iterator[Image]:
         import av
 
         lateness, broken = _Lateness(self._late_seconds), 0
@@ -108,7 +119,7 @@ class NetworkSource(Source):
             raise SourceError(f"{self.description} fell behind its own clock.", fix="it is opened anew")
         return True
 
-    def _through_opencv(self) -> Iterator[LabelMap]:
+    def _through_opencv(self) -> Iterator[Image]:
         limits = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
             int(1e3 * self._open_seconds),
@@ -160,3 +171,6 @@ class _Lateness:
     def lasting(self, now: float) -> bool:
         """Whether every frame has been late for longer than the limit."""
         return self._late_since is not None and now - self._late_since > self._limit
+
+
+PLUGIN = NetworkSource

@@ -18,6 +18,9 @@ class VideoSource(Source):
         SourceError: OpenCV cannot open it.
     """
 
+    help = "a video file"
+    rank = 2
+
     def __init__(self, path: Path) -> None:
         self._path, self.description = path, str(path)
         capture = self._open()
@@ -25,6 +28,16 @@ class VideoSource(Source):
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.total_frames = count if count > 0 else None
         capture.release()
+
+    @classmethod
+    def opens(cls, where: str) -> bool:
+        """See `Source.opens`: whatever file it is, the decoder says whether it is a video."""
+        return Path(where).is_file()
+
+    @classmethod
+    def open(cls, where: str) -> VideoSource:
+        """See `Source.open`."""
+        return cls(Path(where))
 
     def __iter__(self) -> Iterator[Frame]:
         capture, index = self._open(), 0
@@ -47,3 +60,6 @@ class VideoSource(Source):
                 fix="check that it is a whole video file, or convert it to MP4",
             )
         return capture
+
+
+PLUGIN = VideoSource

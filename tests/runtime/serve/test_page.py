@@ -81,8 +81,8 @@ def test_objects_are_drawn_added_renamed_and_removed(serve: Serve, browser: Any)
     drag(page, (0.1, 0.15), (0.5, 0.8))
     page.wait_for_selector("#objects li[data-id='1']")
     assert stream.objects.ids == [1]
-    view = stream.view
-    assert view is not None and until(lambda: bool((stream.view.result.label == 1).any()))  # type: ignore[union-attr]
+    view = stream.latest
+    assert view is not None and until(lambda: bool((stream.latest.result.label == 1).any()))  # type: ignore[union-attr]
 
     drag(page, (0.6, 0.2), (0.95, 0.7))
     page.wait_for_selector("#objects li[data-id='2']")
@@ -97,7 +97,7 @@ def test_objects_are_drawn_added_renamed_and_removed(serve: Serve, browser: Any)
     page.click("#objects li[data-id='1'] button")
     page.wait_for_selector("#objects li[data-id='1']", state="detached")
     assert stream.objects.ids == [2]
-    assert not (stream.view.result.label == 1).any()  # type: ignore[union-attr]
+    assert not (stream.latest.result.label == 1).any()  # type: ignore[union-attr]
 
     page.click("#pause")
     assert true_soon(page, "document.getElementById('badge').textContent === 'paused'")
@@ -121,7 +121,7 @@ def test_the_overlay_changes_the_picture(serve: Serve, browser: Any) -> None:
     label = np.full((120, 160), 4, np.uint8)  # palette colour 4 is (0, 0, 128): less red
     stream.add_objects(label)
     stream.resume()
-    assert until(lambda: stream.view is not None and (stream.view.result.label == 4).mean() > 0.5, 10)
+    assert until(lambda: stream.latest is not None and (stream.latest.result.label == 4).mean() > 0.5, 10)
     until(lambda: False, 0.5)
     assert shown_difference(page, before) > 15
     assert problems == []

@@ -89,8 +89,8 @@ def test_thirty_seconds_through_a_loss(rtsp_server: Servers, tiny_segmenter: Seg
         until(lambda: False, 0.05)
     server.kill()
     assert until(lambda: pipeline.state is StreamState.STALE, 5)
-    held = pipeline.view
-    assert held is not None and until(lambda: pipeline.view is held, 0.1)
+    held = pipeline.latest
+    assert held is not None and until(lambda: pipeline.latest is held, 0.1)
     lost_at, frames_before = monotonic(), len(running.frames)
     until(lambda: False, 1.5)
     assert len(running.frames) == frames_before  # no invented frame
@@ -132,8 +132,8 @@ def test_change_of_size_restarts_from_the_last_label(
     assert pipeline.restarts >= 1
     assert pipeline.objects.ids == [3, 9]
     assert running.frames == list(range(len(running.frames)))
-    assert pipeline.view is not None
-    assert pipeline.view.result.label.shape == pipeline.view.frame.image.shape[:2]
+    assert pipeline.latest is not None
+    assert pipeline.latest.result.label.shape == pipeline.latest.frame.image.shape[:2]
 
 
 def test_a_stream_that_stalls_inside_a_frame(rtsp_server: Servers, tiny_segmenter: Segmenters) -> None:

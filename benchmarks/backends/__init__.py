@@ -1,0 +1,1 @@
+"""Peers' ways of running graphs, behind the runtime's own frame loop."""

@@ -1,0 +1,144 @@
+"""The network in torch as a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ermu.errors import BenchmarkError, BundleError, CheckpointError
+from ermu.export.checkpoint import build_network, load_checkpoint
+from ermu.export.graphs import build_graphs
+from ermu.export.network.spec import NetworkSpec
+from ermu.kernels.base.identity import LABELS, STRIDE, Identity, check_embedding, check_weights
+from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import WHOLE
+from ermu.types import Array
+
+
+def materialised_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention as the published code writes it: the whole matrix of weights, then its product with V.
+
+    Args:
+        query: B x heads x n x d.
+        key: B x heads x m x d.
+        value: B x heads x m x dv.
+    """
+    weights = torch.softmax((query / query.shape[-1] ** 0.5) @ key.transpose(-2, -1), dim=-1)
+    return weights @ value
+
+
+@contextmanager
+def published_attention() -> Iterator[None]:
+    """Meanwhile every attention is `materialised_attention`, at no cost a call; for one thread at a time."""
+    fused = F.scaled_dot_product_attention
+    F.scaled_dot_product_attention = materialised_attention  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        F.scaled_dot_product_attention = fused
+
+
+class TorchBackend(Backend):
+    """Every graph of a bundle as the torch module that it was traced from, label maps embedded by torch too.
+
+    Outputs are copied into the runtime's buffers, which the published code need not do: under 1% of a frame.
+
+    Args:
+        opening: On the host, plan `whole`; its threads count for the whole process.
+        checkpoint: Of the bundle.
+        compiled_from: Memory frames from which on modules are compiled, so that filling the memory does not
+            compile one for every length; None runs them eagerly.
+
+    Raises:
+        BundleError: the bundle's graphs are not cut as here.
+        CheckpointError: it is another bundle's.
+    """
+
+    name = "torch"
+    devices = ("cpu",)
+    plans = (WHOLE,)
+
+    def __init__(self, opening: Opening, checkpoint: Path, *, compiled_from: int | None = None) -> None:
+        super().__init__(replace(opening, kernels=replace(opening.kernels, identity=TorchIdentity)))
+        torch.set_num_threads(opening.threads)
+        bundle, manifest = opening.bundle, opening.bundle.manifest
+        network, _ = build_network(
+            _matching(bundle, checkpoint), NetworkSpec(**manifest.network.model_dump())
+        )
+        built = build_graphs(network, manifest.input.dtype).graphs
+        self._modules = {name: built[name] for name in self.plan.graphs}
+        self._compiled: dict[str, Any] = {}
+        self._compiled_from = compiled_from
+        for name, graph in self._modules.items():
+            if (graph.inputs, graph.outputs) != (self.graphs[name].inputs, self.graphs[name].outputs):
+                raise BundleError(
+                    f"{bundle.path}: graph '{name}' is not cut as this release of ermu cuts it.",
+                    fix="export the checkpoint again with `ermu export`",
+                )
+
+    @classmethod
+    def misfits(cls, bundle: Bundle | None, device: str) -> list[Misfit]:
+        """See `Backend.misfits`: it is opened by peers, which look for torch."""
+        return []
+
+    @torch.inference_mode()
+    def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        argument, described = self.device.kernel_argument, self._modules[graph]
+        tensors = [torch.from_numpy(argument(inputs[t.name])) for t in described.inputs]
+        with published_attention():
+            result = self._module(graph, inputs)(*tensors)
+        result = (result,) if isinstance(result, Tensor) else result
+        for tensor, value in zip(described.outputs, result, strict=True):
+            torch.from_numpy(argument(outputs[tensor.name])).copy_(value)
+
+    def _close(self) -> None:
+        self._modules.clear()
+        self._compiled.clear()
+
+    def _module(self, graph: str, inputs: Tensors) -> nn.Module | Any:
+        module = self._modules[graph].module
+        rows = inputs.get("rows")
+        if self._compiled_from is None or (rows is not None and rows.shape[0] < self._compiled_from):
+            return module
+        if graph not in self._compiled:
+            self._compiled[graph] = torch.compile(module, dynamic=False)
+        return self._compiled[graph]
+
+
+class TorchIdentity(Identity):
+    """The identity bank as published: a convolution of one-hot planes."""
+
+    def __init__(self, weight: Array, bias: Array) -> None:
+        check_weights(weight, bias)
+        self._weight, self._bias = torch.from_numpy(weight), torch.from_numpy(bias)
+
+    @torch.inference_mode()
+    def embed(self, label: Array, out: Array) -> None:
+        """See `Identity.embed`."""
+        check_embedding(label, out, self._weight.shape[0])
+        ids = torch.arange(self._weight.shape[1])[:, None, None]
+        planes = (torch.from_numpy(label).to(torch.int64)[None] == ids) & (ids < LABELS)
+        tokens = F.conv2d(planes.to(torch.float32)[None], self._weight, self._bias, stride=STRIDE, padding=8)
+        torch.from_numpy(out).copy_(tokens[0].permute(1, 2, 0))
+
+
+def _matching(bundle: Bundle, path: Path) -> Any:
+    checkpoint = load_checkpoint(path)
+    expected = bundle.manifest.provenance.checkpoint_sha256
+    if checkpoint.sha256 != expected:
+        raise CheckpointError(
+            f"{path} is not the checkpoint of {bundle.path}: its SHA-256 is {checkpoint.sha256[:16]}…",
+            expected=f"{expected[:16]}…, as the bundle's manifest says",
+            fix="give the checkpoint that the bundle was exported from",
+        )
+    if bundle.manifest.precision != "fp32":
+        raise BenchmarkError(f"{bundle.path} is {bundle.manifest.precision}.", expected="a bundle in fp32")
+    return checkpoint

@@ -1,0 +1,33 @@
+"""What commands print: text of the user's goes through `escape`, so that brackets stay brackets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ermu.errors import ErmuError
+    from ermu.runtime.backends.base import Misfit
+
+
+def print_error(error: ErmuError) -> None:
+    """An error on stderr: what was found, what was expected, how to mend it."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]error:[/] {escape(error.problem)}")
+    for name, text in (("expected", error.expected), ("fix", error.fix)):
+        if text:
+            console.print(f"[bold]{name}:[/] {escape(text)}")
+
+
+def print_misfits(console: Console, name: str, misfits: Sequence[Misfit]) -> None:
+    """Why a backend does not run here, a line a reason; or that it does."""
+    if not misfits:
+        console.print(f"[green]runs[/]  {escape(name)}", highlight=False)
+    for misfit in misfits:
+        console.print(f"[yellow]not[/]   {escape(name)}: {escape(misfit.found)}", highlight=False)
+        line = f"        needed: {misfit.needed}; {misfit.fix}"
+        console.print(escape(line), highlight=False, soft_wrap=True)

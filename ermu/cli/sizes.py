@@ -1,0 +1,17 @@
+"""Sizes on the command line."""
+
+from __future__ import annotations
+
+from ermu.errors import OptionError
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`353x641` as (height, width).
+
+    Raises:
+        OptionError: it is not two numbers.
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise OptionError(f"Cannot read the size '{text}'.", expected="HEIGHTxWIDTH, for example 353x641")
+    return int(height), int(width)

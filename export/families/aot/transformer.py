@@ -1,0 +1,57 @@
+"""AOT's transformer: a stack of blocks, and the norms before the decoder."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ermu.export.families.aot.block import AotBlock, AotCarry
+from ermu.export.network.layers import sine_position, to_map, to_tokens
+from ermu.export.network.memory import KeyValue, MemoryEntry
+from ermu.export.network.spec import NetworkSpec
+
+
+class AotTransformer(nn.Module):
+    """AOT: every block's output is normalised and handed to the decoder beside the projected features."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.width = spec.width
+        self.layers = nn.ModuleList(AotBlock(spec, i) for i in range(spec.blocks))
+        self.decoder_norms = nn.ModuleList(nn.LayerNorm(spec.width) for _ in range(spec.blocks))
+
+    @property
+    def blocks(self) -> list[AotBlock]:
+        return cast("list[AotBlock]", list(self.layers))
+
+    def forward(
+        self, p: Tensor, cur: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
+    ) -> tuple[Tensor, list[AotCarry]]:
+        hw, position = self.grid(p)
+        x, outputs, carries = to_tokens(p), [p], []
+        for block, norm, bank, previous in zip(self.blocks, self.decoder_norms, long, short, strict=True):
+            x, carry = block(x, position, hw, cur, bank, rows, previous)
+            outputs.append(to_map(norm(x), hw))
+            carries.append(carry)
+        return torch.cat(outputs, dim=1), carries
+
+    def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
+        hw, position = self.grid(p)
+        x, outputs, entry = to_tokens(p), [p], MemoryEntry([], [])
+        for block, norm in zip(self.blocks, self.decoder_norms, strict=True):
+            x, (long, short) = block.reference(x, position, hw, cur, row, identity)
+            outputs.append(to_map(norm(x), hw))
+            entry.long.append(long)
+            entry.short.append(short)
+        return torch.cat(outputs, dim=1), entry
+
+    def memorize(self, carries: list[AotCarry], identity: Tensor) -> MemoryEntry:
+        pairs = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
+        return MemoryEntry([long for long, _ in pairs], [short for _, short in pairs])
+
+    def grid(self, p: Tensor) -> tuple[tuple[int, int], Tensor]:
+        """Token grid of a map, and its position embedding."""
+        hw = (p.shape[-2], p.shape[-1])
+        return hw, sine_position(hw, self.width, p)

@@ -1,0 +1,168 @@
+"""One stream's segmenter with all that is known of its objects; for the stream's worker alone."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from time import monotonic, perf_counter
+
+import numpy as np
+
+from ermu.errors import PromptError
+from ermu.runtime.images.labels import IGNORE, object_ids
+from ermu.runtime.results import FrameResult
+from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.sources.base import Frame
+from ermu.runtime.streams.live_options import LiveOptions
+from ermu.runtime.streams.memory_history import MemoryHistory
+from ermu.runtime.streams.object_registry import ObjectRegistry
+from ermu.runtime.streams.segmented_frame import SegmentedFrame
+from ermu.runtime.timing.statistics import Timings
+from ermu.types import Image, LabelMap
+
+_SNAPSHOTS = 4
+
+logger = logging.getLogger("ermu.streams")
+
+
+class Tracker:
+    """Segments a stream's frames one after another; objects come and go, and sizes change.
+
+    Args:
+        segmenter: Of this stream alone.
+        options: How to treat losses and changes.
+        live: Whether a frame of another size means that the stream has changed, not that a file is broken.
+
+    Attributes:
+        objects: Every object's id, name and state.
+        memory_history: What happened in the memory.
+        latest: The latest frame with its result; None before the first.
+        timings: Milliseconds by stage.
+        frames: Segmented so far.
+        restarts: Times that every memory began anew.
+    """
+
+    def __init__(self, segmenter: Segmenter, options: LiveOptions, *, live: bool) -> None:
+        self.segmenter, self._options, self._live = segmenter, options, live
+        self.objects = ObjectRegistry(options.lost_seconds)
+        self.memory_history, self.timings = MemoryHistory(), Timings()
+        self.latest: SegmentedFrame | None = None
+        self.frames = self.restarts = 0
+        self._snapshots: deque[Frame] = deque(maxlen=_SNAPSHOTS)
+
+    def begin(self) -> None:
+        """Forgets every object; the next frame is the first."""
+        self.frames = 0
+        self.segmenter.reset()
+        self.objects.clear()
+
+    def segment(self, frame: Frame, prompt: LabelMap | None) -> FrameResult:
+        """Segments the next frame; `prompt` is the first one's label map."""
+        began, wait = perf_counter(), monotonic() - frame.stamp
+        result = self._first(frame, prompt) if self.frames == 0 else self._next(frame)
+        took = 1e3 * (perf_counter() - began)
+        self.objects.observe(result.label, frame=result.frame, time=frame.time)
+        self._note_memory()
+        latency = 1e3 * (monotonic() - frame.stamp)
+        result.ms.update(queue=1e3 * wait, capture_to_result=latency)
+        self.timings.add({**result.ms, "frame": took} if self.frames else result.ms)
+        result = replace(result, objects=self.objects.sightings)
+        self.latest = SegmentedFrame(frame, result)
+        self.frames += 1
+        return result
+
+    def add(self, label: LabelMap, picture: Frame, name: str | None) -> list[int]:
+        """Follows new objects, drawn on a recent picture; returns their ids."""
+        latest = self.shown()
+        now, image = latest.frame.time, latest.frame.image
+        if picture.image.shape != image.shape:
+            raise PromptError("The picture has changed its size since.", fix="draw again")
+        known = set(self.segmenter.ids)
+        taken = sorted(set(object_ids(label)) & set(self.objects.ids))
+        if taken:
+            raise PromptError(f"The ids {taken} are in use.", expected="ids that no object has")
+        if self._options.on_add == "restart":
+            held = latest.label_at(image, self.objects.ids)
+            merged = np.where(np.isin(label, (0, IGNORE)), held, label).astype(np.uint8)
+            self._restart(picture.image, merged, latest.result.frame, now)
+        elif picture.index == latest.result.frame:
+            self.segmenter.add_objects(label, time=now)
+        else:
+            self.segmenter.add_objects(label, time=now, frame=picture.image, number=picture.index)
+        new = sorted(set(self.segmenter.ids) - known)
+        self.objects.add(new, frame=latest.result.frame, time=now, name=name)
+        self._note_memory()
+        return new
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Forgets objects."""
+        unknown = sorted(set(ids) - set(self.objects.ids))
+        if unknown:
+            raise PromptError(f"There is no object {unknown[0]}.", expected=f"one of {self.objects.ids}")
+        self.segmenter.remove_objects(sorted(set(ids) & set(self.segmenter.ids)))
+        for object_id in set(ids):
+            self.objects.remove(object_id)
+        self._blank(ids)
+        self._note_memory()
+
+    def reset(self) -> None:
+        """Forgets every object and memory; the stream goes on with none."""
+        self._blank(self.objects.ids)
+        self.objects.clear()
+        if self.latest is not None:
+            number, frame = self.segmenter.frame, self.latest.frame
+            self.segmenter.start(frame.image, number=number, time=frame.time)
+        self.memory_history = MemoryHistory()
+
+    def snapshot(self) -> SegmentedFrame | None:
+        """The latest frame, kept for a while so that somebody may draw on it at leisure."""
+        latest = self.latest
+        if latest is not None and all(latest.result.frame != kept.index for kept in self._snapshots):
+            self._snapshots.append(replace(latest.frame, index=latest.result.frame))
+        return latest
+
+    def picture(self, number: int | None) -> Frame:
+        """A recent frame, its index being the segmenter's number; default, the latest."""
+        latest = self.shown()
+        if number is None or number == latest.result.frame:
+            return replace(latest.frame, index=latest.result.frame)
+        for kept in list(self._snapshots):
+            if kept.index == number:
+                return kept
+        raise PromptError(f"Frame {number} is not kept any more.", expected="the number of a recent snapshot")
+
+    def shown(self) -> SegmentedFrame:
+        """The latest frame, where there is one."""
+        if self.latest is None:
+            raise PromptError("No frame has come yet.", fix="wait until the stream is live")
+        return self.latest
+
+    def _first(self, frame: Frame, prompt: LabelMap | None) -> FrameResult:
+        result = self.segmenter.start(frame.image, prompt, time=frame.time)
+        self.objects.add(self.segmenter.ids, frame=0, time=frame.time)
+        return result
+
+    def _next(self, frame: Frame) -> FrameResult:
+        latest = self.shown()
+        if self._live and frame.image.shape != latest.frame.image.shape:
+            held = latest.label_at(frame.image, self.objects.ids)
+            return self._restart(frame.image, held, self.segmenter.frame + 1, frame.time)
+        return self.segmenter.step(frame.image, time=frame.time)
+
+    def _restart(self, image: Image, label: LabelMap, number: int, time: float) -> FrameResult:
+        """Begins every memory anew from a label map; an object with no pixel on it stays known, as lost."""
+        self.restarts += 1
+        logger.info("Every memory begins anew at frame %d, %dx%d.", number, image.shape[1], image.shape[0])
+        prompt = label if object_ids(label) else None
+        return self.segmenter.start(image, prompt, number=number, time=time)
+
+    def _note_memory(self) -> None:
+        segmenter = self.segmenter
+        self.memory_history.observe(segmenter.frame, segmenter.memory, segmenter.policy)
+
+    def _blank(self, ids: Sequence[int]) -> None:
+        """Takes ids off the label map on show at once."""
+        if self.latest is not None:
+            self.latest = self.latest.without(set(ids))
