@@ -28,7 +28,7 @@ def no_gpu() -> str | None:
 
 
 @pytest.fixture(scope="session", params=list(MODULES))
-def flavour(request: pytest.FixtureRequest) -> str:
+def tensorrt_module(request: pytest.FixtureRequest) -> str:
     """Each TensorRT that is installed."""
     if not find_spec(MODULES[request.param]):
         pytest.skip(f"{request.param} is not installed")
@@ -42,15 +42,15 @@ def with_engines(
     """`with_engines("r50_aotl", "tensorrt", "fp16")`: a golden network's bundle with engines for this GPU."""
     made: dict[tuple[str, str, str], Bundle] = {}
 
-    def built(name: str, flavour: str, precision: str = "fp32") -> Bundle:
+    def built(name: str, module: str, precision: str = "fp32") -> Bundle:
         from ermu.export.engines.building import build_engines
         from ermu.export.precision.conversion import add_precision
 
-        key = name, flavour, precision
+        key = name, module, precision
         if key not in made:
             path = Path(shutil.copytree(bundle(name, "float32"), tmp_path_factory.mktemp("gpu") / name))
             add_precision(path, precision)
-            build_engines(path, engine=flavour, precision=precision, sizes=[GOLDEN_SIZE], max_memory=9)
+            build_engines(path, engine=module, precision=precision, sizes=[GOLDEN_SIZE], max_memory=9)
             made[key] = Bundle.load(path).at_precision(precision)
         return made[key]
 

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
+from ermu.devices.host import HostDevice
 from ermu.export.graphs import build_graphs
 from ermu.export.network.network import SegmentationNetwork
-from ermu.runtime.backends.base import DeviceTensor
-from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeCpuBackend
+from ermu.kernels.loading import load_kernels
+from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import WHOLE
 
 
-class TorchBackend(OnnxRuntimeCpuBackend):
-    """Numpy tensors like the CPU backend, but every graph is the torch module that it was traced from."""
+class TorchBackend(Backend):
+    """Every graph is the torch module that it was traced from."""
 
-    def __init__(self, network: SegmentationNetwork, image_dtype: str) -> None:
-        self._graphs = {graph.name: graph for graph in build_graphs(network, image_dtype)}
+    name, devices, plans = "torch", ("cpu",), (WHOLE,)
+
+    def __init__(self, bundle: Bundle, network: SegmentationNetwork) -> None:
+        device = HostDevice()
+        super().__init__(Opening(bundle, WHOLE, device, load_kernels(device), threads=1))
+        self._modules = build_graphs(network, bundle.manifest.input.dtype).graphs
+
+    @classmethod
+    def misfits(cls, bundle: Bundle | None, device: str) -> list[Misfit]:
+        return []
 
     @torch.no_grad()
-    def run(
-        self, graph: str, inputs: Mapping[str, DeviceTensor], outputs: Mapping[str, DeviceTensor]
-    ) -> None:
-        module = self._graphs[graph]
-        result = module.module(*(torch.from_numpy(self.for_kernels(inputs[t.name])) for t in module.inputs))
+    def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        described, argument = self._modules[graph], self.device.kernel_argument
+        result = described.module(*(torch.from_numpy(argument(inputs[t.name])) for t in described.inputs))
         result = (result,) if isinstance(result, Tensor) else result
-        for tensor, value in zip(module.outputs, result, strict=True):
-            self.for_kernels(outputs[tensor.name])[...] = value.numpy()
-
-    def close(self) -> None:
-        self._graphs.clear()
+        for tensor, value in zip(described.outputs, result, strict=True):
+            argument(outputs[tensor.name])[...] = value.numpy()

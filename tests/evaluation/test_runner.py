@@ -114,7 +114,9 @@ def test_a_run_resumes_after_a_kill_and_scores_nothing_twice(tmp_path: Path) -> 
     script = (
         "import os, signal\n"
         "from pathlib import Path\n"
-        "from ermu.evaluation import Run, RunSettings, open_dataset\n"
+        "from ermu.evaluation.datasets import open_dataset\n"
+        "from ermu.evaluation.predictors import RunSettings\n"
+        "from ermu.evaluation.runner import Run\n"
         f"dataset, out = open_dataset('vost', Path({str(root)!r})), Path({str(out)!r})\n"
         "run = Run(dataset, RunSettings(baseline='hold'), out)\n"
         "run.execute(lambda name, outcome: os.kill(os.getpid(), signal.SIGKILL))\n"

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from ermu.benchmarks.peers.torch_eager import TorchBackend, materialised_attention, published_attention
+from ermu.benchmarks.backends.torch import TorchBackend, materialised_attention, published_attention
+from ermu.benchmarks.peer import PeerOptions
 from ermu.errors import CheckpointError
 from ermu.export.graphs import build_graphs
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import network_spec
-from ermu.runtime.backends.base import resolve
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.sizes import Grids
+from ermu.runtime.bundle.sizes import Grids, resolve
 
 
 def test_materialised_attention_is_softmax_of_products() -> None:
@@ -36,7 +36,7 @@ def test_published_network_equals_the_fused_one(family: str) -> None:
     widths |= {"heads": 2} if family == "aott" else {"key_width": 32}
     torch.manual_seed(1)
     network = SegmentationNetwork(network_spec(family, name="tiny", **widths)).eval()
-    (graph,) = (graph for graph in build_graphs(network) if graph.name == "propagate")
+    graph = build_graphs(network).graphs["propagate"]
     symbols = {**Grids(65, 97).symbols(), "T": 3}
     inputs = [torch.randn(resolve(tensor.shape, symbols)) for tensor in graph.inputs]
     fused = graph.module(*inputs)
@@ -51,4 +51,4 @@ def test_published_network_equals_the_fused_one(family: str) -> None:
 
 def test_another_checkpoint_is_refused(tiny_bundle: Path, synthetic_checkpoint) -> None:
     with pytest.raises(CheckpointError, match="not the checkpoint"):
-        TorchBackend(Bundle.load(tiny_bundle), synthetic_checkpoint("aott"), threads=1)
+        TorchBackend(PeerOptions(Bundle.load(tiny_bundle), 1, 4).opening(), synthetic_checkpoint("aott"))

@@ -20,9 +20,10 @@ def clip_and_segmenter(request, bundle, synthetic_checkpoint):
         load_checkpoint(synthetic_checkpoint(clip.network)), network_spec(clip.network)
     )
     assert unknown == []
+    loaded = Bundle.load(bundle(clip.network, "float32"))
     segmenter = Segmenter(
-        Bundle.load(bundle(clip.network, "float32")),
-        backend=TorchBackend(network, "float32"),
+        loaded,
+        backend=TorchBackend(loaded, network),
         capacity=clip.capacity,
         gap=clip.gap,
         long_edge=clip.long_edge,

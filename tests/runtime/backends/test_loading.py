@@ -1,4 +1,4 @@
-"""Backends: the right one for a device and an engine, tensors in place, errors that say what to do."""
+"""Backends: the right one for a device, tensors in place, errors that say what to do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from ermu.devices.tensorrt_module import load_tensorrt, target_name
-from ermu.errors import BackendError, DependencyError, ErmuError, OptionError
+from ermu.errors import BackendError, ErmuError, OptionError, StateError
+from ermu.registries import BACKENDS
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.memory.workspace import allocate
 from ermu.runtime.segmenter import Segmenter
 
 without_gpu = pytest.mark.skipif(find_spec("pycuda") is not None, reason="pycuda is installed here")
@@ -25,23 +27,45 @@ def tiny(tiny_bundle) -> Bundle:
     ("choice", "said"),
     [
         ({"device": "tpu"}, "Unknown device 'tpu'"),
-        ({"engine": "openvina"}, "Unknown engine 'openvina'"),
-        ({"engine": "tensorrt"}, "does not run on the CPU"),
+        ({"backend": "openvina"}, "Unknown backend 'openvina'"),
+        ({"backend": "tensorrt"}, "does not run on cpu"),
+        ({"kernels": "cuda"}, "cannot read tensors on the device 'cpu'"),
+        ({"plan": "split"}, "The plan split cannot be run"),
     ],
 )
 def test_choices_that_make_no_sense(tiny, choice, said):
-    with pytest.raises(BackendError, match=said):
+    with pytest.raises((OptionError, BackendError), match=said):
         open_backend(tiny, **choice)
 
 
 @without_gpu
-@pytest.mark.parametrize("engine", ["onnxruntime", "tensorrt-rtx"])
-def test_a_gpu_without_pycuda_names_the_extra(tiny, engine):
-    if engine == "tensorrt-rtx":
+@pytest.mark.parametrize("backend", ["onnxruntime", "tensorrt-rtx"])
+def test_a_gpu_without_pycuda_names_the_extra(tiny, backend):
+    if backend == "tensorrt-rtx":
         pytest.importorskip("tensorrt_rtx")
-    with pytest.raises(DependencyError) as caught:
-        open_backend(tiny, device="cuda", engine=engine)
-    assert caught.value.fix == "pip install 'ermu[gpu]'"
+    with pytest.raises(BackendError, match="pycuda is not installed") as caught:
+        open_backend(tiny, device="cuda", backend=backend)
+    assert "pip install 'ermu[gpu]'" in caught.value.fix
+
+
+def test_every_reason_is_told_at_once(tiny):
+    """The CPU's ONNX Runtime on a machine without a GPU lacks two things."""
+    found = BACKENDS.get("onnxruntime").misfits(tiny, "cuda")
+    assert len(found) >= 2
+    for misfit in found:
+        assert misfit.found and misfit.needed and misfit.fix
+
+
+def test_a_lent_backend_outlives_its_segmenters(tiny_bundle):
+    frame, label = np.zeros((64, 80, 3), np.uint8), np.zeros((64, 80), np.uint8)
+    label[10:40, 10:40] = 1
+    with open_backend(Bundle.load(tiny_bundle), threads=1) as backend:
+        first, second = (Segmenter(tiny_bundle, backend=backend) for _ in range(2))
+        second.start(frame, label)
+        first.close()
+        second.step(frame)
+    with pytest.raises(StateError, match="closed"):
+        second.step(frame)
 
 
 @without_gpu
@@ -62,24 +86,26 @@ def test_target_names():
 
 def test_tensors_are_read_and_written_in_place(tiny):
     with open_backend(tiny, threads=1) as backend:
-        whole = backend.empty((3, 4), np.float32)
-        backend.upload(np.arange(12, dtype=np.float32).reshape(3, 4), whole)
+        device = backend.device
+        whole = device.empty((3, 4), np.float32)
+        device.upload(np.arange(12, dtype=np.float32).reshape(3, 4), whole)
         assert whole.at(1).address == whole.address + 16
-        backend.copy(whole.at(2), whole.at(0))
-        np.testing.assert_array_equal(backend.download(whole)[0], [8, 9, 10, 11])
-        assert np.shares_memory(backend.for_kernels(whole.first(2)), backend.for_kernels(whole))
+        device.copy(whole.at(2), whole.at(0))
+        np.testing.assert_array_equal(device.download(whole)[0], [8, 9, 10, 11])
+        assert np.shares_memory(device.kernel_argument(whole.first(2)), device.kernel_argument(whole))
 
 
 def test_graphs_write_where_they_are_told(tiny):
     info = tiny.manifest.graphs["decode"]
     symbols = {"h": 3, "w": 4, "h8": 5, "w8": 7, "h4": 9, "w4": 13}
     with open_backend(tiny, threads=1) as backend:
-        inputs = backend.allocate(info.inputs, symbols)
+        device = backend.device
+        inputs = allocate(device, info.inputs, symbols)
         for tensor in inputs.values():
-            backend.upload(np.ones(tensor.shape, np.float32), tensor)
-        two = backend.empty((2, 11, 9, 13), np.float32)
-        backend.upload(np.full(two.shape, np.nan, np.float32), two)
-        backend.run("decode", inputs, {"logits": two.at(1)})
-        result = backend.download(two)
+            device.upload(np.ones(tensor.shape, np.float32), tensor)
+        two = device.empty((2, 11, 9, 13), np.float32)
+        device.upload(np.full(two.shape, np.nan, np.float32), two)
+        backend.run("decode", {**inputs, "logits": two.at(1)})
+        result = device.download(two)
     assert np.isnan(result[0]).all()
     assert np.isfinite(result[1]).all()

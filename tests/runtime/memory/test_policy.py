@@ -7,24 +7,18 @@ from math import log, sqrt
 import numpy as np
 import pytest
 
-from ermu.errors import ErmuError
-from ermu.kernels.base.scoring import ScoreConstants
-from ermu.kernels.loading import load_kernels
-from ermu.runtime.memory.policy import make_policy
-
-CONSTANTS = ScoreConstants(4, 10, 0.4)
+from ermu.errors import KernelError, OptionError
+from ermu.registries import POLICIES
+from ermu.runtime.bundle.manifest import ScoreInfo
+from ermu.runtime.memory.policy import Evidence
 
 
-class Observed:
+class Observed(Evidence):
     """Evidence given outright; slots are deliberately not in time order."""
 
     def __init__(self, slot_frames, relevance=None, redundancy=None):
         self.slot_frames = slot_frames
         self._relevance, self._redundancy = relevance, redundancy
-
-    @property
-    def order(self):
-        return np.argsort(self.slot_frames).astype(np.int32)
 
     def relevance(self):
         assert self._relevance is not None, "this policy has no business asking"
@@ -35,8 +29,15 @@ class Observed:
         return np.array(self._redundancy)
 
 
-def _policy(name, every_append=False):
-    return make_policy(name, load_kernels("cpu", "numpy"), CONSTANTS, every_append=every_append)
+def _policy(name, update_mean_at="eviction"):
+    constants = ScoreInfo(
+        relevance_weight=4,
+        redundancy_slope=10,
+        redundancy_centre=0.4,
+        momentum=0.8,
+        update_mean_at=update_mean_at,
+    )
+    return POLICIES.get(name)(constants)
 
 
 def test_fifo_drops_the_oldest_after_the_first():
@@ -72,15 +73,15 @@ def test_only_the_latest_scoring_is_remembered():
     assert np.isclose(again.relevance_mean[1], 0.1)  # frame 1 was not scored last time
 
 
-@pytest.mark.parametrize(("every_append", "scored"), [(True, True), (False, False)])
-def test_deaot_scores_before_the_bank_is_full(every_append, scored):
-    decision = _policy("ermu", every_append).decide(Observed([0, 1], [0.6, 0.4], [0.5, 0.5]), full=False)
+@pytest.mark.parametrize(("update_mean_at", "scored"), [("append", True), ("eviction", False)])
+def test_deaot_scores_before_the_bank_is_full(update_mean_at, scored):
+    decision = _policy("ermu", update_mean_at).decide(Observed([0, 1], [0.6, 0.4], [0.5, 0.5]), full=False)
     assert decision.slot is None
     assert (decision.scores is not None) == scored
 
 
 def test_a_lone_frame_has_a_mean_of_one_without_being_scored():
-    policy = _policy("ermu", every_append=True)
+    policy = _policy("ermu", update_mean_at="append")
     policy.decide(Observed([0]), full=False)
     later = policy.decide(Observed([0, 1], [0.6, 0.4], [0.5, 0.5]), full=False)
     assert np.allclose(later.relevance_mean, [0.8 * 0.6 + 0.2 * 1.0, 0.4])
@@ -98,5 +99,10 @@ def test_rmem_adds_a_bonus_for_frames_scored_seldom():
 
 
 def test_unknown_policy():
-    with pytest.raises(ErmuError, match="ermu, rmem, fifo, none"):
+    with pytest.raises(OptionError, match="ermu, fifo, none, rmem"):
         _policy("lru")
+
+
+def test_a_score_that_is_no_number_is_refused():
+    with pytest.raises(KernelError, match="not a number"):
+        _policy("rmem").decide(Observed([0, 1, 2], [0.3, np.nan, 0.3]), full=True)
