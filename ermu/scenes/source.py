@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ermu.errors import SourceError
+from ermu.errors import OptionError, SourceError
 from ermu.runtime.sources.base import Frame, Source
 from ermu.scenes.catalogue import demo_scene
 from ermu.scenes.config import SceneConfig
@@ -24,11 +24,16 @@ class SceneSource(Source):
         config: What to draw.
         fps: Nominal rate.
         swing: Play the clip forth and back for ever, so that nothing jumps.
+
+    Raises:
+        OptionError: the rate is not positive.
     """
 
     help = "a drawn clip, scene:SEED or demo:"
 
     def __init__(self, config: SceneConfig, *, fps: float = 15.0, swing: bool = False) -> None:
+        if not fps > 0:
+            raise OptionError(f"A scene cannot have {fps} frames a second.", expected="more than 0")
         self._scene, self._swing = Scene(config), swing
         self.fps = fps
         self.total_frames = None if swing else config.frames

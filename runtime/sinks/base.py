@@ -51,7 +51,7 @@ class Sink(ABC):
 
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> Sink:
-        """A sink as the command line asks for it: `--sink NAME=TARGET`.
+        """A sink as the command line asks for it: `--sink NAME=TARGET`; without arguments, it needs no own.
 
         Args:
             target: What is behind the `=`; None where there is none.
@@ -61,7 +61,9 @@ class Sink(ABC):
             OptionError: a target is needed, or cannot be used.
             SinkError: it cannot be written.
         """
-        raise OptionError(f"The sink {cls.name} cannot be opened from the command line.")
+        if target is not None:
+            raise OptionError(f"The sink {cls.name} takes no target, and was given '{target}'.")
+        return cls()
 
     @abstractmethod
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -72,7 +74,7 @@ class Sink(ABC):
         """
 
     def close(self) -> None:
-        """Finishes the files.
+        """Finishes the files; closing twice is harmless.
 
         Raises:
             SinkError: they cannot be finished.

@@ -10,13 +10,16 @@ from queue import Empty, Full, Queue
 from threading import Thread
 from time import monotonic, perf_counter
 
-from ermu.errors import ErmuError, SinkError
+from ermu.errors import ErmuError, SinkError, StateError
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sources.base import Frame
+from ermu.runtime.sources.redaction import redact
+from ermu.runtime.timing.interval import Interval
 from ermu.runtime.timing.statistics import Samples
 
 _QUEUE = 4
+_TELL_SECONDS = 60.0  # between two log lines about results that were dropped
 
 logger = logging.getLogger("ermu.sinks")
 
@@ -43,6 +46,8 @@ class SinkFeeder:
         self.error: SinkError | None = None
         self.written = self.dropped = 0
         self.ms = Samples()
+        self._finishing = False
+        self._say_dropped = Interval(_TELL_SECONDS)
         self._queue: Queue[tuple[Frame, FrameResult] | None] = Queue(_QUEUE)
         self._thread = Thread(target=self._feed, name=f"sink {sink.name}", daemon=True)
         self._thread.start()
@@ -52,14 +57,19 @@ class SinkFeeder:
 
         Raises:
             SinkError: the sink has failed and no frame may be lost.
+            StateError: `finish` has been called.
         """
+        if self._finishing:
+            raise StateError(f"The sink {self.sink.name} takes nothing more.", fix="put before finish")
         if self.error is not None:
-            self._refuse()
+            if not self._lossy:
+                raise self.error
+            self.dropped += 1
         elif self._lossy:
             try:
                 self._queue.put_nowait((frame, result))
             except Full:
-                self.dropped += 1
+                self._drop()
         else:
             self._queue.put((frame, result))
 
@@ -71,17 +81,27 @@ class SinkFeeder:
 
         Raises:
             SinkError: the sink failed, or could not finish in time, and no frame may be lost.
+            StateError: `finish` has not been called.
         """
+        if not self._finishing:
+            raise StateError(f"The sink {self.sink.name} is running.", fix="call finish first")
         left = None if deadline is None else max(0.0, deadline - monotonic())
         self._thread.join(left)
-        if self._thread.is_alive():
+        if self._thread.is_alive() and self.error is None:
             self.state = SinkState.STOPPED
             self.error = SinkError(f"The sink {self.sink.name} did not finish in time.")
+            logger.warning("%s", self.error.problem)
         if self.error is not None and not self._lossy:
             raise self.error
 
     def finish(self, deadline: float | None = None) -> None:
-        """Tells the sink's thread that nothing more will come; frames are given up to make room for that."""
+        """Tells the sink's thread that nothing more will come; frames are given up to make room for that.
+
+        Finishing twice is harmless.
+        """
+        if self._finishing:
+            return
+        self._finishing = True
         while True:
             try:
                 left = None if deadline is None else max(0.0, 0.5 * (deadline - monotonic()))
@@ -94,10 +114,10 @@ class SinkFeeder:
                 except Empty:
                     continue
 
-    def _refuse(self) -> None:
-        if not self._lossy and self.error is not None:
-            raise self.error
+    def _drop(self) -> None:
         self.dropped += 1
+        if self._say_dropped.due():
+            logger.info("The sink %s is slow: %d results dropped so far.", self.sink.name, self.dropped)
 
     def _feed(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -119,7 +139,7 @@ class SinkFeeder:
         except Exception as error:  # a sink may be anybody's: whatever it raises stops it, and it alone
             if self.error is None:
                 self.error = error if isinstance(error, SinkError) else _wrapped(self.sink, error)
-                logger.warning("The sink %s has stopped: %s", self.sink.name, self.error.problem)
+                logger.warning("The sink %s has stopped: %s", self.sink.name, redact(self.error.problem))
             self.state = SinkState.STOPPED
 
 

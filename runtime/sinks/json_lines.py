@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
+from ermu.errors import StateError
 from ermu.runtime.files import unwritable
 from ermu.runtime.sinks.base import make_folder
 
@@ -30,7 +31,10 @@ class JsonLines:
 
         Raises:
             SinkError: the disk is full.
+            StateError: the file has been closed.
         """
+        if self._file.closed:
+            raise StateError(f"{self._path} has been closed.", fix="open another sink")
         try:
             self._file.write(json.dumps(record) + "\n")
             self._file.flush()
@@ -38,7 +42,7 @@ class JsonLines:
             raise unwritable(self._path, error) from error
 
     def close(self) -> None:
-        """Closes the file.
+        """Closes the file; twice is harmless.
 
         Raises:
             SinkError: the last line cannot be written.

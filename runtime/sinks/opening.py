@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ermu.errors import ErmuError, SinkError
 from ermu.registries import SINKS
 from ermu.runtime.sinks.base import Sink, SinkContext
 
@@ -18,4 +19,10 @@ def open_sink(what: str, context: SinkContext) -> Sink:
         SinkError: it cannot be written.
     """
     name, separator, target = what.partition("=")
-    return SINKS.get(name).open(target if separator else None, context)
+    kind = SINKS.get(name)
+    try:
+        return kind.open(target if separator else None, context)
+    except ErmuError:
+        raise
+    except Exception as error:  # a sink may be anybody's
+        raise SinkError(f"The sink {name} cannot be opened: {type(error).__name__}: {error}.") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import random
 
+from ermu.errors import OptionError
+
 
 @dataclass
 class Backoff:
@@ -13,13 +15,24 @@ class Backoff:
     Attributes:
         first: Seconds before the second try.
         limit: Seconds at most.
-        jitter: Share of the wait that is drawn at random.
+        jitter: Share of the wait that is drawn at random, 0 to 1.
+
+    Raises:
+        OptionError: a wait is not positive, or the jitter not a share.
     """
 
     first: float = 0.25
     limit: float = 10.0
     jitter: float = 0.25
     tries: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first <= self.limit:
+            raise OptionError(
+                f"Waits cannot grow from {self.first} s to {self.limit} s.", expected="0 < first <= limit"
+            )
+        if not 0 <= self.jitter <= 1:
+            raise OptionError(f"A jitter of {self.jitter} is no share.", expected="0 to 1")
 
     def next(self) -> float:
         """Seconds to wait before the next try."""

@@ -9,6 +9,7 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from ermu.errors import SourceError
 from ermu.types import Image, LabelMap
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Source(ABC):
 
     Attributes:
         help: In a line: how the command line names one.
-        rank: Kinds are asked in this order; those that look at files come after those with a prefix.
+        rank: Kinds are asked in this order, and of one rank by name: 0 for those with a prefix, which is no
+            path; 1 for those that know their files; 2 for whatever file is left.
         live: Frames come when they come, and only the newest is worth having.
         reconnects: An end or a failure is a loss, and iterating again is a new connection.
         fps: Nominal frames a second.
@@ -71,13 +73,13 @@ class Source(ABC):
         Raises:
             SourceError: nothing is there, or it holds no image. A network address is not tried yet.
         """
-        raise NotImplementedError
+        raise SourceError(f"{cls.__name__} is not opened from a description.", expected="its constructor")
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
 
     def close(self) -> None:
-        """Releases the device or file; an iteration under way ends soon after."""
+        """Releases the device or file; an iteration under way ends soon after. Twice is harmless."""
         return
 
     def first_label(self) -> LabelMap | None:

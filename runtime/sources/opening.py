@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ermu.errors import SourceError
+import logging
+
+from ermu.errors import ErmuError, OptionError, SourceError
 from ermu.registries import SOURCES
 from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.redaction import redact
+
+logger = logging.getLogger("ermu.sources")
 
 
 def open_source(where: str) -> Source:
@@ -17,10 +21,30 @@ def open_source(where: str) -> Source:
     Raises:
         SourceError: nothing is there, or it holds no image. A network address is not tried yet.
     """
-    kinds = sorted((kind for _, kind in SOURCES.items()), key=lambda kind: kind.rank)
-    for kind in kinds:
-        if kind.opens(where):
-            return kind.open(where)
-    raise SourceError(
-        f"There is no source at '{redact(where)}'.", expected=", or ".join(kind.help for kind in kinds)
-    )
+    kinds = source_kinds()
+    kind = next((kind for kind in kinds if kind.opens(where)), None)
+    if kind is None:
+        expected = ", or ".join(kind.help for kind in kinds if kind.help)
+        raise SourceError(f"There is no source at '{redact(where)}'.", expected=expected)
+    try:
+        return kind.open(where)
+    except ErmuError:
+        raise
+    except Exception as error:  # a source may be anybody's
+        problem = f"{type(error).__name__}: {redact(str(error))}"
+        raise SourceError(f"'{redact(where)}' cannot be opened: {problem}.") from error
+
+
+def source_kinds() -> list[type[Source]]:
+    """Every kind of source in the order in which they are asked: by rank, and of one rank by name."""
+    kinds = [(kind.rank, name, kind) for name in SOURCES.names() if (kind := _loaded(name))]
+    return [kind for _, _, kind in sorted(kinds, key=lambda entry: entry[:2])]
+
+
+def _loaded(name: str) -> type[Source] | None:
+    """A kind; one that does not load is left out, since it must not take the others along."""
+    try:
+        return SOURCES.get(name)
+    except OptionError as error:
+        logger.warning("%s", error.problem)
+        return None

@@ -9,14 +9,15 @@ from enum import Enum
 from threading import Condition, Event, Thread
 from time import monotonic
 
-from ermu.errors import SourceError
+from ermu.errors import ErmuError, OptionError, SourceError, StateError
 from ermu.runtime.sources.backoff import Backoff
 from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.sources.redaction import redact
+from ermu.runtime.timing.interval import Interval
 from ermu.runtime.timing.statistics import Rate
 
 _FILE_QUEUE = 4  # frames decoded ahead of the segmenter
-_DROPS_TOLD = 100  # frames dropped between two lines in the log
+_TELL_SECONDS = 60.0  # between two log lines about what goes on and on
 
 logger = logging.getLogger("ermu.sources")
 
@@ -43,6 +44,9 @@ class StreamReader:
             out old frames as good ones.
         give_up_seconds: Without a frame after which a live stream has ended; default, never.
         notify: Called after every frame and at the end, from the reader's thread.
+
+    Raises:
+        OptionError: a time is not positive.
     """
 
     def __init__(
@@ -54,6 +58,9 @@ class StreamReader:
         backoff: Backoff | None = None,
         notify: Callable[[], None] = lambda: None,
     ) -> None:
+        for name, seconds in {"stale_seconds": stale_seconds, "give_up_seconds": give_up_seconds}.items():
+            if seconds is not None and not seconds > 0:
+                raise OptionError(f"{name} is {seconds}.", expected="more than 0 seconds")
         self.source = source
         self.received = self.dropped = self.reconnects = 0
         self.last_error: SourceError | None = None
@@ -63,8 +70,9 @@ class StreamReader:
         self._changed = Condition()
         self._frames: deque[Frame] = deque()
         self._stop = Event()
-        self._ended = False
-        self._error: Exception | None = None
+        self._ended = self._told_lost = False
+        self._say_lost, self._say_dropped = Interval(_TELL_SECONDS), Interval(_TELL_SECONDS)
+        self._error: ErmuError | None = None
         self._latest: float | None = None
         self._began = monotonic()
         self._thread = Thread(target=self._read, name=f"read {source.description}", daemon=True)
@@ -90,7 +98,13 @@ class StreamReader:
             return self._ended and not self._frames and self._error is None
 
     def start(self) -> None:
-        """Begins to read."""
+        """Begins to read.
+
+        Raises:
+            StateError: it has begun before, or been stopped.
+        """
+        if self._thread.ident is not None or self._stop.is_set():
+            raise StateError("This reader has been started before.", fix="make a new one for a new run")
         self._began = monotonic()
         self._thread.start()
 
@@ -111,9 +125,14 @@ class StreamReader:
         return None
 
     def stop(self, timeout: float = 1.0) -> None:
-        """Ends the thread; one that is stuck in a decoder ends by itself at that decoder's time limit."""
+        """Ends the thread; one that is stuck in a decoder ends by itself at that decoder's time limit.
+
+        Stopping twice, or before the start, is harmless.
+        """
         self._stop.set()
         self.source.close()
+        if self._thread.ident is None:
+            self._ended = True
         with self._changed:
             self._changed.notify_all()
         if self._thread.is_alive():
@@ -126,9 +145,8 @@ class StreamReader:
                 if not self.source.reconnects or self._given_up() or self._stop.wait(self._pause()):
                     return
                 self.reconnects += 1
-                logger.info("%s: connecting again, for the %d. time.", self._described, self.reconnects)
         except Exception as error:  # handed to whoever takes the frames: nobody watches this thread
-            self._error = error
+            self._error = error if isinstance(error, ErmuError) else _wrapped(self._shown, error)
         finally:
             with self._changed:
                 self._ended = True
@@ -145,32 +163,44 @@ class StreamReader:
             if not self.source.reconnects:
                 raise
             self.last_error = error
-            logger.warning("%s: the connection is lost: %s", self._described, redact(error.problem))
+            self._tell_lost(redact(error.problem))
+        else:
+            if self.source.reconnects and not self._stop.is_set():
+                self._tell_lost("the connection ended")
 
     def _put(self, frame: Frame) -> None:
         with self._changed:
             if self.source.live:
-                self._drop()
+                dropped = len(self._frames)
+                self._frames.clear()
             else:
+                dropped = 0
                 self._changed.wait_for(lambda: len(self._frames) < _FILE_QUEUE or self._stop.is_set())
             self._frames.append(frame)
             self._latest = frame.stamp
             self.received += 1
+            self.dropped += dropped
         self._backoff.reset()
+        self._tell_frame(dropped)
         self.rate.tick(frame.stamp)
         self._notify()
 
-    def _drop(self) -> None:
-        """Lets go of what the segmenter was too slow for."""
-        for _ in range(len(self._frames)):
-            if self.dropped % _DROPS_TOLD == 0:
-                logger.info("%s: frames are dropped, %d so far.", self._described, self.dropped)
-            self.dropped += 1
-        self._frames.clear()
-
     @property
-    def _described(self) -> str:
+    def _shown(self) -> str:
         return redact(self.source.description)
+
+    def _tell_lost(self, reason: str) -> None:
+        """A loss is told once a minute at most, and its end where it was told itself."""
+        if self._say_lost.due():
+            logger.warning("%s: no frames (%s); connecting again", self._shown, reason)
+            self._told_lost = True
+
+    def _tell_frame(self, dropped: int) -> None:
+        if self._told_lost:
+            logger.warning("%s: frames again (%d reconnects so far)", self._shown, self.reconnects)
+            self._told_lost = False
+        if dropped and self._say_dropped.due():
+            logger.info("%s: %d frames dropped so far for newer ones", self._shown, self.dropped)
 
     def _pause(self) -> float:
         wait = self._backoff.next()
@@ -180,3 +210,10 @@ class StreamReader:
 
     def _given_up(self) -> bool:
         return self._give_up_seconds is not None and self.staleness >= self._give_up_seconds
+
+
+def _wrapped(source: str, error: Exception) -> SourceError:
+    """A source may be anybody's: whatever it raises ends its own stream alone."""
+    wrapped = SourceError(f"The source {source} failed: {type(error).__name__}: {redact(str(error))}")
+    wrapped.__cause__ = error
+    return wrapped

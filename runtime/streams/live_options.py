@@ -19,6 +19,9 @@ class LiveOptions:
         lost_seconds: Without a pixel after which an object counts as lost.
         stale_seconds: Without a frame after which the stream counts as stale.
         give_up_seconds: Without a frame after which the stream has ended; None, never.
+
+    Raises:
+        OptionError: a choice is unknown, or a time out of range.
     """
 
     on_add: str = "group"
@@ -29,3 +32,9 @@ class LiveOptions:
     def __post_init__(self) -> None:
         if self.on_add not in ON_ADD:
             raise OptionError(f"Unknown way to add objects '{self.on_add}'.", expected=" or ".join(ON_ADD))
+        if not self.lost_seconds >= 0:
+            raise OptionError(f"lost_seconds is {self.lost_seconds}.", expected="0 seconds or more")
+        for name in ("stale_seconds", "give_up_seconds"):
+            seconds = getattr(self, name)
+            if seconds is not None and not seconds > 0:
+                raise OptionError(f"{name} is {seconds}.", expected="more than 0 seconds")

@@ -80,7 +80,9 @@ class MemoryHistory:
         if update.evicted is not None:
             gone = scored.get(update.evicted, Scored(update.evicted))
             self.evictions += 1
-            before.evictions.append(EvictionRecord(frame, gone, _reason(gone, policy, len(update.frames))))
+            held_before = sorted({*update.frames, update.evicted} - {frame})
+            reason = _reason(gone, policy, held_before)
+            before.evictions.append(EvictionRecord(frame, gone, reason))
         held = [scored.get(number, Scored(number)) for number in update.frames]
         return GroupHistory(update.group, update.ids, held, before.evictions)
 
@@ -100,10 +102,12 @@ def _entry(vector: Any, index: int) -> float | None:
     return None if vector is None else round(float(vector[index]), 6)
 
 
-def _reason(gone: Scored, policy: str, frames: int) -> str:
+def _reason(gone: Scored, policy: str, held: list[int]) -> str:
+    """Why a frame of those held left, from whatever figures the policy has given."""
     if gone.score is None:
-        return f"{policy}: the oldest of {frames} after the first"
-    parts = [f"lowest score of {frames}, {gone.score:.3f}", f"relevance {gone.relevance_mean:.3f}"]
-    if gone.redundancy is not None:
-        parts.append(f"redundancy {gone.redundancy:.3f}")
+        oldest = len(held) > 1 and gone.frame == held[1]
+        return f"{policy}: " + (f"the oldest of {len(held)} after the first" if oldest else "its choice")
+    figures = {"relevance": gone.relevance_mean, "redundancy": gone.redundancy}
+    parts = [f"lowest score of {len(held)}, {gone.score:.3f}"]
+    parts += [f"{name} {value:.3f}" for name, value in figures.items() if value is not None]
     return f"{policy}: " + ", ".join(parts)

@@ -69,7 +69,8 @@ class ObjectRegistry:
     @property
     def sightings(self) -> tuple[Sighting, ...]:
         """Every object, by id."""
-        return tuple(self._objects[object_id] for object_id in self.ids)
+        now = dict(self._objects)  # other threads read while the worker writes
+        return tuple(now[object_id] for object_id in sorted(now))
 
     def next_id(self) -> int:
         """The id that the next object will get.

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 
-from ermu.errors import ErmuError, SourceError, StateError
+from ermu.errors import ErmuError, OptionError, SourceError, StateError
 from ermu.runtime.images.prompter import GrabCutPrompter, Prompter
-from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sinks.feeder import SinkFeeder
-from ermu.runtime.sources.base import Frame, Source
+from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.reader import StreamReader, StreamState
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.memory_history import MemoryHistory
 from ermu.runtime.streams.object_registry import ObjectRegistry
+from ermu.runtime.streams.run import OnFrame, Run
 from ermu.runtime.streams.run_summary import RunSummary
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
 from ermu.runtime.streams.steering import Steering
@@ -25,8 +25,6 @@ from ermu.types import LabelMap
 
 _CLOSE_SECONDS = 1.5
 
-OnFrame = Callable[[Frame, FrameResult], None]
-
 
 class Pipeline(Steering):
     """One stream from its source to its sinks.
@@ -35,10 +33,10 @@ class Pipeline(Steering):
     in a thread of its own. Live, nothing waits for anything slower: old frames are dropped before the
     segmenter, results before a slow sink. With files every frame is segmented and written.
 
-    `add_objects` and its neighbours (`Steering`) may be called from any thread.
+    `add_objects` and its neighbours (`Steering`) may be called from any thread. A pipeline runs once.
 
     Args:
-        segmenter: Reset by every run; may share its backend with other pipelines' segmenters.
+        segmenter: Reset when the run begins; may share its backend with other pipelines' segmenters.
         source: Closed by the caller.
         sinks: Take every frame in order; closed at the end, also when it fails.
         name: Of the stream.
@@ -65,8 +63,8 @@ class Pipeline(Steering):
         self.paused = self.done = False
         self.error: ErmuError | None = None
         self._sinks = sinks
-        self._reader: StreamReader | None = None
-        self._wake: Callable[[], None] = lambda: None
+        self._run: Run | None = None
+        self._finished = False
 
     @property
     def reader(self) -> StreamReader:
@@ -75,16 +73,14 @@ class Pipeline(Steering):
         Raises:
             StateError: `begin` has not been called.
         """
-        if self._reader is None:
-            raise StateError(f"The stream {self.name} has not begun.", fix="call begin() or run() first")
-        return self._reader
+        return self._begun().reader
 
     @property
     def state(self) -> StreamState:
         """What a viewer should know."""
         if self.done:
             return StreamState.ENDED
-        return self._reader.state if self._reader else StreamState.CONNECTING
+        return self._run.reader.state if self._run else StreamState.CONNECTING
 
     @property
     def frames(self) -> int:
@@ -148,69 +144,83 @@ class Pipeline(Steering):
         max_frames: int | None = None,
         on_frame: OnFrame | None = None,
     ) -> None:
-        """Sets a run up; arguments as `run`. Nothing is read before `start`."""
-        self._prompt, self._max_frames, self._on_frame = prompt, max_frames, on_frame
-        self.done, self.error = False, None
-        self.tracker.begin()
-        self._first_stamp = self._last_stamp = 0.0
-        self._reader = StreamReader(
+        """Sets the run up; arguments as `run`. Nothing is read before `start`.
+
+        Raises:
+            OptionError: fewer than one frame is asked for.
+            StateError: it has begun before.
+        """
+        if self._run is not None or self._finished:
+            raise StateError(f"The stream {self.name} has begun before.", fix="make a new Pipeline")
+        if max_frames is not None and max_frames < 1:
+            raise OptionError(f"max_frames is {max_frames}.", expected="at least 1, or None")
+        self.segmenter.reset()
+        reader = StreamReader(
             self.source,
             stale_seconds=self.options.stale_seconds,
             give_up_seconds=self.options.give_up_seconds,
-            notify=lambda: self._wake(),
+            notify=self._commands.wake,
         )
+        self._run = Run(reader, prompt, max_frames, on_frame)
 
     def start(self, wake: Callable[[], None]) -> None:
-        """Starts the threads; `wake` is called whenever a turn may have something to do."""
-        reader = self.reader
-        self._wake = wake
+        """Starts the threads; `wake` is called whenever a turn may have something to do.
+
+        Raises:
+            StateError: `begin` has not been called, or `start` has.
+        """
+        run = self._begun()
+        if run.began is not None or self._finished:
+            raise StateError(f"The stream {self.name} has been started before.", fix="make a new Pipeline")
         self._commands.serve(wake)
-        self.feeders = [SinkFeeder(sink, lossy=self.source.live) for sink in self._sinks]
-        self._first_stamp = perf_counter()
-        reader.start()
+        self.feeders = self._fed()
+        run.began = perf_counter()
+        run.reader.start()
 
     def turn(self) -> bool:
         """Does the waiting commands and at most one frame; returns whether there was one.
 
         Raises:
             ErmuError: as `run`; the pipeline is then done.
+            StateError: `start` has not been called.
         """
+        run = self._started()
         self._commands.run()
         if self.paused or self.done:
             return False
-        frame = self.reader.take()
+        frame = run.reader.take()
         if frame is None:
-            if self.reader.finished:
-                self._ended()
+            if run.reader.finished:
+                self._source_ended(run)
             return False
-        result = self.tracker.segment(frame, self._prompt)
+        result = self.tracker.segment(frame, run.prompt)
         self.rate.tick(monotonic())
         for feeder in self.feeders:
             feeder.put(frame, result)
-        if self._on_frame:
-            self._on_frame(frame, result)
-        if self._max_frames is not None and self.frames >= self._max_frames:
+        if run.on_frame:
+            run.on_frame(frame, result)
+        if run.max_frames is not None and self.frames >= run.max_frames:
             self.done = True
         return True
 
     def finish(self, *, seconds: float | None = None) -> None:
-        """Stops the threads; sinks finish what they hold. Finishing twice is harmless.
+        """Stops the threads; sinks finish what they hold. Finishing twice, or before the start, is harmless.
 
         Args:
             seconds: How long a busy sink may take; default, as long as it needs.
 
         Raises:
-            StateError: `begin` has not been called.
             SinkError: a file's sink failed.
         """
-        reader = self.reader
-        if self._last_stamp:
+        if self._finished:
             return
-        self.done = True
+        self.done = self._finished = True
         if seconds is None and self.source.live:
             seconds = _CLOSE_SECONDS
         deadline = None if seconds is None else monotonic() + seconds
-        reader.stop()
+        if self._run is not None:
+            self._run.reader.stop()
+        self.feeders = self.feeders or self._fed()  # never started, their sinks have to be closed still
         for feeder in self.feeders:
             feeder.finish(deadline)
         failures = []
@@ -219,7 +229,8 @@ class Pipeline(Steering):
                 feeder.join(deadline)
             except ErmuError as error:
                 failures.append(error)
-        self._last_stamp = perf_counter()
+        if self._run is not None:
+            self._run.ended = perf_counter()
         self._commands.close()
         if failures:
             raise failures[0]
@@ -228,13 +239,10 @@ class Pipeline(Steering):
         """Figures of the run so far.
 
         Raises:
-            StateError: `begin` has not been called.
+            StateError: the run has not started.
         """
-        reader = self.reader
-        until = self._last_stamp or perf_counter()
-        lost = self.source.reconnects and reader.state is StreamState.ENDED
-        seconds = until - self._first_stamp if self._first_stamp else 0.0
-        return RunSummary(self.frames, seconds, self.timings, lost)
+        run = self._started()
+        return RunSummary(self.frames, run.seconds, self.timings, run.lost)
 
     def pause(self) -> None:
         """Holds the stream; live frames are dropped meanwhile."""
@@ -243,12 +251,32 @@ class Pipeline(Steering):
     def resume(self) -> None:
         """Goes on with the next frame."""
         self.paused = False
-        self._wake()
+        self._commands.wake()
 
-    def _ended(self) -> None:
-        self.done = True
+    def fail(self, error: ErmuError) -> None:
+        """Ends the run with an error; the first one counts."""
+        self.error, self.done = self.error or error, True
+
+    def _begun(self) -> Run:
+        if self._run is None:
+            raise StateError(f"The stream {self.name} has not begun.", fix="call begin() or run() first")
+        return self._run
+
+    def _started(self) -> Run:
+        run = self._begun()
+        if run.began is None:
+            raise StateError(
+                f"The stream {self.name} has not started.", fix="call run(), or run a Scheduler with it"
+            )
+        return run
+
+    def _fed(self) -> list[SinkFeeder]:
+        return [SinkFeeder(sink, lossy=self.source.live) for sink in self._sinks]
+
+    def _source_ended(self, run: Run) -> None:
+        self.done, run.lost = True, self.source.reconnects
         if self.frames == 0:
-            last = self.reader.last_error
+            last = run.reader.last_error
             raise SourceError(
                 f"The source {self.source.description} ended before its first frame."
                 + (f" {last.problem}" if last else ""),

@@ -39,22 +39,21 @@ class Scheduler:
 
         Raises:
             ErmuError: the first stream's that failed, after all have ended.
+            StateError: a stream has not begun, or has run before; the others' sinks are closed.
         """
-        running: list[Pipeline] = []
         try:
             for pipeline in self.pipelines:
                 pipeline.start(self._wake.set)
-                running.append(pipeline)
-            while not self._over(running):
+            while not self._over():
                 self._wake.clear()
-                busy = [self._turn(pipeline) for pipeline in running]
+                busy = [self._turn(pipeline) for pipeline in self.pipelines]
                 on_turn()
-                if not any(busy) and not self._over(running):
+                if not any(busy) and not self._over():
                     self._wake.wait(_IDLE_SECONDS)
         finally:
-            for pipeline in running:
+            for pipeline in self.pipelines:
                 self._finish(pipeline)
-        failed = next((pipeline.error for pipeline in running if pipeline.error), None)
+        failed = next((pipeline.error for pipeline in self.pipelines if pipeline.error), None)
         if failed is not None:
             raise failed
 
@@ -67,19 +66,24 @@ class Scheduler:
     def stopping(self) -> bool:
         return self._stop.is_set()
 
-    def _over(self, running: Sequence[Pipeline]) -> bool:
-        return self._stop.is_set() or (not self._endless and all(pipeline.done for pipeline in running))
+    def _over(self) -> bool:
+        all_done = all(pipeline.done for pipeline in self.pipelines)
+        return self._stop.is_set() or (not self._endless and all_done)
 
     def _turn(self, pipeline: Pipeline) -> bool:
+        was_done = pipeline.done
         try:
-            return pipeline.turn()
+            segmented = pipeline.turn()
         except ErmuError as error:
-            pipeline.error, pipeline.done = error, True
+            pipeline.fail(error)
             logger.warning("The stream %s has failed: %s", pipeline.name, redact(error.problem))
             return False
+        if pipeline.done and not was_done:
+            logger.info("The stream %s has ended after %d frames.", pipeline.name, pipeline.frames)
+        return segmented
 
     def _finish(self, pipeline: Pipeline) -> None:
         try:
             pipeline.finish(seconds=_STOP_SECONDS if self._stop.is_set() else None)
         except ErmuError as error:
-            pipeline.error = pipeline.error or error
+            pipeline.fail(error)

@@ -52,12 +52,6 @@ class Tracker:
         self.frames = self.restarts = 0
         self._snapshots: deque[Frame] = deque(maxlen=_SNAPSHOTS)
 
-    def begin(self) -> None:
-        """Forgets every object; the next frame is the first."""
-        self.frames = 0
-        self.segmenter.reset()
-        self.objects.clear()
-
     def segment(self, frame: Frame, prompt: LabelMap | None) -> FrameResult:
         """Segments the next frame; `prompt` is the first one's label map."""
         began, wait = perf_counter(), monotonic() - frame.stamp

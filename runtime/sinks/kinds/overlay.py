@@ -14,7 +14,7 @@ from ermu.runtime.images.overlay import draw_overlay
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink, SinkContext, make_folder, needed_target
 from ermu.runtime.sources.base import Frame
-from ermu.types import LabelMap
+from ermu.types import Image
 
 
 class OverlaySink(Sink):
@@ -78,7 +78,7 @@ class OverlaySink(Sink):
 
 
 class _Writer(Protocol):
-    def add(self, image: LabelMap) -> None: ...
+    def add(self, image: Image) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -98,7 +98,7 @@ class _H264Writer:
         stream.codec_context.thread_count = 1
         self._stream = stream
 
-    def add(self, image: LabelMap) -> None:
+    def add(self, image: Image) -> None:
         import av
 
         self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
@@ -118,7 +118,7 @@ class _Mpeg4Writer:
                 f"Cannot write the video {path.parent}.", fix="choose another path or free some space"
             )
 
-    def add(self, image: LabelMap) -> None:
+    def add(self, image: Image) -> None:
         self._writer.write(image)
 
     def finish(self) -> None:

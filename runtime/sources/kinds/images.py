@@ -44,7 +44,7 @@ class ImageSource(Source):
         """See `Source.opens`."""
         path = Path(where)
         if path.is_file():
-            return path.suffix.lower() in IMAGE_SUFFIXES
+            return _is_image(path)
         return path.is_dir() or (not path.exists() and glob.has_magic(where))
 
     @classmethod
@@ -54,10 +54,10 @@ class ImageSource(Source):
         if path.is_file():
             return cls([path])
         if path.is_dir():
-            images = visible_files(path, *IMAGE_SUFFIXES)
+            images = _listed(path)
         else:
             found = map(Path, glob.glob(where))  # noqa: PTH207  absolute globs too
-            images = [image for image in found if image.suffix.lower() in IMAGE_SUFFIXES]
+            images = [image for image in found if _is_image(image) and image.is_file()]
         if not images:
             raise SourceError(
                 f"'{where}' holds no images.", expected=f"files ending in {', '.join(IMAGE_SUFFIXES)}"
@@ -72,6 +72,17 @@ class ImageSource(Source):
                     f"{path} cannot be read as an image.", fix="remove it, or replace it by an image"
                 )
             yield Frame(index, path.stem, image, time=index / self.fps)  # type: ignore[arg-type]
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return visible_files(folder, *IMAGE_SUFFIXES)
+    except OSError as error:
+        raise SourceError(f"The folder {folder} cannot be read: {error.strerror or error}.") from error
 
 
 PLUGIN = ImageSource

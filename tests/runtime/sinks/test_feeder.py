@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -11,25 +10,22 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from ermu.errors import SinkError
+from ermu.errors import SinkError, StateError
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.base import Sink
-from ermu.runtime.sinks.feeder import SinkState
+from ermu.runtime.sinks.feeder import SinkFeeder, SinkState
 from ermu.runtime.sinks.kinds.labels import LabelSink
-from ermu.runtime.sinks.kinds.objects import ObjectSink, coco_rle, mask_record
-from ermu.runtime.sinks.kinds.overlay import OverlaySink
 from ermu.runtime.sinks.kinds.trace import TraceSink
-from ermu.runtime.sinks.kinds.window import WindowSink
 from ermu.runtime.sources.base import Frame
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
 from ermu.scenes.source import SceneSource
 
 pytestmark = pytest.mark.serial
 
 Segmenters = Callable[..., Segmenter]
+PICTURE = np.zeros((8, 8, 3), np.uint8)
 
 
 class Collecting(Sink):
@@ -60,7 +56,7 @@ class Blocked(Sink):
 
 def clip(frames: int, **options: int) -> SceneSource:
     fields = "".join(f",{name}={value}" for name, value in options.items())
-    return SceneSource.parse(f"scene:4,objects=2,frames={frames},size=48x64{fields}")
+    return SceneSource.open(f"scene:4,objects=2,frames={frames},size=48x64{fields}")
 
 
 def test_a_sink_that_blocks_ten_seconds_delays_nobody(tiny_segmenter: Segmenters) -> None:
@@ -107,57 +103,29 @@ def test_files_lose_no_frame_to_a_slow_sink(tiny_segmenter: Segmenters) -> None:
     assert slow.indices == list(range(15))
 
 
-def test_an_overlay_is_h264_and_whole_after_a_stop(tiny_segmenter: Segmenters, tmp_path: Path) -> None:
-    av = pytest.importorskip("av")
-    path = tmp_path / "overlay.mp4"
-    pipeline = Pipeline(tiny_segmenter(), PacedSource(clip(1000, fps=30)), [OverlaySink(path, 30)])
-    pipeline.begin()
-    scheduler = Scheduler([pipeline])
-    scheduler.run(on_turn=lambda: scheduler.stop() if pipeline.frames >= 10 else None)
-    with av.open(str(path)) as video:
-        assert video.streams.video[0].codec_context.name == "h264"
-        assert sum(1 for _ in video.decode(video=0)) == pipeline.feeders[0].written >= 9
-    assert list(tmp_path.iterdir()) == [path]
+def test_a_feeder_is_finished_once_and_takes_nothing_after() -> None:
+    sink, frame, result = Collecting(), Frame(3, "3", PICTURE), FrameResult(3, PICTURE[..., 0], [])
+    feeder = SinkFeeder(sink, lossy=False)
+    feeder.put(frame, result)
+    with pytest.raises(StateError, match="call finish first"):
+        feeder.join()
+    for _ in range(2):
+        feeder.finish()
+        feeder.join()
+    assert (sink.indices, sink.closed, feeder.state) == ([3], True, SinkState.CLOSED)
+    with pytest.raises(StateError, match="put before finish"):
+        feeder.put(frame, result)
 
 
-def test_object_records_name_every_object(tiny_segmenter: Segmenters, tmp_path: Path) -> None:
-    label = np.zeros((48, 64), np.uint8)
-    label[10:20, 5:25], label[30:40, 40:50] = 2, 9
-    path = tmp_path / "objects.jsonl"
-    Pipeline(tiny_segmenter(), clip(3), [ObjectSink(path)]).run(label)
-    records = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [record["frame"] for record in records] == [0, 1, 2]
-    first = {o["id"]: o for o in records[0]["objects"]}
-    assert first[2]["box"] == [5, 10, 20, 10] and first[2]["area"] == 200
-    assert first[9]["box"] == [40, 30, 10, 10] and first[9]["state"] == "visible"
-    assert all({o["id"] for o in record["objects"]} == {2, 9} for record in records)
-
-
-def test_run_lengths_by_hand() -> None:
-    mask = np.array([[0, 1, 1], [0, 1, 0]], bool)  # columns first: 0 0 1 1 1 0
-    assert coco_rle(mask) == {"size": [2, 3], "counts": "231"}
-    assert coco_rle(np.ones((2, 2), bool))["counts"] == "04"
-    assert mask_record(np.zeros((2, 2), bool)) == {
-        "area": 0,
-        "box": None,
-        "segmentation": {"size": [2, 2], "counts": "4"},
-    }
-
-
-def test_run_lengths_are_cocos() -> None:
-    coco = pytest.importorskip("pycocotools.mask", reason="compares with COCO's own code")
-    generator = np.random.default_rng(1)
-    masks = [generator.uniform(size=(37, 53)) < share for share in (0.01, 0.3, 0.5, 0.99)]
-    blob = np.zeros((480, 640), bool)
-    blob[100:300, 50:600] = True
-    for mask in [*masks, blob]:
-        rle = coco_rle(mask)
-        assert rle["counts"] == coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
-        assert np.array_equal(coco.decode(rle), mask)
-
-
-def test_a_window_needs_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(SinkError, match="no display"):
-        WindowSink("test")
+def test_a_slow_sinks_drops_and_its_end_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ermu.sinks")
+    feeder = SinkFeeder(Blocked(), lossy=True)
+    for index in range(20):
+        feeder.put(Frame(index, "", PICTURE), FrameResult(index, PICTURE[..., 0], []))
+    deadline = monotonic() + 0.2
+    feeder.finish(deadline)
+    feeder.join(deadline)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert told[0].startswith("The sink blocked is slow:")
+    assert told[1] == "The sink blocked did not finish in time."

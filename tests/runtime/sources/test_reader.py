@@ -1,4 +1,4 @@
-"""The reader: every frame of a file, the newest of a live stream, growing pauses between tries."""
+"""The reader: every frame of a file, the newest of a live stream, one error for whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from ermu.errors import SourceError
+from ermu.errors import OptionError, SourceError, StateError
 from ermu.runtime.sources.backoff import Backoff
 from ermu.runtime.sources.base import Frame, Source, live_frame
 from ermu.runtime.sources.kinds.images import ImageSource
-from ermu.runtime.sources.kinds.network import _Lateness
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.sources.reader import StreamReader, StreamState
-from ermu.runtime.sources.redaction import redact
-from ermu.scenes.source import SceneSource
 from tests.runtime.conftest import until
 
 pytestmark = pytest.mark.serial
@@ -49,7 +46,7 @@ def drain(reader: StreamReader) -> list[Frame]:
 
 
 def test_a_file_delivers_every_frame_in_order() -> None:
-    reader = StreamReader(SceneSource.parse("scene:3,frames=20,size=48x64"))
+    reader = StreamReader(open_source("scene:3,frames=20,size=48x64"))
     reader.start()
     assert [frame.index for frame in drain(reader)] == list(range(20))
     assert reader.dropped == 0
@@ -57,7 +54,7 @@ def test_a_file_delivers_every_frame_in_order() -> None:
 
 
 def test_a_live_stream_keeps_the_newest_frame_only() -> None:
-    source = PacedSource(SceneSource.parse("scene:3,frames=30,size=48x64,fps=200"))
+    source = PacedSource(open_source("scene:3,frames=30,size=48x64,fps=200"))
     reader = StreamReader(source)
     reader.start()
     assert until(lambda: reader.state is StreamState.ENDED)
@@ -76,15 +73,6 @@ def test_a_connection_is_opened_again_and_again() -> None:
     assert str(reader.last_error) == "broken"
 
 
-def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_frame() -> None:
-    backoff = Backoff(first=1, limit=6, jitter=0)
-    assert [backoff.next() for _ in range(5)] == [1, 2, 4, 6, 6]
-    backoff.reset()
-    assert backoff.next() == 1
-    jittered = [Backoff(first=1, jitter=0.25).next() for _ in range(200)]
-    assert min(jittered) >= 0.75 and max(jittered) <= 1.25 and len(set(jittered)) > 100
-
-
 def test_a_file_fails_after_the_frames_before_the_failure(tmp_path: Path) -> None:
     for number in range(3):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((8, 8, 3), np.uint8))
@@ -98,7 +86,7 @@ def test_a_file_fails_after_the_frames_before_the_failure(tmp_path: Path) -> Non
 
 
 def test_a_stream_is_stale_by_our_own_clock() -> None:
-    source = PacedSource(SceneSource.parse("scene:3,frames=4,size=48x64,fps=1"))
+    source = PacedSource(open_source("scene:3,frames=4,size=48x64,fps=1"))
     reader = StreamReader(source, stale_seconds=0.2)
     assert reader.state is StreamState.CONNECTING
     reader.start()
@@ -107,34 +95,53 @@ def test_a_stream_is_stale_by_our_own_clock() -> None:
     reader.stop()
 
 
-def test_frames_queued_in_a_stall_are_late_and_a_slow_clock_is_not() -> None:
-    late = _Lateness(1.0)
-    assert not any(late.is_late(t / 15, 100 + t / 15) for t in range(30))
-    assert late.is_late(2.0, 105.0)  # three seconds behind
-    assert not late.is_late(5.0, 105.01)  # caught up
-    drifting = _Lateness(1.0)
-    assert not any(drifting.is_late(t * (1 - 2e-4), 100.0 + t) for t in range(0, 20_000))
+def test_a_reader_runs_once_and_is_stopped_any_number_of_times() -> None:
+    reader = StreamReader(open_source("scene:3,frames=20,size=48x64"))
+    assert reader.take() is None
+    reader.start()
+    with pytest.raises(StateError, match="started before"):
+        reader.start()
+    reader.stop()
+    reader.stop()
+    never = StreamReader(open_source("scene:3,frames=2,size=48x64"))
+    never.stop()
+    assert never.state is StreamState.ENDED and never.finished
+    with pytest.raises(StateError, match="started before"):
+        never.start()
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("rtsp://admin:pa@ss@cam/1", "rtsp://***@cam/1"),
-        ("rtsp://10.0.0.1/user=admin_password=secret_channel=1", "rtsp://10.0.0.1/user=***"),
-        ("https://cam/live?channel=2&token=abc&x=1", "https://cam/live?channel=2&token=***&x=1"),
-        ("frames/*.jpg", "frames/*.jpg"),
-    ],
-)
-def test_credentials_are_taken_out(text: str, shown: str) -> None:
-    assert redact(text) == shown
+@pytest.mark.parametrize("options", [{"stale_seconds": 0.0}, {"give_up_seconds": -1.0}])
+def test_times_that_are_none(options: dict[str, float]) -> None:
+    with pytest.raises(OptionError, match=next(iter(options))):
+        StreamReader(open_source("scene:3"), **options)
 
 
-@pytest.mark.parametrize("where", ["scene:", "scene:x", "scene:1,speed=3", "scene:1,size=4", "nowhere.mp4"])
-def test_what_is_no_source(where: str) -> None:
-    with pytest.raises(SourceError):
-        open_source(where)
+def test_whatever_a_source_raises_ends_its_stream_with_an_error_of_ours() -> None:
+    class Odd(Source):
+        description = "rtsp://admin:hunter2@cam"
+
+        def __iter__(self) -> Iterator[Frame]:
+            raise ZeroDivisionError("at rtsp://admin:hunter2@cam")
+            yield
+
+    reader = StreamReader(Odd())
+    reader.start()
+    assert until(lambda: reader.state is StreamState.ENDED)
+    with pytest.raises(SourceError, match=r"rtsp://\*\*\*@cam failed: ZeroDivisionError") as failed:
+        reader.take()
+    assert "hunter2" not in str(failed.value)
 
 
-def test_a_swinging_scene_never_jumps() -> None:
-    source = SceneSource.parse("scene:3,frames=5,size=48x64,swing")
-    assert [source._position(i) for i in range(10)] == [0, 1, 2, 3, 4, 3, 2, 1, 0, 1]
+def test_a_flapping_connection_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ermu.sources")
+    source = Breaking(frames=3)
+    source.description = "rtsp://admin:hunter2@cam/1"
+    reader = StreamReader(source, backoff=Backoff(first=0.01, jitter=0))
+    reader.start()
+    assert until(lambda: source.connections >= 6)
+    reader.stop()
+    told = [record.getMessage() for record in caplog.records if record.name == "ermu.sources"]
+    assert told.count("rtsp://***@cam/1: no frames (broken); connecting again") == 1
+    assert sum("frames again" in line for line in told) == 1
+    assert sum("dropped so far for newer ones" in line for line in told) == 1
+    assert len(told) == 3 and not any("hunter2" in line for line in told)

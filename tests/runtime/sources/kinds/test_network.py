@@ -16,7 +16,7 @@ from ermu.errors import SourceError
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame
-from ermu.runtime.sources.kinds.network import NetworkSource
+from ermu.runtime.sources.kinds.network import NetworkSource, _Lateness
 from ermu.runtime.sources.reader import StreamState
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
@@ -136,9 +136,12 @@ def test_change_of_size_restarts_from_the_last_label(
     assert pipeline.latest.result.label.shape == pipeline.latest.frame.image.shape[:2]
 
 
-def test_a_stream_that_stalls_inside_a_frame(rtsp_server: Servers, tiny_segmenter: Segmenters) -> None:
+def test_a_stream_that_stalls_inside_a_frame(
+    rtsp_server: Servers, tiny_segmenter: Segmenters, caplog: pytest.LogCaptureFixture
+) -> None:
     server = rtsp_server("--fps", "10", "--stall-after", "25")
-    source = NetworkSource(server.url, read_seconds=1.0, late_seconds=0.5)
+    url = server.url.replace("rtsp://", "rtsp://admin:hunter2@")
+    source = NetworkSource(url, read_seconds=1.0, late_seconds=0.5)
     live = LiveOptions(stale_seconds=0.5)
     running = _Running(Pipeline(tiny_segmenter(long_edge=96), source, live=live), None)
     assert until(lambda: len(running.frames) >= 5, 10)
@@ -148,6 +151,9 @@ def test_a_stream_that_stalls_inside_a_frame(rtsp_server: Servers, tiny_segmente
     running.stop()
     assert all(shape == (240, 320, 3) for shape in running.sizes)
     assert max(running.latencies) < 1000  # what was queued in the stall was not taken for new
+    told = [r.getMessage() for r in caplog.records if r.name == "ermu.sources" and r.levelname == "WARNING"]
+    assert [line.partition(": ")[2].partition(" (")[0] for line in told] == ["no frames", "frames again"]
+    assert all("rtsp://***@127.0.0.1" in line and "hunter2" not in line for line in told)
 
 
 def test_server_gone_for_good(rtsp_server: Servers, tiny_segmenter: Segmenters) -> None:
@@ -207,3 +213,12 @@ def test_garbage_bytes(tiny_segmenter: Segmenters) -> None:
             pipeline.run()
         assert pipeline.reader.reconnects >= 1
         server.shutdown(socket.SHUT_RDWR)
+
+
+def test_frames_queued_in_a_stall_are_late_and_a_slow_clock_is_not() -> None:
+    late = _Lateness(1.0)
+    assert not any(late.is_late(t / 15, 100 + t / 15) for t in range(30))
+    assert late.is_late(2.0, 105.0)  # three seconds behind
+    assert not late.is_late(5.0, 105.01)  # caught up
+    drifting = _Lateness(1.0)
+    assert not any(drifting.is_late(t * (1 - 2e-4), 100.0 + t) for t in range(0, 20_000))

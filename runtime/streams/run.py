@@ -1,0 +1,44 @@
+"""One run of a pipeline: what it was asked for, its reader, and when it began and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+from ermu.runtime.results import FrameResult
+from ermu.runtime.sources.base import Frame
+from ermu.runtime.sources.reader import StreamReader
+from ermu.types import LabelMap
+
+OnFrame = Callable[[Frame, FrameResult], None]
+
+
+@dataclass
+class Run:
+    """State of a run.
+
+    Attributes:
+        reader: Reads the source.
+        prompt: Label map of the first frame, uint8 H x W, or None.
+        max_frames: To stop after.
+        on_frame: Called by the worker after every frame.
+        began: Performance counter at the start, None before it.
+        ended: At the end.
+        lost: Whether the source went away and did not come back.
+    """
+
+    reader: StreamReader
+    prompt: LabelMap | None = None
+    max_frames: int | None = None
+    on_frame: OnFrame | None = None
+    began: float | None = None
+    ended: float | None = None
+    lost: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """From the start to the end, or until now; 0 before the start."""
+        if self.began is None:
+            return 0.0
+        return (perf_counter() if self.ended is None else self.ended) - self.began
