@@ -85,7 +85,8 @@ class Api:
     @answered
     async def list_streams(self, request: Request) -> Response:
         streams = [stream.info() for stream in self._streams.values()]
-        return JSONResponse({"streams": streams, "policies": bounded_policies()})
+        policies = [{"name": name, "help": text} for name, text in bounded_policies().items()]
+        return JSONResponse({"streams": streams, "policies": policies})
 
     @answered
     async def show_stream(self, request: Request) -> Response:
@@ -119,7 +120,10 @@ class Api:
         body = await _body(request, _RENAME)
         await run_in_threadpool(stream.pipeline.rename_object, object_id, body.name)
         objects = await run_in_threadpool(stream.objects)
-        return JSONResponse(next(o for o in objects if o["id"] == object_id))
+        renamed = [shown for shown in objects if shown["id"] == object_id]
+        if not renamed:
+            raise RefusedError(404, "The object was removed meanwhile.")
+        return JSONResponse(renamed[0])
 
     @answered
     async def remove_object(self, request: Request) -> Response:

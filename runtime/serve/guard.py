@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -13,10 +14,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ermu.runtime.timing.interval import Interval
+
 _COOKIE = "ermu_token"
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 _OPEN_PATHS = ("/healthz",)
 _CLIENTS = 1024
+_TELL_SECONDS = 60.0  # between two log lines about requests that were refused
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'",
@@ -24,6 +28,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+
+logger = logging.getLogger("ermu.serve")
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app, self._access = app, access
+        self._say_refused = Interval(_TELL_SECONDS)
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +67,9 @@ class Guard:
         guarded = _with_headers(send)
         refusal = self._refusal(scope)
         if refusal is not None:
+            if refusal.status_code >= 400 and self._say_refused.due():
+                client = scope["client"][0] if scope.get("client") else "somebody"
+                logger.warning("A request of %s was refused with status %d.", client, refusal.status_code)
             await refusal(scope, receive, guarded)
             return
         body = _Body(receive, guarded, self._access.max_body)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from ermu.registries import POLICIES
+from ermu.errors import OptionError
+from ermu.registries import BACKENDS, POLICIES
+
+logger = logging.getLogger("ermu.serve")
 
 Coordinate = Annotated[float, Field(ge=0, le=65535, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -17,9 +22,19 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def bounded_policies() -> list[str]:
-    """Eviction policies under which memory stops growing: a live stream has no end."""
-    return [name for name, policy in POLICIES.items() if policy.bounded]
+@cache
+def bounded_policies() -> dict[str, str]:
+    """Name and help of the eviction policies under which memory stops growing: a live stream has no end."""
+    bounded = {}
+    for name in POLICIES.names():
+        try:
+            policy = POLICIES.get(name)
+        except OptionError as error:  # another package's, which must not take the API along
+            logger.warning("%s", error.problem)
+            continue
+        if policy.bounded:
+            bounded[name] = policy.help
+    return bounded
 
 
 def _known_policy(value: str) -> str:
@@ -31,8 +46,9 @@ def _known_policy(value: str) -> str:
 PolicyName = Annotated[
     str,
     AfterValidator(_known_policy),
-    Field(json_schema_extra=lambda schema: schema.update(enum=bounded_policies())),
+    Field(json_schema_extra=lambda schema: schema.update(enum=list(bounded_policies()))),
 ]
+BackendName = Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=BACKENDS.names()))]
 FrameNumber = Annotated[int, Field(ge=0, le=2**53), BeforeValidator(_whole)]
 
 
@@ -142,6 +158,8 @@ class StreamInfo(_Answer):
     frame: int
     width: int
     height: int
+    backend: BackendName
+    precision: str
     policy: str
     capacity: int
     staleness_seconds: float
@@ -157,11 +175,18 @@ class StreamInfo(_Answer):
     sinks: list[SinkInfo]
 
 
+class PolicyInfo(_Answer):
+    """An eviction policy to choose."""
+
+    name: PolicyName
+    help: str
+
+
 class Streams(_Answer):
     """Every stream, and the eviction policies to choose from."""
 
     streams: list[StreamInfo]
-    policies: list[str]
+    policies: list[PolicyInfo]
 
 
 class HeldFrame(_Answer):

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 from threading import Thread
 from time import monotonic, sleep
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
 
-from ermu.errors import ErmuError
+from ermu.errors import ErmuError, OptionError, StateError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_START_SECONDS = 10.0
 _STOP_SECONDS = 2.0
 _SILENT_MILLISECONDS = 10_000
 _MIN_TOKEN = 16
+
+logger = logging.getLogger("ermu.serve")
 
 
 def check_access(host: str, token: str | None) -> bool:
     """Whether the address is this machine's own; any other needs a token.
 
     Raises:
-        ErmuError: there is none, or a short one.
+        OptionError: there is none, or a short one.
     """
     if token is not None and len(token) < _MIN_TOKEN:
-        raise ErmuError(f"The token has {len(token)} characters.", expected=f"at least {_MIN_TOKEN}")
+        raise OptionError(f"The token has {len(token)} characters.", expected=f"at least {_MIN_TOKEN}")
     try:
         local = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         local = False
     if not local and token is None:
-        raise ErmuError(
+        raise OptionError(
             f"Without a token the page is served on this machine only, not on {host}.",
             fix="set ERMU_TOKEN or pass --token with a long random text, or leave --host out",
         )
@@ -72,20 +80,38 @@ class Server:
         self._server = uvicorn.Server(config)
         self._thread = Thread(target=self._server.run, args=([self._socket],), name="serve", daemon=True)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
+        """Returns when it answers.
+
+        Raises:
+            ErmuError: it does not within ten seconds.
+            StateError: it has been started before.
+        """
+        if self._thread.ident is not None:
+            raise StateError("This server has been started before.", fix="make a new one")
         self._thread.start()
-        until = monotonic() + 10
+        until = monotonic() + _START_SECONDS
         while not self._server.started and self._thread.is_alive() and monotonic() < until:
             sleep(0.01)
+        if not self._server.started:
+            self.close()
+            raise ErmuError(f"The server at {self.url} has not started.", fix="look at the log above")
+        logger.info("Serving at %s.", self.url)
         return self
 
     def stop(self) -> None:
-        """Begins to stop; returns at once."""
+        """Begins to stop; returns at once. Stopping twice, or before the start, is harmless."""
         self._server.should_exit = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops, and gives the address back; closing twice, or without a start, is harmless."""
         self.stop()
-        self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+            logger.info("No longer serving at %s.", self.url)
         self._socket.close()

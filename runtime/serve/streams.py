@@ -36,6 +36,8 @@ class ServedStream:
             "frame": segmenter.frame,
             "width": shape[1],
             "height": shape[0],
+            "backend": segmenter.backend.name,
+            "precision": segmenter.bundle.manifest.precision,
             "policy": segmenter.policy,
             "capacity": segmenter.capacity,
             "staleness_seconds": round(reader.staleness, 3),

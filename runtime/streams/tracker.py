@@ -58,7 +58,7 @@ class Tracker:
         result = self._first(frame, prompt) if self.frames == 0 else self._next(frame)
         took = 1e3 * (perf_counter() - began)
         self.objects.observe(result.label, frame=result.frame, time=frame.time)
-        self._note_memory()
+        self.memory_history.observe(result.frame, result.memory, self.segmenter.policy)
         latency = 1e3 * (monotonic() - frame.stamp)
         result.ms.update(queue=1e3 * wait, capture_to_result=latency)
         self.timings.add({**result.ms, "frame": took} if self.frames else result.ms)
@@ -153,6 +153,7 @@ class Tracker:
         return self.segmenter.start(image, prompt, number=number, time=time)
 
     def _note_memory(self) -> None:
+        """Brings the history up to date between two frames."""
         segmenter = self.segmenter
         self.memory_history.observe(segmenter.frame, segmenter.memory, segmenter.policy)
 

@@ -157,7 +157,7 @@ function showStreams(streams) {
 function showPolicies(policies) {
   const menu = byId("policy");
   if (menu.options.length === policies.length) return;
-  menu.replaceChildren(...policies.map((policy) => new Option(policy, policy)));
+  menu.replaceChildren(...policies.map(({ name, help }) => element("option", { value: name, textContent: name, title: help })));
 }
 
 function showStream(stream) {
@@ -169,6 +169,7 @@ function showStream(stream) {
   if (document.activeElement !== byId("policy")) byId("policy").value = stream.policy;
   const figures = {
     source: stream.source,
+    backend: `${stream.backend}, ${stream.precision}`,
     size: `${stream.width} × ${stream.height}`,
     "FPS in / out": `${stream.fps_in.toFixed(1)} / ${stream.fps_out.toFixed(1)}`,
     "frames / dropped": `${stream.frames} / ${stream.dropped}`,

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.sources.opening import open_source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import shared_segmenters
-from ermu.scenes.source import SceneSource
+from ermu.runtime.streams.segmenters import open_segmenters
 from tests.runtime.conftest import until
 
 pytest.importorskip("starlette", reason="the page needs the extra `serve`")
@@ -44,29 +44,28 @@ def serving(
     bundle: Path, *, scenes: tuple[str, ...] = (SCENE,), access: Access | None = None
 ) -> Iterator[Serving]:
     """Streams and server, running until the block ends."""
-    segmenters = shared_segmenters(Bundle.load(bundle), len(scenes), threads=1, gap=2)
-    broadcasts = [Broadcast() for _ in scenes]
-    pipelines = [
-        Pipeline(segmenter, PacedSource(SceneSource.parse(scene)), [broadcast], name=str(number))
-        for number, (segmenter, scene, broadcast) in enumerate(
-            zip(segmenters, scenes, broadcasts, strict=True)
-        )
-    ]
-    for pipeline in pipelines:
-        pipeline.begin()
-    streams = served(pipelines, broadcasts)
-    scheduler = Scheduler(pipelines, endless=True)
-    worker = threading.Thread(target=scheduler.run)
-    worker.start()
-    try:
-        with Server(create_app(streams, access), port=0) as server:
-            assert until(lambda: all(pipeline.frames for pipeline in pipelines))
-            yield Serving(server.url.rstrip("/"), server.port, streams)
-    finally:
-        scheduler.stop()
-        worker.join(5)
+    with open_segmenters(Bundle.load(bundle), len(scenes), threads=1, gap=2) as segmenters:
+        broadcasts = [Broadcast() for _ in scenes]
+        parts = zip(segmenters, scenes, broadcasts, strict=True)
+        pipelines = [
+            Pipeline(segmenter, PacedSource(open_source(scene)), [broadcast], name=str(number))
+            for number, (segmenter, scene, broadcast) in enumerate(parts)
+        ]
         for pipeline in pipelines:
-            pipeline.source.close()
+            pipeline.begin()
+        streams = served(pipelines, broadcasts)
+        scheduler = Scheduler(pipelines, endless=True)
+        worker = threading.Thread(target=scheduler.run)
+        worker.start()
+        try:
+            with Server(create_app(streams, access), port=0) as server:
+                assert until(lambda: all(pipeline.frames for pipeline in pipelines))
+                yield Serving(server.url.rstrip("/"), server.port, streams)
+        finally:
+            scheduler.stop()
+            worker.join(5)
+            for pipeline in pipelines:
+                pipeline.source.close()
 
 
 @pytest.fixture

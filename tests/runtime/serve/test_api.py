@@ -6,23 +6,23 @@ import io
 import re
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from ermu.runtime.bundle.bundle import Bundle
+from ermu.registries import BACKENDS, POLICIES
 from ermu.runtime.images.labels import PALETTE
+from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import shared_segmenters
 from tests.runtime.conftest import free_port, until
 from tests.runtime.serve.conftest import Access, Broadcast, Server, Serving, create_app, served
 
 Serve = Callable[..., Serving]
+Segmenters = Callable[..., Segmenter]
 
 
 def png(label: np.ndarray, mode: str = "P") -> bytes:
@@ -146,9 +146,11 @@ def test_health_and_figures(serve: Serve) -> None:
     assert {"ermu_frames", "ermu_stage_milliseconds", "ermu_staleness_seconds"} <= families
 
 
-def test_passwords_of_a_stream_that_does_not_answer_are_not_shown(tiny_bundle: Path) -> None:
+def test_passwords_of_a_stream_that_does_not_answer_are_not_shown(
+    tiny_segmenter: Segmenters,
+) -> None:
     url = f"rtsp://admin:hunter2@127.0.0.1:{free_port()}/live?token=hunter3"
-    segmenter = shared_segmenters(Bundle.load(tiny_bundle), 1, threads=1)[0]
+    segmenter = tiny_segmenter()
     broadcast = Broadcast()
     pipeline = Pipeline(segmenter, NetworkSource(url), [broadcast])
     pipeline.begin()
@@ -166,6 +168,21 @@ def test_passwords_of_a_stream_that_does_not_answer_are_not_shown(tiny_bundle: P
         worker.join(5)
     assert "127.0.0.1" in shown[1]
     assert not any("hunter" in text for text in shown)
+
+
+def test_choices_come_from_the_registries(serve: Serve) -> None:
+    serving = serve()
+    with httpx.Client(base_url=serving.url) as client:
+        answer = client.get("/api/streams").json()
+        offered = [policy["name"] for policy in answer["policies"]]
+        assert offered == [name for name, policy in POLICIES.items() if policy.bounded]
+        assert all(policy["help"] for policy in answer["policies"])
+        assert answer["streams"][0]["backend"] == "onnxruntime"
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
+        assert schemas["PolicySwitch"]["properties"]["policy"]["enum"] == offered
+        assert schemas["StreamInfo"]["properties"]["backend"]["enum"] == BACKENDS.names()
+        page = client.get("/").text
+        assert not any(f">{name}<" in page for name in offered)
 
 
 def test_schemathesis_finds_no_fault(serve: Serve) -> None:
