@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from ermu.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ermu.benchmarks.peer import Peer
     from ermu.evaluation.predictors import Predictor
+    from ermu.export.encoder import Encoder
     from ermu.export.family import Family
     from ermu.runtime.backends.base import Backend
     from ermu.runtime.memory.policy import EvictionPolicy
@@ -32,7 +31,7 @@ SINKS: Registry[type[Sink]] = Registry("sink", "ermu.runtime.sinks.kinds", group
 FAMILIES: Registry[Family] = Registry(
     "network family", "ermu.export.families", group="ermu.families", folders=True
 )
-ENCODERS: Registry[type[nn.Module]] = Registry("encoder", "ermu.export.encoders", group="ermu.encoders")
+ENCODERS: Registry[type[Encoder]] = Registry("encoder", "ermu.export.encoders", group="ermu.encoders")
 BASELINES: Registry[type[Predictor]] = Registry(
     "baseline", "ermu.evaluation.baselines", group="ermu.baselines"
 )

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnx
 
 from ermu.errors import BundleError, OptionError
 from ermu.export.checkpoint import Checkpoint, build_network, load_checkpoint
 from ermu.export.graph import Graph
-from ermu.export.graphs import build_graphs
+from ermu.export.graphs import build_graphs, build_plans
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import NetworkSpec, network_spec
-from ermu.export.onnx_writer import difference_to_torch, trace_onnx
+from ermu.export.onnx_writer import difference_to_torch, write_onnx
 from ermu.export.weights import WeightsFile
 from ermu.registries import FAMILIES
 from ermu.runtime.bundle.bundle import Bundle
@@ -41,6 +41,8 @@ LICENCE = (
     "ERMU itself is Apache-2.0."
 )
 OPSETS = range(18, 22)
+WEIGHTS = "weights.bin"
+IDENTITY = "identity.npz"
 
 Progress = Callable[[str, int, int], None]
 
@@ -80,7 +82,7 @@ def export_bundle(
     Raises:
         CheckpointError: the checkpoint cannot be read or does not fit the network.
         BundleError: `out` exists.
-        OptionError: an argument is out of range.
+        OptionError: an argument is unknown or out of range.
         BackendError: a graph does not reproduce torch.
     """
     out = Path(out)
@@ -89,28 +91,19 @@ def export_bundle(
     loaded = load_checkpoint(Path(checkpoint))
     spec = _choose_spec(network, loaded)
     model, unknown = build_network(loaded, spec)
-    built = build_graphs(model, image_dtype)
+    graphs = build_graphs(model, image_dtype)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        weights = WeightsFile(folder, "weights.bin")
-        described = _write_graphs(list(built.graphs.values()), weights, size, opset, tell)
-        identity = folder / "identity.npz"
-        state = model.patch_wise_id_bank.state_dict()
-        np.savez(identity, weight=state["weight"].numpy(), bias=state["bias"].numpy())
+        weights = WeightsFile(folder / WEIGHTS)
+        described = _write_graphs(graphs, folder, weights, size, opset, tell)
         manifest = Manifest(
-            format_version=FORMAT_VERSION,
-            network=NetworkInfo(**spec.to_dict()),
             memory=MemoryInfo(capacity=capacity, gap=gap),
-            score=FAMILIES.get(spec.family).score,
-            temporal_rows=_temporal_rows(model),
             input=InputInfo(size=size, dtype=image_dtype, long_edge=long_edge),  # type: ignore[arg-type]
-            precision="fp32",
             graphs=described,
-            plans=built.plans,
             weights=(_listed(weights.path),),
-            identity=_listed(identity),
             provenance=_provenance(loaded, unknown),
+            **_of_network(model, folder),
         )
         (folder / "manifest.json").write_text(manifest.to_json())
         folder.chmod(0o755)
@@ -121,24 +114,47 @@ def export_bundle(
     return Bundle.load(out)
 
 
+def _of_network(network: SegmentationNetwork, folder: Path) -> dict[str, Any]:
+    """The manifest's fields that follow from the network; writes its identity bank."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "network": NetworkInfo(**network.spec.to_dict()),
+        "score": FAMILIES.get(network.spec.family).score,
+        "temporal_rows": _temporal_rows(network),
+        "precision": "fp32",
+        "plans": build_plans(network),
+        "identity": _write_identity(network, folder / IDENTITY),
+    }
+
+
 def _write_graphs(
-    graphs: list[Graph], weights: WeightsFile, size: tuple[int, int] | None, opset: int, tell: Progress
+    graphs: list[Graph],
+    folder: Path,
+    weights: WeightsFile,
+    size: tuple[int, int] | None,
+    opset: int,
+    tell: Progress,
 ) -> dict[str, GraphInfo]:
     described: dict[str, GraphInfo] = {}
     for i, graph in enumerate(graphs):
+        path = folder / f"{graph.name}.onnx"
         tell(f"trace {graph.name}", 2 * i, 2 * len(graphs))
-        model = trace_onnx(graph, opset=opset, fixed_hw=size)
-        weights.take(model)
-        path = weights.path.with_name(f"{graph.name}.onnx")
-        onnx.save_model(model, path)
+        write_onnx(graph, path, weights, opset=opset, fixed_hw=size)
         tell(f"check {graph.name}", 2 * i + 1, 2 * len(graphs))
         described[graph.name] = GraphInfo(
-            **_listed(path).model_dump(),
+            file=path.name,
+            sha256=sha256_of(path),
             inputs=graph.inputs,
             outputs=graph.outputs,
             max_difference=difference_to_torch(graph, path, fixed_hw=size),
         )
     return described
+
+
+def _write_identity(network: SegmentationNetwork, path: Path) -> FileInfo:
+    state = network.patch_wise_id_bank.state_dict()
+    np.savez(path, weight=state["weight"].numpy(), bias=state["bias"].numpy())
+    return _listed(path)
 
 
 def _listed(path: Path) -> FileInfo:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ermu.errors import CheckpointError
 from ermu.export.network.network import SegmentationNetwork
-from ermu.export.network.spec import NETWORKS, NetworkSpec
+from ermu.export.network.spec import NetworkSpec, networks
 from ermu.runtime.files import sha256_of
 
 _IGNORED_SUFFIX = ".num_batches_tracked"
@@ -127,7 +127,7 @@ def _mismatch_error(
 ) -> CheckpointError:
     found = [f"missing: {', '.join(missing)}"] if missing else []
     found += [f"misshapen: {'; '.join(misshapen)}"] if misshapen else []
-    fitting = [name for name, other in NETWORKS.items() if _fits(checkpoint.weights, other)]
+    fitting = [name for name, other in networks().items() if _fits(checkpoint.weights, other)]
     if fitting:
         fix = f"--network {fitting[0]} fits this checkpoint"
     elif "mem_pos_emb" in missing:
@@ -136,7 +136,7 @@ def _mismatch_error(
             "train from it with `ermu train`, it cannot be exported as it is"
         )
     else:
-        fix = f"check that the file is one of: {', '.join(NETWORKS)}"
+        fix = f"check that the file is one of: {', '.join(networks())}"
     return CheckpointError(
         f"{checkpoint.path} does not fit the network {spec.name}; {'; '.join(found)}",
         expected=f"every key of {spec.name} with its shape",

@@ -1,86 +1,77 @@
-"""What a network family is: everything in which AOT and DeAOT differ."""
+"""The interface of network families; each is a folder of `ermu.export.families`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from ermu.export.graph import Graph
+from ermu.export.network.memory import MemoryEntry
+from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.spec import NetworkSpec
+from ermu.export.network.transformer import BlockCarry, Transformer
+from ermu.export.tensors import KEY, VALUE, new_entry
 from ermu.runtime.bundle.manifest import ScoreInfo, TensorInfo
-
-if TYPE_CHECKING:
-    from ermu.export.graph import Graph
-    from ermu.export.network.memory import MemoryEntry
-    from ermu.export.network.network import SegmentationNetwork
-    from ermu.export.network.spec import NetworkSpec
 
 
 class Family(ABC):
-    """A family is a sub-package of `ermu.export.families` whose `PLUGIN` is an instance of a subclass.
+    """What networks of one family have in common, and others do not.
+
+    A family is a folder whose `__init__` assigns an instance to `PLUGIN`; the folder's name is the family's
+    in specs, checkpoints and manifests.
 
     Attributes:
-        score: ERMU's constants for its networks.
+        networks: The named ones, for `--network`.
+        score: ERMU's constants for its bundles.
+        carry_type: Of a block's carry.
+        separate_previous: Whether the next frame reads an entry of its own instead of the bank's.
     """
 
+    networks: tuple[NetworkSpec, ...]
     score: ScoreInfo
+    carry_type: type[BlockCarry]
+    separate_previous: bool
 
     @abstractmethod
-    def transformer(self, spec: NetworkSpec) -> nn.Module:
-        """The propagation blocks with `forward`, `reference` and `memorize` as `AotTransformer` has them."""
-
-    @abstractmethod
-    def output_channels(self, spec: NetworkSpec) -> int:
-        """Channels of the decoder's input z."""
+    def transformer(self, spec: NetworkSpec) -> Transformer:
+        """The stack of blocks, with the checkpoints' parameter names below `LSTT`."""
 
     @abstractmethod
     def identity_norm(self, spec: NetworkSpec) -> nn.Module:
-        """What identity tokens pass before they join a memory."""
+        """What identity tokens pass before the blocks read them."""
 
     @abstractmethod
-    def tensors(self, spec: NetworkSpec) -> FamilyTensors:
-        """Descriptions of its memories' tensors."""
+    def value_width(self, spec: NetworkSpec) -> int:
+        """Channels of a memory value."""
 
     @abstractmethod
-    def carried(self, kept: list[Tensor]) -> list[Any]:
-        """Each block's carry from the tensors that `FamilyTensors.carried` lists, each 1 x n x C."""
+    def carried(self, spec: NetworkSpec, block: int) -> tuple[TensorInfo, ...]:
+        """A block's carry, field by field: entries where they are final without the label, else carry."""
 
     @abstractmethod
-    def values(self, entry: MemoryEntry) -> list[Tensor]:
-        """What `FamilyTensors.memorized` lists of a frame's memory."""
+    def external_attention_graphs(self, network: SegmentationNetwork) -> tuple[Graph | None, list[Graph]]:
+        """`propagate` cut where a block reads the memories: a block-0 prefix or None, and `propagate0` to
+        `propagateL` of L blocks."""
 
-    @abstractmethod
-    def flattened(self, entry: MemoryEntry) -> list[Tensor]:
-        """What `FamilyTensors.referenced` lists of a frame's memory."""
+    def entries(self, spec: NetworkSpec, block: int) -> tuple[TensorInfo, ...]:
+        """What a frame leaves behind in a block: key and value for the bank, then any for the next frame."""
+        value = self.value_width(spec)
+        bank = (new_entry(block, KEY, spec.key_width), new_entry(block, VALUE, value))
+        if not self.separate_previous:
+            return bank
+        previous = (
+            new_entry(block, KEY, spec.key_width, previous=True),
+            new_entry(block, VALUE, value, previous=True),
+        )
+        return (*bank, *previous)
 
-    @abstractmethod
-    def prefix(self, network: SegmentationNetwork) -> Graph | None:
-        """The graph of what block 0 does before it reads a memory, where groups have no say in it."""
+    def previous_entries(self, spec: NetworkSpec, block: int) -> tuple[TensorInfo, TensorInfo]:
+        """Those of them that the next frame reads: key and value."""
+        key, value = self.entries(spec, block)[-2:]
+        return key, value
 
-    @abstractmethod
-    def propagation(self, network: SegmentationNetwork) -> list[Graph]:
-        """The graphs of the plan `external_attention`: one up to each attention on the bank, and the rest."""
-
-
-class FamilyTensors(ABC):
-    """Names, roles and shapes of the memory tensors of a network, each list in block order."""
-
-    @abstractmethod
-    def memories(self) -> tuple[TensorInfo, ...]:
-        """What a frame reads: key and value of the bank, then of the previous frame."""
-
-    @abstractmethod
-    def propagated(self) -> tuple[TensorInfo, ...]:
-        """What a frame leaves before its label is known: final entries, and what is carried on."""
-
-    @abstractmethod
-    def carried(self) -> tuple[TensorInfo, ...]:
-        """Of these, what is carried on to `memorize`."""
-
-    @abstractmethod
-    def memorized(self) -> tuple[TensorInfo, ...]:
-        """The entries that the label completes."""
-
-    @abstractmethod
-    def referenced(self) -> tuple[TensorInfo, ...]:
-        """All entries of a labelled frame."""
+    def entry_tensors(self, entry: MemoryEntry) -> list[Tensor]:
+        """A frame's memory in the order of `entries`, block by block."""
+        memories = (entry.long, entry.short) if self.separate_previous else (entry.long,)
+        return [tensor for pairs in zip(*memories, strict=True) for pair in pairs for tensor in pair]

@@ -1,4 +1,4 @@
-"""A graph to be traced, and the axes that torch modules and bundles order differently."""
+"""A graph to be traced, and the two layouts between which its modules move tensors."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def tokens(x: Tensor) -> Tensor:
     return x.flatten(0, 1)[None]
 
 
-def frames(x: Tensor) -> Tensor:
+def frame_tokens(x: Tensor) -> Tensor:
     """T x h x w x C -> 1 x T x n x C."""
     return x.flatten(1, 2)[None]
 
 
-def grid(x: Tensor, p: Tensor) -> Tensor:
-    """1 x n x C -> h x w x C, the grid taken from p's last two axes."""
-    return x[0].unflatten(0, (p.shape[-2], p.shape[-1]))
+def grid(x: Tensor, like: Tensor) -> Tensor:
+    """1 x n x C -> h x w x C, the grid that of `like`'s last two axes."""
+    return x[0].unflatten(0, (like.shape[-2], like.shape[-1]))
 
 
-def hw(p: Tensor) -> tuple[int, int]:
-    """The grid of a map, from its last two axes."""
-    return p.shape[-2], p.shape[-1]
+def grid_size(like: Tensor) -> tuple[int, int]:
+    """(h, w) of a map ... x h x w."""
+    return like.shape[-2], like.shape[-1]

@@ -1,22 +1,31 @@
-"""The graphs of a bundle: the network cut at the points where the runtime holds the tensors.
+"""The graphs of a bundle, and the plans they form: the network cut where the runtime holds the tensors.
 
-Tensors' roles, not their names, are the contract with the runtime (`ermu.runtime.bundle.roles`). No graph
-embeds a label map: they take the tokens that the identity kernel makes of it.
+Roles are the contract with the runtime (`ermu.runtime.bundle.roles`). Names only help a reader: `new_X` is
+the entry that becomes X, and `carry_X` goes from propagation to `memorize` untouched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from ermu.export import tensors
 from ermu.export.family import Family
-from ermu.export.graph import Graph, frames, grid, tokens
+from ermu.export.graph import Graph, frame_tokens, grid, tokens
 from ermu.export.network.network import Carry, Features, SegmentationNetwork
+from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec
+from ermu.export.tensors import (
+    bank_slots,
+    decoder_input,
+    described,
+    features,
+    identity_tokens,
+    previous_of,
+    query,
+)
 from ermu.registries import FAMILIES
-from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, Plan
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, Plan, TensorInfo
+from ermu.runtime.bundle.roles import Role
 
 
 class Encode(nn.Module):
@@ -31,6 +40,18 @@ class Encode(nn.Module):
         return self.network.encode(self.network.normalize(pixels))
 
 
+class Reference(nn.Module):
+    """p and a label map's tokens -> z and a whole memory entry."""
+
+    def __init__(self, network: SegmentationNetwork, family: Family) -> None:
+        super().__init__()
+        self.network, self.family = network, family
+
+    def forward(self, p: Tensor, identity: Tensor) -> tuple[Tensor, ...]:
+        z, entry = self.network.reference(p, self.network.id_norm(tokens(identity)))
+        return z, *(grid(x, p) for x in self.family.entry_tensors(entry))
+
+
 class Propagate(nn.Module):
     """p, temporal rows, bank and previous frame -> z, block 0's query, and what this frame will remember."""
 
@@ -39,9 +60,10 @@ class Propagate(nn.Module):
         self.network = network
 
     def forward(self, p: Tensor, rows: Tensor, *memories: Tensor) -> tuple[Tensor, ...]:
-        bank = [(frames(k), frames(v)) for k, v, _, _ in _quads(memories)]
-        previous = [(tokens(k), tokens(v)) for _, _, k, v in _quads(memories)]
-        z, carry = self.network.propagate(p, bank, rows, previous)
+        quads = [memories[i : i + 4] for i in range(0, len(memories), 4)]
+        long = [(frame_tokens(key), frame_tokens(value)) for key, value, _, _ in quads]
+        short = [(tokens(key), tokens(value)) for _, _, key, value in quads]
+        z, carry = self.network.propagate(p, long, rows, short)
         kept = [x for block in carry.blocks for x in block if x is not None]
         return z, *(grid(x, p) for x in (carry.query, *kept))
 
@@ -58,81 +80,99 @@ class Decode(nn.Module):
 
 
 class Memorize(nn.Module):
-    """A label map's tokens and what `propagate` carried on -> the rest of this frame's memory entry."""
+    """A label map's tokens and what propagation carried -> the rest of this frame's memory entry."""
 
     def __init__(self, network: SegmentationNetwork, family: Family) -> None:
         super().__init__()
         self.network, self.family = network, family
 
-    def forward(self, identity: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
-        carries = self.family.carried([tokens(x) for x in kept])
-        entry = self.network.memorize(Carry(carries[0].key, carries), self.network.id_norm(tokens(identity)))
+    def forward(self, identity: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
         like = identity.permute(2, 0, 1)
-        return tuple(grid(value, like) for value in self.family.values(entry))
+        carry = self._carry([tokens(x) for x in carried])
+        entry = self.network.memorize(carry, self.network.id_norm(tokens(identity)))
+        open_entries = {t.name for t in _memorized(self.family, self.network.spec)}
+        named = zip(_entries(self.family, self.network.spec), self.family.entry_tensors(entry), strict=True)
+        return tuple(grid(x, like) for info, x in named if info.name in open_entries)
+
+    def _carry(self, carried: list[Tensor]) -> Carry:
+        """The network's carry; final fields, which `memorize` only passes on, hold any tensor."""
+        unread, left = carried[0], iter(carried)
+        spec, family = self.network.spec, self.family
+        blocks = [
+            family.carry_type(
+                *(next(left) if t.role is Role.CARRY else unread for t in family.carried(spec, i))
+            )
+            for i in range(spec.blocks)
+        ]
+        return Carry(unread, blocks)
 
 
-class Reference(nn.Module):
-    """p and a label map's tokens -> z and a whole memory entry."""
-
-    def __init__(self, network: SegmentationNetwork, family: Family) -> None:
-        super().__init__()
-        self.network, self.family = network, family
-
-    def forward(self, p: Tensor, identity: Tensor) -> tuple[Tensor, ...]:
-        z, entry = self.network.reference(p, self.network.id_norm(tokens(identity)))
-        return z, *(grid(x, p) for x in self.family.flattened(entry))
-
-
-@dataclass(frozen=True)
-class NetworkGraphs:
-    """All graphs of a network by name, each once, and the plans that use them."""
-
-    graphs: dict[str, Graph]
-    plans: dict[str, Plan]
-
-
-def build_graphs(network: SegmentationNetwork, image_dtype: str = "uint8") -> NetworkGraphs:
-    """The graphs of a network in evaluation mode.
+def build_graphs(network: SegmentationNetwork, image_dtype: str = "uint8") -> list[Graph]:
+    """Every graph of a network in evaluation mode, each once, in the order of a frame.
 
     Args:
         network: The network with its weights.
         image_dtype: `uint8`, or `float32` to feed frames resized without rounding back to bytes.
     """
-    family = FAMILIES.get(network.spec.family)
-    shared = {graph.name: graph for graph in _shared(network, family, image_dtype)}
-    whole = _whole(network, family)
-    prefix, parts = family.prefix(network), family.propagation(network)
-    external = {graph.name: graph for graph in (*([prefix] if prefix else []), *parts)}
-    plans = {
-        WHOLE: Plan(graphs=(*shared, whole.name), propagation=(whole.name,)),
-        EXTERNAL_ATTENTION: Plan(
-            graphs=(*shared, *external),
-            prefix=prefix.name if prefix else None,
-            propagation=tuple(graph.name for graph in parts),
-        ),
-    }
-    return NetworkGraphs({**shared, whole.name: whole, **external}, plans)
-
-
-def _shared(network: SegmentationNetwork, family: Family, image_dtype: str) -> list[Graph]:
-    """The graphs of every plan."""
-    spec, memory = network.spec, family.tensors(network.spec)
-    maps, p, identity = tensors.maps(spec), tensors.projected(spec), tensors.identity(spec)
-    z = tensors.decoder_input(family.output_channels(spec))
+    spec, family = network.spec, FAMILIES.get(network.spec.family)
+    half, width = spec.decoder_width // 2, spec.decoder_width
+    maps = (features("f4", half, "h4", "w4"), features("f8", width, "h8", "w8"), features("f16", width))
+    p, z, identity = (
+        features("p", spec.width),
+        decoder_input(network.LSTT.output_channels),
+        identity_tokens(spec),
+    )
+    image = described("image", (1, "H", "W", 3), Role.INPUT, dtype=image_dtype)
+    rows = described("rows", ("T", spec.key_width), Role.INPUT)
+    logits = described("logits", (OBJECT_CAPACITY + 1, "h4", "w4"), Role.OUTPUT)
+    prefix, parts = family.external_attention_graphs(network)
+    propagated = (z, query(0, spec), *_carried(family, spec))
+    to_memorize = tuple(t for t in _carried(family, spec) if t.role is Role.CARRY)
     return [
-        Graph("encode", Encode(network), (tensors.image(image_dtype),), (*maps, p)),
-        Graph("reference", Reference(network, family), (p, identity), (z, *memory.referenced())),
-        Graph("decode", Decode(network), (z, *maps), (tensors.logits(),)),
-        Graph("memorize", Memorize(network, family), (identity, *memory.carried()), memory.memorized()),
+        Graph("encode", Encode(network), (image,), (*maps, p)),
+        Graph("reference", Reference(network, family), (p, identity), (z, *_entries(family, spec))),
+        Graph("propagate", Propagate(network), (p, rows, *_memories(family, spec)), propagated),
+        *([prefix] if prefix else []),
+        *parts,
+        Graph("decode", Decode(network), (z, *maps), (logits,)),
+        Graph(
+            "memorize", Memorize(network, family), (identity, *to_memorize), tuple(_memorized(family, spec))
+        ),
     ]
 
 
-def _whole(network: SegmentationNetwork, family: Family) -> Graph:
-    spec, memory = network.spec, family.tensors(network.spec)
-    inputs = (tensors.projected(spec), tensors.temporal_rows(spec), *memory.memories())
-    z = tensors.decoder_input(family.output_channels(spec))
-    return Graph("propagate", Propagate(network), inputs, (z, tensors.query(spec, 0), *memory.propagated()))
+def build_plans(network: SegmentationNetwork) -> dict[str, Plan]:
+    """The plans that the graphs of `build_graphs` form."""
+    prefix, parts = FAMILIES.get(network.spec.family).external_attention_graphs(network)
+    names, before = tuple(part.name for part in parts), (prefix.name,) if prefix else ()
+    return {
+        WHOLE: Plan(
+            graphs=("encode", "reference", "propagate", "decode", "memorize"), propagation=("propagate",)
+        ),
+        EXTERNAL_ATTENTION: Plan(
+            graphs=("encode", "reference", *before, *names, "decode", "memorize"),
+            prefix=prefix.name if prefix else None,
+            propagation=names,
+        ),
+    }
 
 
-def _quads(memories: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
-    return [tuple(memories[i : i + 4]) for i in range(0, len(memories), 4)]
+def _memorized(family: Family, spec: NetworkSpec) -> list[TensorInfo]:
+    """The entries that are not final before the label is known."""
+    final = {t.name for t in _carried(family, spec)}
+    return [entry for entry in _entries(family, spec) if entry.name not in final]
+
+
+def _entries(family: Family, spec: NetworkSpec) -> list[TensorInfo]:
+    return [entry for i in range(spec.blocks) for entry in family.entries(spec, i)]
+
+
+def _carried(family: Family, spec: NetworkSpec) -> list[TensorInfo]:
+    return [tensor for i in range(spec.blocks) for tensor in family.carried(spec, i)]
+
+
+def _memories(family: Family, spec: NetworkSpec) -> Iterator[TensorInfo]:
+    """Key and value of the bank, then of the previous frame, block by block."""
+    for i in range(spec.blocks):
+        yield from (bank_slots(entry) for entry in family.entries(spec, i)[:2])
+        yield from (previous_of(entry) for entry in family.previous_entries(spec, i))

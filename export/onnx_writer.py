@@ -1,4 +1,4 @@
-"""One graph to one ONNX model, checked against torch on random inputs."""
+"""One graph to one ONNX file, checked against torch on random inputs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch.export import Dim
 
 from ermu.errors import BackendError, DependencyError
 from ermu.export.graph import Graph
+from ermu.export.weights import WeightsFile
 from ermu.runtime.bundle.manifest import TensorInfo
 from ermu.runtime.bundle.sizes import Grids
 
@@ -24,15 +25,32 @@ _GRID = (3, 256)  # token grid a side, inclusive
 _FRAMES = (1, 4096)
 
 
-def trace_onnx(graph: Graph, *, opset: int, fixed_hw: tuple[int, int] | None) -> onnx.ModelProto:
-    """Traces a graph.
+def write_onnx(
+    graph: Graph, path: Path, weights: WeightsFile, *, opset: int, fixed_hw: tuple[int, int] | None
+) -> None:
+    """Traces a graph and writes it, its weights apart.
 
     Args:
         graph: From `build_graphs`.
+        path: The file to write.
+        weights: Takes the weights; in the same folder.
         opset: 18 to 21.
         fixed_hw: Network input size to fix the graph to, or None for dynamic H and W. T is always dynamic.
     """
     sizes = _sizes(fixed_hw or (16 * 6 + 1, 16 * 8 + 1), frames=3)
+    model = _traced(graph, sizes, opset, fixed_hw)
+    for value, tensor in zip(
+        (*model.graph.input, *model.graph.output), (*graph.inputs, *graph.outputs), strict=True
+    ):
+        _name_axes(value, tensor, sizes if fixed_hw else {})
+    _forget_tracing(model)
+    weights.take(model)
+    onnx.save_model(model, path)
+
+
+def _traced(
+    graph: Graph, sizes: dict[str, int], opset: int, fixed_hw: tuple[int, int] | None
+) -> onnx.ModelProto:
     inputs = [_random(t, sizes, np.random.default_rng(i)) for i, t in enumerate(graph.inputs)]
     dims = _dimensions(fixed_hw)
     shapes = [{axis: dims[s] for axis, s in enumerate(t.shape) if s in dims} for t in graph.inputs]
@@ -48,13 +66,7 @@ def trace_onnx(graph: Graph, *, opset: int, fixed_hw: tuple[int, int] | None) ->
             verbose=False,
         )
     assert program is not None
-    model = program.model_proto
-    for value, tensor in zip(
-        (*model.graph.input, *model.graph.output), (*graph.inputs, *graph.outputs), strict=True
-    ):
-        _name_axes(value, tensor, sizes if fixed_hw else {})
-    del model.graph.value_info[:]
-    return model
+    return program.model_proto
 
 
 def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] | None) -> float:
@@ -128,6 +140,14 @@ def _name_axes(value: onnx.ValueInfoProto, tensor: TensorInfo, sizes: dict[str, 
             axis.dim_value = dim if isinstance(dim, int) else sizes[dim]
         else:
             axis.dim_param = dim
+
+
+def _forget_tracing(model: onnx.ModelProto) -> None:
+    """Drops intermediate shapes, and the stack traces that name files of the exporting machine."""
+    del model.graph.value_info[:]
+    parts = (model, model.graph, *model.graph.node, *model.graph.initializer)
+    for part in (*parts, *model.graph.input, *model.graph.output):
+        del part.metadata_props[:]
 
 
 @contextmanager

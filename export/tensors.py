@@ -1,87 +1,76 @@
-"""Descriptions of the tensors that every family's graphs share, and of those on the token grid."""
+"""Descriptions of graph tensors: the names, roles and shapes that graphs of every family share."""
 
 from __future__ import annotations
 
-from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec
+from ermu.export.network.spec import NetworkSpec
 from ermu.runtime.bundle.manifest import TensorInfo
 from ermu.runtime.bundle.roles import Kind, Role
 
+KEY, VALUE = Kind.KEY, Kind.VALUE
 
-def grid_tensor(
+
+def described(
     name: str,
-    channels: int,
+    shape: tuple[int | str, ...],
     role: Role,
     *,
+    dtype: str = "float32",
     block: int | None = None,
     kind: Kind | None = None,
     source: str | None = None,
-    frames: bool = False,
 ) -> TensorInfo:
-    """A float32 tensor of tokens: h x w x C, with `frames` a leading axis T."""
-    shape = (*(("T",) if frames else ()), "h", "w", channels)
-    return TensorInfo(
-        name=name, dtype="float32", shape=shape, role=role, block=block, kind=kind, source=source
+    """A tensor, float32 unless told otherwise."""
+    return TensorInfo(name=name, dtype=dtype, shape=shape, role=role, block=block, kind=kind, source=source)
+
+
+def on_grid(
+    name: str, channels: int, role: Role, *, block: int | None = None, kind: Kind | None = None
+) -> TensorInfo:
+    """A tensor on the token grid: h x w x `channels`."""
+    return described(name, ("h", "w", channels), role, block=block, kind=kind)
+
+
+def new_entry(block: int, kind: Kind, channels: int, *, previous: bool = False) -> TensorInfo:
+    """What a frame leaves behind for the bank, or for the next frame alone: h x w x `channels`."""
+    name = f"new_{'previous_' if previous else ''}{kind.value}{block}"
+    return on_grid(name, channels, Role.ENTRY, block=block, kind=kind)
+
+
+def bank_slots(entry: TensorInfo) -> TensorInfo:
+    """The bank's tensor that the entries fill, T x h x w x C."""
+    assert entry.kind is not None
+    return described(
+        f"{entry.kind.value}{entry.block}",
+        ("T", *entry.shape),
+        Role.MEMORY,
+        block=entry.block,
+        kind=entry.kind,
+        source=entry.name,
     )
 
 
-def block_tensor(name: str, block: int, channels: int, role: Role, kind: Kind | None = None) -> TensorInfo:
-    """A tensor of tokens that belongs to a block, whose number ends its name."""
-    return grid_tensor(f"{name}{block}", channels, role, block=block, kind=kind)
+def previous_of(entry: TensorInfo) -> TensorInfo:
+    """The previous frame's entry as the next frame reads it, h x w x C."""
+    assert entry.kind is not None
+    name = f"previous_{entry.kind.value}{entry.block}"
+    return described(name, entry.shape, Role.PREVIOUS, block=entry.block, kind=entry.kind, source=entry.name)
 
 
-def memory_tensor(name: str, source: TensorInfo) -> TensorInfo:
-    """The bank's slots of an entry: T of them."""
-    return source.model_copy(
-        update={"name": name, "shape": ("T", *source.shape), "role": Role.MEMORY, "source": source.name}
-    )
+def query(block: int, spec: NetworkSpec) -> TensorInfo:
+    """What attends to the bank in a block, h x w x D."""
+    return on_grid(f"query{block}", spec.key_width, Role.QUERY, block=block)
 
 
-def previous_tensor(name: str, source: TensorInfo) -> TensorInfo:
-    """The previous frame's entry, as this frame reads it."""
-    return source.model_copy(update={"name": name, "role": Role.PREVIOUS, "source": source.name})
+def identity_tokens(spec: NetworkSpec) -> TensorInfo:
+    """A label map's tokens as the identity kernel makes them, before `id_norm`: h x w x C."""
+    return on_grid("identity", spec.width, Role.INPUT)
 
 
-def image(dtype: str) -> TensorInfo:
-    """RGB at network size, 0..255."""
-    return TensorInfo(name="image", dtype=dtype, shape=(1, "H", "W", 3), role=Role.INPUT)
-
-
-def maps(spec: NetworkSpec) -> tuple[TensorInfo, ...]:
-    """The encoder's maps at the decoder's widths."""
-    widths = {"4": spec.decoder_width // 2, "8": spec.decoder_width, "16": spec.decoder_width}
-    grids = {"4": ("h4", "w4"), "8": ("h8", "w8"), "16": ("h", "w")}
-    return tuple(
-        TensorInfo(name=f"f{s}", dtype="float32", shape=(1, widths[s], *grids[s]), role=Role.FEATURES)
-        for s in widths
-    )
-
-
-def projected(spec: NetworkSpec) -> TensorInfo:
-    """p: the projected features that propagation begins with."""
-    return TensorInfo(name="p", dtype="float32", shape=(1, spec.width, "h", "w"), role=Role.FEATURES)
+def features(name: str, channels: int, height: str = "h", width: str = "w") -> TensorInfo:
+    """A map that is made once a frame, 1 x C x height x width."""
+    return described(name, (1, channels, height, width), Role.FEATURES)
 
 
 def decoder_input(channels: int) -> TensorInfo:
-    """z: what propagation leaves for the decoder."""
-    return TensorInfo(name="z", dtype="float32", shape=(1, channels, "h", "w"), role=Role.OUTPUT)
-
-
-def logits() -> TensorInfo:
-    """One channel for the background and each identity."""
-    shape = (OBJECT_CAPACITY + 1, "h4", "w4")
-    return TensorInfo(name="logits", dtype="float32", shape=shape, role=Role.OUTPUT)
-
-
-def identity(spec: NetworkSpec) -> TensorInfo:
-    """A label map's tokens, as the identity bank's convolution gives them."""
-    return grid_tensor("identity", spec.width, Role.INPUT)
-
-
-def temporal_rows(spec: NetworkSpec) -> TensorInfo:
-    """The temporal row of each memory frame."""
-    return TensorInfo(name="rows", dtype="float32", shape=("T", spec.key_width), role=Role.INPUT)
-
-
-def query(spec: NetworkSpec, block: int) -> TensorInfo:
-    """What attends to the bank: the block's query with `cur` added."""
-    return block_tensor("query", block, spec.key_width, Role.QUERY)
+    """z, 1 x C x h x w."""
+    return described("z", (1, channels, "h", "w"), Role.OUTPUT)

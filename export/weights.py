@@ -1,111 +1,86 @@
-"""Weights of all graphs of a bundle in one file, each tensor once, as ONNX external data.
-
-ONNX Runtime, OpenVINO and TensorRT all refuse external data outside the graph's own folder; hence graphs and
-weights lie side by side.
-"""
+"""One file for the weights of many graphs: each content once, where ONNX's external data finds it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import onnx
-from onnx import TensorProto
-from onnx.external_data_helper import load_external_data_for_model
+from onnx.external_data_helper import ExternalDataInfo, set_external_data, uses_external_data
 
-SMALLEST = 1024  # bytes; what is smaller stays in its graph
-ALIGNMENT = 4096  # bytes: a page, so that a library may map the file
-DIGEST = "weights_sha256"  # of a graph's metadata: what it reads here, so that its own hash stands for it
+LEAST_BYTES = 1024  # smaller constants stay in their graphs
+ALIGNMENT = 4096  # of offsets: a page, so that files can be mapped
 
 
-@dataclass(frozen=True)
-class _Place:
+class Place(NamedTuple):
+    """Where a tensor's bytes lie: file name, offset and length in bytes."""
+
     file: str
     offset: int
     length: int
 
 
 class WeightsFile:
-    """Takes weights out of graphs into one file.
+    """Writes weights as they come, one content once, for graphs in the same folder.
 
     Args:
-        folder: Of the graphs.
-        name: Of the file; it is made when the first weight comes.
+        path: The file; made with the first weight.
+        known: Places of contents, by SHA-256, that other files of the folder hold already.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self.name = folder, name
-        self._places: dict[bytes, _Place] = {}
-
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        return self._folder / self.name
-
-    def reuse(self, graphs: Iterable[Path]) -> None:
-        """Learns what graphs already have outside: the same weights will be read there.
-
-        Args:
-            graphs: In a bundle's folder, to which the graphs to come will belong.
-        """
-        for path in graphs:
-            for tensor in onnx.load(path, load_external_data=False).graph.initializer:
-                if tensor.data_location == TensorProto.EXTERNAL:
-                    where = {entry.key: entry.value for entry in tensor.external_data}
-                    place = _Place(where["location"], int(where["offset"]), int(where["length"]))
-                    self._places.setdefault(sha256(_read(path.parent, place)).digest(), place)
+    def __init__(self, path: Path, known: Mapping[bytes, Place] | None = None) -> None:
+        self.path = path
+        self._places = dict(known or {})
+        self._end = 0
 
     def take(self, model: onnx.ModelProto) -> None:
-        """Moves a model's weights out; the model may then be saved in the folder."""
-        total = sha256()
+        """Moves a graph's initializers above `LEAST_BYTES` here; the graph keeps where they are.
+
+        It keeps their hash, too: a graph's own SHA-256 stands for its weights, which engines rely on.
+        """
+        moved = sha256()
         for tensor in model.graph.initializer:
-            _make_raw(tensor)
-            if len(tensor.raw_data) > SMALLEST:
-                digest = sha256(tensor.raw_data).digest()
-                total.update(digest)
-                if digest not in self._places:
-                    self._places[digest] = self._append(tensor.raw_data)
-                _refer(tensor, self._places[digest])
-        onnx.helper.set_model_props(model, {DIGEST: total.hexdigest()})
+            values = onnx.numpy_helper.to_array(tensor)
+            if values.nbytes <= LEAST_BYTES:
+                continue
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+            place = self._placed(tensor.raw_data)
+            moved.update(tensor.raw_data)
+            set_external_data(tensor, place.file, place.offset, place.length)
+            tensor.ClearField("raw_data")
+        onnx.helper.set_model_props(model, {"weights_sha256": moved.hexdigest()})
 
-    def _append(self, data: bytes) -> _Place:
-        with self.path.open("ab") as file:
-            file.write(b"\0" * (-file.tell() % ALIGNMENT))
-            offset = file.tell()
-            file.write(data)
-        return _Place(self.name, offset, len(data))
+    def rename(self, name: str, models: Iterable[onnx.ModelProto]) -> None:
+        """Gives the file another name, and tells the graphs that read it."""
+        for tensor in (t for model in models for t in model.graph.initializer if uses_external_data(t)):
+            for entry in tensor.external_data:
+                if entry.key == "location" and entry.value == self.path.name:
+                    entry.value = name
+        self.path = self.path.rename(self.path.with_name(name))
 
-
-def load_model(path: Path) -> onnx.ModelProto:
-    """A bundle's graph with its weights in memory."""
-    model = onnx.load(path, load_external_data=False)
-    load_external_data_for_model(model, str(path.parent))
-    for tensor in model.graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
-            tensor.data_location = TensorProto.DEFAULT
-            del tensor.external_data[:]
-    return model
-
-
-def _make_raw(tensor: TensorProto) -> None:
-    """Bytes instead of typed fields, in which small tensors and converted ones come."""
-    if not tensor.HasField("raw_data"):
-        array = onnx.numpy_helper.to_array(tensor)
-        tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    def _placed(self, content: bytes) -> Place:
+        digest = sha256(content).digest()
+        if digest not in self._places:
+            self._places[digest] = Place(self.path.name, self._end, len(content))
+            with self.path.open("ab") as file:
+                file.truncate(self._end)  # pads with zeros
+                file.write(content)
+            self._end += -(-len(content) // ALIGNMENT) * ALIGNMENT
+        return self._places[digest]
 
 
-def _refer(tensor: TensorProto, place: _Place) -> None:
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
-    del tensor.external_data[:]
-    where = {"location": place.file, "offset": place.offset, "length": place.length}
-    for key, value in where.items():
-        tensor.external_data.add(key=key, value=str(value))
-
-
-def _read(folder: Path, place: _Place) -> bytes:
-    with (folder / place.file).open("rb") as file:
-        file.seek(place.offset)
-        return file.read(place.length)
+def places_of(graphs: Iterable[Path]) -> dict[bytes, Place]:
+    """The weights that graphs in one folder keep outside themselves, by the SHA-256 of their bytes."""
+    places: dict[Place, bytes] = {}
+    for path in graphs:
+        for tensor in onnx.load(path, load_external_data=False).graph.initializer:
+            if uses_external_data(tensor):
+                info = ExternalDataInfo(tensor)
+                place = Place(info.location, info.offset or 0, info.length or 0)
+                if place not in places:
+                    with (path.parent / place.file).open("rb") as file:
+                        file.seek(place.offset)
+                        places[place] = sha256(file.read(place.length)).digest()
+    return {digest: place for place, digest in places.items()}

@@ -26,7 +26,8 @@ def _exporter_version() -> str:
     digest = hashlib.sha256(torch.__version__.encode())
     folders = [(ROOT / "export" / name).rglob("*.py") for name in _SHAPING]
     shaping = [file for folder in ((ROOT / "export").glob("*.py"), *folders) for file in folder]
-    for file in sorted([*shaping, *(ROOT / "runtime" / "bundle").glob("*.py")]):
+    contract = (ROOT / "runtime" / "bundle" / name for name in ("manifest.py", "roles.py"))
+    for file in sorted([*shaping, *contract]):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -72,32 +73,29 @@ def bundle(synthetic_checkpoint: Callable[[str], Path]) -> Callable[..., Path]:
 
 def _with_float_images(source: Path, target: Path, checkpoint: Path) -> None:
     """A bundle as `export_bundle(..., image_dtype="float32")` makes it: another `encode`, nothing else."""
-    import onnx
-
     from ermu.export.checkpoint import build_network, load_checkpoint
     from ermu.export.graphs import build_graphs
     from ermu.export.network.spec import network_spec
-    from ermu.export.onnx_writer import trace_onnx
-    from ermu.export.weights import WeightsFile
+    from ermu.export.onnx_writer import write_onnx
+    from ermu.export.weights import WeightsFile, places_of
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.files import sha256_of
 
     manifest = Bundle.load(source).manifest
     network, _ = build_network(load_checkpoint(checkpoint), network_spec(manifest.network.name))
-    encode = build_graphs(network, "float32").graphs["encode"]
+    encode = build_graphs(network, "float32")[0]
     shutil.copytree(source, target)
-    weights = WeightsFile(target, "weights.floats.bin")
-    weights.reuse(target / graph.file for graph in manifest.graphs.values())
-    model = trace_onnx(encode, opset=20, fixed_hw=None)
-    weights.take(model)
-    assert not weights.path.exists(), "the weights of encode are those of the byte bundle"
     file = target / manifest.graphs["encode"].file
-    onnx.save_model(model, file)
-    changed = {"sha256": sha256_of(file), "inputs": encode.inputs, "outputs": encode.outputs}
-    graphs = {**manifest.graphs, "encode": manifest.graphs["encode"].model_copy(update=changed)}
+    known = WeightsFile(target / "more.bin", places_of([file]))
+    write_onnx(encode, file, known, opset=20, fixed_hw=None)
+    assert not known.path.exists(), "the weights are those of the byte images"
+    info = manifest.graphs["encode"].model_copy(
+        update={"sha256": sha256_of(file), "inputs": encode.inputs, "max_difference": 0.0}
+    )
     floats = manifest.input.model_copy(update={"dtype": "float32"})
-    edited = manifest.model_copy(update={"graphs": graphs, "input": floats})
-    (target / "manifest.json").write_text(edited.to_json())
+    graphs = {**manifest.graphs, "encode": info}
+    changed = manifest.model_copy(update={"graphs": graphs, "input": floats})
+    (target / "manifest.json").write_text(changed.to_json())
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def test_ready_made_bundle_gives_what_an_export_gives(tmp_path):
     network, unknown = build_network(checkpoint, checkpoint.spec)
     assert unknown == []
     bundle = Bundle.load(DEMO_BUNDLE)
-    segmenters = [Segmenter(bundle), Segmenter(bundle, backend=TorchBackend(network, "uint8"))]
+    segmenters = [Segmenter(bundle), Segmenter(bundle, backend=TorchBackend(bundle, network, "whole"))]
     scene = Scene(SceneConfig(seed=5, frames=4))
     for segmenter in segmenters:
         segmenter.start(*scene[0])

@@ -11,18 +11,20 @@ from ermu.export.network.network import SegmentationNetwork
 from ermu.kernels.loading import load_kernels
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import WHOLE
 
 
 class TorchBackend(Backend):
-    """Every graph is the torch module that it was traced from."""
+    """On the host, where every graph is the torch module that it was traced from."""
 
-    name, devices, plans = "torch", ("cpu",), (WHOLE,)
+    name = "torch"
+    help = "torch, for tests"
+    devices = ("cpu",)
+    plans = ("whole", "external_attention")
 
-    def __init__(self, bundle: Bundle, network: SegmentationNetwork) -> None:
+    def __init__(self, bundle: Bundle, network: SegmentationNetwork, plan: str) -> None:
         device = HostDevice()
-        super().__init__(Opening(bundle, WHOLE, device, load_kernels(device), threads=1))
-        self._modules = build_graphs(network, bundle.manifest.input.dtype).graphs
+        super().__init__(Opening(bundle, plan, device, load_kernels(device, threads=2), threads=2))
+        self._graphs = {graph.name: graph for graph in build_graphs(network, bundle.manifest.input.dtype)}
 
     @classmethod
     def misfits(cls, bundle: Bundle | None, device: str) -> list[Misfit]:
@@ -30,8 +32,11 @@ class TorchBackend(Backend):
 
     @torch.no_grad()
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        described, argument = self._modules[graph], self.device.kernel_argument
-        result = described.module(*(torch.from_numpy(argument(inputs[t.name])) for t in described.inputs))
+        traced = self._graphs[graph]
+        result = traced.module(*(torch.from_numpy(self._array(inputs, t.name)) for t in traced.inputs))
         result = (result,) if isinstance(result, Tensor) else result
-        for tensor, value in zip(described.outputs, result, strict=True):
-            argument(outputs[tensor.name])[...] = value.numpy()
+        for tensor, value in zip(traced.outputs, result, strict=True):
+            self._array(outputs, tensor.name)[...] = value.numpy()
+
+    def _array(self, tensors: Tensors, name: str):  # type: ignore[no-untyped-def]
+        return self.device.kernel_argument(tensors[name])

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ermu.errors import ErmuError
-from ermu.export.network.spec import NETWORKS, NetworkSpec, network_spec
+from ermu.export.network.spec import NetworkSpec, network_spec
 from ermu.training.learning.schedule import Schedule
 
 
@@ -39,8 +39,6 @@ class NetworkConfig(_Strict):
         """
         changes = self.model_dump(exclude={"base"}, exclude_none=True)
         name = changes.pop("name", self.base)
-        if self.base not in NETWORKS:
-            network_spec(self.base)
         return NetworkSpec(**{**network_spec(self.base).to_dict(), **changes, "name": name})
 
 

@@ -73,7 +73,7 @@ class TorchBackend(Backend):
         network, _ = build_network(
             _matching(bundle, checkpoint), NetworkSpec(**manifest.network.model_dump())
         )
-        built = build_graphs(network, manifest.input.dtype).graphs
+        built = {graph.name: graph for graph in build_graphs(network, manifest.input.dtype)}
         self._modules = {name: built[name] for name in self.plan.graphs}
         self._compiled: dict[str, Any] = {}
         self._compiled_from = compiled_from

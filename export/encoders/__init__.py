@@ -1,1 +1,1 @@
-"""Backbones; a module's name is the encoder's."""
+"""Backbones, a module each; its name, with hyphens for underscores, is the encoder's."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from ermu.export.encoder import Encoder, EncoderMaps
+
 PUBLISHED_EPS = 1e-3
 # One row a stage: kernel, stride, expansion, output channels, blocks. The published network goes on with 192
 # and 320 channels at stride 32; matching needs no such semantics, and those stages hold most of the weights.
@@ -33,7 +35,7 @@ class InvertedResidual(nn.Module):
         return x + out if self.residual else out
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(Encoder):
     """The first five stages of EfficientNet-Lite0 (Tan and Le 2019; Lite: no squeeze-excite, ReLU6).
 
     Batch norm is folded into the convolutions: it would stay frozen anyway, and training saves its passes.
@@ -52,7 +54,7 @@ class EfficientNetLite0(nn.Module):
                 channels = out
         self.blocks = nn.Sequential(*blocks)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> EncoderMaps:
         f4 = self.blocks[0:3](self.stem(x))
         f8 = self.blocks[3:5](f4)
         f16 = self.blocks[5:](f8)

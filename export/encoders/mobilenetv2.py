@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ermu.export.encoder import Encoder, EncoderMaps
 from ermu.export.network.layers import FrozenBatchNorm2d
 
 
@@ -34,7 +35,7 @@ class InvertedResidual(nn.Module):
         return x + self.conv(x) if self.residual else self.conv(x)
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Encoder):
     """MobileNetV2's features; outputs at strides 4, 8, 16 and the 1280-channel map, kept at stride 16."""
 
     channels = (24, 32, 96, 1280)
@@ -68,7 +69,7 @@ class MobileNetV2(nn.Module):
         layers.append(_conv_bn(channels, 1280, 1))
         self.features = nn.Sequential(*layers)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> EncoderMaps:
         f4 = self.features[0:4](x)
         f8 = self.features[4:7](f4)
         f16 = self.features[7:14](f8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ermu.export.encoder import Encoder, EncoderMaps
 from ermu.export.network.layers import FrozenBatchNorm2d
 
 
@@ -36,7 +37,7 @@ def _stage(channels: int, width: int, blocks: int, stride: int) -> nn.Sequential
     return nn.Sequential(first, *(Bottleneck(4 * width, width, 1) for _ in range(blocks - 1)))
 
 
-class ResNet50(nn.Module):
+class ResNet50(Encoder):
     """Stages 1 to 3 of ResNet-50; outputs at strides 4, 8, 16 and 16 again (the map that is projected)."""
 
     channels = (256, 512, 1024, 1024)
@@ -49,7 +50,7 @@ class ResNet50(nn.Module):
         self.layer2 = _stage(256, 128, 4, stride=2)
         self.layer3 = _stage(512, 256, 6, stride=2)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> EncoderMaps:
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)
         f4 = self.layer1(x)
         f8 = self.layer2(f4)

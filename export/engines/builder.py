@@ -72,7 +72,7 @@ def parse_graph(module: TensorRTModule, builder: Any, log: MessageLog, bundle: B
     trt = module.trt
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log.logger)
-    if not parser.parse_from_file(str(bundle.graph_path(graph))):
+    if not parser.parse_from_file(str(bundle.graph_path(graph))):  # by path, or it finds no weights
         error = parser.get_error(0)
         raise BackendError(
             f"Graph {graph}: node '{error.node_name()}' ({error.node_operator()}) cannot be parsed by "

@@ -33,7 +33,7 @@ class BuildReport:
 def build_engines(
     bundle: Bundle | str | Path,
     *,
-    engine: str,
+    module: str,
     precision: str = "fp32",
     sizes: Sequence[tuple[int, int]] = (),
     max_memory: int | None = None,
@@ -46,7 +46,7 @@ def build_engines(
 
     Args:
         bundle: A bundle with graphs of that precision (`add_precision` makes them).
-        engine: `tensorrt`, which builds for the GPU in this machine, or `tensorrt-rtx`, which needs none.
+        module: `tensorrt`, which builds for the GPU in this machine, or `tensorrt-rtx`, which needs none.
         precision: fp32, fp16 or int8.
         sizes: Network inputs (height, width), one optimisation profile each; may be left out for a bundle of
             fixed size.
@@ -57,43 +57,52 @@ def build_engines(
         progress: Called with (what, step, steps).
 
     Raises:
-        OptionError: a size or target makes no sense.
+        OptionError: a size or target makes no sense, or there is no such TensorRT.
         BundleError: the bundle has no graphs of that precision.
         BackendError: a graph cannot be parsed or built; the bundle is as it was.
         DependencyError: that TensorRT is not installed.
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     at_precision = loaded.at_precision(precision)
-    module = load_tensorrt(engine)
-    profiles = _profiles(at_precision, sizes, max_memory)
-    options = BuildOptions(profiles, workspace_mb, timing_cache)
-    wanted = [
-        (graph, t) for graph in at_precision.manifest.plans[WHOLE].graphs for t in _targets(module, targets)
-    ]
-    report, files = BuildReport([], []), {}
+    tensorrt = load_tensorrt(module)
+    options = BuildOptions(_profiles(at_precision, sizes, max_memory), workspace_mb, timing_cache)
+    graphs = at_precision.manifest.plans[WHOLE].graphs
+    wanted = [(graph, target) for graph in graphs for target in _targets(tensorrt, targets)]
     folder = Path(tempfile.mkdtemp(prefix=f".{loaded.path.name}.", dir=loaded.path.parent))
     try:
-        for step, (graph, target) in enumerate(wanted):
-            if progress:
-                progress(f"{graph} for {target}", step, len(wanted))
-            key = _described(at_precision, graph, module, target, profiles).key
-            current = next(
-                (e for e in loaded.manifest.engines if e.key == key and not damage(loaded, e)), None
-            )
-            if current:
-                report.kept.append(current)
-                continue
-            file = folder / f"{graph}-{target}.engine"
-            began = perf_counter()
-            build_engine(module, at_precision, graph, target, options, file)
-            info = _described(at_precision, graph, module, target, profiles, file, perf_counter() - began)
-            files[info.file] = file
-            report.built.append(info)
+        report, files = _build(at_precision, tensorrt, wanted, options, folder, progress)
         if report.built:
             add_to_bundle(loaded, files, lambda manifest: _with_engines(manifest, report.built))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return report
+
+
+def _build(
+    bundle: Bundle,
+    module: TensorRTModule,
+    wanted: Sequence[tuple[str, str]],
+    options: BuildOptions,
+    folder: Path,
+    progress: Progress | None,
+) -> tuple[BuildReport, dict[str, Path]]:
+    """Builds the (graph, target) engines that a bundle lacks; returns their files by future path, too."""
+    report, files = BuildReport([], []), {}
+    for step, (graph, target) in enumerate(wanted):
+        if progress:
+            progress(f"{graph} for {target}", step, len(wanted))
+        key = _described(bundle, graph, module, target, options.profiles).key
+        current = (e for e in bundle.manifest.engines if e.key == key and not damage(bundle, e))
+        if kept := next(current, None):
+            report.kept.append(kept)
+            continue
+        file, began = folder / f"{graph}-{target}.engine", perf_counter()
+        build_engine(module, bundle, graph, target, options, file)
+        seconds = perf_counter() - began
+        info = _described(bundle, graph, module, target, options.profiles, file, seconds)
+        files[info.file] = file
+        report.built.append(info)
+    return report, files
 
 
 def _profiles(

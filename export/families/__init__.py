@@ -1,1 +1,1 @@
-"""A folder for each network family."""
+"""Network families, a folder each; its name is the family's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from ermu.export.network.decoder import FpnDecoder
 from ermu.export.network.layers import to_tokens
 from ermu.export.network.memory import KeyValue, MemoryEntry
 from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec
+from ermu.export.network.transformer import BlockCarry
 from ermu.registries import ENCODERS, FAMILIES
 from ermu.runtime.bundle.temporal import TEMPORAL_ROWS, temporal_row
 
@@ -33,15 +34,15 @@ class Carry(NamedTuple):
 
     Attributes:
         query: B x n x D, block 0's q + cur: with block 0's keys, all that ERMU's relevance needs.
-        blocks: One carry a block, as the family has it.
+        blocks: One carry a block.
     """
 
     query: Tensor
-    blocks: list[Any]
+    blocks: list[BlockCarry]
 
 
 class SegmentationNetwork(nn.Module):
-    """An AOT or DeAOT network of the aot_plus family; parameter names are the published checkpoints'.
+    """A network of the aot_plus kind, of any family; parameter names are the published checkpoints'.
 
     Sizes: images are B x 3 x H x W with H, W = 16k + 1; the token grid is h = (H-1)/16 + 1, n = h * w.
     """
@@ -50,11 +51,11 @@ class SegmentationNetwork(nn.Module):
         super().__init__()
         self.spec = spec
         family = FAMILIES.get(spec.family)
-        self.encoder: nn.Module = ENCODERS.get(spec.encoder.replace("_", "-"))()
-        channels: tuple[int, int, int, int] = self.encoder.channels  # type: ignore[assignment]
+        self.encoder = ENCODERS.get(spec.encoder.replace("_", "-"))()
+        channels = self.encoder.channels
         self.encoder_projector = nn.Conv2d(channels[3], spec.width, 1)
         self.LSTT = family.transformer(spec)
-        self.decoder = FpnDecoder(family.output_channels(spec), spec.decoder_width, channels[:3])
+        self.decoder = FpnDecoder(self.LSTT.output_channels, spec.decoder_width, channels[:3])
         self.patch_wise_id_bank = nn.Conv2d(IDENTITY_CHANNELS, spec.width, 17, stride=16, padding=8)
         self.id_norm = family.identity_norm(spec)
         self.cur_pos_emb = nn.Parameter(torch.zeros(1, spec.key_width))
@@ -99,13 +100,11 @@ class SegmentationNetwork(nn.Module):
 
     def reference(self, p: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
         """A labelled frame, read through itself: z and its memory."""
-        z, entry = self.LSTT.reference(p, self.cur_pos_emb, self.mem_pos_emb[:1], identity)  # type: ignore[operator]
-        return z, entry
+        return self.LSTT.reference(p, self.cur_pos_emb, self.mem_pos_emb[:1], identity)
 
     def memorize(self, carry: Carry, identity: Tensor) -> MemoryEntry:
         """Memory of a propagated frame, once its label is known."""
-        entry: MemoryEntry = self.LSTT.memorize(carry.blocks, identity)  # type: ignore[operator]
-        return entry
+        return self.LSTT.memorize(carry.blocks, identity)
 
     def decode(self, z: Tensor, features: Features) -> Tensor:
         """Logits B x 11 x (H-1)/4+1 x (W-1)/4+1."""

@@ -6,18 +6,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ermu.errors import OptionError
+from ermu.registries import FAMILIES
 
 OBJECT_CAPACITY = 10
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One network of the aot_plus family (`spec/network.md`).
+    """One network of the aot_plus family (`docs/spec/network.md`).
 
     Attributes:
         name: The name used on the command line and in manifests.
-        family: Name of a network family (`ermu.export.families`).
-        encoder: Name of a backbone (`ermu.export.encoders`).
+        family: Its name in `FAMILIES`: `aot` (multi-head attention, feed-forward) or `deaot` (gated
+            propagation, two branches).
+        encoder: Its name in `ENCODERS`, underscores for hyphens.
         blocks: Number of propagation blocks L.
         width: Channels C of the tokens.
         heads: Attention heads; 1 in DeAOT.
@@ -41,27 +43,9 @@ class NetworkSpec:
         return asdict(self)
 
 
-def _aot(name: str, encoder: str, blocks: int) -> NetworkSpec:
-    return NetworkSpec(
-        name, "aot", encoder, blocks, 256, heads=8, key_width=256, feedforward=1024, decoder_width=256
-    )
-
-
-def _deaot(name: str, encoder: str, blocks: int) -> NetworkSpec:
-    return NetworkSpec(
-        name, "deaot", encoder, blocks, 256, heads=1, key_width=128, feedforward=512, decoder_width=256
-    )
-
-
-NETWORKS: dict[str, NetworkSpec] = {
-    spec.name: spec
-    for spec in (
-        _aot("r50_aotl", "resnet50", 3),
-        _deaot("r50_deaotl", "resnet50", 3),
-        _aot("aott", "mobilenetv2", 1),
-        _deaot("deaott", "mobilenetv2", 1),
-    )
-}
+def networks() -> dict[str, NetworkSpec]:
+    """Every named network of every family, by name."""
+    return {spec.name: spec for _, family in FAMILIES.items() for spec in family.networks}
 
 
 def network_spec(name: str, /, **changes: Any) -> NetworkSpec:
@@ -70,6 +54,7 @@ def network_spec(name: str, /, **changes: Any) -> NetworkSpec:
     Raises:
         OptionError: no network has that name.
     """
-    if name not in NETWORKS:
-        raise OptionError(f"Unknown network '{name}'.", expected=f"one of {', '.join(NETWORKS)}")
-    return replace(NETWORKS[name], **changes)
+    known = networks()
+    if name not in known:
+        raise OptionError(f"Unknown network '{name}'.", expected=f"one of {', '.join(known)}")
+    return replace(known[name], **changes)

@@ -4,70 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from ermu.errors import SourceError
+from ermu.export.precision.clip import Clip
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import Comparison
-from ermu.runtime.images.labels import object_ids, read_label_map
+from ermu.runtime.images.labels import object_ids
 from ermu.runtime.segmenter import Segmenter
-from ermu.runtime.sources.opening import open_source
-from ermu.types import LabelMap
-
-CLIP_FRAMES = 24
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Frames to measure and to calibrate on.
-
-    Attributes:
-        name: Recorded with every figure.
-        frames: BGR uint8 H x W x 3.
-        label: uint8 H x W of the first frame.
-        capacity: Memory frames; small, so that a short clip evicts.
-        gap: Frames between two appends.
-        long_edge: Of the network input; None for the bundle's own.
-    """
-
-    name: str
-    frames: Sequence[npt.NDArray[np.uint8]]
-    label: LabelMap
-    capacity: int = 4
-    gap: int = 2
-    long_edge: int | None = None
-
-
-def procedural_clip(seed: int = 1000, *, frames: int = CLIP_FRAMES, objects: int = 4) -> Clip:
-    """A clip that `ermu.scenes` draws, 416 x 240: there is one on every machine, the same on each."""
-    from ermu.scenes.config import SceneConfig
-    from ermu.scenes.scene import Scene
-
-    scene = Scene(
-        SceneConfig(seed=seed, size_hw=(240, 416), frames=frames, objects=objects, split="validation")
-    )
-    return Clip(
-        f"scene {seed}, 416x240, {objects} objects", [scene[t][0] for t in range(frames)], scene[0][1]
-    )
-
-
-def recorded_clip(source: str, prompt: Path, *, frames: int = CLIP_FRAMES) -> Clip:
-    """The beginning of a video of the user's.
-
-    Raises:
-        SourceError: the source holds fewer than two frames.
-        PromptError: the label map cannot be read.
-    """
-    with open_source(source) as opened:
-        images = [frame.image for frame, _ in zip(opened, range(frames), strict=False)]
-    if len(images) < 2:
-        raise SourceError(
-            f"{source} has {len(images)} frames.", expected="at least 2 to compare precisions on"
-        )
-    return Clip(Path(source).name, images, read_label_map(prompt))
+from ermu.types import Array, LabelMap
 
 
 @dataclass(frozen=True)
@@ -75,7 +20,7 @@ class Track:
     """A run over a clip: label maps and logits of every frame, and the frames evicted, in order."""
 
     labels: list[LabelMap]
-    logits: list[npt.NDArray[np.float32]]
+    logits: list[Array]
     evicted: list[int]
 
 
@@ -87,15 +32,14 @@ def track(bundle: Bundle, clip: Clip, *, remember: Sequence[LabelMap] | None = N
         clip: The clip.
         remember: Label maps of frames 1 on to remember in place of the predicted ones.
     """
-    segmenter = Segmenter(bundle, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge)
-    labels, evicted = [segmenter.start(clip.frames[0], clip.label).label], []
-    logits = [segmenter.logits().astype(np.float32)]
-    for t, frame in enumerate(clip.frames[1:]):
-        result = segmenter.step(frame, remember=remember[t] if remember else None)
-        labels.append(result.label)
-        logits.append(segmenter.logits().astype(np.float32))
-        evicted += [update.evicted for update in result.memory if update.evicted is not None]
-    segmenter.close()
+    with Segmenter(bundle, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge) as segmenter:
+        labels, evicted = [segmenter.start(clip.frames[0], clip.label).label], []
+        logits = [segmenter.logits().astype(np.float32)]
+        for t, frame in enumerate(clip.frames[1:]):
+            result = segmenter.step(frame, remember=remember[t] if remember else None)
+            labels.append(result.label)
+            logits.append(segmenter.logits().astype(np.float32))
+            evicted += [update.evicted for update in result.memory if update.evicted is not None]
     return Track(labels, logits, evicted)
 
 

@@ -5,43 +5,31 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
-import numpy as np
-import numpy.typing as npt
 import onnx
-import onnxruntime
 
 from ermu.errors import OptionError
 from ermu.export.bundle_editor import add_to_bundle
-from ermu.export.precision.comparison import Clip, compare, procedural_clip, track
+from ermu.export.precision.clip import Clip, procedural_clip
+from ermu.export.precision.comparison import compare, track
+from ermu.export.precision.differences import largest_difference
 from ermu.export.precision.float16 import to_float16
 from ermu.export.precision.int8 import record_samples, to_int8
-from ermu.export.weights import WeightsFile, load_model
+from ermu.export.precision.trial import copy_bundle
+from ermu.export.weights import WeightsFile, places_of
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import WHOLE, Comparison, FileInfo, GraphInfo, TensorInfo, Variant
-from ermu.runtime.bundle.sizes import Grids, resolve
-from ermu.runtime.files import link_or_copy, sha256_of
+from ermu.runtime.bundle.manifest import WHOLE, FileInfo, GraphInfo, TensorInfo, Variant
+from ermu.runtime.bundle.roles import Role
+from ermu.runtime.files import sha256_of
 
 PRECISIONS = ("fp32", "fp16", "int8")
 RECIPE = 3  # raise it when a conversion changes: variants of another recipe are made again
 CALIBRATION_SEEDS = range(2000, 2006)
 
-_UNMEASURED = Comparison(
-    clip="",
-    frames=0,
-    objects=0,
-    logit_difference=0.0,
-    pixel_agreement=0.0,
-    evictions=0,
-    same_evictions=False,
-)
-
 Progress = Callable[[str, int, int], None]
+Models = dict[str, onnx.ModelProto]
 
 
 def add_precision(
@@ -70,9 +58,13 @@ def add_precision(
         return loaded.at_precision(precision)
     folder = Path(tempfile.mkdtemp(prefix=f".{loaded.path.name}.", dir=loaded.path.parent))
     try:
-        variant, files = _made(loaded, precision, clip, folder, progress or (lambda what, step, steps: None))
+        trial = copy_bundle(loaded, folder)
+        variant = _made(trial, precision, clip, progress or (lambda what, step, steps: None))
+        listed = (*variant.graphs.values(), *variant.weights)
         added = add_to_bundle(
-            loaded, files, lambda m: m.model_copy(update={"variants": {**m.variants, precision: variant}})
+            loaded,
+            {info.file: folder / info.file for info in listed},
+            lambda m: m.model_copy(update={"variants": {**m.variants, precision: variant}}),
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -84,81 +76,77 @@ def _up_to_date(bundle: Bundle, precision: str) -> bool:
     return variant is not None and variant.recipe == RECIPE
 
 
-def _made(
-    bundle: Bundle, precision: str, clip: Clip | None, folder: Path, tell: Progress
-) -> tuple[Variant, dict[str, Path]]:
-    """The variant, and its new files by the names that they will have in the bundle."""
+def _made(trial: Bundle, precision: str, clip: Clip | None, tell: Progress) -> Variant:
+    """The variant, its files beside the float32 ones in the trial's folder."""
     measured = clip or procedural_clip()
     clips = [] if precision == "fp16" else [clip] if clip else _calibration_clips()
     tell("run the float32 graphs", 0, 3)
-    reference = track(bundle, measured)
+    reference = track(trial, measured)
     tell("convert", 1, 3)
-    models = _to_float16(bundle) if precision == "fp16" else _to_int8(bundle, folder, clips)
-    graphs, weights = _stored(bundle, precision, models, folder)
-    variant = Variant(
+    converted = _to_float16(trial) if precision == "fp16" else _to_int8(trial, clips)
+    weights = _write_weights(trial, precision, converted)
+    graphs = {name: _written(trial, name, precision, model) for name, model in converted.items()}
+    plans = (WHOLE,) if precision == "fp16" else tuple(trial.manifest.plans)  # no kernel attends in float16
+    tell("compare", 2, 3)
+    changed = {
+        "precision": precision,
+        "graphs": {**trial.manifest.graphs, **graphs},
+        "plans": {name: trial.manifest.plans[name] for name in plans},
+    }
+    tried = Bundle(trial.path, trial.manifest.model_copy(update=changed))
+    return Variant(
         graphs=graphs,
-        plans=(WHOLE,) if precision == "fp16" else tuple(bundle.manifest.plans),
+        plans=plans,
         weights=weights,
         recipe=RECIPE,
         calibration=", ".join(c.name for c in clips) or None,
-        comparison=_UNMEASURED,
+        comparison=compare(reference, tried, measured),
         tools={name: version(name) for name in ("ermu", "onnx", "onnxruntime")},
     )
-    tell("compare", 2, 3)
-    comparison = compare(reference, _trial(bundle, precision, variant, folder), measured)
-    files = {info.file: folder / info.file for info in (*graphs.values(), *weights)}
-    return variant.model_copy(update={"comparison": comparison}), files
 
 
-def _trial(bundle: Bundle, precision: str, variant: Variant, folder: Path) -> Bundle:
-    """The bundle as it will be, in the folder of the new files: a graph finds its weights beside it."""
-    for info in (bundle.manifest.identity, *bundle.manifest.weights, *bundle.manifest.graphs.values()):
-        link_or_copy(bundle.path / info.file, folder / info.file)
-    variants = {**bundle.manifest.variants, precision: variant}
-    return Bundle(folder, bundle.manifest.model_copy(update={"variants": variants})).at_precision(precision)
-
-
-def _to_float16(bundle: Bundle) -> dict[str, onnx.ModelProto]:
-    graphs = bundle.manifest.plans[WHOLE].graphs
-    return {name: to_float16(load_model(bundle.graph_path(name))) for name in graphs}
-
-
-def _to_int8(bundle: Bundle, folder: Path, clips: Sequence[Clip]) -> dict[str, onnx.ModelProto]:
-    models = {}
-    for name, samples in record_samples(bundle, clips).items():
-        file = folder / f"{name}.quantised.onnx"
-        to_int8(bundle.graph_path(name), file, samples)
-        models[name] = onnx.load(file)
-        file.unlink()
+def _to_float16(trial: Bundle) -> Models:
+    manifest, models = trial.manifest, {}
+    read = {t.name for graph in manifest.graphs.values() for t in graph.inputs}
+    for name in manifest.plans[WHOLE].graphs:
+        info = manifest.graphs[name]
+        given = [t.name for t in info.inputs if t.role is Role.INPUT]
+        final = [t.name for t in info.outputs if t.role is Role.OUTPUT and t.name not in read]
+        models[name] = to_float16(onnx.load(trial.graph_path(name)), float32=[*given, *final])
     return models
 
 
-def _stored(
-    bundle: Bundle, precision: str, models: Mapping[str, onnx.ModelProto], folder: Path
-) -> tuple[dict[str, GraphInfo], tuple[FileInfo, ...]]:
-    """Graphs and new weights under names of their own; weights that the bundle has already are read there."""
-    weights = WeightsFile(folder, f"weights.{precision}-{uuid4().hex[:12]}.bin")
-    weights.reuse(bundle.graph_path(name) for name in bundle.manifest.graphs)
-    for info in bundle.manifest.weights:
-        link_or_copy(bundle.path / info.file, folder / info.file)
-    graphs = {}
-    for name, model in models.items():
-        weights.take(model)
-        digest = sha256(model.SerializeToString()).hexdigest()
-        file = folder / f"{name}.{precision}-{digest[:12]}.onnx"
-        onnx.save_model(model, file)
-        graphs[name] = _described(bundle, name, model, file)
-    new = (FileInfo(file=weights.name, sha256=sha256_of(weights.path)),) if weights.path.is_file() else ()
-    return graphs, new
+def _to_int8(trial: Bundle, clips: Sequence[Clip]) -> Models:
+    samples = record_samples(trial, clips)
+    return {name: to_int8(onnx.load(trial.graph_path(name)), samples[name]) for name in samples}
 
 
 def _calibration_clips() -> list[Clip]:
     return [procedural_clip(seed, frames=4, objects=1 + i) for i, seed in enumerate(CALIBRATION_SEEDS)]
 
 
-def _described(bundle: Bundle, name: str, model: onnx.ModelProto, file: Path) -> GraphInfo:
-    """A converted graph as the manifest lists it."""
-    before = bundle.manifest.graphs[name]
+def _write_weights(
+    trial: Bundle, precision: str, models: Mapping[str, onnx.ModelProto]
+) -> tuple[FileInfo, ...]:
+    """Moves the graphs' weights to a file named after its content; what float32 graphs read stays theirs."""
+    known = places_of(trial.graph_path(name) for name in trial.manifest.graphs)
+    weights = WeightsFile(trial.path / f"weights.{precision}.bin", known)
+    for model in models.values():
+        weights.take(model)
+    if not weights.path.is_file():
+        return ()
+    digest = sha256_of(weights.path)
+    weights.rename(f"weights.{precision}-{digest[:12]}.bin", models.values())
+    return (FileInfo(file=weights.path.name, sha256=digest),)
+
+
+def _written(trial: Bundle, name: str, precision: str, model: onnx.ModelProto) -> GraphInfo:
+    """Saves a converted graph under a name made from its content; returns it as the manifest lists it."""
+    before, content = trial.manifest.graphs[name], model.SerializeToString(deterministic=True)
+    unnamed = trial.path / f"{name}.{precision}.onnx"
+    unnamed.write_bytes(content)
+    digest = sha256_of(unnamed)
+    file = unnamed.rename(trial.path / f"{name}.{precision}-{digest[:12]}.onnx")
     dtypes = {
         value.name: onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name
         for value in (*model.graph.input, *model.graph.output)
@@ -169,29 +157,8 @@ def _described(bundle: Bundle, name: str, model: onnx.ModelProto, file: Path) ->
 
     return GraphInfo(
         file=file.name,
-        sha256=sha256_of(file),
+        sha256=digest,
         inputs=retyped(before.inputs),
         outputs=retyped(before.outputs),
-        max_difference=_difference(bundle, name, file),
+        max_difference=largest_difference(trial, name, file),
     )
-
-
-def _difference(bundle: Bundle, name: str, file: Path) -> float:
-    """Largest absolute difference between a graph and its conversion over all outputs, on random inputs."""
-    rng, info = np.random.default_rng(2026), bundle.manifest.graphs[name]
-    symbols = {**Grids(*(bundle.manifest.input.size or (113, 81))).symbols(), "T": 3}
-    feeds = {}
-    for tensor in info.inputs:
-        shape = resolve(tensor.shape, symbols)
-        values = rng.integers(0, 256, shape) if tensor.name == "image" else rng.standard_normal(shape)
-        feeds[tensor.name] = values.astype(tensor.dtype)
-    theirs, ours = (_outputs(path, feeds) for path in (bundle.graph_path(name), file))
-    return max(float(np.abs(a - b.astype(np.float32)).max()) for a, b in zip(theirs, ours, strict=True))
-
-
-def _outputs(path: Path, feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    dtypes = {i.name: np.float16 if i.type == "tensor(float16)" else None for i in session.get_inputs()}
-    return list(session.run(None, {k: v.astype(dtypes[k] or v.dtype) for k, v in feeds.items()}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from onnx import numpy_helper
@@ -12,19 +14,18 @@ from ermu.errors import BackendError
 
 # Norms sum squares over thousands of values, softmax exponentiates, Resize multiplies coordinates.
 FLOAT32_OPS = ("InstanceNormalization", "GroupNormalization", "LayerNormalization", "Softmax", "Resize")
-FLOAT32_TENSORS = ("image", "rows", "identity", "logits")
 LARGEST = float(np.finfo(np.float16).max)
 
 
-def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
+def to_float16(model: onnx.ModelProto, *, float32: Sequence[str] = ()) -> onnx.ModelProto:
     """Converts a graph of a bundle; memories, feature maps and weights become float16.
 
     Float32 stay: norms, softmax and resizing; whatever is computed from shapes alone (position embeddings,
-    mask values); the image's normalisation; temporal rows and label tokens as they come in, logits as they
-    go out.
+    mask values); the image's normalisation; and the inputs and outputs named.
 
     Args:
         model: Float32, opset 18 to 21; it is changed.
+        float32: Inputs and outputs that stay.
 
     Raises:
         BackendError: a constant does not fit float16.
@@ -33,7 +34,7 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     own = {node.name for node in model.graph.node}
     converted: onnx.ModelProto = convert_float_to_float16(
         model,
-        keep_io_types=list(FLOAT32_TENSORS),
+        keep_io_types=list(float32),
         op_block_list=list(FLOAT32_OPS),
         node_block_list=[*_shape_nodes(model.graph), *_pixel_nodes(model.graph)],
     )

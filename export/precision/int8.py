@@ -6,24 +6,25 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
-import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
 from ermu.devices.host import HostDevice
 from ermu.devices.processors import usable_processors
-from ermu.export.precision.comparison import Clip
+from ermu.export.precision.clip import Clip
 from ermu.kernels.loading import load_kernels
 from ermu.runtime.backends.base import Opening, Tensors
 from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeBackend
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION
 from ermu.runtime.segmenter import Segmenter
+from ermu.types import Array
 
-Sample = Mapping[str, npt.NDArray[Any]]
+Sample = Mapping[str, Array]
 
+_LABEL_GRAPHS = ("reference", "memorize")
 _NARROW = 16  # channels that a filter reads, or that a convolution writes
 
 # What TensorRT takes: zero points of 0, a scale for each channel of a weight, biases in float32, and nothing
@@ -36,31 +37,31 @@ _OPTIONS = {
 }
 
 
-def to_int8(source: Path, target: Path, samples: Sequence[Sample]) -> None:
+def to_int8(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelProto:
     """Quantises a graph's wide convolutions and its linear layers; the rest, attention too, stays in float32.
 
     Args:
-        source: A float32 graph.
-        target: The file to write.
+        model: A float32 graph with its weights.
         samples: Inputs that it met; their smallest and largest values set the ranges.
     """
-    with _quiet():
+    with _quiet(), TemporaryDirectory() as folder:
+        target = Path(folder) / "quantised.onnx"
         quantize_static(
-            source,
+            model,
             target,
             _Reader(samples),
             op_types_to_quantize=["Conv", "MatMul"],
-            nodes_to_exclude=_left_alone(source),
+            nodes_to_exclude=_left_alone(model.graph),
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             extra_options=_OPTIONS,
         )
+        return onnx.load(target)
 
 
-def _left_alone(source: Path) -> list[str]:
+def _left_alone(graph: onnx.GraphProto) -> list[str]:
     """Convolutions that gain little and lose much (depthwise, first and last), and attention's products."""
-    graph = onnx.load(source, load_external_data=False).graph
     widths = {tensor.name: min(tensor.dims[:2]) for tensor in graph.initializer if len(tensor.dims) > 1}
     products = (n for n in graph.node if n.op_type in ("Conv", "MatMul"))
     return [n.name for n in products if widths.get(n.input[1], 0) < _NARROW]
@@ -69,39 +70,36 @@ def _left_alone(source: Path) -> list[str]:
 def record_samples(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, list[Sample]]:
     """What enters the graphs to be quantised while clips are segmented, by graph.
 
-    The graphs of the plan `external_attention` are among them where this machine can run it.
+    These are the encoder, the decoder, and the graphs between the runtime's own attention on the memories:
+    one graph that attends by itself would lose by codes what it gains.
 
     Args:
         bundle: Float32.
         clips: As many kinds of picture as the network shall serve.
     """
-    with _Recorder(bundle) as recorder:
+    device = HostDevice()
+    opening = Opening(bundle, EXTERNAL_ATTENTION, device, load_kernels(device), usable_processors())
+    with _Recorder(opening) as backend:
         for clip in clips:
             segmenter = Segmenter(
-                bundle, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge, backend=recorder
+                bundle, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge, backend=backend
             )
             segmenter.start(clip.frames[0], clip.label)
             for frame in clip.frames[1:]:
                 segmenter.step(frame)
-            segmenter.close()
-    return recorder.samples
+        return backend.samples
 
 
 class _Recorder(OnnxRuntimeBackend):
-    """Quantised are the graphs that do the most products; the whole `propagate` is for GPUs, in float16."""
+    """Keeps what enters each graph that takes no label: labels are remembered in float32."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        device = HostDevice()
-        kernels = load_kernels(device)
-        plan = WHOLE if kernels.name == "numpy" else EXTERNAL_ATTENTION
-        super().__init__(Opening(bundle, plan, device, kernels, usable_processors()))
-        parts = (self.plan.prefix, *self.plan.propagation) if self.external_attention else ()
-        self._recorded = {"encode", "decode", *parts}
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening)
         self.samples: dict[str, list[Sample]] = {}
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        if graph in self._recorded:
-            sample = {name: self.device.download(tensor) for name, tensor in inputs.items()}
+        if graph not in _LABEL_GRAPHS:
+            sample = {name: self.device.download(tensor).copy() for name, tensor in inputs.items()}
             self.samples.setdefault(graph, []).append(sample)
         super()._run(graph, inputs, outputs)
 

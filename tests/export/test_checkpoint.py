@@ -10,7 +10,7 @@ import torch
 from ermu.errors import CheckpointError
 from ermu.export.checkpoint import build_network, load_checkpoint
 from ermu.export.network.network import SegmentationNetwork
-from ermu.export.network.spec import NETWORKS, network_spec
+from ermu.export.network.spec import network_spec
 from tests.golden_data import GOLDEN
 from tests.golden_data import NETWORKS as GOLDEN_NETWORKS
 
@@ -28,7 +28,7 @@ def test_state_dict_is_the_published_one(name):
 
     published = json.loads((GOLDEN / f"manifest_{name}.json").read_text())
     with torch.device("meta"):
-        ours = SegmentationNetwork(NETWORKS[name]).state_dict()
+        ours = SegmentationNetwork(network_spec(name)).state_dict()
     assert {k: list(v.shape) for k, v in ours.items()} == published
 
 

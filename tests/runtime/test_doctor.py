@@ -44,7 +44,7 @@ def _add_engine(path: Path, **change) -> None:
     engine = {
         "graph": "encode",
         "graph_sha256": manifest["graphs"]["encode"]["sha256"],
-        "flavour": "tensorrt-rtx",
+        "module": "tensorrt-rtx",
         "version": version("tensorrt-rtx-cu13") if find_spec("tensorrt_rtx") else "1",
         "target": "portable",
         "precision": "fp32",
@@ -128,7 +128,7 @@ def test_engines_against_what_is_installed(tiny, change, state, said):
 
 @pytest.mark.skipif(bool(find_spec("tensorrt")), reason="TensorRT is installed here")
 def test_an_engine_of_a_tensorrt_that_is_not_installed(tiny):
-    _add_engine(tiny, flavour="tensorrt")
+    _add_engine(tiny, module="tensorrt")
     check = next(check for check in examine(tiny) if check.name.startswith("engine"))
     assert check.state == "missing"
     assert check.fix == "pip install 'ermu[tensorrt]'"

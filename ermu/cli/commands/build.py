@@ -13,7 +13,7 @@ from ermu.errors import DependencyError, PromptError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ermu.export.precision.comparison import Clip
+    from ermu.export.precision.clip import Clip
     from ermu.runtime.bundle.manifest import Comparison
 
 LEAST_AGREEMENT = 0.99
@@ -68,7 +68,7 @@ def build(
     console = Console()
     try:
         from ermu.export.engines.building import build_engines
-        from ermu.export.precision.comparison import recorded_clip
+        from ermu.export.precision.clip import recorded_clip
         from ermu.export.precision.conversion import add_precision
     except ModuleNotFoundError as error:
         raise DependencyError(error.name or "onnx", "Building a bundle", "export") from error
@@ -84,7 +84,7 @@ def build(
         if engine is not None:
             report = build_engines(
                 bundle,
-                engine=engine,
+                module=engine,
                 precision=precision,
                 sizes=[parse_size(s) for s in size or []],
                 max_memory=max_memory,

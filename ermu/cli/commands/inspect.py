@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,7 @@ def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
         ),
         ("input", f"{size}, {manifest.input.dtype}, long edge {manifest.input.long_edge}"),
         ("precisions", ", ".join(loaded.precisions)),
+        ("weights", ", ".join(f"{f.file} {_megabytes(loaded.path / f.file)}" for f in manifest.weights)),
         *((f"plan {name}", ", ".join(plan.graphs)) for name, plan in manifest.plans.items()),
         ("checkpoint", f"{source.checkpoint}, sha256 {source.checkpoint_sha256[:16]}…"),
         ("made", f"{source.created} with {', '.join(f'{k} {v}' for k, v in source.tools.items())}"),
@@ -43,8 +45,8 @@ def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
         facts.add_row(f"[bold]{name}", escape(str(value)))
     console.print(facts)
     for name, graph in manifest.graphs.items():
-        megabytes = loaded.graph_path(name).stat().st_size / 1e6
-        table = Table(title=f"{name}: {graph.file}, {megabytes:.1f} MB, to torch {graph.max_difference:.1e}")
+        plans = ", ".join(plan for plan, parts in manifest.plans.items() if name in parts.graphs)
+        table = Table(title=f"{name}: {graph.file}, {plans}, to torch {graph.max_difference:.1e}")
         for column in ("", "tensor", "role", "dtype", "shape"):
             table.add_column(column)
         for way, tensors in (("in", graph.inputs), ("out", graph.outputs)):
@@ -55,3 +57,7 @@ def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
     for name, backend in BACKENDS.items():
         for device in backend.devices:
             print_misfits(console, f"{name} on {device}", backend.misfits(loaded, device))
+
+
+def _megabytes(file: Path) -> str:
+    return f"{file.stat().st_size / 1e6:.1f} MB"

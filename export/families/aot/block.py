@@ -12,18 +12,18 @@ from ermu.export.network.spec import NetworkSpec
 
 
 class AotCarry(NamedTuple):
-    """What a block keeps of a propagated frame until its label is known; each B x n x C.
+    """What an AOT block keeps of a propagated frame until its label is known; each B x n x C.
 
     Attributes:
-        key: Long-term key, final already.
-        value: norm2's output; with the identity added and projected it becomes the long-term value.
-        local_key: Short-term key, final already.
-        local: The short-term attention's output; with the identity it becomes the short-term value.
+        key: The bank's key, final already.
+        value: norm2's output; with the identity added and projected it becomes the bank's value.
+        previous_key: The key for the next frame, final already.
+        local: The local readout; with the identity it becomes the value for the next frame.
     """
 
     key: Tensor
     value: Tensor
-    local_key: Tensor
+    previous_key: Tensor
     local: Tensor
 
 
@@ -53,7 +53,7 @@ class MemoryAttention(nn.Module):
 
 
 class AotBlock(nn.Module):
-    """One AOT block (`spec/network.md`, 'AOT block'); tokens are B x n x C."""
+    """One AOT block (`docs/spec/network.md`, 'AOT block'); tokens are B x n x C."""
 
     def __init__(self, spec: NetworkSpec, index: int) -> None:
         super().__init__()
@@ -108,12 +108,12 @@ class AotBlock(nn.Module):
     def prepare_query(
         self, x: Tensor, key: Tensor, value: Tensor, cur: Tensor, short: KeyValue
     ) -> tuple[Tensor, Tensor, AotCarry]:
-        """From there to the attention on the bank: tokens, the query, the carry."""
+        """From there to the attention on the bank: tokens, the query that reads the bank, the carry."""
         local = self._local_readout(key, value, short)
         return x + local, key + cur, AotCarry(key, value, self.linear_QMem(local), local)
 
     def finish(self, x: Tensor, memory_readout: Tensor, hw: tuple[int, int]) -> Tensor:
-        """Everything after it, from what the attention on the bank returned, B x n x C."""
+        """Everything after it: `memory_readout` is what the attention on the bank returned, B x n x C."""
         x = x + self.long_term_attn.projection(memory_readout)
         return x + self.linear2(self.activation(self.linear1(self.norm3(x)), hw))
 
@@ -131,7 +131,7 @@ class AotBlock(nn.Module):
     def memorize(self, carry: AotCarry, identity: Tensor) -> tuple[KeyValue, KeyValue]:
         """Long and short memory of a propagated frame, once its label is known."""
         long = (carry.key, self.linear_V(carry.value + identity))
-        return long, (carry.local_key, self.linear_VMem(carry.local + identity))
+        return long, (carry.previous_key, self.linear_VMem(carry.local + identity))
 
     def _local_readout(self, key: Tensor, value: Tensor, short: KeyValue) -> Tensor:
         recent_key, recent_value = self.norm4(short[0] + key), self.norm4(short[1] + value)

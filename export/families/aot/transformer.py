@@ -1,4 +1,4 @@
-"""AOT's transformer: a stack of blocks, and the norms before the decoder."""
+"""AOT's stack of blocks, and the norms between each and the decoder."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ from ermu.export.families.aot.block import AotBlock, AotCarry
 from ermu.export.network.layers import sine_position, to_map, to_tokens
 from ermu.export.network.memory import KeyValue, MemoryEntry
 from ermu.export.network.spec import NetworkSpec
+from ermu.export.network.transformer import Transformer
 
 
-class AotTransformer(nn.Module):
-    """AOT: every block's output is normalised and handed to the decoder beside the projected features."""
+class AotTransformer(Transformer):
+    """Every block's output is normalised and handed to the decoder beside the projected features."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.width = spec.width
+        self.output_channels = spec.width * (spec.blocks + 1)
         self.layers = nn.ModuleList(AotBlock(spec, i) for i in range(spec.blocks))
         self.decoder_norms = nn.ModuleList(nn.LayerNorm(spec.width) for _ in range(spec.blocks))
 
     @property
     def blocks(self) -> list[AotBlock]:
+        """In order."""
         return cast("list[AotBlock]", list(self.layers))
 
     def forward(
         self, p: Tensor, cur: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
     ) -> tuple[Tensor, list[AotCarry]]:
+        """See `Transformer.forward`."""
         hw, position = self.grid(p)
         x, outputs, carries = to_tokens(p), [p], []
         for block, norm, bank, previous in zip(self.blocks, self.decoder_norms, long, short, strict=True):
@@ -38,6 +42,7 @@ class AotTransformer(nn.Module):
         return torch.cat(outputs, dim=1), carries
 
     def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
+        """See `Transformer.reference`."""
         hw, position = self.grid(p)
         x, outputs, entry = to_tokens(p), [p], MemoryEntry([], [])
         for block, norm in zip(self.blocks, self.decoder_norms, strict=True):
@@ -48,6 +53,7 @@ class AotTransformer(nn.Module):
         return torch.cat(outputs, dim=1), entry
 
     def memorize(self, carries: list[AotCarry], identity: Tensor) -> MemoryEntry:
+        """See `Transformer.memorize`."""
         pairs = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
         return MemoryEntry([long for long, _ in pairs], [short for _, short in pairs])
 

@@ -13,11 +13,12 @@ from ermu.export.network.memory import KeyValue
 from ermu.export.network.spec import NetworkSpec
 
 WINDOW_RADIUS = 7
+WINDOW = (2 * WINDOW_RADIUS + 1) ** 2
 MASKED = -1e4
 
 
 class DeaotCarry(NamedTuple):
-    """What a block keeps of a propagated frame until its label is known.
+    """What a DeAOT block keeps of a propagated frame until its label is known.
 
     Attributes:
         key: B x n x D, final already.
@@ -27,7 +28,7 @@ class DeaotCarry(NamedTuple):
 
     key: Tensor
     value: Tensor
-    context: Tensor | None
+    context: Tensor | None = None
 
 
 class GatedOutput(nn.Module):
@@ -48,22 +49,22 @@ class LocalGatedOutput(GatedOutput):
 
     def __init__(self, gate: int, width: int, key_width: int) -> None:
         super().__init__(gate, width)
-        self.relative_emb_k = nn.Conv2d(key_width, (2 * WINDOW_RADIUS + 1) ** 2, 1)
+        self.relative_emb_k = nn.Conv2d(key_width, WINDOW, 1)
 
     def relative_bias(self, query: Tensor) -> Tensor:
         """B x n x 225: the bias of each position of each query's window; a 1 x 1 convolution, on tokens."""
         return F.linear(query, self.relative_emb_k.weight.flatten(1), self.relative_emb_k.bias)
 
-    def window_bias(self, query: Tensor, hw: tuple[int, int]) -> Tensor:
-        """B x n x n: the bias inside the window, `MASKED` outside it."""
-        relative = self.relative_bias(query)
-        padded = torch.cat((relative, torch.full_like(relative[..., :1], MASKED)), dim=-1)
-        index = _window_index(hw, query.device)
-        return padded.gather(2, index.expand(query.shape[0], -1, -1))
-
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, hw: tuple[int, int]) -> Tensor:
-        logits = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5 + self.window_bias(query, hw)
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, hw: tuple[int, int]) -> Tensor:
+        """Attention in the window; `bias` is `relative_bias`'s."""
+        logits = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5 + _spread(bias, hw)
         return logits.softmax(-1) @ value
+
+
+def _spread(bias: Tensor, hw: tuple[int, int]) -> Tensor:
+    """B x n x 225 -> B x n x n: the bias inside each query's window, `MASKED` outside it."""
+    padded = torch.cat((bias, torch.full_like(bias[..., :1], MASKED)), dim=-1)
+    return padded.gather(2, _window_index(hw, bias.device).expand(bias.shape[0], -1, -1))
 
 
 def _window_index(hw: tuple[int, int], device: torch.device) -> Tensor:
@@ -97,7 +98,7 @@ class GatedSelfAttention(GatedOutput):
 
 
 class DeaotBlock(nn.Module):
-    """One DeAOT block (`spec/network.md`, 'DeAOT block'); x and y are B x n x C."""
+    """One DeAOT block (`docs/spec/network.md`, 'DeAOT block'); x and y are B x n x C."""
 
     def __init__(self, spec: NetworkSpec, index: int) -> None:
         super().__init__()
@@ -141,9 +142,10 @@ class DeaotBlock(nn.Module):
             short: Key B x n x D and value B x n x 2G of the previous frame.
         """
         carry, gate = self.project(x, y)
-        memory_readout = attend_memory(self.prepare_query(carry, cur), *long, rows, heads=1)
-        local_readout = self.short_term_attn.attend(carry.key, *short, hw)
-        return *self.finish(x, y, gate, memory_readout, local_readout, hw), carry
+        query, bias = self.prepare_query(carry.key, cur)
+        memory = attend_memory(query, *long, rows, heads=1)
+        local = self.short_term_attn.attend(carry.key, *short, bias, hw)
+        return *self.finish(x, y, gate, memory, local, hw), carry
 
     def project(self, x: Tensor, y: Tensor) -> tuple[DeaotCarry, Tensor]:
         """Everything before the attention on the memories: the carry and the gate."""
@@ -157,10 +159,9 @@ class DeaotBlock(nn.Module):
             torch.cat((u, self.linear_ID_U(context)), dim=-1)
         )
 
-    @staticmethod
-    def prepare_query(carry: DeaotCarry, cur: Tensor) -> Tensor:
-        """What attends to the bank."""
-        return carry.key + cur
+    def prepare_query(self, key: Tensor, cur: Tensor) -> tuple[Tensor, Tensor]:
+        """The query that reads the bank, and the local bias B x n x 225; the local query is `key` itself."""
+        return key + cur, self.short_term_attn.relative_bias(key)
 
     def finish(
         self,
@@ -171,7 +172,7 @@ class DeaotBlock(nn.Module):
         local_readout: Tensor,
         hw: tuple[int, int],
     ) -> tuple[Tensor, Tensor]:
-        """Everything after it, from what the attentions on the memories returned, B x n x 2G each."""
+        """Everything after it: the readouts are what the memories returned, B x n x 2G."""
         memory_x, memory_y = self.long_term_attn.gated(memory_readout, gate, hw)
         local_x, local_y = self.short_term_attn.gated(local_readout, gate, hw)
         x, y = x + memory_x + local_x, y + memory_y + local_y
@@ -184,10 +185,10 @@ class DeaotBlock(nn.Module):
         """Propagates a labelled frame, which is its own long and short memory; returns that memory."""
         carry, gate = self.project(x, y)
         own = self.memorize(carry, identity)
-        query = self.prepare_query(carry, cur)
-        memory_readout = attend_memory(query, own[0][:, None], own[1][:, None], row, heads=1)
-        local_readout = self.short_term_attn.attend(carry.key, *own, hw)
-        return *self.finish(x, y, gate, memory_readout, local_readout, hw), own
+        query, bias = self.prepare_query(carry.key, cur)
+        memory = attend_memory(query, own[0][:, None], own[1][:, None], row, heads=1)
+        local = self.short_term_attn.attend(carry.key, *own, bias, hw)
+        return *self.finish(x, y, gate, memory, local, hw), own
 
     def memorize(self, carry: DeaotCarry, identity: Tensor) -> KeyValue:
         """Memory of a frame, for the bank and for the next frame alike, once its label is known."""

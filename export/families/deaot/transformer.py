@@ -1,4 +1,4 @@
-"""DeAOT's transformer: a stack of blocks with two branches, and the norm before the decoder."""
+"""DeAOT's stack of blocks, and the norm between the last and the decoder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ermu.export.families.deaot.block import DeaotBlock, DeaotCarry
 from ermu.export.network.layers import to_map, to_tokens
 from ermu.export.network.memory import KeyValue, MemoryEntry
 from ermu.export.network.spec import NetworkSpec
+from ermu.export.network.transformer import Transformer
 
 
 class BranchNorm(nn.Module):
@@ -24,21 +25,24 @@ class BranchNorm(nn.Module):
         return self.gn(x)
 
 
-class DeaotTransformer(nn.Module):
-    """DeAOT: the decoder sees only the last block's two branches."""
+class DeaotTransformer(Transformer):
+    """The decoder sees only the last block's two branches."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
+        self.output_channels = 2 * spec.width
         self.layers = nn.ModuleList(DeaotBlock(spec, i) for i in range(spec.blocks))
         self.decoder_norms = nn.ModuleList([BranchNorm(2 * spec.width)])
 
     @property
     def blocks(self) -> list[DeaotBlock]:
+        """In order."""
         return cast("list[DeaotBlock]", list(self.layers))
 
     def forward(
         self, p: Tensor, cur: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
     ) -> tuple[Tensor, list[DeaotCarry]]:
+        """See `Transformer.forward`."""
         hw = (p.shape[-2], p.shape[-1])
         x, y, carries = to_tokens(p), torch.zeros_like(to_tokens(p)), []
         for block, bank, previous in zip(self.blocks, long, short, strict=True):
@@ -47,6 +51,7 @@ class DeaotTransformer(nn.Module):
         return self.output(x, y, hw), carries
 
     def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
+        """See `Transformer.reference`."""
         hw = (p.shape[-2], p.shape[-1])
         x, y, memory = to_tokens(p), torch.zeros_like(to_tokens(p)), []
         for block in self.blocks:
@@ -55,6 +60,7 @@ class DeaotTransformer(nn.Module):
         return self.output(x, y, hw), MemoryEntry(memory, memory)
 
     def memorize(self, carries: list[DeaotCarry], identity: Tensor) -> MemoryEntry:
+        """See `Transformer.memorize`."""
         memory = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
         return MemoryEntry(memory, memory)
 

@@ -36,7 +36,7 @@ def test_published_network_equals_the_fused_one(family: str) -> None:
     widths |= {"heads": 2} if family == "aott" else {"key_width": 32}
     torch.manual_seed(1)
     network = SegmentationNetwork(network_spec(family, name="tiny", **widths)).eval()
-    graph = build_graphs(network).graphs["propagate"]
+    (graph,) = (graph for graph in build_graphs(network) if graph.name == "propagate")
     symbols = {**Grids(65, 97).symbols(), "T": 3}
     inputs = [torch.randn(resolve(tensor.shape, symbols)) for tensor in graph.inputs]
     fused = graph.module(*inputs)

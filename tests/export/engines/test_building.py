@@ -14,12 +14,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from ermu.devices.tensorrt_module import MessageLog, load_tensorrt
-from ermu.errors import BackendError, BundleError
+from ermu.errors import BackendError, BundleError, OptionError
 from ermu.export.engines.builder import BuildOptions, build_engine, parse_graph
 from ermu.export.engines.building import build_engines
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine
-from ermu.runtime.bundle.manifest import Profile
+from ermu.runtime.bundle.manifest import WHOLE, Profile
 from ermu.runtime.files import sha256_of
 from tests.export.precision.precision_bundles import with_precision
 
@@ -28,7 +28,7 @@ pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip i
 NETWORKS = ["aott", "r50_aotl", "r50_deaotl"]
 TARGETS = ["sm86", "sm89", "sm120", "portable"]
 SIZE = (353, 641)
-SMALL = {"engine": "tensorrt-rtx", "sizes": [(97, 129)]}
+SMALL = {"module": "tensorrt-rtx", "sizes": [(97, 129)]}
 
 
 @pytest.fixture
@@ -68,11 +68,12 @@ def _contents(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_graph_parses_whole_with_the_manifests_tensors(name, precision, at_precision):
     at = at_precision(name, precision)
-    flavour = load_tensorrt("tensorrt-rtx")
-    trt, log = flavour.trt, MessageLog(flavour)
+    module = load_tensorrt("tensorrt-rtx")
+    trt, log = module.trt, MessageLog(module)
     builder = trt.Builder(log.logger)
-    for graph, info in at.manifest.graphs.items():
-        network = parse_graph(flavour, builder, log, at, graph)
+    for graph in at.manifest.plans[WHOLE].graphs:
+        info = at.manifest.graphs[graph]
+        network = parse_graph(module, builder, log, at, graph)
         inputs = [network.get_input(i) for i in range(network.num_inputs)]
         outputs = [network.get_output(i) for i in range(network.num_outputs)]
         for wanted, found in ((info.inputs, inputs), (info.outputs, outputs)):
@@ -87,11 +88,11 @@ def test_every_graph_builds_for_every_target(name, precision, at_precision, tmp_
 
 
 def _build_all(at: Bundle, targets: list[str], folder: Path) -> None:
-    flavour, options = load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
-    for graph in at.manifest.graphs:
+    module, options = load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
+    for graph in at.manifest.plans[WHOLE].graphs:
         for target in targets:
             out = folder / "engine"
-            build_engine(flavour, at, graph, target, options, out)
+            build_engine(module, at, graph, target, options, out)
             assert out.stat().st_size > 10_000, f"{graph} for {target}"
 
 
@@ -104,8 +105,8 @@ def test_int8_builds(tiny_bundle, tmp_path):
 def test_profiles_run_from_one_memory_frame_to_the_capacity(built):
     from ermu.export.engines.builder import _shaped
 
-    flavour = load_tensorrt("tensorrt-rtx")
-    builder = flavour.trt.Builder(MessageLog(flavour).logger)
+    module = load_tensorrt("tensorrt-rtx")
+    builder = module.trt.Builder(MessageLog(module).logger)
     shaped = _shaped(builder, built.manifest.graphs["propagate"], Profile(size=(97, 129), frames=4))
     width = next(t.shape[-1] for t in built.manifest.graphs["propagate"].inputs if t.name == "key0")
     least, typical, most = (tuple(shape) for shape in shaped.get_shape("key0"))
@@ -114,7 +115,7 @@ def test_profiles_run_from_one_memory_frame_to_the_capacity(built):
 
 
 def test_engines_join_the_bundle(built):
-    assert len(built.manifest.engines) == 2 * len(built.manifest.graphs)
+    assert len(built.manifest.engines) == 2 * len(built.manifest.plans[WHOLE].graphs)
     for engine in built.manifest.engines:
         assert sha256_of(built.path / engine.file) == engine.sha256
         assert engine.profiles == (Profile(size=(97, 129), frames=4),)
@@ -147,7 +148,9 @@ def test_builds_at_the_same_time_keep_each_others_engines(tiny):
         assert build.exitcode == 0
     engines = Bundle.load(tiny).manifest.engines
     assert {(e.graph, e.target) for e in engines} == {
-        (graph, target) for graph in Bundle.load(tiny).manifest.graphs for target in ("sm86", "sm89")
+        (graph, target)
+        for graph in Bundle.load(tiny).manifest.plans[WHOLE].graphs
+        for target in ("sm86", "sm89")
     }
     assert all(sha256_of(tiny / e.file) == e.sha256 for e in engines)
 
@@ -170,7 +173,7 @@ def test_an_unsupported_op_is_named_and_the_bundle_left_as_it_was(tiny):
 def _plant_non_zero(path: Path) -> None:
     """Adds a NonZero behind the decoder's input and keeps the manifest true."""
     file = path / "decode.onnx"
-    model = onnx.load(file)
+    model = onnx.load(file, load_external_data=False)
     model.graph.node.append(helper.make_node("NonZero", ["z"], ["where"], name="planted"))
     model.graph.output.append(helper.make_tensor_value_info("where", TensorProto.INT64, [4, None]))
     onnx.save(model, file)
@@ -180,7 +183,7 @@ def _plant_non_zero(path: Path) -> None:
 
 
 def _find(at: Bundle, **change: str):
-    here = {"flavour": "tensorrt-rtx", "version": load_tensorrt("tensorrt-rtx").version, "target": "sm86"}
+    here = {"module": "tensorrt-rtx", "version": load_tensorrt("tensorrt-rtx").version, "target": "sm86"}
     return find_engine(at, "decode", **{**here, **change})
 
 
@@ -193,7 +196,7 @@ def test_an_engine_for_the_gpu_goes_before_a_portable_one(built):
     ("change", "said"),
     [
         ({"version": "1.0.0.1"}, "installed is 1.0.0.1"),
-        ({"flavour": "tensorrt"}, "none was built"),
+        ({"module": "tensorrt"}, "none was built"),
     ],
 )
 def test_a_foreign_engine_is_refused_with_the_command_that_mends_it(built, change, said):
@@ -246,7 +249,7 @@ def test_a_damaged_engine_is_refused_before_it_is_deserialised(built, tmp_path, 
     ],
 )
 def test_senseless_requests(tiny_bundle, arguments, said):
-    with pytest.raises(BundleError, match=said):
+    with pytest.raises((OptionError, BundleError), match=said):
         build_engines(tiny_bundle, **{**SMALL, **arguments})
 
 

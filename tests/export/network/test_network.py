@@ -7,6 +7,7 @@ import pytest
 from ermu.export.checkpoint import build_network, load_checkpoint
 from ermu.export.network.spec import network_spec
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
 from tests.golden_data import CLIPS, load_golden
 from tests.golden_run import compare
@@ -14,34 +15,36 @@ from tests.torch_backend import TorchBackend
 
 
 @pytest.fixture(params=CLIPS)
-def clip_and_segmenter(request, bundle, synthetic_checkpoint):
-    clip = load_golden(request.param)
-    network, unknown = build_network(
-        load_checkpoint(synthetic_checkpoint(clip.network)), network_spec(clip.network)
-    )
-    assert unknown == []
-    loaded = Bundle.load(bundle(clip.network, "float32"))
-    segmenter = Segmenter(
-        loaded,
-        backend=TorchBackend(loaded, network),
-        capacity=clip.capacity,
-        gap=clip.gap,
-        long_edge=clip.long_edge,
-    )
-    return clip, segmenter
+def clip(request):
+    return load_golden(request.param)
 
 
-def test_golden_masks_fed_back(clip_and_segmenter):
-    clip, segmenter = clip_and_segmenter
-    found = compare(segmenter, clip, golden_masks=True)
+@pytest.fixture
+def opened(bundle, synthetic_checkpoint):
+    """A segmenter on the torch network: `opened(clip, plan)`."""
+
+    def segmenter(clip, plan):
+        network, unknown = build_network(
+            load_checkpoint(synthetic_checkpoint(clip.network)), network_spec(clip.network)
+        )
+        assert unknown == []
+        loaded = Bundle.load(bundle(clip.network, "float32"))
+        options = {"capacity": clip.capacity, "gap": clip.gap, "long_edge": clip.long_edge}
+        return Segmenter(loaded, backend=TorchBackend(loaded, network, plan), **options)
+
+    return segmenter
+
+
+@pytest.mark.parametrize("plan", [WHOLE, EXTERNAL_ATTENTION])
+def test_golden_masks_fed_back(clip, plan, opened):
+    found = compare(opened(clip, plan), clip, golden_masks=True)
     assert found.logits < 1e-4
     assert found.same_memory
     assert found.scores < 1e-4
     assert found.relevance_mean < 1e-4
 
 
-def test_own_masks_fed_back(clip_and_segmenter):
-    clip, segmenter = clip_and_segmenter
-    found = compare(segmenter, clip, golden_masks=False)
+def test_own_masks_fed_back(clip, opened):
+    found = compare(opened(clip, WHOLE), clip, golden_masks=False)
     assert found.equal_pixels >= 0.998
     assert found.same_memory

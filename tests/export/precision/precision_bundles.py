@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ermu.export.precision.comparison import Clip, procedural_clip
+from ermu.export.precision.clip import Clip, procedural_clip
 from ermu.export.precision.conversion import add_precision
 from ermu.runtime.bundle.bundle import Bundle
 

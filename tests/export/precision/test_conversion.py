@@ -13,11 +13,12 @@ from onnx import TensorProto, numpy_helper
 
 from ermu.errors import BackendError, BundleError
 from ermu.export.bundle_writer import export_bundle
-from ermu.export.precision.comparison import compare, procedural_clip, track
+from ermu.export.precision.clip import procedural_clip
+from ermu.export.precision.comparison import compare, track
 from ermu.export.precision.conversion import add_precision
 from ermu.export.precision.float16 import to_float16
-from ermu.kernels.loading import load_kernels
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.catalogue import validation_scenes
 from ermu.scenes.scene import Scene
@@ -39,7 +40,7 @@ FLOAT32_NODES = {"Softmax", "LayerNormalization", "InstanceNormalization", "Resi
 
 
 def _graphs(bundle: Bundle) -> Iterator[tuple[str, onnx.GraphProto]]:
-    for name in bundle.manifest.graphs:
+    for name in dict.fromkeys(graph for plan in bundle.manifest.plans.values() for graph in plan.graphs):
         yield name, onnx.load(bundle.graph_path(name)).graph
 
 
@@ -94,8 +95,10 @@ def test_sensitive_nodes_stay_in_float32(name, float16):
 def test_float16_halves_the_memory_bank(float16):
     at = float16("aott")
     inputs = {t.name: t.dtype for t in at.manifest.graphs["propagate"].inputs}
-    assert {inputs[name] for name in ("key0", "value0", "short_key0", "short_value0")} == {"float16"}
+    assert {inputs[name] for name in ("key0", "value0", "previous_key0", "previous_value0")} == {"float16"}
     assert inputs["rows"] == "float32"
+    for name in ("reference", "memorize"):
+        assert {t.name: t.dtype for t in at.manifest.graphs[name].inputs}["identity"] == "float32"
     assert at.manifest.graphs["decode"].outputs[0].dtype == "float32"
 
 
@@ -132,8 +135,9 @@ def test_a_constant_too_large_for_float16_is_refused():
 
 def test_int8_quantises_convolutions_only(int8):
     touched = {name for name, info in int8.manifest.graphs.items() if "int8" in info.file}
-    assert touched == {"encode", "decode"}
-    for name, graph in _graphs(int8):
+    assert touched == {"encode", "decode", "block0_prefix", "propagate0", "propagate1"}
+    for name in ("encode", "decode", "propagate"):
+        graph = onnx.load(int8.graph_path(name)).graph
         quantised = [n for n in graph.node if n.op_type == "QuantizeLinear"]
         assert bool(quantised) == (name in touched)
         makers = {output: node for node in graph.node for output in node.output}
@@ -141,13 +145,10 @@ def test_int8_quantises_convolutions_only(int8):
         assert readers <= {"Conv", "Add", "Shape"}  # those two read what a convolution reads
 
 
-@pytest.mark.skipif(load_kernels().name != "cpu", reason="the CPU kernels are not compiled here")
-def test_int8_quantises_the_linear_layers_of_parts(int8):
-    parts = {name: int8.manifest.split[name] for name in int8.manifest.split if name != "memorize"}
-    assert all("int8" in info.file for info in parts.values())
-    assert "int8" not in int8.manifest.split["memorize"].file
-    for info in parts.values():
-        graph = onnx.load(int8.path / info.file).graph
+def test_int8_quantises_the_linear_layers_between_external_attention(int8):
+    plan = int8.manifest.plans[EXTERNAL_ATTENTION]
+    for name in (plan.prefix, *plan.propagation):
+        graph = onnx.load(int8.graph_path(name)).graph
         makers = {output: node for node in graph.node for output in node.output}
         constants = {tensor.name for tensor in graph.initializer}
         for node in graph.node:
@@ -169,7 +170,9 @@ def test_int8_is_what_tensorrt_takes(int8):
                 assert zero.dtype == np.int8 and not zero.any(), node.name
             if node.op_type == "DequantizeLinear" and node.input[0] in constants:
                 weight, scale = constants[node.input[0]], constants[node.input[1]]
-                assert scale.shape == (weight.shape[0],), "a scale for each output channel"
+                (axis,) = (a.i for a in node.attribute if a.name == "axis")
+                assert scale.shape == (weight.shape[axis],), "a scale for each output channel"
+                assert axis == (0 if weight.ndim == 4 else 1)
 
 
 def _dequantised(makers: dict[str, onnx.NodeProto], name: str) -> bool:
@@ -185,11 +188,20 @@ def test_int8_runs_and_says_what_it_changes(int8):
 
 def test_adding_a_precision_again_changes_nothing(float16):
     path = float16("aott").path
-    before = {
-        file.name: file.stat().st_mtime_ns for file in path.iterdir() if file.suffix in (".onnx", ".json")
-    }
+    kinds = (".onnx", ".json", ".bin")
+    before = {file.name: file.stat().st_mtime_ns for file in path.iterdir() if file.suffix in kinds}
     add_precision(path, "fp16", clip=short_clip())
     assert before == {name: (path / name).stat().st_mtime_ns for name in before}
+
+
+def test_a_variant_adds_only_the_weights_that_it_changes(float16, int8):
+    """Float16 has half of each weight; int8 a quarter of what has codes, and the rest where it is."""
+    for at, share in ((float16("aott"), 0.55), (int8, 0.35)):
+        (own,) = at.manifest.variants[at.manifest.precision].weights
+        before = next(info for info in at.manifest.weights if info != own)
+        assert (at.path / own.file).stat().st_size < share * (at.path / before.file).stat().st_size
+    assert float16("aott").manifest.variants["fp16"].plans == (WHOLE,)
+    assert int8.manifest.variants["int8"].plans == (WHOLE, EXTERNAL_ATTENTION)
 
 
 def test_an_altered_variant_is_refused_and_the_rest_still_loads(tiny_bundle, tmp_path):
@@ -203,7 +215,7 @@ def test_an_altered_variant_is_refused_and_the_rest_still_loads(tiny_bundle, tmp
 def test_a_precision_that_was_never_made_names_the_command(tiny_bundle):
     with pytest.raises(BundleError) as caught:
         Segmenter(tiny_bundle, precision="int8")
-    assert "--engine onnxruntime --precision int8" in str(caught.value.fix)
+    assert "--precision int8" in str(caught.value.fix)
 
 
 @pytest.mark.skipif(not DEMO.is_file(), reason=f"the trained demo network is not at {DEMO} yet")

@@ -10,7 +10,8 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from ermu.runtime.backends.libraries.tensorrt import TensorRTBackend
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
 from tests.golden_data import GoldenClip, load_golden
@@ -22,15 +23,15 @@ STEPS = int(os.environ.get("ERMU_GPU_STEPS", "10000"))
 SLACK_BYTES = 4096  # scoring vectors: a few numbers a memory frame
 
 
-def _segmenter(at: Bundle, clip: GoldenClip, backend: TensorRTBackend) -> Segmenter:
+def _segmenter(at: Bundle, clip: GoldenClip, backend: Backend) -> Segmenter:
     options = {"capacity": clip.capacity, "gap": clip.gap, "long_edge": clip.long_edge}
-    return Segmenter(at, **options, device="cuda", backend=backend)
+    return Segmenter(at, **options, backend=backend)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_follows_the_golden_clip_in_float32(name, flavour, with_engines):
-    clip, at = load_golden(name), with_engines(name, flavour)
-    with TensorRTBackend(at, flavour) as backend:
+def test_follows_the_golden_clip_in_float32(name, tensorrt_module, with_engines):
+    clip, at = load_golden(name), with_engines(name, tensorrt_module)
+    with open_backend(at, backend=tensorrt_module, device="cuda") as backend:
         found = compare(_segmenter(at, clip, backend), clip, golden_masks=True)
         assert found.logits < 5e-2  # TF32 is TensorRT's own choice in float32 convolutions
         assert found.same_memory
@@ -39,38 +40,38 @@ def test_follows_the_golden_clip_in_float32(name, flavour, with_engines):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_follows_the_golden_clip_in_float16(name, flavour, with_engines):
-    clip, at = load_golden(name), with_engines(name, flavour, "fp16")
-    with TensorRTBackend(at, flavour) as backend:
+def test_follows_the_golden_clip_in_float16(name, tensorrt_module, with_engines):
+    clip, at = load_golden(name), with_engines(name, tensorrt_module, "fp16")
+    with open_backend(at, backend=tensorrt_module, device="cuda") as backend:
         found = compare(_segmenter(at, clip, backend), clip, golden_masks=False)
     assert found.equal_pixels >= 0.99
     assert found.same_memory
 
 
-def test_the_bank_never_leaves_the_device(flavour, with_engines):
-    clip, at = load_golden("r50_aotl"), with_engines("r50_aotl", flavour)
-    with TensorRTBackend(at, flavour) as backend:
+def test_the_bank_never_leaves_the_device(tensorrt_module, with_engines):
+    clip, at = load_golden("r50_aotl"), with_engines("r50_aotl", tensorrt_module)
+    with open_backend(at, backend=tensorrt_module, device="cuda") as backend:
         segmenter = _segmenter(at, clip, backend)
         segmenter.start(clip.frames[0], clip.label)
         for frame in clip.frames[1:]:
-            before = backend.cuda.downloaded_bytes
+            before = backend.device.downloaded_bytes
             segmenter.step(frame)
-            assert backend.cuda.downloaded_bytes - before <= clip.label.nbytes + SLACK_BYTES
+            assert backend.device.downloaded_bytes - before <= clip.label.nbytes + SLACK_BYTES
 
 
-def test_closing_frees_what_was_allocated(flavour, with_engines):
-    backend = TensorRTBackend(with_engines("aott", flavour), flavour)
-    backend.empty((1 << 20,), np.uint8)
-    kept = backend.empty((1 << 20,), np.uint8)
-    assert backend.cuda.live_bytes >= kept.nbytes
+def test_closing_frees_what_was_allocated(tensorrt_module, with_engines):
+    backend = open_backend(with_engines("aott", tensorrt_module), backend=tensorrt_module, device="cuda")
+    backend.device.empty((1 << 20,), np.uint8)
+    kept = backend.device.empty((1 << 20,), np.uint8)
+    assert backend.device.live_bytes >= kept.nbytes
     backend.close()
-    assert backend.cuda.live_bytes == 0
+    assert backend.device.live_bytes == 0
 
 
-def test_steady_state_latency_and_no_growth(flavour, with_engines):
-    """Runs STEPS frames and writes percentiles to benchmarks/results/gpu-latency-<flavour>.json."""
-    clip, at = load_golden("r50_aotl"), with_engines("r50_aotl", flavour, "fp16")
-    with TensorRTBackend(at, flavour) as backend:
+def test_steady_state_latency_and_no_growth(tensorrt_module, with_engines):
+    """Runs STEPS frames and writes percentiles to benchmarks/results/gpu-latency-<tensorrt_module>.json."""
+    clip, at = load_golden("r50_aotl"), with_engines("r50_aotl", tensorrt_module, "fp16")
+    with open_backend(at, backend=tensorrt_module, device="cuda") as backend:
         segmenter = _segmenter(at, clip, backend)
         segmenter.start(clip.frames[0], clip.label)
         times, live = [], 0
@@ -79,16 +80,16 @@ def test_steady_state_latency_and_no_growth(flavour, with_engines):
             segmenter.step(clip.frames[1 + step % (len(clip.frames) - 1)])
             times.append(1e3 * (perf_counter() - began))
             if step == min(200, STEPS // 2):
-                live = backend.cuda.live_bytes
-        assert backend.cuda.live_bytes == live
-    _record(flavour, np.array(times[len(times) // 10 :]))
+                live = backend.device.live_bytes
+        assert backend.device.live_bytes == live
+    _record(tensorrt_module, np.array(times[len(times) // 10 :]))
 
 
-def _record(flavour: str, times_ms: np.ndarray) -> None:
+def _record(tensorrt_module: str, times_ms: np.ndarray) -> None:
     from ermu.devices.cuda import device_description
 
     percentiles = {f"p{q}": round(float(np.percentile(times_ms, q)), 3) for q in (50, 90, 99)}
-    out = Path(__file__).parents[4] / "benchmarks" / "results" / f"gpu-latency-{flavour}.json"
+    out = Path(__file__).parents[4] / "benchmarks" / "results" / f"gpu-latency-{tensorrt_module}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "what": "ms a step, r50_aotl fp16, golden clip",
