@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,16 +61,6 @@ def visible_files(folder: Path, *suffixes: str) -> list[Path]:
         if not path.name.startswith(".") and path.name.lower() != "thumbs.db" and path.is_file()
     )
     return sorted((p for p in found if not suffixes or p.suffix.lower() in suffixes), key=natural_key)
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """The same file under another name: a link where the file system can, which must not be written to."""
-    if target.exists():
-        return
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def sha256_of(path: Path) -> str:

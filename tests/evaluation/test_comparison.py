@@ -17,9 +17,9 @@ from tests.evaluation.layouts import vost
 def test_policies_and_baseline_become_runs_in_folders_of_their_own(tmp_path: Path) -> None:
     dataset = open_dataset("scenes", split="policy")
     settings = compared_settings(RunSettings(bundle="b"), "flow", policies=True)
-    assert [each.name for each in settings] == ["ermu", "rmem", "fifo", "none", "flow"]
+    assert [each.name for each in settings] == ["ermu", "fifo", "none", "rmem", "flow"]
     runs = planned_runs(dataset, settings, tmp_path / "out", workers=2, resume=True)
-    assert [run.out.name for run in runs] == ["ermu", "rmem", "fifo", "none", "flow"]
+    assert [run.out.name for run in runs] == ["ermu", "fifo", "none", "rmem", "flow"]
     assert all(run.workers == 2 and run.resume for run in runs)
     (alone,) = planned_runs(dataset, settings[:1], tmp_path / "single")
     assert alone.out == tmp_path / "single"

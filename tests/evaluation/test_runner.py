@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ermu.errors import DatasetError, SinkError
+from ermu.errors import DatasetError, OptionError, SinkError
 from ermu.evaluation.datasets import open_dataset
 from ermu.evaluation.predictors import RunSettings
 from ermu.evaluation.runner import Run, score_only
@@ -156,5 +156,5 @@ def test_damaged_scores_are_named(tmp_path: Path) -> None:
 def test_a_run_needs_one_way_to_make_label_maps() -> None:
     with pytest.raises(DatasetError, match="only one"):
         RunSettings()
-    with pytest.raises(DatasetError, match="no baseline 'magic'"):
+    with pytest.raises(OptionError, match="Unknown baseline 'magic'"):
         RunSettings(baseline="magic")
