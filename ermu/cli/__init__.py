@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ermu import __version__
 from ermu.cli.commands.bench import bench
 from ermu.cli.commands.build import build
 from ermu.cli.commands.demo import demo
@@ -19,6 +18,7 @@ from ermu.cli.commands.run import run
 from ermu.cli.commands.serve import serve
 from ermu.cli.commands.train import train
 from ermu.logs import FORMATS, show_log
+from ermu.version import __version__
 
 app = typer.Typer(
     name="ermu",
