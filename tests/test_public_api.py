@@ -1,4 +1,4 @@
-"""`import ermu` gives a user all that the README and the docs ask for, and costs nothing before it is used."""
+"""`import ermu` gives a user all that the README and the docs ask for, and loads it when it is used."""
 
 from __future__ import annotations
 
