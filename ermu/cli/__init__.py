@@ -63,7 +63,10 @@ app.command()(doctor)
 
 
 def main() -> None:
-    """Entry point: errors that a user can mend are printed without a traceback, exit code 1."""
+    """Entry point: errors that a user can mend are printed without a traceback, exit code 1.
+
+    What typer refuses while it reads the command line ends with 2.
+    """
     from ermu.errors import ErmuError
 
     try:
