@@ -1,30 +1,97 @@
 """ERMU: memory-bank video object segmentation for live video.
 
 Three names to learn: `export_bundle` makes a bundle from a checkpoint (with torch), `Segmenter` turns
-frames into label maps, `Pipeline` joins a source, a segmenter and sinks (both without torch).
+frames into label maps, `Pipeline` joins a source, a segmenter and sinks (both without torch). All that users
+need is imported from here, and loaded when it is first used; docs/stability.md says what stays as it is.
 """
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["Pipeline", "Segmenter", "export_bundle"]
+from ermu.errors import (
+    BackendError,
+    BenchmarkError,
+    BundleError,
+    CheckpointError,
+    DatasetError,
+    DependencyError,
+    ErmuError,
+    KernelError,
+    OptionError,
+    PromptError,
+    SinkError,
+    SourceError,
+    StateError,
+)
+from ermu.version import __version__
 
 if TYPE_CHECKING:
     from ermu.export.bundle_writer import export_bundle
+    from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.images.labels import read_label_map, write_label_map
+    from ermu.runtime.images.prompter import Box, Point
+    from ermu.runtime.results import FrameResult
     from ermu.runtime.segmenter import Segmenter
+    from ermu.runtime.sinks.opening import open_sink
+    from ermu.runtime.sources.opening import open_source
+    from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
 
+__all__ = [
+    "BackendError",
+    "BenchmarkError",
+    "Box",
+    "Bundle",
+    "BundleError",
+    "CheckpointError",
+    "DatasetError",
+    "DependencyError",
+    "ErmuError",
+    "FrameResult",
+    "KernelError",
+    "LiveOptions",
+    "OptionError",
+    "Pipeline",
+    "Point",
+    "PromptError",
+    "Segmenter",
+    "SinkError",
+    "SourceError",
+    "StateError",
+    "__version__",
+    "export_bundle",
+    "open_sink",
+    "open_source",
+    "read_label_map",
+    "write_label_map",
+]
+
 _HOMES = {
+    "Box": "ermu.runtime.images.prompter",
+    "Bundle": "ermu.runtime.bundle.bundle",
+    "FrameResult": "ermu.runtime.results",
+    "LiveOptions": "ermu.runtime.streams.live_options",
     "Pipeline": "ermu.runtime.streams.pipeline",
+    "Point": "ermu.runtime.images.prompter",
     "Segmenter": "ermu.runtime.segmenter",
     "export_bundle": "ermu.export.bundle_writer",
+    "open_sink": "ermu.runtime.sinks.opening",
+    "open_source": "ermu.runtime.sources.opening",
+    "read_label_map": "ermu.runtime.images.labels",
+    "write_label_map": "ermu.runtime.images.labels",
 }
+
+logging.getLogger("ermu").addHandler(logging.NullHandler())  # quiet unless a program listens
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ermu' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -51,7 +51,9 @@ def run_demo(out: Path, *, source: str | None, frames: int, console: Console) ->
         similarities: list[npt.NDArray[np.float64]] = []
         label = scene.label(0)
         objects = object_count(label)
-        console.print(f"clip      {frames} frames at 640x360, {objects} objects, drawn from a seed")
+        console.print(
+            f"clip      {frames} frames at 640x360, {objects} objects, drawn from a seed", markup=False
+        )
         summary = _segment(bundle, scene, label, out, frames, lambda f, r: _score(scene, f, r, similarities))
         _print_accuracy(np.stack(similarities[1:]), console)
     else:
@@ -67,7 +69,7 @@ def run_demo(out: Path, *, source: str | None, frames: int, console: Console) ->
 def _exported(folder: Path, console: Console) -> Bundle:
     """The demo network's bundle: exported here and now where torch is installed, else the ready-made one."""
     if find_spec("torch") is None or find_spec("onnx") is None:
-        console.print("bundle    the ready-made one (install 'ermu[export]' to see the export)")
+        console.print("bundle    the ready-made one (install 'ermu[export]' to see the export)", markup=False)
         return Bundle.load(DEMO_BUNDLE)
     from ermu.export.bundle_writer import export_bundle
 
@@ -83,7 +85,8 @@ def _exported(folder: Path, console: Console) -> Bundle:
             ),
         )
     worst = max(graph.max_difference for graph in bundle.manifest.graphs.values())
-    console.print(f"bundle    {DEMO_CHECKPOINT.name} -> {folder}, largest difference to torch {worst:.1e}")
+    line = f"bundle    {DEMO_CHECKPOINT.name} -> {folder}, largest difference to torch {worst:.1e}"
+    console.print(line, markup=False, soft_wrap=True)
     return bundle
 
 
@@ -137,4 +140,4 @@ def _print_speed(summary: RunSummary, out: Path, console: Console) -> None:
         highlight=False,
     )
     for what, name in (("overlay", "overlay.mp4"), ("labels", "labels"), ("trace", "trace.jsonl")):
-        console.print(f"{what:9} {out / name}", highlight=False)
+        console.print(f"{what:9} {out / name}", highlight=False, markup=False, soft_wrap=True)

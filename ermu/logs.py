@@ -8,10 +8,11 @@ import sys
 from datetime import datetime, timezone
 
 FORMATS = ("text", "json")
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the exception where there is one."""
+    """One JSON object a line: time, level, logger, message; exception and extra fields if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
@@ -23,7 +24,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        extra = {name: value for name, value in vars(record).items() if name not in _OWN}
+        return json.dumps({**extra, **line}, default=str)
 
 
 def show_log(*, verbose: bool, form: str = "text") -> None:

@@ -2,43 +2,127 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from ermu.runtime.images.labels import write_label_map
+from tests.import_graph import FOLDERS, ROOT, all_imports, circles, imports_of, project_modules, target
 
-ROOT = Path(__file__).parents[1]
-TORCH_FREE = ("runtime", "kernels", "ermu/scenes")
-FORBIDDEN = ("torch", "onnx", "ermu.export", "ermu.training", "ermu.evaluation")
+# The import rule of docs/architecture.md: a room, and the rooms that it may import. The rooms of one module
+# are those that everything may rest on; a module belongs to the longest name that fits.
+_BASE = ("ermu.errors", "ermu.logs", "ermu.registries", "ermu.registry", "ermu.types", "ermu.version")
+_RUNTIME = (*_BASE, "ermu.devices", "ermu.kernels", "ermu.runtime")
+_EXPORT = (*_RUNTIME, "ermu.export", "ermu.scenes")
+_EVALUATION = (*_RUNTIME, "ermu.evaluation", "ermu.scenes")
+MAY_IMPORT = {
+    "ermu.errors": (),
+    "ermu.types": (),
+    "ermu.version": (),
+    "ermu.logs": (),
+    "ermu.registry": ("ermu.errors",),
+    "ermu.registries": ("ermu.registry",),
+    "ermu.assets": (),
+    "ermu.devices": (*_BASE, "ermu.devices"),
+    "ermu.kernels": (*_BASE, "ermu.devices", "ermu.kernels"),
+    "ermu.runtime": _RUNTIME,
+    "ermu.scenes": (*_BASE, "ermu.runtime", "ermu.scenes"),
+    "ermu.evaluation": _EVALUATION,
+    "ermu.export": _EXPORT,
+    "ermu.training": (*_BASE, "ermu.export", "ermu.scenes", "ermu.training"),
+    "ermu.benchmarks": (*_EXPORT, "ermu.assets", "ermu.benchmarks"),
+    "ermu.demo": (*_EVALUATION, "ermu.export", "ermu.assets"),
+    "ermu.cli": (*_EVALUATION, "ermu.benchmarks", "ermu.cli", "ermu.demo", "ermu.export", "ermu.training"),
+    "ermu.__main__": ("ermu.cli",),
+    "ermu": (*_EXPORT,),  # the front door, which nobody inside goes through
+}
+WITH_TORCH = {"ermu.export", "ermu.training", "ermu.benchmarks"}  # the command line asks if it is there
+TORCH = ("onnx", "onnxscript", "torch", "torchvision")
+MOST_FILES = 12
 BLOCKED = "import sys\nfor name in ('torch', 'onnx', 'onnxscript'): sys.modules[name] = None\n"
 
-
-def _imports(file: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names.add(node.module or "")
-    return names
+MODULES = project_modules()
+IMPORTS = all_imports(MODULES)
 
 
-@pytest.mark.parametrize("folder", TORCH_FREE)
-def test_imports_point_one_way(folder):
-    for file in (ROOT / folder).rglob("*.py"):
-        wrong = {n for n in _imports(file) if any(n == f or n.startswith(f + ".") for f in FORBIDDEN)}
-        assert not wrong, f"{file} imports {wrong}"
+def room_of(name: str) -> str:
+    """The room of the table that a module or an imported name lies in."""
+    while name not in MAY_IMPORT:
+        name = name.rpartition(".")[0]
+    return name
 
 
-def test_kernels_do_not_import_the_runtime():
-    for file in (ROOT / "kernels").rglob("*.py"):
-        assert not {n for n in _imports(file) if n.startswith("ermu.runtime")}, file
+def forbidden(module: str, source: str, *, package: bool = False) -> set[str]:
+    """What a module imports and may not, lazily or for types alone included.
+
+    Types alone are free in `ermu.registries`, which says what a plugin is without importing anything.
+    """
+    room = room_of(module)
+    found = imports_of(source, module, package=package)
+    names = {i.name for i in found if not (i.typing and room == "ermu.registries")}
+    own = {name for name in names if name.split(".")[0] == "ermu"}
+    wrong = {name for name in own if room_of(name) not in {*MAY_IMPORT[room], room}}
+    if room not in WITH_TORCH:
+        eager = {i.name for i in found if i.name in names and not (i.lazy and room == "ermu.cli")}
+        wrong |= {name for name in eager if name.split(".")[0] in TORCH}
+    return wrong
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_imports_point_one_way(room):
+    modules = {name: file for name, file in MODULES.items() if room_of(name) == room}
+    assert modules, f"{room} has no module: take it out of the table"
+    for name, file in modules.items():
+        wrong = forbidden(name, file.read_text(), package=file.stem == "__init__")
+        assert not wrong, f"{file.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize(
+    ("module", "planted", "found"),
+    [
+        ("ermu.runtime.segmenter", "from ..export import network", "ermu.export.network"),
+        ("ermu.runtime.memory.bank", "from ... import export", "ermu.export"),
+        ("ermu.runtime.memory.bank", "def f():\n    from ...cli.streams import x", "ermu.cli.streams.x"),
+        ("ermu.runtime.files", "import ermu", "ermu"),
+        ("ermu.runtime.files", "from ermu import Segmenter", "ermu.Segmenter"),
+        ("ermu.kernels.loading", "from ..runtime.files import sha256_of", "ermu.runtime.files.sha256_of"),
+        ("ermu.kernels.loading", "import torch.nn.functional as F", "torch.nn.functional"),
+        ("ermu.devices.cuda", "from ermu.kernels.cuda import library", "ermu.kernels.cuda.library"),
+        ("ermu.scenes.scene", "if TYPE_CHECKING:\n    from onnx import ModelProto", "onnx.ModelProto"),
+        ("ermu.runtime.doctor", "from ermu.assets import DEMO_BUNDLE", "ermu.assets.DEMO_BUNDLE"),
+    ],
+)
+def test_planted_imports_are_caught(module, planted, found):
+    assert forbidden(module, planted) == {found}
+
+
+def test_relative_imports_of_packages_are_resolved():
+    assert [i.name for i in imports_of("from . import a", "ermu.runtime", package=True)] == ["ermu.runtime.a"]
+    assert [i.name for i in imports_of("from .a import b", "ermu.runtime.files")] == ["ermu.runtime.a.b"]
+
+
+def test_no_import_circles():
+    """Between modules, at import time: lazy imports do not count, those for types alone do."""
+    arrows = {
+        module: {t for i in found if not i.lazy and (t := target(i.name, MODULES)) and t != module}
+        for module, found in IMPORTS.items()
+        if module not in ("ermu", "ermu.registries")  # whose imports for types point at everything
+    }
+    assert not circles(arrows)
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_folders_stay_small(folder):
+    for place in {file.parent for file in MODULES.values() if ROOT / folder in file.parents}:
+        files = [file.name for file in place.glob("*.py") if file.stem != "__init__"]
+        assert len(files) <= MOST_FILES, f"{place.relative_to(ROOT)} has {len(files)}: {sorted(files)}"
 
 
 def test_run_without_torch_and_onnx(tmp_path, tiny_bundle):
@@ -58,11 +142,14 @@ def test_run_without_torch_and_onnx(tmp_path, tiny_bundle):
     assert len(list((tmp_path / "out" / "labels").glob("*.png"))) == 6
 
 
-def test_help_imports_nothing_heavy():
+@pytest.mark.parametrize("command", ["", "run", "serve", "bench", "eval", "build", "export", "doctor"])
+def test_help_imports_nothing_heavy(command):
+    """Pydantic aside, which typer loads for a command's options where it is installed."""
+    arguments = ["ermu", *command.split(), "--help"]
     script = (
-        "import sys\nsys.argv = ['ermu', '--help']\nfrom ermu.cli import main\n"
+        f"import sys\nsys.argv = {arguments}\nfrom ermu.cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'numpy', 'cv2', 'onnxruntime', 'torch', 'onnx', 'pydantic', 'PIL', 'matplotlib'}\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'torch', 'onnx', 'PIL', 'matplotlib', 'starlette'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)

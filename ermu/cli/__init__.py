@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ermu import __version__
 from ermu.cli.commands.bench import bench
 from ermu.cli.commands.build import build
 from ermu.cli.commands.demo import demo
@@ -19,6 +18,7 @@ from ermu.cli.commands.run import run
 from ermu.cli.commands.serve import serve
 from ermu.cli.commands.train import train
 from ermu.logs import FORMATS, show_log
+from ermu.version import __version__
 
 app = typer.Typer(
     name="ermu",
@@ -63,7 +63,10 @@ app.command()(doctor)
 
 
 def main() -> None:
-    """Entry point: errors that a user can mend are printed without a traceback, exit code 1."""
+    """Entry point: errors that a user can mend are printed without a traceback, exit code 1.
+
+    What typer refuses while it reads the command line ends with 2.
+    """
     from ermu.errors import ErmuError
 
     try:

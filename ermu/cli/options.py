@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -47,4 +49,52 @@ SinkList = Annotated[
     list[str] | None,
     typer.Option("--sink", help=f"NAME or NAME=TARGET, repeatable: {listed(SINKS.names())}."),
 ]
+Objects = Annotated[
+    Path | None,
+    typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),
+]
 Against = Annotated[str, typer.Option(help=f"Peers, with commas: {','.join(PEERS.names())}.")]
+
+
+@dataclass(frozen=True)
+class SegmenterOptions:
+    """The options of `Segmenter`, by its own names: a command takes them all with `with_option_groups`."""
+
+    policy: Policy = "ermu"
+    capacity: Capacity = None
+    gap: Gap = None
+    gap_seconds: GapSeconds = None
+    long_edge: LongEdge = None
+    precision: Precision = None
+    backend: BackendName = "onnxruntime"
+    device: Device = "cpu"
+    threads: Threads = None
+    kernels: KernelsName = None
+    plan: PlanName = None
+
+    def keywords(self) -> dict[str, Any]:
+        """As `Segmenter` and `open_segmenters` take them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class SinkOptions:
+    """Sinks beside the label maps: those of `--sink`, and short ways to some of them."""
+
+    sink: SinkList = None
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="Write a video with the objects drawn in; several streams add their names."),
+    ] = None
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="Write one JSON object a frame: memory, evictions, scores, times."),
+    ] = None
+    objects: Objects = None
+    window: Annotated[bool, typer.Option("--window", help="Show the overlay in a window.")] = False
+
+    def wanted(self) -> list[str]:
+        """All of them as `--sink` says it."""
+        files = {"overlay": self.overlay, "trace": self.trace, "objects": self.objects}
+        short = [f"{name}={path}" for name, path in files.items() if path]
+        return [*short, *(["window"] if self.window else []), *(self.sink or [])]

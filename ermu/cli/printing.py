@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from ermu.runtime.backends.base import Misfit
 
 
+def plain(console: Console, text: str) -> None:
+    """A line as it is: no markup, no colours, no breaks."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_error(error: ErmuError) -> None:
     """An error on stderr: what was found, what was expected, how to mend it."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ermu.errors import ErmuError, PromptError
+from ermu.errors import OptionError, PromptError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,15 +24,17 @@ def stream_names(sources: Sequence[str], names: Sequence[str] | None) -> list[st
     """The streams' names: those given, or 0, 1, ...
 
     Raises:
-        ErmuError: there are not as many as sources, or one cannot be part of an address or a file name.
+        OptionError: there are not as many as sources, or one cannot be part of an address or a file name.
     """
     if not names:
         return [str(i) for i in range(len(sources))]
     if len(names) != len(sources):
-        raise ErmuError(f"{len(sources)} sources have {len(names)} names.", expected="one --name a --source")
+        raise OptionError(
+            f"{len(sources)} sources have {len(names)} names.", expected="one --name a --source"
+        )
     for name in names:
         if not _NAME.fullmatch(name) or names.count(name) > 1:
-            raise ErmuError(
+            raise OptionError(
                 f"A stream cannot be called '{name}'.",
                 expected="names that differ, of up to 32 letters, digits, - and _",
             )
@@ -63,6 +65,7 @@ def prompts_for(sources: Sequence[Source], labels: Sequence[LabelMap]) -> list[L
 
 def stream_table(pipelines: Sequence[Pipeline]) -> Table:
     """The streams as they are now."""
+    from rich.markup import escape
     from rich.table import Table
 
     figures = ("frames", "FPS in", "FPS out", "dropped", "reconnects", "objects", "latency p50 / p99 ms")
@@ -73,7 +76,7 @@ def stream_table(pipelines: Sequence[Pipeline]) -> Table:
         rates = f"{reader.rate():.1f}", f"{pipeline.rate():.1f}"
         row = [pipeline.name, pipeline.source.description, pipeline.state.value, pipeline.frames, *rates]
         row += [reader.dropped, reader.reconnects, len(pipeline.objects.ids), latency]
-        table.add_row(*map(str, row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     return table
 
 

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-import ermu
 from ermu.runtime.serve.api import Api
 from ermu.runtime.serve.guard import Access, Guard
 from ermu.runtime.serve.metrics import CONTENT_TYPE, metrics
@@ -20,6 +19,7 @@ from ermu.runtime.serve.openapi import openapi
 from ermu.runtime.serve.streams import ServedStream
 from ermu.runtime.serve.video import Pictures
 from ermu.runtime.sources.reader import StreamState
+from ermu.version import __version__
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -39,7 +39,7 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
     """
     api = Api(streams)
     pictures = Pictures(api)
-    description = openapi(list(streams), ermu.__version__)
+    description = openapi(list(streams), __version__)
 
     async def health(request: Request) -> Response:
         ended = [name for name, s in streams.items() if s.pipeline.state is StreamState.ENDED]

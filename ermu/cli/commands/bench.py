@@ -62,6 +62,7 @@ def bench(
     from ermu.benchmarks.bench import run_bench
     from ermu.benchmarks.options import BenchOptions
     from ermu.benchmarks.report.terminal import print_report, progress_bar
+    from ermu.cli.printing import plain
     from ermu.cli.sizes import parse_size
 
     options = BenchOptions(
@@ -89,12 +90,12 @@ def bench(
     print_report(report, console)
     if json:
         report.save(json)
-        console.print(f"report -> {json}", highlight=False)
+        plain(console, f"report -> {json}")
     if plot:
         from ermu.benchmarks.report.plot import plot_report
 
         plot_report(report, plot)
-        console.print(f"plot -> {plot}", highlight=False)
+        plain(console, f"plot -> {plot}")
 
 
 def _compare(before: Path, after: Path, tolerance: float, console: Console) -> None:

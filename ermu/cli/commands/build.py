@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ermu.cli.options import listed
 from ermu.cli.sizes import parse_size
+from ermu.devices.tensorrt_module import MODULES
 from ermu.errors import DependencyError, PromptError
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def build(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="Build engines with tensorrt or tensorrt-rtx; default: only the precision's graphs."
+            help=f"Build engines with {listed(list(MODULES))}; default: only the precision's graphs."
         ),
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
@@ -65,6 +67,8 @@ def build(
     from rich.console import Console
     from rich.progress import Progress
 
+    from ermu.cli.printing import plain
+
     console = Console()
     try:
         from ermu.export.engines.building import build_engines
@@ -96,9 +100,7 @@ def build(
     if precision in loaded.manifest.variants:
         _print_comparison(console, precision, loaded.manifest.variants[precision].comparison)
     for info in report.built if report else []:
-        console.print(
-            f"{info.file}: {info.size_bytes / 1e6:.1f} MB in {info.build_seconds:.1f} s", highlight=False
-        )
+        plain(console, f"{info.file}: {info.size_bytes / 1e6:.1f} MB in {info.build_seconds:.1f} s")
     if report:
         console.print(f"{len(report.built)} engines built, {len(report.kept)} were up to date")
 
@@ -112,11 +114,13 @@ def _no_clip(clip: str | None, prompt: Path | None) -> Clip | None:
 
 
 def _print_comparison(console: Console, precision: str, found: Comparison) -> None:
-    console.print(
+    from ermu.cli.printing import plain
+
+    plain(
+        console,
         f"{precision} against fp32 on {found.clip}, {found.frames} frames: "
         f"{found.pixel_agreement:.2%} of pixels agree, mean logit difference {found.logit_difference:.2g}, "
         f"{'the same' if found.same_evictions else 'other'} {found.evictions} evictions",
-        highlight=False,
     )
     if found.pixel_agreement < LEAST_AGREEMENT:
         console.print(

@@ -34,6 +34,8 @@ def export(
     from rich.console import Console
     from rich.progress import Progress
 
+    from ermu.cli.printing import plain
+
     hw = parse_size(size) if size else None
     console = Console()
     try:
@@ -63,8 +65,9 @@ def export(
     worst = max(graphs, key=lambda name: graphs[name].max_difference)
     unknown = bundle.manifest.provenance.unknown_keys
     if unknown:
-        console.print(f"{len(unknown)} keys of the checkpoint are not the network's: {', '.join(unknown)}")
-    console.print(
+        plain(console, f"{len(unknown)} keys of the checkpoint are not the network's: {', '.join(unknown)}")
+    plain(
+        console,
         f"{bundle.manifest.network.name} -> {out}: {len(graphs)} graphs, "
-        f"largest difference to torch {graphs[worst].max_difference:.2g} ({worst})"
+        f"largest difference to torch {graphs[worst].max_difference:.2g} ({worst})",
     )

@@ -52,7 +52,7 @@ def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
         for way, tensors in (("in", graph.inputs), ("out", graph.outputs)):
             for tensor in tensors:
                 shape = " x ".join(map(str, tensor.shape))
-                table.add_row(way, tensor.name, tensor.role.value, tensor.dtype, shape)
+                table.add_row(way, escape(tensor.name), tensor.role.value, tensor.dtype, shape)
         console.print(table)
     for name, backend in BACKENDS.items():
         for device in backend.devices:

@@ -7,33 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ermu.cli.options import (
-    BackendName,
-    BundleName,
-    Capacity,
-    Device,
-    Gap,
-    GapSeconds,
-    KernelsName,
-    LongEdge,
-    PlanName,
-    Policy,
-    Precision,
-    SinkList,
-    Threads,
-)
+from ermu.cli.option_groups import with_option_groups
+from ermu.cli.options import BundleName, SegmenterOptions, SinkOptions
+from ermu.registries import SOURCES
 
 if TYPE_CHECKING:
+    from ermu.runtime.sinks.base import Sink
     from ermu.runtime.streams.pipeline import Pipeline
 
 
+@with_option_groups
 def run(
     bundle: BundleName,
     source: Annotated[
         list[str],
         typer.Option(
-            help="Image folder, glob, video file, camera index, rtsp:// or http:// address, scene:SEED. "
-            "Repeat it for several streams."
+            help="Image folder, glob, video file, camera index, rtsp:// or http:// address, scene:SEED; "
+            f"repeatable. Kinds: {', '.join(SOURCES.names())}."
         ),
     ],
     out: Annotated[
@@ -47,42 +37,20 @@ def run(
         list[str] | None,
         typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
     ] = None,
-    policy: Policy = "ermu",
-    capacity: Capacity = None,
-    gap: Gap = None,
-    gap_seconds: GapSeconds = None,
-    long_edge: LongEdge = None,
     max_frames: Annotated[
         int | None,
         typer.Option(min=1, help="Stop after so many frames of each stream."),
     ] = None,
-    sink: SinkList = None,
-    overlay: Annotated[
-        Path | None,
-        typer.Option(help="Write a video with the objects drawn in; several streams add their names."),
-    ] = None,
-    trace: Annotated[
-        Path | None,
-        typer.Option(help="Write one JSON object a frame: memory, evictions, scores, times."),
-    ] = None,
-    objects: Annotated[
-        Path | None,
-        typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),
-    ] = None,
-    window: Annotated[bool, typer.Option("--window", help="Show the overlay in a window.")] = False,
     give_up: Annotated[
         float | None,
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
-    precision: Precision = None,
-    backend: BackendName = "onnxruntime",
-    device: Device = "cpu",
-    threads: Threads = None,
-    kernels: KernelsName = None,
-    plan: PlanName = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write into a folder with files in.")
     ] = False,
+    *,
+    sinks: SinkOptions,
+    options: SegmenterOptions,
 ) -> None:
     """Segment a video or live streams: label maps out of frames, following each first label map's objects."""
     from contextlib import ExitStack
@@ -92,50 +60,27 @@ def run(
     from ermu.cli.streams import prompts_for, stream_names, stream_table, until_stopped
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.images.labels import read_label_map
-    from ermu.runtime.sinks.base import SinkContext, output_folder
-    from ermu.runtime.sinks.opening import open_sink
+    from ermu.runtime.sinks.base import output_folder
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
     from ermu.runtime.streams.segmenters import open_segmenters
 
-    console = Console()
+    console, live = Console(), LiveOptions(give_up_seconds=give_up)
     loaded = Bundle.load(bundle)
     labels = [read_label_map(path) for path in prompt or []]
     names = stream_names(source, name)
-    files = {"overlay": overlay, "trace": trace, "objects": objects}
-    wanted = [f"{kind}={path}" for kind, path in files.items() if path]
-    wanted = [*wanted, *(["window"] if window else []), *(sink or [])]
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(where)) for where in source]
         labels = prompts_for(sources, labels)
-        segmenters = stack.enter_context(
-            open_segmenters(
-                loaded,
-                len(sources),
-                policy=policy,
-                capacity=capacity,
-                gap=gap,
-                gap_seconds=gap_seconds,
-                long_edge=long_edge,
-                precision=precision,
-                backend=backend,
-                device=device,
-                threads=threads,
-                kernels=kernels,
-                plan=plan,
-            )
-        )
+        segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
         output_folder(out, overwrite=overwrite)
         pipelines = []
         for stream, opened, segmenter in zip(names, sources, segmenters, strict=True):
-            several = len(sources) > 1
-            context = SinkContext(opened.fps, stream if several else None)
-            into = f"labels={(out / stream if several else out) / 'labels'}"
-            sinks = [open_sink(into, SinkContext(opened.fps)), *(open_sink(w, context) for w in wanted)]
-            live = LiveOptions(give_up_seconds=give_up)
-            pipelines.append(Pipeline(segmenter, opened, sinks, name=stream, live=live))
+            part = stream if len(sources) > 1 else None
+            taking = _sinks(sinks.wanted(), out, opened.fps, part)
+            pipelines.append(Pipeline(segmenter, opened, taking, name=stream, live=live))
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames)
         with _progress(console, pipelines, max_frames) as advance:
@@ -144,6 +89,19 @@ def run(
         console.print(stream_table(pipelines))
     for pipeline in pipelines:
         _report(console, pipeline, out)
+
+
+def _sinks(wanted: list[str], out: Path, fps: float, part: str | None) -> list[Sink]:
+    """A stream's sinks, label maps first; `part` is its name where there are several."""
+    from ermu.runtime.sinks.base import SinkContext
+    from ermu.runtime.sinks.opening import open_sink
+
+    labels = (out / part if part else out) / "labels"
+    context = SinkContext(fps, part)
+    return [
+        open_sink(f"labels={labels}", SinkContext(fps)),
+        *(open_sink(what, context) for what in wanted),
+    ]
 
 
 def _progress(console: Any, pipelines: list[Pipeline], max_frames: int | None) -> Any:
@@ -172,13 +130,15 @@ def _progress(console: Any, pipelines: list[Pipeline], max_frames: int | None) -
 def _report(console: Any, pipeline: Pipeline, out: Path) -> None:
     from rich.markup import escape
 
+    from ermu.cli.printing import plain
+
     summary = pipeline.summary()
-    line = (
+    plain(
+        console,
         f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.2f} FPS), "
         f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {out}"
-        + (f"; {pipeline.source.description} went away and did not come back" if summary.lost else "")
+        + (f"; {pipeline.source.description} went away and did not come back" if summary.lost else ""),
     )
-    console.print(escape(line), highlight=False, soft_wrap=True)
     for feeder in pipeline.feeders:
         if feeder.error is not None:
             problem = f"[yellow]sink {escape(feeder.sink.name)} stopped:[/] {escape(feeder.error.problem)}"

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ermu.cli.options import (
-    BackendName,
-    BundleName,
-    Capacity,
-    Device,
-    Gap,
-    GapSeconds,
-    KernelsName,
-    LongEdge,
-    PlanName,
-    Policy,
-    Precision,
-    SinkList,
-    Threads,
-)
+from ermu.cli.option_groups import with_option_groups
+from ermu.cli.options import BundleName, Objects, SegmenterOptions, SinkList
+from ermu.registries import POLICIES, SOURCES
 
 if TYPE_CHECKING:
     from ermu.runtime.streams.pipeline import Pipeline
 
 
+@with_option_groups
 def serve(
     bundle: BundleName,
     source: Annotated[
         list[str],
         typer.Option(
-            help="Camera index, rtsp:// or http:// address, video file, folder, glob, scene:SEED. "
-            "Repeat it for several streams; files are played at their own rate."
+            help="Camera index, rtsp:// or http:// address, video file, folder, glob, scene:SEED; "
+            f"repeatable. Files are played at their own rate. Kinds: {', '.join(SOURCES.names())}."
         ),
     ],
     name: Annotated[
@@ -48,11 +36,6 @@ def serve(
         str | None,
         typer.Option(envvar="ERMU_TOKEN", help="Ask it of every request; open the page as /?token=..."),
     ] = None,
-    policy: Policy = "ermu",
-    capacity: Capacity = None,
-    gap: Gap = None,
-    gap_seconds: GapSeconds = None,
-    long_edge: LongEdge = None,
     on_add: Annotated[
         str,
         typer.Option(help="New objects get a memory of their own (group), or all begin anew (restart)."),
@@ -61,17 +44,10 @@ def serve(
     loop: Annotated[
         bool, typer.Option("--loop", help="Play files again from the start at their end.")
     ] = False,
-    objects: Annotated[
-        Path | None,
-        typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),
-    ] = None,
+    objects: Objects = None,
     sink: SinkList = None,
-    precision: Precision = None,
-    backend: BackendName = "onnxruntime",
-    device: Device = "cpu",
-    threads: Threads = None,
-    kernels: KernelsName = None,
-    plan: PlanName = None,
+    *,
+    options: SegmenterOptions,
 ) -> None:
     """Segment live streams, steered from a page in the browser and a JSON API."""
     from contextlib import ExitStack
@@ -80,7 +56,6 @@ def serve(
 
     from ermu.cli.streams import stream_names
     from ermu.errors import DependencyError, OptionError
-    from ermu.registries import POLICIES
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.sources.paced import PacedSource
@@ -92,9 +67,10 @@ def serve(
     except ImportError as error:
         raise DependencyError(error.name or "starlette", "`ermu serve`", "serve") from error
     local = check_access(host, token)
-    if not POLICIES.get(policy).bounded:
+    if not POLICIES.get(options.policy).bounded:
         raise OptionError(
-            f"The policy {policy} keeps every frame for ever.", expected="a policy that stops at the capacity"
+            f"The policy {options.policy} keeps every frame for ever.",
+            expected="a policy that stops at the capacity",
         )
     loaded, names = Bundle.load(bundle), stream_names(source, name)
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
@@ -104,23 +80,7 @@ def serve(
         for where in source:
             opened = stack.enter_context(open_source(where))
             sources.append(opened if opened.live else stack.enter_context(PacedSource(opened, loop=loop)))
-        segmenters = stack.enter_context(
-            open_segmenters(
-                loaded,
-                len(sources),
-                policy=policy,
-                capacity=capacity,
-                gap=gap,
-                gap_seconds=gap_seconds,
-                long_edge=long_edge,
-                precision=precision,
-                backend=backend,
-                device=device,
-                threads=threads,
-                kernels=kernels,
-                plan=plan,
-            )
-        )
+        segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
         streams = list(zip(names, sources, segmenters, strict=True))
         _serve(Console(), streams, live, wanted, host=host, port=port, token=token, local=local)
 
@@ -137,6 +97,7 @@ def _serve(
     local: bool,
 ) -> None:
     """Runs the streams and the server until a signal."""
+    from ermu.cli.printing import plain
     from ermu.cli.streams import until_stopped
     from ermu.runtime.serve.app import create_app
     from ermu.runtime.serve.broadcast import Broadcast
@@ -159,7 +120,7 @@ def _serve(
     app = create_app(served(pipelines, broadcasts), Access(token=token, local_only=local and token is None))
     with Server(app, host=host, port=port) as server:
         hint = "?token=..." if token else ""
-        console.print(f"{len(pipelines)} streams at {server.url}{hint} (stop with Ctrl-C)", highlight=False)
+        plain(console, f"{len(pipelines)} streams at {server.url}{hint} (stop with Ctrl-C)")
         until_stopped(Scheduler(pipelines, endless=True), on_stop=server.stop)
     _report(console, pipelines)
 

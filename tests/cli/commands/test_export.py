@@ -25,7 +25,7 @@ def test_errors(tiny_checkpoint, synthetic_checkpoint, tmp_path):
         (("--checkpoint", tmp_path / "none.pth", "--network", "aott"), "There is no checkpoint"),
         (("--checkpoint", synthetic_checkpoint("aott")), "does not say which network"),
         (("--checkpoint", synthetic_checkpoint("aott"), "--network", "deaott"), "--network aott fits"),
-        (("--checkpoint", tiny_checkpoint, "--size", "large"), "HxW, such as 353x641"),
+        (("--checkpoint", tiny_checkpoint, "--size", "large"), "HEIGHTxWIDTH, for example 353x641"),
     ):
         done = ermu("export", *arguments, "--out", tmp_path / "b")
         assert done.returncode == 1

@@ -102,8 +102,8 @@ def test_max_frames_and_glob_and_video(tiny_bundle, clip, tmp_path):
         (lambda t: {"source": _file(t / "broken.mp4", b"not a video")}, "cannot be opened"),
         (lambda t: {"source": _text_image(t)}, "cannot be read as an image"),
         (lambda t: {"bundle": t / "none"}, "is not a bundle"),
-        (lambda t: {"policy": "lru"}, "Unknown policy"),
-        (lambda t: {"capacity": "1"}, "at least 2"),
+        (lambda t: {"policy": "lru"}, "Unknown eviction policy 'lru'"),
+        (lambda t: {"capacity": "1"}, "Invalid value for '--capacity'"),
     ],
 )
 def test_bad_input_is_told_without_a_traceback(tiny_bundle, clip, tmp_path, prepare, expected):
