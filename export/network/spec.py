@@ -12,7 +12,7 @@ OBJECT_CAPACITY = 10
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One network of the aot_plus family (`spec/network.md`).
+    """One network of the aot_plus family (`docs/spec/network.md`).
 
     Attributes:
         name: The name used on the command line and in manifests.

@@ -53,7 +53,7 @@ class MemoryAttention(nn.Module):
 
 
 class AotBlock(nn.Module):
-    """One AOT block (`spec/network.md`, 'AOT block'); tokens are B x n x C."""
+    """One AOT block (`docs/spec/network.md`, 'AOT block'); tokens are B x n x C."""
 
     def __init__(self, spec: NetworkSpec, index: int) -> None:
         super().__init__()

@@ -97,7 +97,7 @@ class GatedSelfAttention(GatedOutput):
 
 
 class DeaotBlock(nn.Module):
-    """One DeAOT block (`spec/network.md`, 'DeAOT block'); x and y are B x n x C."""
+    """One DeAOT block (`docs/spec/network.md`, 'DeAOT block'); x and y are B x n x C."""
 
     def __init__(self, spec: NetworkSpec, index: int) -> None:
         super().__init__()
