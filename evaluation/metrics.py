@@ -24,7 +24,9 @@ def object_count(first_annotation: LabelMap) -> int:
 
 
 def region_similarities(annotation: LabelMap, result: LabelMap, objects: int) -> NDArray[np.float64]:
-    """J of every object in one frame: intersection over union, 1 where both are empty (`spec/evaluation.md`).
+    """J of every object in one frame: intersection over union, 1 where both are empty.
+
+    See `docs/spec/evaluation.md`, 'Measures'.
 
     Args:
         annotation: H x W uint8; 255 counts as background.
@@ -106,7 +108,7 @@ class Statistics:
 
 
 def statistics(values: NDArray[np.float64]) -> Statistics:
-    """Mean, recall and decay of one object's values (at least one), by the bins of `spec/evaluation.md`."""
+    """Mean, recall and decay of one object's values (at least one); bins as in `docs/spec/evaluation.md`."""
     edges = (np.round(np.linspace(1, len(values), _BINS + 1) + 1e-10) - 1).astype(int)
     first, last = (values[edges[i] : edges[i + 1] + 1] for i in (0, _BINS - 1))
     return Statistics(

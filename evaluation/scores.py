@@ -174,7 +174,7 @@ class Report:
 
     @property
     def figures(self) -> dict[str, float]:
-        """The global figures, by column: means over all objects of all sequences (`spec/evaluation.md`).
+        """The global figures, by column: means over all objects of all sequences (`docs/spec/evaluation.md`).
 
         Raises:
             DatasetError: No sequence could be scored.

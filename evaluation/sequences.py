@@ -58,7 +58,7 @@ class VideoSequence(ABC):
 
     @property
     def scored(self) -> tuple[str, ...]:
-        """The annotated frames that count: all but the first and the last (`spec/evaluation.md`).
+        """The annotated frames that count: all but the first and the last (`docs/spec/evaluation.md`).
 
         Raises:
             DatasetError: Fewer than three frames are annotated.
@@ -72,7 +72,7 @@ class VideoSequence(ABC):
 
     @property
     def gap(self) -> int:
-        """Frames between two appends to the memory bank, by the rule of `spec/evaluation.md`."""
+        """Frames between two appends to the memory bank, by the rule of `docs/spec/evaluation.md`."""
         return max(5, round(len(self.frame_names) / 30))
 
 

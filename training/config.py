@@ -116,7 +116,7 @@ class ValidationConfig(_Strict):
 
 
 class TrainingConfig(_Strict):
-    """A whole training; the defaults are the published fine-tuning recipe (`spec/evaluation.md`)."""
+    """A whole training; the defaults are the published fine-tuning recipe (`docs/spec/evaluation.md`)."""
 
     name: str
     seed: int = 0

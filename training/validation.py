@@ -32,7 +32,7 @@ class Accuracy:
 def segment(
     network: SegmentationNetwork, frames: list[NDArray[np.uint8]], label: NDArray[np.uint8], capacity: int = 9
 ) -> list[NDArray[np.uint8]]:
-    """Propagates a first label map through a video with a FIFO memory (`spec/network.md`, the frame loop).
+    """Carries a first label map through a video, FIFO memory (`docs/spec/network.md`, 'The frame loop').
 
     Args:
         network: In evaluation mode.

@@ -42,7 +42,7 @@ class Grids:
 
 
 def network_size(source_hw: tuple[int, int], long_edge: int = LONG_EDGE) -> tuple[int, int]:
-    """Network input size for a frame (`spec/network.md`, 'Input').
+    """Network input size for a frame (`docs/spec/network.md`, 'Input').
 
     The long edge is scaled down to `long_edge` if it exceeds it; then each side goes to the nearest 16k + 1.
     """

@@ -6,7 +6,7 @@ TEMPORAL_ROWS = 4
 
 
 def temporal_row(t: int, frames: int) -> int:
-    """Row for frame t of `frames`, oldest first (`spec/network.md`, 'Position embeddings').
+    """Row for frame t of `frames`, oldest first (`docs/spec/network.md`, 'Position embeddings').
 
     Nine frames get 0, 0, 1, 1, 2, 2, 3, 3, 3.
     """

@@ -22,7 +22,7 @@ def silence_unused(logits: Tensor, alive: Tensor) -> Tensor:
 
 
 def bootstrapped_cross_entropy(logits: Tensor, label: Tensor, hardest: float) -> Tensor:
-    """Mean cross-entropy over the hardest pixels of every frame (`spec/evaluation.md`, training).
+    """Mean cross-entropy over the hardest pixels of every frame (`docs/spec/evaluation.md`, 'Training').
 
     Args:
         logits: (B, 11, h, w).

@@ -9,7 +9,7 @@ HARDEST_PIXELS = 0.15
 
 @dataclass(frozen=True)
 class Schedule:
-    """Values of one training step, in steps counted from 0 (`spec/evaluation.md`, training).
+    """Values of one training step, in steps counted from 0 (`docs/spec/evaluation.md`, 'Training').
 
     Attributes:
         steps: Length of the training.
