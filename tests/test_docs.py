@@ -18,8 +18,13 @@ from ermu.cli import app
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("benchmarks", "ermu", "evaluation", "export", "kernels", "runtime", "tests", "training")
-SUFFIXES = {".cpp", ".cu", ".h", ".inl", ".py", ".toml", ".yaml"}
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+SUFFIXES = {".cpp", ".cu", ".cuh", ".h", ".inl", ".py", ".toml", ".yaml"}
+PAGES = sorted(
+    [
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / f for f in ("README.md", "CONTRIBUTING.md", "kernels/README.md")),
+    ]
+)
 INSIDE = {"architecture.md", "decisions.md"}  # for those who work on ERMU: they may name its modules
 
 _CITED = re.compile(r"(?<![\w./-])(docs/[\w./-]*\.\w+)(?:`, '([^']+)'|`, (step \d))?")
