@@ -15,11 +15,12 @@ from ermu.benchmarks.candidate import summarise
 from ermu.benchmarks.clip import scene_clip
 from ermu.benchmarks.measures.resident import measure_resident_mb
 from ermu.benchmarks.options import BenchOptions
-from ermu.benchmarks.peer import open_peer
+from ermu.benchmarks.peer import PeerOptions
 from ermu.benchmarks.report.report import Report, Samples
 from ermu.cli import app
 from ermu.cli.sizes import parse_size
-from ermu.errors import BenchmarkError
+from ermu.errors import BenchmarkError, OptionError
+from ermu.registries import PEERS
 from ermu.runtime.bundle.bundle import Bundle
 
 TINY = ["--size", "49x65", "--frames", "2", "--warmup", "0", "--objects", "2", "--threads", "1"]
@@ -40,7 +41,7 @@ def demo_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "demo.json"
 
 
-def test_the_report_has_what_the_issue_asks_for(demo_json: Path) -> None:
+def test_the_report_has_every_figure(demo_json: Path) -> None:
     content = json.loads(demo_json.read_text())
     for field in ("machine", "versions", "stages_ms", "gflop_per_frame", "gemm_peak_gflops", "peak_rss_mb"):
         assert content[field], field
@@ -145,17 +146,17 @@ def test_summary_tells_steady_from_memory_frames() -> None:
 
 
 def test_what_cannot_be_measured_is_refused(tiny_bundle: Path) -> None:
-    with pytest.raises(BenchmarkError, match="not a size"):
+    with pytest.raises(OptionError, match="Cannot read the size"):
         parse_size("353")
     with pytest.raises(BenchmarkError, match="--frames 0"):
         BenchOptions("demo", frames=0)
     with pytest.raises(BenchmarkError, match="Both"):
         BenchOptions("demo", source="clip.mp4", size=(97, 129))
     with pytest.raises(BenchmarkError, match="weights"):
-        open_peer("torch-eager", Bundle.load(tiny_bundle), threads=1, memory=4, checkpoint=None)
+        PEERS.get("torch-eager").open(PeerOptions(Bundle.load(tiny_bundle), threads=1, memory=4))
 
 
 @pytest.mark.parametrize("option", [["--against", "caffe"], ["--scale", "price"]])
 def test_unknown_names_are_refused_before_anything_runs(option: list[str]) -> None:
-    with pytest.raises(BenchmarkError, match=r"There is no peer|Nothing scales"):
+    with pytest.raises((BenchmarkError, OptionError), match=r"Unknown peer|Nothing scales"):
         CliRunner().invoke(app, ["bench", *option], catch_exceptions=False)
