@@ -25,7 +25,8 @@ PAGES = sorted(
         *(ROOT / f for f in ("README.md", "CONTRIBUTING.md", "kernels/README.md")),
     ]
 )
-INSIDE = {"architecture.md", "decisions.md"}  # for those who work on ERMU: they may name its modules
+# For those who work on ERMU, or add to it: they may name its modules.
+INSIDE = {"architecture.md", "decisions.md", "plugins.md"}
 
 _CITED = re.compile(r"(?<![\w./-])(docs/[\w./-]*\.\w+)(?:`, '([^']+)'|`, (step \d))?")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,15 +12,6 @@ import pytest
 import ermu
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-ABOUT_PLUGGING_IN = ROOT / "docs" / "plugins.md"  # base classes of other packages' things
-_DEEP = re.compile(r"^\s*(?:from|import)\s+ermu\.[\w.]+", re.MULTILINE)
-_NAMED = re.compile(r"\bermu\.([A-Za-z_]\w*)|from ermu import ([\w, ]+)")
-
-
-def python_blocks(page: Path) -> list[str]:
-    """The Python code that a page shows."""
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
 @pytest.mark.parametrize("name", ermu.__all__)
@@ -48,14 +38,3 @@ def test_import_loads_nothing_heavy():
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_import_from_ermu_alone(page):
-    """No page but that about plugging in shows a deep path, and every name that is shown exists."""
-    for block in python_blocks(page):
-        if page != ABOUT_PLUGGING_IN:
-            assert not _DEEP.findall(block)
-        for dotted, listed in _NAMED.findall(re.sub(r"\bermu\.\w+\.", "", block)):
-            names = [dotted] if dotted else [name.strip() for name in listed.split(",")]
-            assert set(names) <= set(ermu.__all__), f"{page.name}: {names}"

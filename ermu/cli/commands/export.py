@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ermu.cli.options import listed
 from ermu.cli.sizes import parse_size
+from ermu.registries import FAMILIES
 
 
 def export(
@@ -15,7 +17,10 @@ def export(
     out: Annotated[Path, typer.Option(help="The bundle folder to create.")],
     network: Annotated[
         str | None,
-        typer.Option(help="r50_aotl, r50_deaotl, aott or deaott; not needed when the checkpoint says it."),
+        typer.Option(
+            help=f"A network of the families {listed(FAMILIES.names())}, such as r50_aotl; "
+            "not needed where the checkpoint says it."
+        ),
     ] = None,
     size: Annotated[
         str | None,

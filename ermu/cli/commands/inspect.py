@@ -14,7 +14,8 @@ def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
     from rich.markup import escape
     from rich.table import Table
 
-    from ermu.cli.printing import print_misfits
+    from ermu.cli.printing import plain, print_misfits
+    from ermu.errors import OptionError
     from ermu.registries import BACKENDS
     from ermu.runtime.bundle.bundle import Bundle
 
@@ -54,7 +55,12 @@ def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
                 shape = " x ".join(map(str, tensor.shape))
                 table.add_row(way, escape(tensor.name), tensor.role.value, tensor.dtype, shape)
         console.print(table)
-    for name, backend in BACKENDS.items():
+    for name in BACKENDS.names():
+        try:
+            backend = BACKENDS.get(name)
+        except OptionError as error:  # a package of somebody else's
+            plain(console, f"not   {error.problem}")
+            continue
         for device in backend.devices:
             print_misfits(console, f"{name} on {device}", backend.misfits(loaded, device))
 
