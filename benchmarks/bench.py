@@ -29,7 +29,8 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         progress: Called with what is going on, gap cycles done and their number.
 
     Raises:
-        BenchmarkError: the options cannot be measured.
+        OptionError: the options cannot be measured.
+        BenchmarkError: the source is too short, or a peer lacks its weights.
         ErmuError: as `Segmenter`, sources and peers.
     """
     for peer in options.against:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ermu.errors import BenchmarkError
+from ermu.errors import OptionError
 
 DEFAULT_SIZE = (360, 640)
 
@@ -55,13 +55,13 @@ class BenchOptions:
 
     def __post_init__(self) -> None:
         if self.size is not None and self.source is not None:
-            raise BenchmarkError(
+            raise OptionError(
                 "Both --source and --size were given.", expected="one: a source has its own size"
             )
         for name, least in (("objects", 1), ("memory", 1), ("gap", 1), ("frames", 1), ("warmup", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise BenchmarkError(f"--{name} {value} cannot be measured.", expected=f"at least {least}")
+                raise OptionError(f"--{name} {value} cannot be measured.", expected=f"at least {least}")
 
     def to_json(self) -> str:
         """For another process."""

@@ -12,7 +12,7 @@ from ermu.benchmarks.interleaved_run import Progress, run_interleaved
 from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.plan import Plan
 from ermu.benchmarks.report.report import Figures, ScalingRow
-from ermu.errors import BenchmarkError
+from ermu.errors import BenchmarkError, OptionError
 from ermu.runtime.streams.segmenters import open_segmenters
 
 MEMORIES = tuple(range(1, 10))
@@ -26,13 +26,13 @@ def check_axes(options: BenchOptions) -> None:
     """Refuses what cannot be scaled, before anything is timed.
 
     Raises:
-        BenchmarkError: there is no such axis, or a source leaves no room for it.
+        OptionError: there is no such axis, or a source leaves no room for it.
     """
     for axis in options.scale:
         if axis not in AXES:
-            raise BenchmarkError(f"Nothing scales with '{axis}'.", expected=f"one of {', '.join(AXES)}")
+            raise OptionError(f"Nothing scales with '{axis}'.", expected=f"one of {', '.join(AXES)}")
         if options.source is not None and axis in ("size", "objects"):
-            raise BenchmarkError(f"A source has one {axis}.", fix=f"leave --source out to scale the {axis}")
+            raise OptionError(f"A source has one {axis}.", fix=f"leave --source out to scale the {axis}")
 
 
 def measure_scaling(axis: str, options: BenchOptions, progress: Progress) -> list[ScalingRow]:

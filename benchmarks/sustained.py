@@ -90,7 +90,7 @@ class _Watch:
     """
 
     def __init__(self, plan: Plan, candidate: Candidate) -> None:
-        self._plan, self._contender = plan, candidate
+        self._plan, self._candidate = plan, candidate
         candidate.segmenter.gap = 1  # until the memory is full
         self.stamps: list[float] = []
         self.latencies_ms: list[float] = []
@@ -102,7 +102,7 @@ class _Watch:
     def observe(self, frame: Frame, result: FrameResult) -> None:
         """Called by the pipeline after every frame."""
         if len(result.memory_frames) >= self._plan.memory:
-            self._contender.segmenter.gap = self._contender.steady_gap
+            self._candidate.segmenter.gap = self._candidate.steady_gap
         if result.frame >= self._plan.memory + self._plan.warmup - 1:
             self.stamps.append(perf_counter())
             self.latencies_ms.append(result.ms["capture_to_result"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ermu.errors import DatasetError
 from ermu.evaluation.sequences import FolderSequence, SceneSequence, VideoSequence
-from ermu.runtime.files import visible_files
+from ermu.runtime.files import natural_key, visible_files
 from ermu.runtime.sources.kinds.images import IMAGE_SUFFIXES
 from ermu.scenes.catalogue import policy_scenes, validation_scenes
 
@@ -91,8 +91,7 @@ def _plain(root: Path, split: str) -> Dataset:
     """Every sequence of JPEGImages that has annotations, unless ImageSets/<split>.txt names some."""
     images, annotations = _folder(root, "JPEGImages"), _folder(root, "Annotations")
     listed = root / "ImageSets" / f"{split}.txt"
-    found = sorted(path.name for path in annotations.iterdir() if path.is_dir())
-    names = _listed(listed) if listed.is_file() else found
+    names = _listed(listed) if listed.is_file() else _visible_folders(annotations)
     if not names:
         raise DatasetError(
             f"{annotations} holds no sequence.", expected="one folder of label maps per sequence"
@@ -150,6 +149,12 @@ def _folders(
         FolderSequence(name, _files(images / name), _files(annotations / name, (".png",)), binary)
         for name in names
     )
+
+
+def _visible_folders(folder: Path) -> list[str]:
+    """Names in natural order, without what the system keeps beside them."""
+    found = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path.name for path in sorted(found, key=natural_key)]
 
 
 def _files(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> tuple[Path, ...]:

@@ -130,7 +130,11 @@ def _cuda_kernels(needed: bool) -> Check:
 
 def _backend(name: str, device: str) -> Check:
     """Whether a backend runs on the device at all; a bundle may lack what it needs all the same."""
-    misfits = BACKENDS.get(name).misfits(None, device)
+    try:
+        misfits = BACKENDS.get(name).misfits(None, device)
+    except ErmuError as error:  # another package's
+        found, fix = _said(error, None)
+        return Check(f"backend {name}", "missing", found, fix)
     if not misfits:
         return Check(f"backend {name}", "ok", f"runs on {device}")
     found = "; ".join(f"{misfit.found} (needed: {misfit.needed})" for misfit in misfits)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ermu.runtime.images.labels import PALETTE
+from ermu.runtime.images.masks import bounding_box
 from ermu.runtime.serve.broadcast import Broadcast
-from ermu.runtime.sinks.kinds.objects import bounding_box
 from ermu.runtime.sources.redaction import redact
 from ermu.runtime.streams.object_registry import Sighting
 from ermu.runtime.streams.pipeline import Pipeline

@@ -18,6 +18,20 @@ from tests.evaluation.layouts import bars, vost, write_frames, write_labels
 NAMES = [f"{i:05d}" for i in range(4)]
 
 
+def test_a_folder_is_read_in_natural_order_without_hidden_files(tmp_path: Path) -> None:
+    names = ["frame2", "frame9", "frame10"]
+    for sequence in ("clip2", "clip10"):
+        write_frames(tmp_path / "JPEGImages" / sequence, names)
+        write_labels(tmp_path / "Annotations" / sequence, dict.fromkeys(names, bars((8, 16))))
+        (tmp_path / "JPEGImages" / sequence / "._frame2.jpg").write_bytes(b"no picture")
+        (tmp_path / "Annotations" / sequence / "._frame2.png").write_bytes(b"no picture")
+    (tmp_path / "Annotations" / ".cache").mkdir()
+    dataset = open_dataset("folder", tmp_path)
+    assert [sequence.name for sequence in dataset.sequences] == ["clip2", "clip10"]
+    assert [sequence.frame_names for sequence in dataset.sequences] == [tuple(names)] * 2
+    assert [sequence.annotated for sequence in dataset.sequences] == [tuple(names)] * 2
+
+
 def davis(root: Path, label: np.ndarray) -> Path:
     write_frames(root / "JPEGImages" / "480p" / "bear", NAMES)
     write_labels(root / "Annotations" / "480p" / "bear", dict.fromkeys(NAMES, label))

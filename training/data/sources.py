@@ -134,7 +134,7 @@ def open_source(config: DataConfig, seed: int) -> ClipSource:
 
 
 def _annotated_frames(images: Path, annotations: Path) -> list[tuple[Path, Path]]:
-    pairs = [(images / f"{label.stem}.jpg", label) for label in sorted(annotations.glob("*.png"))]
+    pairs = [(images / f"{label.stem}.jpg", label) for label in sorted(annotations.glob("[!.]*.png"))]
     missing = [image for image, _ in pairs if not image.is_file()]
     if missing:
         raise DatasetError(

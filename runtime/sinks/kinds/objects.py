@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ermu.runtime.images.labels import object_ids
+from ermu.runtime.images.masks import bounding_box
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink, SinkContext, needed_target
 from ermu.runtime.sinks.json_lines import JsonLines
 from ermu.runtime.sources.base import Frame
-from ermu.types import LabelMap
 
 
 class ObjectSink(Sink):
@@ -59,12 +58,6 @@ def mask_record(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """
     area = int(np.count_nonzero(mask))
     return {"area": area, "box": bounding_box(mask) if area else None, "segmentation": coco_rle(mask)}
-
-
-def bounding_box(mask: npt.NDArray[np.bool_]) -> list[int]:
-    """[x, y, width, height] of a mask that is not empty."""
-    as_bytes: LabelMap = mask.view(np.uint8) if mask.flags.c_contiguous else mask.astype(np.uint8)
-    return [int(side) for side in cv2.boundingRect(as_bytes)]
 
 
 def coco_rle(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
