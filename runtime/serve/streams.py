@@ -10,9 +10,9 @@ import numpy as np
 
 from ermu.runtime.images.labels import PALETTE
 from ermu.runtime.images.masks import bounding_box
+from ermu.runtime.results import Sighting
 from ermu.runtime.serve.broadcast import Broadcast
 from ermu.runtime.sources.redaction import redact
-from ermu.runtime.streams.object_registry import Sighting
 from ermu.runtime.streams.pipeline import Pipeline
 
 

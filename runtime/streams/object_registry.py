@@ -4,47 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 
 import numpy as np
 
 from ermu.errors import PromptError
 from ermu.runtime.images.labels import IGNORE
+from ermu.runtime.results import ObjectState, Sighting
 from ermu.types import LabelMap
-
-
-class ObjectState(str, Enum):
-    """`absent` for a moment, `lost` when that lasts."""
-
-    VISIBLE = "visible"
-    ABSENT = "absent"
-    LOST = "lost"
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """What is known of an object after a frame.
-
-    Attributes:
-        id: As in label maps, 1 to 254.
-        name: The user's, or `object <id>`.
-        state: Visible, absent or lost.
-        area: Pixels on the latest frame.
-        added_frame: Frame number on which it was added.
-        seen_frame: Latest frame number on which it had a pixel.
-        seen_time: That frame's time.
-        found: Times that it was found again after having been lost.
-    """
-
-    id: int
-    name: str
-    state: ObjectState
-    area: int
-    added_frame: int
-    seen_frame: int
-    seen_time: float
-    found: int = 0
 
 
 class ObjectRegistry:

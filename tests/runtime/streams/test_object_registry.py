@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ermu.errors import PromptError
-from ermu.runtime.streams.object_registry import ObjectRegistry, ObjectState
+from ermu.runtime.results import ObjectState
+from ermu.runtime.streams.object_registry import ObjectRegistry
 
 
 def test_ids_come_back_only_when_all_have_been_used() -> None:
