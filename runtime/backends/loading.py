@@ -40,7 +40,6 @@ def open_backend(
     Raises:
         OptionError: a name is unknown, or the plan cannot be run so.
         BackendError: it does not run here; the message has every reason.
-        DependencyError: the one thing missing is a package.
     """
     if device not in DEVICES:
         raise OptionError(f"Unknown device '{device}'.", expected=f"one of {', '.join(DEVICES)}")

@@ -65,10 +65,14 @@ class MemoryBank:
         """Frame numbers held, oldest first."""
         return sorted(self.slot_frames)
 
-    def inputs(self) -> dict[str, DeviceTensor]:
-        """What the graph of the plan `whole` reads: the slots in use and their temporal rows."""
+    def slots(self) -> dict[str, DeviceTensor]:
+        """The memory tensors by name, as the graph of the plan `whole` reads them: the slots in use."""
         held = len(self)
-        return {"rows": self._rows.first(held), **{k: v.first(held) for k, v in self._buffers.items()}}
+        return {name: buffer.first(held) for name, buffer in self._buffers.items()}
+
+    def placed_rows(self) -> DeviceTensor:
+        """Their temporal rows on the device, T x D."""
+        return self._rows.first(len(self))
 
     def rows(self) -> npt.NDArray[np.float32]:
         """Temporal row of each slot in use, T x D, on the host."""
