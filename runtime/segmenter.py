@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ermu.closing import Closing
 from ermu.errors import OptionError, PromptError, SourceError, StateError
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
@@ -28,11 +27,8 @@ from ermu.runtime.results import FrameResult
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, Image, LabelMap
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class Segmenter:
+class Segmenter(Closing):
     """Follows the objects of a first label map through a stream.
 
     Example:
@@ -307,14 +303,6 @@ class Segmenter:
         self._groups = self._encoder = None
         if self._owns_backend:
             self.backend.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _clock(self, number: int, time: float | None) -> float:
         """A frame's place on the axis along which the gap is measured: frames or seconds."""

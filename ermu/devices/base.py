@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy.typing as npt
 
+from ermu.closing import Closing
 from ermu.devices.tensor import DeviceTensor
 from ermu.types import Array
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class Device(ABC):
+class Device(Closing, ABC):
     """Holds tensors and moves them; work given to it is done in order (one stream).
 
     Attributes:
@@ -60,11 +57,3 @@ class Device(ABC):
     def close(self) -> None:
         """Frees its memory; the device is not used again."""
         return
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

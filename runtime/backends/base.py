@@ -5,18 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING
 
+from ermu.closing import Closing
 from ermu.devices.base import Device
 from ermu.devices.tensor import DeviceTensor
 from ermu.errors import StateError
 from ermu.kernels.loading import Kernels
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, GraphInfo, Plan
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Tensors = Mapping[str, DeviceTensor]
 
@@ -55,7 +51,7 @@ class Opening:
     threads: int
 
 
-class Backend(ABC):
+class Backend(Closing, ABC):
     """Runs the graphs of one plan of a bundle; used by one thread at a time, by any number of segmenters.
 
     A library is a subclass in a module of its own (`ermu.runtime.backends.libraries`), opened by
@@ -98,7 +94,7 @@ class Backend(ABC):
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         """See `run`."""
 
-    def _close(self) -> None:  # noqa: B027  a library that holds nothing need not say so
+    def _close(self) -> None:
         """Releases sessions, before the device is closed."""
 
     @property
@@ -138,11 +134,3 @@ class Backend(ABC):
             self._open = False
             self._close()
             self.device.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

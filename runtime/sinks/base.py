@@ -6,16 +6,12 @@ import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
+from ermu.closing import Closing
 from ermu.errors import OptionError, SinkError
 from ermu.runtime.files import unwritable
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sources.base import Frame
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class SinkContext:
         return path.with_stem(f"{path.stem}-{self.stream}") if self.stream else path
 
 
-class Sink(ABC):
+class Sink(Closing, ABC):
     """Takes frames with their results; a context manager that leaves whole files behind.
 
     A kind of sink is a subclass in a module of its own (`ermu.runtime.sinks.kinds`), or in another package.
@@ -80,14 +76,6 @@ class Sink(ABC):
             SinkError: they cannot be finished.
         """
         return
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def make_folder(folder: Path) -> Path:

@@ -6,14 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic
-from types import TracebackType
-from typing import TYPE_CHECKING
 
+from ermu.closing import Closing
 from ermu.errors import SourceError
 from ermu.types import Image, LabelMap
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 DEFAULT_FPS = 25.0
 
@@ -37,7 +33,7 @@ class Frame:
     stamp: float = field(default_factory=monotonic)
 
 
-class Source(ABC):
+class Source(Closing, ABC):
     """Yields `Frame`s when iterated; a context manager.
 
     A kind is a subclass in a module of its own (`ermu.runtime.sources.kinds`), or in another package.
@@ -85,14 +81,6 @@ class Source(ABC):
     def first_label(self) -> LabelMap | None:
         """The label map of the first frame, uint8 H x W, where the source knows it."""
         return None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def live_frame(index: int, image: Image) -> Frame:
