@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ermu.runtime.images.prompter import Box, Point
     from ermu.runtime.results import FrameResult
     from ermu.runtime.segmenter import Segmenter
+    from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.streams.live_options import LiveOptions
@@ -58,6 +59,7 @@ __all__ = [
     "Point",
     "PromptError",
     "Segmenter",
+    "SinkContext",
     "SinkError",
     "SourceError",
     "StateError",
@@ -77,6 +79,7 @@ _HOMES = {
     "Pipeline": "ermu.runtime.streams.pipeline",
     "Point": "ermu.runtime.images.prompter",
     "Segmenter": "ermu.runtime.segmenter",
+    "SinkContext": "ermu.runtime.sinks.base",
     "export_bundle": "ermu.export.bundle_writer",
     "open_sink": "ermu.runtime.sinks.opening",
     "open_source": "ermu.runtime.sources.opening",

@@ -1,7 +1,7 @@
-"""Every kind of thing that can be plugged in, and where its modules lie (docs/architecture.md, "To add …").
+"""Every kind of thing that can be plugged in, and where its modules lie (docs/architecture.md, "To add").
 
 Nothing heavy is imported here: a registry knows names, and imports a thing when it is asked for. What a
-thing must be is said by the base class in the type's comment.
+thing must be is said by its annotation.
 """
 
 from __future__ import annotations
@@ -21,18 +21,36 @@ if TYPE_CHECKING:
     from ermu.runtime.sources.base import Source
 
 BACKENDS: Registry[type[Backend]] = Registry(
-    "backend", "ermu.runtime.backends.libraries", group="ermu.backends"
+    "backend",
+    "ermu.runtime.backends.libraries",
+    "ermu.runtime.backends.base:Backend",
+    group="ermu.backends",
 )
 POLICIES: Registry[type[EvictionPolicy]] = Registry(
-    "eviction policy", "ermu.runtime.memory.policies", group="ermu.policies"
+    "eviction policy",
+    "ermu.runtime.memory.policies",
+    "ermu.runtime.memory.policy:EvictionPolicy",
+    group="ermu.policies",
 )
-SOURCES: Registry[type[Source]] = Registry("source", "ermu.runtime.sources.kinds", group="ermu.sources")
-SINKS: Registry[type[Sink]] = Registry("sink", "ermu.runtime.sinks.kinds", group="ermu.sinks")
+SOURCES: Registry[type[Source]] = Registry(
+    "source", "ermu.runtime.sources.kinds", "ermu.runtime.sources.base:Source", group="ermu.sources"
+)
+SINKS: Registry[type[Sink]] = Registry(
+    "sink", "ermu.runtime.sinks.kinds", "ermu.runtime.sinks.base:Sink", group="ermu.sinks"
+)
 FAMILIES: Registry[Family] = Registry(
-    "network family", "ermu.export.families", group="ermu.families", folders=True
+    "network family",
+    "ermu.export.families",
+    "ermu.export.family:Family",
+    group="ermu.families",
+    folders=True,
 )
-ENCODERS: Registry[type[Encoder]] = Registry("encoder", "ermu.export.encoders", group="ermu.encoders")
+ENCODERS: Registry[type[Encoder]] = Registry(
+    "encoder", "ermu.export.encoders", "ermu.export.encoder:Encoder", group="ermu.encoders"
+)
 BASELINES: Registry[type[Predictor]] = Registry(
-    "baseline", "ermu.evaluation.baselines", group="ermu.baselines"
+    "baseline", "ermu.evaluation.baselines", "ermu.evaluation.predictors:Predictor", group="ermu.baselines"
 )
-PEERS: Registry[Peer] = Registry("peer", "ermu.benchmarks.peers", group="ermu.peers")
+PEERS: Registry[Peer] = Registry(
+    "peer", "ermu.benchmarks.peers", "ermu.benchmarks.peer:Peer", group="ermu.peers"
+)

@@ -24,20 +24,23 @@ class Registry(Generic[T]):
     """Things of one kind.
 
     Example:
-        >>> from ermu.runtime.memory.policy import POLICIES
+        >>> from ermu.registries import POLICIES
         >>> "fifo" in POLICIES.names()
         True
 
     Args:
         kind: What they are called in messages: "policy".
         package: The package whose modules (or sub-packages) each define one.
+        base: `module:Class` that each is a subclass, or an instance, of.
         group: Entry point group by which other packages add some; None, they cannot.
         folders: Only sub-packages count: a thing is a folder, not a file.
     """
 
-    def __init__(self, kind: str, package: str, *, group: str | None = None, folders: bool = False) -> None:
+    def __init__(
+        self, kind: str, package: str, base: str, *, group: str | None = None, folders: bool = False
+    ) -> None:
         self.kind, self.group = kind, group
-        self._package, self._folders = package, folders
+        self._package, self._base, self._folders = package, base, folders
 
     def names(self) -> list[str]:
         """Every name, those of other packages last."""
@@ -71,11 +74,15 @@ class Registry(Generic[T]):
         return {point.name: point for point in entry_points(group=self.group)} if self.group else {}
 
     def _loaded(self, point: EntryPoint) -> T:
+        package: Any = point.dist.name if point.dist else "another package"
+        fix = f"pip install --upgrade {package}, or remove it"
+        what = f"The {self.kind} '{point.name}' of {package}"
         try:
-            return cast(T, point.load())
+            thing = point.load()
         except Exception as error:  # whatever the other package does while it is imported
-            package: Any = point.dist.name if point.dist else "another package"
-            raise OptionError(
-                f"The {self.kind} '{point.name}' of {package} does not load: {error}.",
-                fix=f"pip install --upgrade {package}, or remove it",
-            ) from error
+            raise OptionError(f"{what} does not load: {error}.", fix=fix) from error
+        module, _, name = self._base.partition(":")
+        base = getattr(import_module(module), name)
+        if not (isinstance(thing, base) or (isinstance(thing, type) and issubclass(thing, base))):
+            raise OptionError(f"{what} is {thing!r}.", expected=f"a {name} (ermu.plugins)", fix=fix)
+        return cast(T, thing)

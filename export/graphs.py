@@ -144,15 +144,13 @@ def build_graphs(network: SegmentationNetwork, image_dtype: str = "uint8") -> li
 def build_plans(network: SegmentationNetwork) -> dict[str, Plan]:
     """The plans that the graphs of `build_graphs` form."""
     prefix, parts = FAMILIES.get(network.spec.family).external_attention_graphs(network)
-    names, before = tuple(part.name for part in parts), (prefix.name,) if prefix else ()
+    shared = {name: name for name in ("encode", "reference", "decode", "memorize")}
     return {
-        WHOLE: Plan(
-            graphs=("encode", "reference", "propagate", "decode", "memorize"), propagation=("propagate",)
-        ),
+        WHOLE: Plan(**shared, propagation=("propagate",)),
         EXTERNAL_ATTENTION: Plan(
-            graphs=("encode", "reference", *before, *names, "decode", "memorize"),
+            **shared,
             prefix=prefix.name if prefix else None,
-            propagation=names,
+            propagation=tuple(part.name for part in parts),
         ),
     }
 

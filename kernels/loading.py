@@ -80,7 +80,7 @@ def load_kernels(
         raise OptionError(
             f"The kernels '{wanted}' cannot read tensors on the device '{device.name}'.",
             expected="cuda" if on_gpu else "numpy or cpu",
-            fix=f"choose another --device, or unset {VARIABLE}",
+            fix="choose another --device" + ("" if name else f", or unset {VARIABLE}"),
         )
     if isinstance(device, GpuDevice):
         from ermu.kernels.cuda.loading import load_cuda_kernels

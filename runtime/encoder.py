@@ -25,7 +25,8 @@ class FrameEncoder:
 
     def __init__(self, backend: Backend, grids: Grids) -> None:
         self._backend, self._grids = backend, grids
-        once_a_frame = ["encode", *([backend.plan.prefix] if backend.plan.prefix else [])]
+        plan = backend.plan
+        once_a_frame = [plan.encode, *([plan.prefix] if plan.prefix else [])]
         graphs = [backend.graphs[name] for name in once_a_frame]
         self._graphs = once_a_frame
         images = [t for t in graphs[0].inputs if t.role is Role.INPUT]

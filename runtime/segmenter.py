@@ -17,7 +17,14 @@ from ermu.runtime.backends.loading import DEFAULT_BACKEND, open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.sizes import Grids, network_size
 from ermu.runtime.encoder import FrameEncoder
-from ermu.runtime.images.labels import GROUP_SIZE, IGNORE, MAX_OBJECTS, check_prompt, in_groups
+from ermu.runtime.images.labels import (
+    GROUP_SIZE,
+    IGNORE,
+    MAX_OBJECTS,
+    check_correction,
+    check_prompt,
+    in_groups,
+)
 from ermu.runtime.memory.group import Tensors
 from ermu.runtime.memory.groups import GroupSet
 from ermu.runtime.memory.options import MemoryOptions
@@ -47,7 +54,7 @@ class Segmenter(Closing):
         precision: fp32, bf16 (CPU), or one that `ermu build` has added to the bundle.
         backend: Name of the library that runs the graphs, or an open backend of this bundle to share: it is
             then the caller's to close, and the options below are its own.
-        device: `cpu` or `cuda`.
+        device: `cpu` (default) or `cuda`.
         threads: CPU threads for each graph and kernel; default, the processors that this process may use.
         kernels: `numpy`, `cpu` or `cuda`; default, the best for the device.
         plan: `whole` or `external_attention`; default, the better one here.
@@ -73,7 +80,7 @@ class Segmenter(Closing):
         long_edge: int | None = None,
         precision: str | None = None,
         backend: str | Backend = DEFAULT_BACKEND,
-        device: str = "cpu",
+        device: str | None = None,
         threads: int | None = None,
         kernels: str | None = None,
         plan: str | None = None,
@@ -88,16 +95,18 @@ class Segmenter(Closing):
             gap_seconds,
         )
         self._long_edge = _positive("long_edge", long_edge) or manifest.input.long_edge
-        self._owns_backend = isinstance(backend, str)
+        self._owns_backend, self._closed = isinstance(backend, str), False
         if isinstance(backend, str):
             backend = open_backend(
                 self.bundle,
                 backend=backend,
-                device=device,
+                device=device or "cpu",
                 threads=_positive("threads", threads),
                 kernels=kernels,
                 plan=plan,
             )
+        else:
+            self._check_lent(backend, device=device, threads=threads, kernels=kernels, plan=plan)
         self.backend = backend
         self._identity = backend.kernels.identity(*self.bundle.identity_weights().values())
         self._encoder: FrameEncoder | None = None
@@ -161,22 +170,26 @@ class Segmenter(Closing):
             time: Seconds, on any clock that only goes forward; needed with a gap in seconds.
 
         Raises:
+            StateError: the segmenter is closed.
             PromptError: the label map does not fit the frame or holds no object.
             SourceError: the frame is not a BGR image.
         """
+        if self._closed:
+            raise StateError("The segmenter is closed.", fix="make another one")
         hw = _check_frame(frame)
         ids = [] if label is None else check_prompt(label, hw)
         clock = self._clock(number, time)
         self.reset()
         groups, watch = self._open_size(hw), Stopwatch()
-        self._frame = number
         self._take(frame, watch)
+        if label is not None:
+            features = self._encode(watch)
+            with watch("reference"):
+                groups.begin(ids, label, features, self._options, frame=number, clock=clock)
+        self._frame = number
         self._label: LabelMap = np.zeros(hw, np.uint8)
         if label is None:
             return FrameResult(number, self._label, [], watch.ms)
-        features = self._encode(watch)
-        with watch("reference"):
-            groups.begin(ids, label, features, self._options, frame=number, clock=clock)
         self._label = np.where(label == IGNORE, 0, label).astype(np.uint8)
         return FrameResult(number, label.copy(), self.memory, watch.ms)
 
@@ -196,18 +209,17 @@ class Segmenter(Closing):
             SourceError: the frame has another size than the first.
         """
         groups = self._started()
-        hw = self._check_size(frame)
-        if remember is not None and remember.shape != hw:
-            raise PromptError(f"The label map to remember is {remember.shape}, the frame {hw}.")
-        clock, watch = self._clock(self._frame + 1, time), Stopwatch()
-        self._frame += 1
+        hw, number = self._check_size(frame), self._frame + 1
+        if remember is not None:
+            check_correction(remember, hw, self.ids)
+        clock, watch = self._clock(number, time), Stopwatch()
         self._take(frame, watch)
-        if not len(groups):
-            self._label = np.zeros(hw, np.uint8)
-            return FrameResult(self._frame, self._label, [], watch.ms)
-        self._label = groups.segment(self._encode(watch), watch)
-        memory = groups.remember(self._options, watch, frame=self._frame, clock=clock, label=remember)
-        return FrameResult(self._frame, self._label, memory, watch.ms)
+        label, memory = np.zeros(hw, np.uint8), []
+        if len(groups):
+            label = groups.segment(self._encode(watch), watch)
+            memory = groups.remember(self._options, watch, frame=number, clock=clock, label=remember)
+        self._frame, self._label = number, label
+        return FrameResult(number, label, memory, watch.ms)
 
     def add_objects(
         self,
@@ -301,8 +313,22 @@ class Segmenter(Closing):
         """Forgets everything, and closes the backend unless it was lent; closing twice is harmless."""
         self.reset()
         self._groups = self._encoder = None
+        self._closed = True
         if self._owns_backend:
             self.backend.close()
+
+    def _check_lent(self, backend: Backend, **own: object) -> None:
+        """A lent backend has the bundle open, and options of its own."""
+        if backend.bundle.manifest != self.bundle.manifest:
+            theirs, ours = backend.bundle, self.bundle
+            raise OptionError(
+                f"The backend runs {theirs.path} in {theirs.manifest.precision}, "
+                f"not {ours.path} in {ours.manifest.precision}.",
+                fix="open it with the same bundle, at the same precision",
+            )
+        given = [name for name, value in own.items() if value is not None]
+        if given:
+            raise OptionError(f"{', '.join(given)}: a lent backend has its own.", fix="leave them out")
 
     def _clock(self, number: int, time: float | None) -> float:
         """A frame's place on the axis along which the gap is measured: frames or seconds."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import ermu
+import ermu.plugins
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,6 +19,11 @@ ROOT = Path(__file__).parents[1]
 def test_every_public_name_is_there(name):
     assert getattr(ermu, name) is not None
     assert name in dir(ermu)
+
+
+@pytest.mark.parametrize("name", ermu.plugins.__all__)
+def test_every_name_for_plugins_is_there(name):
+    assert getattr(ermu.plugins, name) is not None
 
 
 def test_unknown_name():

@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ermu.benchmarks.report.report import Work
 from ermu.errors import BackendError, DependencyError
 from ermu.runtime.bundle.bundle import BF16, Bundle
+from ermu.runtime.bundle.manifest import WHOLE
 from ermu.runtime.bundle.sizes import resolve
 
 if TYPE_CHECKING:
     import onnx
 
 Shape = tuple[int, ...]
-FRAME_GRAPHS = (
-    "encode",
-    "propagate",
-    "decode",
-    "memorize",
-)  # what a frame runs; `encode` once for all groups
 
 
 def count_frame(bundle: Bundle, symbols: Mapping[str, int], groups: int) -> dict[str, Work]:
@@ -36,13 +31,20 @@ def count_frame(bundle: Bundle, symbols: Mapping[str, int], groups: int) -> dict
         symbols: Values of H, W, h, w, ... and T.
         groups: Of objects; all but the encoder runs for each.
     """
-    work = {}
-    for name in FRAME_GRAPHS:
+    plan, work = bundle.manifest.plans[WHOLE], {}
+    (propagate,) = plan.propagation
+    stages = {
+        "encode": plan.encode,
+        "propagate": propagate,
+        "decode": plan.decode,
+        "memorize": plan.memorize,
+    }
+    for stage, name in stages.items():
         graph = bundle.manifest.graphs[name]
         shapes = {tensor.name: resolve(tensor.shape, symbols) for tensor in graph.inputs}
-        one, times = count_graph(bundle.graph_path(name), shapes), 1 if name == "encode" else groups
+        one, times = count_graph(bundle.graph_path(name), shapes), 1 if stage == "encode" else groups
         floats = "bf16" if bundle.manifest.precision == BF16 else "fp32"
-        work[name] = Work(int8=one.int8 * times, **{floats: one.fp32 * times})
+        work[stage] = Work(int8=one.int8 * times, **{floats: one.fp32 * times})
     return work
 
 

@@ -62,6 +62,7 @@ class Backend(Closing, ABC):
         help: In a line.
         devices: Names of the devices that it runs on.
         plans: That it can run, the preferred one first; `external_attention` needs attention kernels.
+        rounds_to_bf16: Whether it can run float32 graphs with bfloat16 products.
         bundle: Whose graphs are open.
         plan: Which of its plans.
         device: Where tensors lie.
@@ -73,6 +74,7 @@ class Backend(Closing, ABC):
     help: str
     devices: tuple[str, ...]
     plans: tuple[str, ...]
+    rounds_to_bf16: bool = False
 
     def __init__(self, opening: Opening) -> None:
         self.bundle, self.device, self.kernels = opening.bundle, opening.device, opening.kernels

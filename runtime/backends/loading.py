@@ -74,21 +74,23 @@ def _refuse(name: str, misfits: Sequence[Misfit]) -> None:
 
 
 def _plan(bundle: Bundle, library: type[Backend], kernels: Kernels, wanted: str | None) -> str:
-    """The wanted plan, or the first of the library's that bundle and kernels have."""
+    """The wanted plan, or the first of the library's that bundle, precision and kernels allow."""
+    if wanted not in (None, WHOLE, EXTERNAL_ATTENTION):
+        raise OptionError(f"Unknown plan '{wanted}'.", expected=f"{WHOLE} or {EXTERNAL_ATTENTION}")
     precision, attention = bundle.manifest.precision, kernels.attention
     possible = [plan for plan in library.plans if plan in bundle.manifest.plans]
     if attention is None or precision not in attention.precisions:
         possible = [plan for plan in possible if plan != EXTERNAL_ATTENTION]
-    if wanted is None and kernels.name == "numpy" and WHOLE in possible:
-        wanted = WHOLE  # the oracle's attention is for comparing, not for speed
-    if wanted is None and possible and not (precision == BF16 and possible[0] == WHOLE):
-        return possible[0]
-    if wanted in possible:
-        return str(wanted)
+    if precision == BF16 and not library.rounds_to_bf16:
+        possible = [plan for plan in possible if plan != WHOLE]
+    if kernels.name == "numpy":  # the oracle's attention is for comparing, not for speed
+        possible.sort(key=lambda plan: plan != WHOLE)
+    if possible and wanted in (None, *possible):
+        return wanted or possible[0]
     had = ", ".join(attention.precisions) if attention is not None else "none"
     raise OptionError(
-        f"The plan {wanted or EXTERNAL_ATTENTION} cannot be run in {precision} by {library.name} "
-        f"(attention kernels here: {had}).",
-        expected=f"one of {', '.join(possible)}" if possible else "another precision or backend",
-        fix="--precision fp32, or --backend openvino",
+        f"{library.name} cannot run {f'the plan {wanted}' if wanted else 'this bundle'} in {precision} here "
+        f"(attention kernels: {had}).",
+        expected=f"--plan {' or '.join(possible)}" if possible else "another precision or backend",
+        fix=None if possible else "--precision fp32, or --backend openvino for bf16",
     )

@@ -18,6 +18,7 @@ from ermu.runtime.bundle.manifest import FORMAT_VERSION, FileInfo, Manifest
 from ermu.runtime.files import sha256_of
 
 BF16 = "bf16"  # no graphs of its own: an arithmetic of CPU backends and kernels
+BUILT = ("fp16", "int8")  # what `ermu build` can add
 NAMED_BUNDLES = "ermu.bundles"  # entry point group: paths of bundles that packages bring along
 _REEXPORT = "export the checkpoint again with `ermu export`"
 
@@ -74,7 +75,9 @@ class Bundle:
             raise BundleError(
                 f"{self.path} has no {precision} graphs.",
                 expected=f"one of {', '.join(self.precisions)}",
-                fix=f"ermu build --bundle {self.path} --precision {precision}",
+                fix=f"ermu build --bundle {self.path} --precision {precision}"
+                if precision in BUILT
+                else None,
             )
         variant = manifest.variants[precision]
         self._verify([*variant.graphs.values(), *variant.weights])
@@ -110,7 +113,12 @@ def _folder(path: Path) -> Path:
     """The path itself, or the folder of a bundle of that name."""
     if not (path / "manifest.json").is_file():
         for point in entry_points(group=NAMED_BUNDLES, name=str(path)):
-            return Path(point.load())
+            try:
+                return Path(point.load())
+            except Exception as error:  # whatever the other package does while it is imported
+                raise BundleError(
+                    f"The bundle '{point.name}' of another package does not load: {error}."
+                ) from error
     return path
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ermu.runtime.bundle.roles import Kind, Role
+from ermu.runtime.bundle.roles import NEEDED, Kind, Role
 
 FORMAT_VERSION = 4
 WHOLE = "whole"
 EXTERNAL_ATTENTION = "external_attention"
+DTYPES = ("uint8", "float32", "float16")
 
 Dimension = Annotated[int | str, Field(union_mode="left_to_right")]
+
+
+def _inside(file: str) -> str:
+    """The path itself, where it stays in the bundle's folder."""
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError("a path that leaves the bundle's folder")
+    return file
 
 
 class _Part(BaseModel):
@@ -39,15 +49,30 @@ class TensorInfo(_Part):
     dtype: str
     shape: tuple[Dimension, ...]
     role: Role
-    block: int | None = None
+    block: int | None = Field(default=None, ge=0)
     kind: Kind | None = None
     source: str | None = None
+
+    @field_validator("dtype")
+    @classmethod
+    def _numpys(cls, dtype: str) -> str:
+        if dtype not in DTYPES:
+            raise ValueError(f"unknown dtype, expected one of {', '.join(DTYPES)}")
+        return dtype
+
+    @model_validator(mode="after")
+    def _placed(self) -> TensorInfo:
+        """It says of itself what its role calls for (`NEEDED`)."""
+        for field in NEEDED.get(self.role, ()):
+            if getattr(self, field) is None:
+                raise ValueError(f"{self.name} has the role {self.role.value} and no {field}")
+        return self
 
 
 class FileInfo(_Part):
     """A file of the bundle: path inside it, and SHA-256 of its bytes."""
 
-    file: str
+    file: Annotated[str, AfterValidator(_inside)]
     sha256: str
 
 
@@ -70,19 +95,31 @@ class GraphInfo(FileInfo):
 
 
 class Plan(_Part):
-    """One way to run the network: which graphs, and which of them propagate.
+    """One way to run the network: which graph does what; the runtime knows graphs by these fields alone.
 
     Attributes:
-        graphs: Names of all graphs of the plan.
-        prefix: The graph that makes of a frame's features what block 0 begins with, once for all groups.
+        encode: An image to the features that all groups share.
+        prefix: What block 0 begins with, from the features, once for all groups; None where there is nothing.
+        reference: Features and identity tokens of a labelled frame to its entry and z.
         propagation: The graphs that propagate a group, in order. One graph in the plan `whole`; in
-            `external_attention` one a block and one more, with the runtime's own attention of block i on the
+            `external_attention` one a block and one more, with the kernels' attention of block i on the
             memories after graph i.
+        decode: z and features to logits.
+        memorize: Identity tokens and what propagation carries on to the rest of the frame's entry.
     """
 
-    graphs: tuple[str, ...]
+    encode: str
     prefix: str | None = None
-    propagation: tuple[str, ...]
+    reference: str
+    propagation: tuple[str, ...] = Field(min_length=1)
+    decode: str
+    memorize: str
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """All of them, in the order of a frame."""
+        once = (self.encode, *([self.prefix] if self.prefix else []), self.reference)
+        return (*once, *self.propagation, self.decode, self.memorize)
 
 
 class NetworkInfo(_Part):
@@ -212,7 +249,7 @@ class EngineInfo(_Part):
         graph_sha256: Of the ONNX file that it was built from.
         module: The TensorRT that built it: `tensorrt` or `tensorrt-rtx`.
         version: The release that built it, which alone can run it.
-        target: Compute capability such as `8.9`, or `portable` (TensorRT-RTX, any of its GPUs).
+        target: Compute capability such as `sm89`, or `portable` (TensorRT-RTX, any of its GPUs).
         precision: Of the graph.
         profiles: Sizes and memory lengths, in the engine's order.
         file: Path inside the bundle.
@@ -228,7 +265,7 @@ class EngineInfo(_Part):
     target: str
     precision: str
     profiles: tuple[Profile, ...]
-    file: str
+    file: Annotated[str, AfterValidator(_inside)]
     sha256: str
     size_bytes: int
     build_seconds: float
@@ -269,17 +306,23 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Manifest:
-        """Every plan's graphs are there, and every `source` is an entry of some graph."""
-        entries = {t.name for g in self.graphs.values() for t in g.outputs if t.role is Role.ENTRY}
+        """Plans list graphs that are there, a name is one tensor, and every `source` is an entry."""
         for name, plan in self.plans.items():
-            listed = {*plan.graphs, *plan.propagation, *([plan.prefix] if plan.prefix else [])}
-            missing = sorted(listed - set(self.graphs))
+            missing = sorted(set(plan.graphs) - set(self.graphs))
             if missing:
                 raise ValueError(f"the plan {name} lists graphs that are not there: {', '.join(missing)}")
-        for graph in self.graphs.values():
-            for tensor in graph.inputs:
-                if tensor.source is not None and tensor.source not in entries:
-                    raise ValueError(f"{tensor.name} comes from {tensor.source}, which no graph makes")
+        tensors = [tensor for graph in self.graphs.values() for tensor in graph.tensors]
+        known: dict[str, TensorInfo] = {}
+        for tensor in tensors:
+            first = known.setdefault(tensor.name, tensor)
+            if (first.role, first.block, first.kind) != (tensor.role, tensor.block, tensor.kind):
+                raise ValueError(
+                    f"{tensor.name} is {first.role.value} in one graph, {tensor.role.value} in another"
+                )
+        for tensor in tensors:
+            source = known.get(tensor.source) if tensor.source else None
+            if tensor.source and (source is None or source.role is not Role.ENTRY):
+                raise ValueError(f"{tensor.name} comes from {tensor.source}, which no graph makes")
         return self
 
     def to_json(self) -> str:

@@ -12,7 +12,7 @@ class Role(str, Enum):
     of these, `MEMORY`, `PREVIOUS` and `ENTRY` come as a key and a value.
     """
 
-    INPUT = "input"  # written by the runtime: image, label tokens, temporal rows
+    INPUT = "input"  # written by the runtime: image, identity tokens, temporal rows
     FEATURES = "features"  # made once a frame, read by every group: the encoder's maps, the block-0 prefix
     MEMORY = "memory"  # (block) the bank's slots, leading axis T; `source` is the entry that fills a slot
     PREVIOUS = "previous"  # (block) the previous frame's memory; `source` is the entry it was
@@ -31,3 +31,17 @@ class Kind(str, Enum):
 
     KEY = "key"
     VALUE = "value"
+
+
+# What a tensor must say of itself beside its role.
+_MEMORIES = ("block", "kind", "source")
+NEEDED: dict[Role, tuple[str, ...]] = {
+    Role.MEMORY: _MEMORIES,
+    Role.PREVIOUS: _MEMORIES,
+    Role.ENTRY: ("block", "kind"),
+    Role.CARRY: ("block",),
+    Role.QUERY: ("block",),
+    Role.BIAS: ("block",),
+    Role.MEMORY_READOUT: ("block",),
+    Role.LOCAL_READOUT: ("block",),
+}

@@ -94,6 +94,21 @@ def check_prompt(label: LabelMap, frame_hw: tuple[int, int]) -> list[int]:
     return ids
 
 
+def check_correction(label: LabelMap, frame_hw: tuple[int, int], followed: Sequence[int]) -> None:
+    """Refuses a label map to be remembered that is not of the frame and of objects that are followed.
+
+    Raises:
+        PromptError: another size or dtype, or an id that no object has.
+    """
+    if label.ndim != 2 or label.dtype != np.uint8 or label.shape != tuple(frame_hw):
+        raise PromptError(
+            f"The label map to remember is {label.dtype} {label.shape}.", expected=f"uint8 {tuple(frame_hw)}"
+        )
+    unknown = sorted(set(object_ids(label)) - set(followed))
+    if unknown:
+        raise PromptError(f"There is no object {unknown[0]}.", expected=f"ids among {list(followed)}")
+
+
 def in_groups(ids: Sequence[int]) -> list[list[int]]:
     """Ids in groups of ten, in order."""
     return [list(ids[i : i + GROUP_SIZE]) for i in range(0, len(ids), GROUP_SIZE)]

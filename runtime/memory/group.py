@@ -48,8 +48,9 @@ class ObjectGroup:
         self._backend, self._workspace = backend, workspace
         self.number, self._policy, self._capacity = number, policy, capacity
         self.channel_ids: list[int | None] = [*ids, *[None] * (GROUP_SIZE - len(ids))]
-        propagated = [backend.graphs[name] for name in backend.plan.propagation]
-        graphs = [*propagated, backend.graphs["memorize"], backend.graphs["reference"]]
+        plan = self._plan = backend.plan
+        named = (*plan.propagation, plan.memorize, plan.reference)
+        graphs = [backend.graphs[name] for name in named]
         device, symbols = backend.device, workspace.symbols
         self._carry = allocate(device, having(graphs, Role.CARRY), symbols)
         # Two entries take turns: the previous frame's is read while this frame's is written.
@@ -89,7 +90,7 @@ class ObjectGroup:
             clock: When it was, in the units of the gap.
             features: Of the frame.
         """
-        self._backend.run("reference", {**features, **self._workspace.tensors, **self._previous})
+        self._backend.run(self._plan.reference, {**features, **self._workspace.tensors, **self._previous})
         self.bank.write(0, frame, self._previous)
         self._last_append = clock
 
@@ -101,7 +102,7 @@ class ObjectGroup:
 
     def memorize(self) -> None:
         """Completes the frame's entry with the tokens in the workspace, and makes it the previous one."""
-        self._backend.run("memorize", {**self._workspace.tensors, **self._carry, **self._current})
+        self._backend.run(self._plan.memorize, {**self._workspace.tensors, **self._carry, **self._current})
         self._previous, self._current = self._current, self._previous
 
     def due(self, clock: float, interval: float) -> bool:

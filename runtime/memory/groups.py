@@ -42,7 +42,7 @@ class GroupSet:
         self._backend, self.workspace, self.source_hw = backend, workspace, source_hw
         self._identity, self._numbers, self._device = identity, numbers, backend.device
         self._groups: list[ObjectGroup] = []
-        (self._info,) = backend.graphs["decode"].outputs
+        (self._info,) = backend.graphs[backend.plan.decode].outputs
         self._source = backend.device.empty(source_hw, np.uint8)
         self._allocate(0)
 
@@ -172,7 +172,7 @@ class GroupSet:
     def _decode(self, g: int, features: Tensors) -> None:
         """Logits of group g from the z that it left in the workspace."""
         held = {**features, **self.workspace.tensors, self._info.name: self._logits.at(g)}
-        self._backend.run("decode", held)
+        self._backend.run(self._backend.plan.decode, held)
 
     def _predict(self) -> LabelMap:
         active = np.stack([group.active for group in self._groups])

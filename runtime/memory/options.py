@@ -30,6 +30,12 @@ class MemoryOptions:
     gap_seconds: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("capacity", "gap"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise OptionError(f"The {name} is {value!r}.", expected="a whole number of frames")
+        if self.gap_seconds is not None and not isinstance(self.gap_seconds, (int, float)):
+            raise OptionError(f"The gap is {self.gap_seconds!r} seconds.", expected="a number, or None")
         largest = POLICIES.get(self.policy).max_capacity
         if self.capacity < SMALLEST_CAPACITY:
             raise OptionError(

@@ -43,7 +43,7 @@ class Workspace:
         self._device, self.grids, self.symbols = backend.device, grids, grids.symbols()
         graphs = [backend.graphs[name] for name in backend.plan.propagation]
         self.tensors = allocate(backend.device, having(graphs, *IN_TURNS), self.symbols)
-        tokens = [t for t in backend.graphs["memorize"].inputs if t.role is Role.INPUT]
+        tokens = [t for t in backend.graphs[backend.plan.memorize].inputs if t.role is Role.INPUT]
         ((name, self.identity),) = allocate(backend.device, tokens, self.symbols).items()
         self.tensors[name] = self.identity
         self.foreground = backend.device.empty((prod(grids.tokens),), np.float32)

@@ -30,6 +30,7 @@ class OpenVinoBackend(Backend):
     help = "OpenVINO, on the CPU: the fastest in bf16 and int8"
     devices = ("cpu",)
     plans = (EXTERNAL_ATTENTION, WHOLE)
+    rounds_to_bf16 = True
     open_symbols = frozenset({"T"})
 
     @classmethod

@@ -30,12 +30,17 @@ def tiny(tiny_bundle) -> Bundle:
         ({"backend": "openvina"}, "Unknown backend 'openvina'"),
         ({"backend": "tensorrt"}, "does not run on cpu"),
         ({"kernels": "cuda"}, "cannot read tensors on the device 'cpu'"),
-        ({"plan": "split"}, "The plan split cannot be run"),
+        ({"plan": "halves"}, "Unknown plan 'halves'"),
+        (
+            {"backend": "onnxruntime", "plan": "whole", "precision": "bf16"},
+            "cannot run the plan whole in bf16",
+        ),
     ],
 )
 def test_choices_that_make_no_sense(tiny, choice, said):
+    bundle = tiny.at_precision(choice.pop("precision", "fp32"))
     with pytest.raises((OptionError, BackendError), match=said):
-        open_backend(tiny, **choice)
+        open_backend(bundle, **choice)
 
 
 @without_gpu
@@ -54,6 +59,16 @@ def test_every_reason_is_told_at_once(tiny):
     assert len(found) >= 2
     for misfit in found:
         assert misfit.found and misfit.needed and misfit.fix
+
+
+def test_a_lent_backend_is_of_the_same_bundle_and_has_its_own_options(tiny):
+    with open_backend(tiny, threads=1) as backend:
+        with pytest.raises(OptionError, match=r"not .* in bf16"):
+            Segmenter(tiny, backend=backend, precision="bf16")
+        with pytest.raises(OptionError, match=r"runs .*tiny"):
+            Segmenter("demo", backend=backend)
+        with pytest.raises(OptionError, match="threads: a lent backend has its own"):
+            Segmenter(tiny, backend=backend, threads=2)
 
 
 def test_a_lent_backend_outlives_its_segmenters(tiny_bundle):

@@ -98,7 +98,7 @@ def test_a_bundle_of_one_plan_runs_in_it(tiny_bundle):
     with open_backend(whole) as backend:
         assert backend.plan_name == "whole"
         assert not backend.external_attention
-    with pytest.raises(OptionError, match="external_attention cannot be run in bf16"):
+    with pytest.raises(OptionError, match="cannot run this bundle in bf16"):
         open_backend(whole.at_precision("bf16"))
 
 
