@@ -28,12 +28,17 @@ class TensorRTModule:
         return str(self.trt.__version__)
 
 
+RTX = "tensorrt-rtx"
 # name: (module, extra of ermu that installs it)
-MODULES = {"tensorrt": ("tensorrt", "tensorrt"), "tensorrt-rtx": ("tensorrt_rtx", "rtx")}
+MODULES = {"tensorrt": ("tensorrt", "tensorrt"), RTX: ("tensorrt_rtx", "rtx")}
 
 
-def load_tensorrt(name: str) -> TensorRTModule:
+def load_tensorrt(name: str, *, to_build: bool = False) -> TensorRTModule:
     """Imports a TensorRT.
+
+    Args:
+        name: `tensorrt` or `tensorrt-rtx`.
+        to_build: Engines are built, not run: TensorRT-RTX then needs no GPU, and no pycuda is asked for.
 
     Raises:
         BackendError: the module does not load (a library that it needs is missing).
@@ -46,7 +51,8 @@ def load_tensorrt(name: str) -> TensorRTModule:
     try:
         return TensorRTModule(name, import_module(module))
     except ModuleNotFoundError as error:
-        raise DependencyError(module, f"The backend {name}", extra) from error
+        purpose = f"Building engines with {name}" if to_build else f"The backend {name}"
+        raise DependencyError(module, purpose, "rtx-build" if to_build and name == RTX else extra) from error
     except (ImportError, OSError) as error:
         raise BackendError(f"The module {module} does not load: {error}.", fix="ermu doctor") from error
 
@@ -77,6 +83,12 @@ class MessageLog:
                     warn(message)
 
         return Logger()
+
+
+def rtx_targets(module: TensorRTModule) -> tuple[str, ...]:
+    """The GPUs that a TensorRT-RTX builds engines for, such as `sm89`; it supports no others."""
+    names = module.trt.ComputeCapability.__members__
+    return tuple(f"sm{name[2:]}" for name in names if name.startswith("SM"))
 
 
 def target_name(capability: tuple[int, int]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ermu.devices.tensorrt_module import MessageLog, TensorRTModule
+from ermu.devices.tensorrt_module import RTX, MessageLog, TensorRTModule
 from ermu.errors import BackendError
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE
@@ -110,7 +110,9 @@ def _configured(module: TensorRTModule, builder: Any, target: str, options: Buil
     trt, config = module.trt, builder.create_builder_config()
     if options.workspace_mb:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)
-    if module.name == "tensorrt-rtx":
+    if capturable := getattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION", None):
+        config.set_flag(capturable)  # or TensorRT-RTX allocates while it runs, which no CUDA graph can record
+    if module.name == RTX:
         if options.timing_cache:
             raise BackendError(
                 "TensorRT-RTX has no use for a timing cache: it chooses kernels when the engine first runs.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from ermu.devices.tensorrt_module import TensorRTModule, load_tensorrt, target_name
+from ermu.devices.tensorrt_module import TensorRTModule, load_tensorrt, rtx_targets, target_name
 from ermu.errors import BackendError, OptionError
 from ermu.export.bundle_editor import add_to_bundle
 from ermu.export.engines.builder import BuildOptions, build_engine
@@ -64,7 +64,7 @@ def build_engines(
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     at_precision = loaded.at_precision(precision)
-    tensorrt = load_tensorrt(module)
+    tensorrt = load_tensorrt(module, to_build=True)
     options = BuildOptions(_profiles(at_precision, sizes, max_memory), workspace_mb, timing_cache)
     graphs = at_precision.manifest.plans[WHOLE].graphs
     wanted = [(graph, target) for graph in graphs for target in _targets(tensorrt, targets)]
@@ -140,12 +140,12 @@ def _targets(module: TensorRTModule, targets: Sequence[str]) -> list[str]:
                 fix="build on that GPU, or use --engine tensorrt-rtx",
             )
         return [here]
-    known = {f"sm{name[2:]}" for name in module.trt.ComputeCapability.__members__ if name.startswith("SM")}
-    unknown = set(targets) - known - {PORTABLE}
+    known = rtx_targets(module)
+    unknown = set(targets) - {*known, PORTABLE}
     if unknown:
         raise OptionError(
             f"TensorRT-RTX {module.version} does not build for {', '.join(sorted(unknown))}.",
-            expected=f"some of {', '.join(sorted(known))}, or no --sm for a portable engine",
+            expected=f"some of {', '.join(known)}, or no --sm for a portable engine",
         )
     return list(dict.fromkeys(targets)) or [PORTABLE]
 

@@ -23,7 +23,7 @@ from ermu.runtime.bundle.manifest import WHOLE, Profile
 from ermu.runtime.files import sha256_of
 from tests.export.precision.precision_bundles import with_precision
 
-pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'ermu[rtx]'")
+pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'ermu[rtx-build]'")
 
 NETWORKS = ["aott", "r50_aotl", "r50_deaotl"]
 TARGETS = ["sm86", "sm89", "sm120", "portable"]
