@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from ermu.devices.tensorrt_module import MessageLog, load_tensorrt
 from ermu.errors import BackendError, BundleError, OptionError
-from ermu.export.engines.builder import BuildOptions, build_engine, parse_graph
+from ermu.export.engines.builder import BuildOptions, _configured, build_engine, parse_graph
 from ermu.export.engines.building import build_engines
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine
@@ -213,6 +213,25 @@ def test_an_engine_for_another_gpu_is_refused(built):
         _find(only, target="sm120")
     assert "was built for sm86, this GPU is sm120" in caught.value.problem
     assert "--size 97x129 --max-memory 4" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("target", ["sm75", "sm80", "sm121"])
+def test_a_portable_engine_is_for_three_kinds_of_gpu(built, target):
+    engines = tuple(e for e in built.manifest.engines if e.target == "portable")
+    only = Bundle(built.path, built.manifest.model_copy(update={"engines": engines}))
+    assert [_find(only, target=known).target for known in ("sm86", "sm89", "sm120")] == ["portable"] * 3
+    with pytest.raises(BackendError) as caught:
+        _find(only, target=target)
+    assert f"is portable, which is sm86, sm89, sm120, this GPU is {target}" in caught.value.problem
+    assert f"--engine tensorrt-rtx --precision fp32 --sm {target[2:]} --size 97x129" in str(caught.value.fix)
+
+
+def test_engines_use_memory_that_they_are_given():
+    """Or no CUDA graph can be recorded of them."""
+    module = load_tensorrt("tensorrt-rtx")
+    builder = module.trt.Builder(MessageLog(module).logger)
+    config = _configured(module, builder, "portable", BuildOptions((Profile(size=SIZE, frames=9),)))
+    assert config.get_flag(module.trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
 
 
 def test_an_engine_of_another_precision_is_refused(built):
