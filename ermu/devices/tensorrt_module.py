@@ -58,18 +58,22 @@ def load_tensorrt(name: str, *, to_build: bool = False) -> TensorRTModule:
 
 
 class MessageLog:
-    """Keeps what TensorRT says at warning level and above, for error messages.
+    """Keeps what TensorRT says at error level and above, for error messages.
+
+    Args:
+        module: The TensorRT.
+        listen: Hears every message, of any level.
 
     Attributes:
         logger: For TensorRT.
         errors: Messages at error level and above, oldest first.
     """
 
-    def __init__(self, module: TensorRTModule, warn: Callable[[str], None] | None = None) -> None:
+    def __init__(self, module: TensorRTModule, listen: Callable[[str], None] | None = None) -> None:
         self.errors: list[str] = []
-        self.logger = self._logger(module.trt, warn or (lambda text: None))
+        self.logger = self._logger(module.trt, listen or (lambda text: None))
 
-    def _logger(self, trt: Any, warn: Callable[[str], None]) -> Any:
+    def _logger(self, trt: Any, listen: Callable[[str], None]) -> Any:
         errors, severity = self.errors, trt.ILogger.Severity
 
         class Logger(trt.ILogger):  # type: ignore[misc]
@@ -79,8 +83,7 @@ class MessageLog:
             def log(self, level: Any, message: str) -> None:
                 if level in (severity.INTERNAL_ERROR, severity.ERROR):
                     errors.append(message)
-                elif level == severity.WARNING:
-                    warn(message)
+                listen(message)
 
         return Logger()
 

@@ -12,6 +12,7 @@ from time import perf_counter
 from ermu.devices.tensorrt_module import TensorRTModule, load_tensorrt, rtx_targets, target_name
 from ermu.errors import BackendError, OptionError
 from ermu.export.bundle_editor import add_to_bundle
+from ermu.export.engines.build_log import BuildLog
 from ermu.export.engines.builder import BuildOptions, build_engine
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE, damage
@@ -24,10 +25,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: engines built, and engines that were up to date already."""
+    """What a build did.
+
+    Attributes:
+        built: Engines built.
+        kept: Engines that were up to date already.
+        logs: What the build's log said of an engine, by its file.
+    """
 
     built: list[EngineInfo]
     kept: list[EngineInfo]
+    logs: dict[str, BuildLog]
 
 
 def build_engines(
@@ -87,7 +95,7 @@ def _build(
     progress: Progress | None,
 ) -> tuple[BuildReport, dict[str, Path]]:
     """Builds the (graph, target) engines that a bundle lacks; returns their files by future path, too."""
-    report, files = BuildReport([], []), {}
+    report, files = BuildReport([], [], {}), {}
     for step, (graph, target) in enumerate(wanted):
         if progress:
             progress(f"{graph} for {target}", step, len(wanted))
@@ -97,11 +105,12 @@ def _build(
             report.kept.append(kept)
             continue
         file, began = folder / f"{graph}-{target}.engine", perf_counter()
-        build_engine(module, bundle, graph, target, options, file)
+        log = build_engine(module, bundle, graph, target, options, file)
         seconds = perf_counter() - began
         info = _described(bundle, graph, module, target, options.profiles, file, seconds)
         files[info.file] = file
         report.built.append(info)
+        report.logs[info.file] = log
     return report, files
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from onnx import TensorProto, helper
 
 from ermu.devices.tensorrt_module import MessageLog, load_tensorrt
 from ermu.errors import BackendError, BundleError, OptionError
+from ermu.export.engines.build_log import BuildLog
 from ermu.export.engines.builder import BuildOptions, _configured, build_engine, parse_graph
 from ermu.export.engines.building import build_engines
 from ermu.runtime.bundle.bundle import Bundle
@@ -26,6 +28,7 @@ from tests.export.precision.precision_bundles import with_precision
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'ermu[rtx-build]'")
 
 NETWORKS = ["aott", "r50_aotl", "r50_deaotl"]
+FUSED = {("aott", "fp16"): 3, ("r50_aotl", "fp16"): 9}  # attentions of `propagate`; DeAOT has none
 TARGETS = ["sm86", "sm89", "sm120", "portable"]
 SIZE = (353, 641)
 SMALL = {"module": "tensorrt-rtx", "sizes": [(97, 129)]}
@@ -84,16 +87,34 @@ def test_every_graph_parses_whole_with_the_manifests_tensors(name, precision, at
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_graph_builds_for_every_target(name, precision, at_precision, tmp_path):
-    _build_all(at_precision(name, precision), TARGETS, tmp_path)
+    logs = _build_all(at_precision(name, precision), TARGETS, tmp_path)
+    fused = FUSED.get((name, precision), 0)
+    assert {logs["propagate", target].fused_attentions for target in TARGETS} == {fused}
 
 
-def _build_all(at: Bundle, targets: list[str], folder: Path) -> None:
-    module, options = load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
-    for graph in at.manifest.plans[WHOLE].graphs:
+def test_attention_in_half_precision_is_fused(at_precision, tmp_path):
+    """R50-AOTL: three attentions a block in three blocks, none of whose weights is ever in memory."""
+    half, full = (
+        _build_all(at_precision("r50_aotl", precision), ["portable"], tmp_path, ["propagate"])
+        for precision in ("fp16", "fp32")
+    )
+    half_log, full_log = half["propagate", "portable"], full["propagate", "portable"]
+    assert (half_log.fused_attentions, full_log.fused_attentions) == (9, 0)
+    grid = 23 * 41  # of 353x641
+    weights = 8 * grid * 9 * grid * 2  # 8 heads, every token against every token of 9 memories, in halves
+    assert half_log.activation_bytes < weights < full_log.activation_bytes
+
+
+def _build_all(
+    at: Bundle, targets: list[str], folder: Path, graphs: Sequence[str] = ()
+) -> dict[tuple[str, str], BuildLog]:
+    logs, module, options = {}, load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
+    for graph in graphs or at.manifest.plans[WHOLE].graphs:
         for target in targets:
             out = folder / "engine"
-            build_engine(module, at, graph, target, options, out)
+            logs[graph, target] = build_engine(module, at, graph, target, options, out)
             assert out.stat().st_size > 10_000, f"{graph} for {target}"
+    return logs
 
 
 def test_int8_builds(tiny_bundle, tmp_path):
