@@ -27,7 +27,7 @@ class RunSettings:
         long_edge: Larger frames are scaled down to it; None for the bundle's own.
         backend: That runs the bundle's graphs.
         precision: None for the bundle's own.
-        device: 'cpu' or 'cuda'.
+        device: 'cpu', 'cuda', or 'cuda:1' for another than the first GPU.
         threads: CPU threads; None for all cores.
     """
 

@@ -1,4 +1,4 @@
-"""Where binaries compiled at first use are kept."""
+"""Where what is compiled at first use is kept."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import sys
 from pathlib import Path
 
 
-def cache_folder() -> Path:
-    """`$ERMU_CACHE`, else `ermu/kernels` in the user's cache folder of this system."""
+def cache_folder(part: str = "kernels") -> Path:
+    """A part of `$ERMU_CACHE`, else of `ermu` in the user's cache folder of this system."""
     chosen = os.environ.get("ERMU_CACHE")
     if chosen:
-        return Path(chosen).expanduser() / "kernels"
+        return Path(chosen).expanduser() / part
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "ermu" / "kernels"
+        return Path.home() / "Library" / "Caches" / "ermu" / part
     fallback = Path.home() / ".cache"
     return (
-        Path(os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or fallback)
-        / "ermu"
-        / "kernels"
+        Path(os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or fallback) / "ermu" / part
     )

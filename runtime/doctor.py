@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from ermu.devices.names import DeviceName, parse_device
 from ermu.devices.tensorrt_module import MODULES, load_tensorrt, target_name
 from ermu.errors import ErmuError
 from ermu.registries import BACKENDS
@@ -47,22 +48,26 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
 
     Args:
         bundle: A bundle to check too, its engines against what is installed.
-        device: `cpu`, or `cuda` to need a GPU and what drives it.
+        device: `cpu`, or `cuda` to need a GPU and what drives it; `cuda:1` for another than the first.
+
+    Raises:
+        OptionError: there is no such device.
     """
-    on_gpu = device == "cuda"
+    place = parse_device(device)
+    on_gpu = place.on_gpu
     parts: list[Callable[[], Check]] = [
         _python,
         _opencv,
         lambda: _onnxruntime(on_gpu),
         _cpu_kernels,
         lambda: _pycuda(on_gpu),
-        lambda: _gpu(on_gpu),
-        lambda: _cuda_kernels(on_gpu),
+        lambda: _gpu(place),
+        lambda: _cuda_kernels(place),
         *[lambda name=name: _tensorrt(name) for name in MODULES],
-        *[lambda name=name: _backend(name, device) for name in BACKENDS.names()],
+        *[lambda name=name: _backend(name, str(place)) for name in BACKENDS.names()],
     ]
     checks = [part() for part in parts]
-    return checks + (list(_bundle(Path(bundle))) if bundle else [])
+    return checks + (list(_bundle(Path(bundle), place)) if bundle else [])
 
 
 def _python() -> Check:
@@ -116,16 +121,16 @@ def _cpu_kernels() -> Check:
         return Check("cpu kernels", "missing", f"{found}; numpy takes their place", fix)
 
 
-def _cuda_kernels(needed: bool) -> Check:
+def _cuda_kernels(place: DeviceName) -> Check:
     from ermu.devices.cuda import CudaDevice
     from ermu.kernels.loading import load_kernels
 
     try:
-        with CudaDevice() as device:
-            return Check("cuda kernels", "ok", load_kernels(device).name, needed=needed)
+        with CudaDevice(place.index) as device:
+            return Check("cuda kernels", "ok", load_kernels(device).name, needed=place.on_gpu)
     except (ErmuError, OSError) as error:
         found, fix = _said(error, "run on a GPU with 'ermu[gpu]' installed")
-        return Check("cuda kernels", "missing", found, fix, needed)
+        return Check("cuda kernels", "missing", found, fix, place.on_gpu)
 
 
 def _backend(name: str, device: str) -> Check:
@@ -152,11 +157,12 @@ def _pycuda(needed: bool) -> Check:
     return Check("pycuda", "ok", version("pycuda"), needed=needed)
 
 
-def _gpu(needed: bool) -> Check:
+def _gpu(place: DeviceName) -> Check:
     from ermu.devices.cuda import device_description
 
+    needed = place.on_gpu
     try:
-        gpu = device_description()
+        gpu = device_description(place.index)
     except ErmuError as error:
         found, _ = _said(error, None)
         return Check(
@@ -182,7 +188,7 @@ def _tensorrt(name: str) -> Check:
         return Check(name, "missing", found, fix)
 
 
-def _bundle(path: Path) -> Iterator[Check]:
+def _bundle(path: Path, place: DeviceName) -> Iterator[Check]:
     try:
         loaded = Bundle.load(path)
     except ErmuError as error:
@@ -201,16 +207,16 @@ def _bundle(path: Path) -> Iterator[Check]:
             fix = f"ermu build --bundle {path} --precision {precision}"
             yield Check(f"{precision} graphs", "mismatch", found, fix, needed=True)
             continue
-        yield from _engines(at_precision)
+        yield from _engines(at_precision, place)
 
 
-def _engines(bundle: Bundle) -> Iterator[Check]:
+def _engines(bundle: Bundle, place: DeviceName) -> Iterator[Check]:
     """The engines of a bundle at one precision, each against the installed TensorRT and this GPU."""
-    here = _this_gpu()
+    here = _this_gpu(place)
     for engine in bundle.manifest.engines:
         if engine.precision != bundle.manifest.precision:
             continue
-        fix = rebuild_command(bundle, engine.module, engine)
+        fix = rebuild_command(bundle, engine.module, engine, target=here)
         name = f"engine {engine.graph}, {engine.precision}, {engine.target}"
         try:
             installed = load_tensorrt(engine.module).version
@@ -226,11 +232,11 @@ def _engines(bundle: Bundle) -> Iterator[Check]:
             )
 
 
-def _this_gpu() -> str | None:
+def _this_gpu(place: DeviceName) -> str | None:
     from ermu.devices.cuda import device_capability
 
     try:
-        return target_name(device_capability())
+        return target_name(device_capability(place.index))
     except ErmuError:
         return None
 

@@ -54,7 +54,7 @@ class Segmenter(Closing):
         precision: fp32, bf16 (CPU), or one that `ermu build` has added to the bundle.
         backend: Name of the library that runs the graphs, or an open backend of this bundle to share: it is
             then the caller's to close, and the options below are its own.
-        device: `cpu` (default) or `cuda`.
+        device: `cpu` (default), `cuda`, or `cuda:1` for another than the first GPU.
         threads: CPU threads for each graph and kernel; default, the processors that this process may use.
         kernels: `numpy`, `cpu` or `cuda`; default, the best for the device.
         plan: `whole` or `external_attention`; default, the better one here.

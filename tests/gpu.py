@@ -29,9 +29,15 @@ def no_gpu() -> str | None:
 
 @pytest.fixture(scope="session", params=list(MODULES))
 def tensorrt_module(request: pytest.FixtureRequest) -> str:
-    """Each TensorRT that is installed."""
+    """Each TensorRT that is installed and supports this GPU."""
+    from ermu.devices.cuda import device_capability
+    from ermu.devices.tensorrt_module import load_tensorrt
+    from ermu.runtime.backends.tensorrt import unsupported_gpu
+
     if not find_spec(MODULES[request.param]):
         pytest.skip(f"{request.param} is not installed")
+    for misfit in unsupported_gpu(load_tensorrt(request.param), device_capability()):
+        pytest.skip(misfit.found)
     return str(request.param)
 
 

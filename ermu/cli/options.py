@@ -35,7 +35,9 @@ Precision = Annotated[
 BackendName = Annotated[
     str, typer.Option("--backend", help=f"What runs the graphs: {listed(BACKENDS.names())}.")
 ]
-Device = Annotated[str, typer.Option(help="Where to run: cpu, or cuda.")]
+Device = Annotated[
+    str, typer.Option(help="Where to run: cpu, cuda, or cuda:1 for another than the first GPU.")
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; default: the processors that may be used.")
 ]

@@ -69,6 +69,7 @@ class CudaDevice(GpuDevice):
         index: Number of the GPU.
 
     Attributes:
+        index: Number of the GPU.
         label: The GPU, as messages name it.
         capability: Compute capability, (major, minor).
         stream: Handle of the stream.
@@ -81,6 +82,7 @@ class CudaDevice(GpuDevice):
     name = "cuda"
 
     def __init__(self, index: int = 0) -> None:
+        self.index = index
         self.capability = device_capability(index)
         self.label = f"GPU {index} ({_device(index).name()})"
         self._held = _Held(index, self.label)

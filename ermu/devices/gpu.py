@@ -11,7 +11,13 @@ Size = tuple[int, int, int]
 
 
 class GpuDevice(Device):
-    """A device with modules of compiled kernels, launched in its one stream."""
+    """A device with modules of compiled kernels, launched in its one stream.
+
+    Attributes:
+        capability: Compute capability, (major, minor).
+    """
+
+    capability: tuple[int, int]
 
     @abstractmethod
     def load_module(self, image: bytes) -> None:

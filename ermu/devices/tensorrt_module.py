@@ -28,12 +28,17 @@ class TensorRTModule:
         return str(self.trt.__version__)
 
 
+RTX = "tensorrt-rtx"
 # name: (module, extra of ermu that installs it)
-MODULES = {"tensorrt": ("tensorrt", "tensorrt"), "tensorrt-rtx": ("tensorrt_rtx", "rtx")}
+MODULES = {"tensorrt": ("tensorrt", "tensorrt"), RTX: ("tensorrt_rtx", "rtx")}
 
 
-def load_tensorrt(name: str) -> TensorRTModule:
+def load_tensorrt(name: str, *, to_build: bool = False) -> TensorRTModule:
     """Imports a TensorRT.
+
+    Args:
+        name: `tensorrt` or `tensorrt-rtx`.
+        to_build: Engines are built, not run: TensorRT-RTX then needs no GPU, and no pycuda is asked for.
 
     Raises:
         BackendError: the module does not load (a library that it needs is missing).
@@ -46,24 +51,29 @@ def load_tensorrt(name: str) -> TensorRTModule:
     try:
         return TensorRTModule(name, import_module(module))
     except ModuleNotFoundError as error:
-        raise DependencyError(module, f"The backend {name}", extra) from error
+        purpose = f"Building engines with {name}" if to_build else f"The backend {name}"
+        raise DependencyError(module, purpose, "rtx-build" if to_build and name == RTX else extra) from error
     except (ImportError, OSError) as error:
         raise BackendError(f"The module {module} does not load: {error}.", fix="ermu doctor") from error
 
 
 class MessageLog:
-    """Keeps what TensorRT says at warning level and above, for error messages.
+    """Keeps what TensorRT says at error level and above, for error messages.
+
+    Args:
+        module: The TensorRT.
+        listen: Hears every message, of any level.
 
     Attributes:
         logger: For TensorRT.
         errors: Messages at error level and above, oldest first.
     """
 
-    def __init__(self, module: TensorRTModule, warn: Callable[[str], None] | None = None) -> None:
+    def __init__(self, module: TensorRTModule, listen: Callable[[str], None] | None = None) -> None:
         self.errors: list[str] = []
-        self.logger = self._logger(module.trt, warn or (lambda text: None))
+        self.logger = self._logger(module.trt, listen or (lambda text: None))
 
-    def _logger(self, trt: Any, warn: Callable[[str], None]) -> Any:
+    def _logger(self, trt: Any, listen: Callable[[str], None]) -> Any:
         errors, severity = self.errors, trt.ILogger.Severity
 
         class Logger(trt.ILogger):  # type: ignore[misc]
@@ -73,10 +83,15 @@ class MessageLog:
             def log(self, level: Any, message: str) -> None:
                 if level in (severity.INTERNAL_ERROR, severity.ERROR):
                     errors.append(message)
-                elif level == severity.WARNING:
-                    warn(message)
+                listen(message)
 
         return Logger()
+
+
+def rtx_targets(module: TensorRTModule) -> tuple[str, ...]:
+    """The GPUs that a TensorRT-RTX builds engines for, such as `sm89`; it supports no others."""
+    names = module.trt.ComputeCapability.__members__
+    return tuple(f"sm{name[2:]}" for name in names if name.startswith("SM"))
 
 
 def target_name(capability: tuple[int, int]) -> str:

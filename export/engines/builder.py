@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ermu.devices.tensorrt_module import MessageLog, TensorRTModule
+from ermu.devices.tensorrt_module import RTX, MessageLog, TensorRTModule
 from ermu.errors import BackendError
+from ermu.export.engines.build_log import BuildLog
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE
 from ermu.runtime.bundle.manifest import GraphInfo, Profile, TensorInfo
@@ -29,8 +30,8 @@ class BuildOptions:
 
 def build_engine(
     module: TensorRTModule, bundle: Bundle, graph: str, target: str, options: BuildOptions, out: Path
-) -> None:
-    """Builds a graph's engine into a file.
+) -> BuildLog:
+    """Builds a graph's engine into a file, and returns what the log said of it.
 
     Args:
         module: The TensorRT to build with.
@@ -44,7 +45,8 @@ def build_engine(
         BackendError: the graph cannot be parsed (names the node and its op), does not match the manifest, or
             cannot be built.
     """
-    log = MessageLog(module)
+    said = BuildLog()
+    log = MessageLog(module, said.read)
     builder = module.trt.Builder(log.logger)
     network = parse_graph(module, builder, log, bundle, graph)
     config = _configured(module, builder, target, options)
@@ -61,6 +63,7 @@ def build_engine(
     if options.timing_cache:
         with replace_atomically(options.timing_cache) as temporary:
             temporary.write_bytes(config.get_timing_cache().serialize())
+    return said
 
 
 def parse_graph(module: TensorRTModule, builder: Any, log: MessageLog, bundle: Bundle, graph: str) -> Any:
@@ -108,9 +111,12 @@ def _check_tensors(trt: Any, graph: str, wanted: Sequence[TensorInfo], found: Se
 
 def _configured(module: TensorRTModule, builder: Any, target: str, options: BuildOptions) -> Any:
     trt, config = module.trt, builder.create_builder_config()
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # the log names the kernels
     if options.workspace_mb:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)
-    if module.name == "tensorrt-rtx":
+    if capturable := getattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION", None):
+        config.set_flag(capturable)  # or TensorRT-RTX allocates while it runs, which no CUDA graph can record
+    if module.name == RTX:
         if options.timing_cache:
             raise BackendError(
                 "TensorRT-RTX has no use for a timing cache: it chooses kernels when the engine first runs.",

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from ermu.devices.tensorrt_module import TensorRTModule, load_tensorrt, target_name
+from ermu.devices.tensorrt_module import TensorRTModule, load_tensorrt, rtx_targets, target_name
 from ermu.errors import BackendError, OptionError
 from ermu.export.bundle_editor import add_to_bundle
+from ermu.export.engines.build_log import BuildLog
 from ermu.export.engines.builder import BuildOptions, build_engine
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE, damage
@@ -24,10 +25,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: engines built, and engines that were up to date already."""
+    """What a build did.
+
+    Attributes:
+        built: Engines built.
+        kept: Engines that were up to date already.
+        logs: What the build's log said of an engine, by its file.
+    """
 
     built: list[EngineInfo]
     kept: list[EngineInfo]
+    logs: dict[str, BuildLog]
 
 
 def build_engines(
@@ -64,7 +72,7 @@ def build_engines(
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     at_precision = loaded.at_precision(precision)
-    tensorrt = load_tensorrt(module)
+    tensorrt = load_tensorrt(module, to_build=True)
     options = BuildOptions(_profiles(at_precision, sizes, max_memory), workspace_mb, timing_cache)
     graphs = at_precision.manifest.plans[WHOLE].graphs
     wanted = [(graph, target) for graph in graphs for target in _targets(tensorrt, targets)]
@@ -87,7 +95,7 @@ def _build(
     progress: Progress | None,
 ) -> tuple[BuildReport, dict[str, Path]]:
     """Builds the (graph, target) engines that a bundle lacks; returns their files by future path, too."""
-    report, files = BuildReport([], []), {}
+    report, files = BuildReport([], [], {}), {}
     for step, (graph, target) in enumerate(wanted):
         if progress:
             progress(f"{graph} for {target}", step, len(wanted))
@@ -97,11 +105,12 @@ def _build(
             report.kept.append(kept)
             continue
         file, began = folder / f"{graph}-{target}.engine", perf_counter()
-        build_engine(module, bundle, graph, target, options, file)
+        log = build_engine(module, bundle, graph, target, options, file)
         seconds = perf_counter() - began
         info = _described(bundle, graph, module, target, options.profiles, file, seconds)
         files[info.file] = file
         report.built.append(info)
+        report.logs[info.file] = log
     return report, files
 
 
@@ -140,12 +149,12 @@ def _targets(module: TensorRTModule, targets: Sequence[str]) -> list[str]:
                 fix="build on that GPU, or use --engine tensorrt-rtx",
             )
         return [here]
-    known = {f"sm{name[2:]}" for name in module.trt.ComputeCapability.__members__ if name.startswith("SM")}
-    unknown = set(targets) - known - {PORTABLE}
+    known = rtx_targets(module)
+    unknown = set(targets) - {*known, PORTABLE}
     if unknown:
         raise OptionError(
             f"TensorRT-RTX {module.version} does not build for {', '.join(sorted(unknown))}.",
-            expected=f"some of {', '.join(sorted(known))}, or no --sm for a portable engine",
+            expected=f"some of {', '.join(known)}, or no --sm for a portable engine",
         )
     return list(dict.fromkeys(targets)) or [PORTABLE]
 

@@ -12,18 +12,26 @@ from ermu.kernels.cuda import build
 SHIPPED = Path(__file__).parent / "ermu.fatbin"
 
 
-def fatbin() -> Path:
-    """The compiled kernels: as shipped, else from the cache, else compiled now for the architectures known.
+def fatbin(architecture: int | None = None) -> Path:
+    """The compiled kernels: as shipped, else from the cache, else compiled now.
+
+    Args:
+        architecture: Of the GPU that is to run them, such as 89, to compile for it alone; default, for every
+            architecture that nvcc knows, which takes ten times as long.
 
     Raises:
         KernelError: none was shipped and none can be compiled here.
     """
     if SHIPPED.exists():
         return SHIPPED
-    file = cache_folder() / f"cuda-{build.fingerprint()}.fatbin"
+    which, hashed = ("all", build.ARCHITECTURES) if architecture is None else (architecture, (architecture,))
+    file = cache_folder() / f"cuda-{which}-{build.fingerprint(hashed)}.fatbin"
     if not file.exists():
         try:
-            build.compile_fatbin(file)
+            if architecture is None:
+                build.compile_fatbin(file)
+            else:
+                build.compile_for_device(file, architecture)
         except OSError as error:
             raise _unavailable(str(error)) from error
         except subprocess.CalledProcessError as error:
@@ -34,5 +42,5 @@ def fatbin() -> Path:
 def _unavailable(reason: str) -> KernelError:
     return KernelError(
         f"The CUDA kernels did not come with this installation and cannot be built: {reason}",
-        fix="install the CUDA toolkit 13 (nvcc), or a wheel built where it exists",
+        fix="install the CUDA toolkit (nvcc), or a wheel built where it exists",
     )

@@ -1,7 +1,7 @@
-"""Compiles the CUDA kernels into one fatbin: code for every architecture, and PTX for those to come.
+"""Compiles the CUDA kernels into one fatbin: code for every architecture, and PTX for the others.
 
-Used by `setup.py` when a wheel is built where nvcc exists, and at first use where none was shipped. Imports
-nothing of ERMU, because it also runs while ERMU is not yet installed.
+Used by `setup.py` when a wheel is built where nvcc exists. Where none was shipped, first use compiles for the
+one GPU that is there. Imports nothing of ERMU, because it also runs while ERMU is not yet installed.
 """
 
 from __future__ import annotations
@@ -58,16 +58,15 @@ def supported(architectures: tuple[int, ...] = ARCHITECTURES) -> tuple[int, ...]
     Raises:
         OSError: there is no nvcc.
     """
-    listed = subprocess.run([_compiler(), "--list-gpu-code"], capture_output=True, text=True, check=False)
-    known = {int(number) for number in re.findall(r"\bsm_(\d+)\b", listed.stdout)}
+    known = _known()
     return tuple(a for a in architectures if a in known) if known else architectures
 
 
 def compile_fatbin(destination: Path, architectures: tuple[int, ...] = ARCHITECTURES) -> str:
     """Compiles all kernels to `destination`, atomically, and returns what ptxas reports.
 
-    Architectures that the installed nvcc does not know are left out; PTX of the newest one that it knows
-    serves later ones.
+    Architectures that the installed nvcc does not know are left out. PTX of the lowest that it knows serves
+    those left out and others between, PTX of the newest serves later ones.
 
     Raises:
         OSError: there is no nvcc, or a file cannot be written.
@@ -76,9 +75,28 @@ def compile_fatbin(destination: Path, architectures: tuple[int, ...] = ARCHITECT
     known = supported(architectures)
     if not known:
         raise OSError(f"{_compiler()} compiles for none of {', '.join(f'sm_{a}' for a in architectures)}")
-    targets = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in known]
-    newest = max(known)
-    targets.append(f"-gencode=arch=compute_{newest},code=compute_{newest}")
+    return _compile(destination, [*map(_code, known), *map(_ptx, sorted({min(known), max(known)}))])
+
+
+def compile_for_device(destination: Path, architecture: int) -> str:
+    """Compiles all kernels for one GPU, as `compile_fatbin` does.
+
+    Where the installed nvcc does not know its architecture, the driver gets PTX of the newest one below.
+
+    Args:
+        destination: The file to write.
+        architecture: Of the GPU, such as 89.
+    """
+    known = _known()
+    if not known or architecture in known:
+        return _compile(destination, [_code(architecture)])
+    below = [a for a in known if a < architecture]
+    if not below:
+        raise OSError(f"{_compiler()} compiles for sm_{min(known)} and later, not for sm_{architecture}")
+    return _compile(destination, [_ptx(max(below))])
+
+
+def _compile(destination: Path, targets: list[str]) -> str:
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
         unit = Path(folder) / "kernels.cu"
@@ -92,6 +110,20 @@ def compile_fatbin(destination: Path, architectures: tuple[int, ...] = ARCHITECT
         )
         built.replace(destination)
     return run.stderr + run.stdout
+
+
+def _code(architecture: int) -> str:
+    return f"-gencode=arch=compute_{architecture},code=sm_{architecture}"
+
+
+def _ptx(architecture: int) -> str:
+    return f"-gencode=arch=compute_{architecture},code=compute_{architecture}"
+
+
+def _known() -> set[int]:
+    """Architectures that the installed nvcc compiles for; empty where it does not say."""
+    listed = subprocess.run([_compiler(), "--list-gpu-code"], capture_output=True, text=True, check=False)
+    return {int(number) for number in re.findall(r"\bsm_(\d+)\b", listed.stdout)}
 
 
 def _compiler() -> str:

@@ -20,7 +20,8 @@ def load_cuda_kernels(device: GpuDevice) -> Kernels:
         KernelError: they neither came with the package nor can be built here.
         BackendError: the device cannot run them.
     """
-    device.load_module(fatbin().read_bytes())
+    major, minor = device.capability
+    device.load_module(fatbin(10 * major + minor).read_bytes())
     return cuda_kernels(device)
 
 

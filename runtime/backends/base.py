@@ -89,7 +89,7 @@ class Backend(Closing, ABC):
 
         Args:
             bundle: At the precision to run; None asks about the machine alone.
-            device: `cpu` or `cuda`.
+            device: `cpu`, `cuda`, or `cuda:1` and so on for another than the first GPU.
         """
 
     @abstractmethod

@@ -2,60 +2,74 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from dataclasses import dataclass
 from typing import Any
 
-from ermu.devices.cuda import CapturedGraph, CudaDevice
+from ermu.devices.cuda import CudaDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.devices.tensorrt_module import TensorRTModule
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import Tensors
+from ermu.runtime.backends.captures import Captured, Captures, Key
+from ermu.runtime.backends.runtime_cache import RuntimeCache
 
-Key = tuple[tuple[int, tuple[int, ...]], ...]
+logger = logging.getLogger("ermu.backends")
 
 _ALIGNMENT = 256  # bytes, of every address that TensorRT is given
-_CAPTURE_AT = 3  # occurrences of the same shapes and addresses
-_MOST_CAPTURED = 64  # CUDA graphs an engine; addresses change when objects come and go
-_MOST_MET = 1024
 
 
 @dataclass(frozen=True)
-class _Captured:
-    """A CUDA graph and the context that it was recorded from, which must not change any more."""
+class LoadedEngine:
+    """An engine as it was deserialised.
 
-    graph: CapturedGraph
-    context: Any
+    Attributes:
+        engine: TensorRT's object.
+        graph: Name of the graph that it computes.
+        module: The TensorRT that it is one of.
+        rebuild: The command that builds such engines.
+        cache: Of kernels that TensorRT-RTX compiles when the engine runs.
+    """
+
+    engine: Any
+    graph: str
+    module: TensorRTModule
+    rebuild: str
+    cache: RuntimeCache | None = None
 
 
 class Engine:
     """One engine: a context for shapes that are new, and a CUDA graph for each set of tensors that came back.
 
-    Contexts share `scratch`: graphs run one after another in one stream.
+    Contexts share `scratch`: graphs run one after another in one stream. What cannot be captured is launched.
+
+    Args:
+        loaded: The engine.
+        cuda: Where it runs.
+        scratch: Device memory for what it keeps between its layers.
+
+    Raises:
+        BackendError: TensorRT makes no execution context.
     """
 
-    def __init__(
-        self,
-        engine: Any,
-        name: str,
-        module: TensorRTModule,
-        cuda: CudaDevice,
-        scratch: DeviceTensor,
-        rebuild: str,
-    ) -> None:
-        self._engine, self._name, self._module, self._rebuild = engine, name, module, rebuild
-        self._cuda, self._scratch = cuda, scratch
+    def __init__(self, loaded: LoadedEngine, cuda: CudaDevice, scratch: DeviceTensor) -> None:
+        self._loaded, self._engine, self._cuda, self._scratch = loaded, loaded.engine, cuda, scratch
         self._context = self._new_context()
         self._inputs = [
             tensor
-            for tensor in (engine.get_tensor_name(i) for i in range(engine.num_io_tensors))
-            if engine.get_tensor_mode(tensor) == module.trt.TensorIOMode.INPUT
+            for tensor in (self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors))
+            if self._engine.get_tensor_mode(tensor) == loaded.module.trt.TensorIOMode.INPUT
         ]
-        self._met: Counter[Key] = Counter()
-        self._captured: dict[Key, _Captured] = {}
+        self._captures = Captures()
+        self._told = False
         self._aligned: dict[str, DeviceTensor] = {}
 
     def run(self, inputs: Tensors, outputs: Tensors) -> None:
+        """Enqueues the engine's work in the device's stream.
+
+        Raises:
+            BackendError: TensorRT refuses a tensor, or fails.
+        """
         reads, writes = self._bindable(inputs), self._bindable(outputs)
         for name, tensor in inputs.items():
             if reads[name] is not tensor:
@@ -66,69 +80,112 @@ class Engine:
                 self._cuda.copy(writes[name], tensor)
 
     def close(self) -> None:
-        self._forget()
-        del self._context, self._engine
+        """Frees contexts and CUDA graphs, and keeps what TensorRT-RTX compiled."""
+        self._free(self._captures.take_all())
+        if self._loaded.cache is not None:
+            self._loaded.cache.save()
+        del self._context, self._engine, self._loaded
 
     def _execute(self, tensors: Tensors) -> None:
         key = tuple((tensor.address, tensor.shape) for tensor in tensors.values())
-        captured = self._captured.get(key)
+        captured = self._captures.find(key)
         if captured:
             captured.graph.launch()
             return
         self._enqueue(self._context, tensors)
-        if len(self._met) >= _MOST_MET:
-            self._met.clear()
-        self._met[key] += 1
-        if self._met[key] == _CAPTURE_AT:
+        if self._captures.due(key):
             self._capture(key, tensors)
 
     def _enqueue(self, context: Any, tensors: Tensors) -> None:
-        self._choose_profile(context, tensors)
+        profile = self._choose_profile(context, tensors)
         for name, tensor in tensors.items():
-            if name in self._inputs:
-                context.set_input_shape(name, tensor.shape)
-            context.set_tensor_address(name, tensor.address)
+            if name in self._inputs and not context.set_input_shape(name, tensor.shape):
+                raise self._refused(f"the shape {tensor.shape} of {name} in profile {profile}", profile)
+            if not context.set_tensor_address(name, tensor.address):
+                where = f"the address {tensor.address:#x} of {name} {tensor.shape} in profile {profile}"
+                raise self._refused(where, profile)
         self._launch(context)
 
     def _launch(self, context: Any) -> None:
         if not context.execute_async_v3(self._cuda.stream):
-            raise BackendError(f"Graph {self._name} failed in {self._module.name}.", fix="ermu doctor")
+            name = self._loaded.module.name
+            raise BackendError(f"Graph {self._loaded.graph} failed in {name}.", fix="ermu doctor")
 
     def _capture(self, key: Key, tensors: Tensors) -> None:
         """Records the work of these tensors from a context of its own, once it has run there."""
-        if len(self._captured) >= _MOST_CAPTURED:
-            self._forget()
-        context = self._new_context()
-        self._enqueue(context, tensors)
-        if getattr(context, "is_stream_capturable", lambda stream: True)(self._cuda.stream):
+        oldest = self._captures.oldest_if_full()
+        self._free([oldest] if oldest else [])
+        try:
+            context = self._new_context()
+            self._enqueue(context, tensors)
+            if not getattr(context, "is_stream_capturable", lambda stream: True)(self._cuda.stream):
+                raise BackendError("TensorRT says that its work cannot be captured.")
             graph = self._cuda.capture(lambda: self._launch(context))
-            self._captured[key] = _Captured(graph, context)
+        except BackendError as error:
+            self._tell(error)
+        else:
+            self._captures.add(key, Captured(graph, context))
 
-    def _forget(self) -> None:
-        self._cuda.synchronize()
-        for captured in self._captured.values():
-            captured.graph.close()
-        self._captured.clear()
-        self._met.clear()
+    def _tell(self, error: BackendError) -> None:
+        """Says once why there is no CUDA graph; the work itself has been done."""
+        if not self._told:
+            self._told = True
+            text = "The engine of '%s' is launched kernel by kernel, not as a CUDA graph: %s"
+            logger.info(text, self._loaded.graph, error.problem)
+
+    def _free(self, captured: list[Captured]) -> None:
+        if captured:
+            self._cuda.synchronize()
+        for each in captured:
+            each.graph.close()
 
     def _new_context(self) -> Any:
-        strategy = self._module.trt.ExecutionContextAllocationStrategy.USER_MANAGED
-        context = self._engine.create_execution_context(strategy)
+        module, cache = self._loaded.module, self._loaded.cache
+        strategy = module.trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        context = self._engine.create_execution_context(cache.config(strategy) if cache else strategy)
+        if context is None:
+            raise BackendError(
+                f"{module.name} makes no execution context for the engine of '{self._loaded.graph}'.",
+                expected="enough device memory",
+                fix="fewer streams a GPU, or smaller frames (--long-edge)",
+            )
         context.set_device_memory(self._scratch.address, self._scratch.nbytes)
         return context
 
-    def _choose_profile(self, context: Any, tensors: Tensors) -> None:
+    def _choose_profile(self, context: Any, tensors: Tensors) -> int:
         for index in range(self._engine.num_optimization_profiles):
             if all(self._within(name, tensors[name].shape, index) for name in self._inputs):
-                if context.active_optimization_profile != index:
-                    context.set_optimization_profile_async(index, self._cuda.stream)
-                return
+                if (
+                    context.active_optimization_profile != index
+                    and not context.set_optimization_profile_async(index, self._cuda.stream)
+                ):
+                    raise self._refused(f"profile {index}", index)
+                return index
         shapes = ", ".join(f"{name} {tensors[name].shape}" for name in self._inputs)
         raise BackendError(
-            f"No profile of the engine of '{self._name}' takes {shapes}.",
-            expected="a frame size and a number of memory frames that it was built for",
-            fix=f"{self._rebuild} with the --size and --max-memory that you run",
+            f"No profile of the engine of '{self._loaded.graph}' takes {shapes}.",
+            expected=f"shapes within {' or '.join(self._ranges())}",
+            fix=f"{self._loaded.rebuild} with the --size and --max-memory that you run",
         )
+
+    def _refused(self, what: str, profile: int) -> BackendError:
+        loaded = self._loaded
+        return BackendError(
+            f"The engine of '{loaded.graph}' refuses {what}.",
+            expected=self._ranges()[profile],
+            fix=f"{loaded.rebuild} with the --size and --max-memory that you run; see `ermu doctor`",
+        )
+
+    def _ranges(self) -> list[str]:
+        """What each profile takes, in words."""
+        return [
+            ", ".join(f"{name} {least} to {most}" for name, least, most in self._bounds(profile))
+            for profile in range(self._engine.num_optimization_profiles)
+        ]
+
+    def _bounds(self, profile: int) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+        shapes = ((name, self._engine.get_tensor_profile_shape(name, profile)) for name in self._inputs)
+        return [(name, tuple(least), tuple(most)) for name, (least, _, most) in shapes]
 
     def _within(self, name: str, shape: tuple[int, ...], profile: int) -> bool:
         least, _, most = self._engine.get_tensor_profile_shape(name, profile)
@@ -142,6 +199,6 @@ class Engine:
 
     def _stand_in(self, name: str, tensor: DeviceTensor) -> DeviceTensor:
         known = self._aligned.get(name)
-        if known is None or known.nbytes != tensor.nbytes:
+        if known is None or (known.shape, known.dtype) != (tensor.shape, tensor.dtype):
             known = self._aligned[name] = self._cuda.empty(tensor.shape, tensor.dtype)
         return known

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ermu.devices.base import Device
 from ermu.devices.host import HostDevice
+from ermu.devices.names import DeviceName, parse_device
 from ermu.devices.processors import usable_processors
 from ermu.errors import BackendError, OptionError
 from ermu.kernels.loading import Kernels, load_kernels
@@ -15,7 +16,6 @@ from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 
 DEFAULT_BACKEND = "onnxruntime"
-DEVICES = ("cpu", "cuda")
 
 
 def open_backend(
@@ -32,7 +32,7 @@ def open_backend(
     Args:
         bundle: Verified, at the precision to run.
         backend: Its name in `BACKENDS`.
-        device: One of `DEVICES`.
+        device: `cpu`, `cuda`, or `cuda:1` for another than the first GPU.
         threads: CPU threads for each graph and kernel; default, the processors that this process may use.
         kernels: `numpy`, `cpu` or `cuda`; default, the best for the device.
         plan: `whole` or `external_attention`; default, the latter where attention kernels are compiled.
@@ -41,12 +41,11 @@ def open_backend(
         OptionError: a name is unknown, or the plan cannot be run so.
         BackendError: it does not run here; the message has every reason.
     """
-    if device not in DEVICES:
-        raise OptionError(f"Unknown device '{device}'.", expected=f"one of {', '.join(DEVICES)}")
+    place = parse_device(device)
     library = BACKENDS.get(backend)
-    _refuse(backend, library.misfits(bundle, device))
+    _refuse(backend, library.misfits(bundle, str(place)))
     threads = threads or usable_processors()
-    opened = _open_device(device)
+    opened = _open_device(place)
     try:
         loaded = load_kernels(opened, kernels, threads=threads)
         chosen = _plan(bundle, library, loaded, plan)
@@ -56,12 +55,12 @@ def open_backend(
         raise
 
 
-def _open_device(name: str) -> Device:
-    if name == "cpu":
+def _open_device(place: DeviceName) -> Device:
+    if not place.on_gpu:
         return HostDevice()
     from ermu.devices.cuda import CudaDevice
 
-    return CudaDevice()
+    return CudaDevice(place.index)
 
 
 def _refuse(name: str, misfits: Sequence[Misfit]) -> None:

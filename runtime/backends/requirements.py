@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
+from ermu.devices.names import parse_device
 from ermu.errors import DependencyError, ErmuError
 from ermu.runtime.backends.base import Misfit
 from ermu.runtime.bundle.bundle import Bundle
@@ -22,12 +23,12 @@ def importable(module: str, extra: str) -> list[Misfit]:
     return []
 
 
-def no_gpu() -> list[Misfit]:
-    """There must be a GPU that answers."""
+def no_gpu(device: str) -> list[Misfit]:
+    """There must be a GPU of that name which answers."""
     from ermu.devices.cuda import device_capability
 
     try:
-        device_capability()
+        device_capability(parse_device(device).index)
     except DependencyError as error:
         return [Misfit("pycuda is not installed", "pycuda", str(error.fix))]
     except ErmuError as error:
@@ -38,7 +39,7 @@ def no_gpu() -> list[Misfit]:
 
 def wrong_device(name: str, device: str, devices: Sequence[str]) -> list[Misfit]:
     """The library must run on that device."""
-    if device in devices:
+    if parse_device(device).kind in devices:
         return []
     return [Misfit(f"{name} does not run on {device}", f"--device {devices[0]}", f"--device {devices[0]}")]
 

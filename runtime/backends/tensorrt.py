@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from ermu.devices.cuda import CudaDevice, device_capability
-from ermu.devices.tensorrt_module import MODULES, MessageLog, TensorRTModule, load_tensorrt, target_name
+from ermu.devices.names import parse_device
+from ermu.devices.tensorrt_module import (
+    MODULES,
+    RTX,
+    MessageLog,
+    TensorRTModule,
+    load_tensorrt,
+    rtx_targets,
+    target_name,
+)
 from ermu.errors import BackendError, ErmuError
+from ermu.kernels.cache import cache_folder
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
-from ermu.runtime.backends.engine import Engine
+from ermu.runtime.backends.engine import Engine, LoadedEngine
 from ermu.runtime.backends.requirements import importable, no_gpu, wrong_device
+from ermu.runtime.backends.runtime_cache import RuntimeCache
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine, rebuild_command
 from ermu.runtime.bundle.manifest import WHOLE, EngineInfo
@@ -30,10 +42,16 @@ class TensorRTBackend(Backend):
         """See `Backend.misfits`."""
         module, extra = MODULES[cls.name]
         found = wrong_device(cls.name, device, cls.devices) + importable(module, extra)
-        found += [] if device != "cuda" else no_gpu()
+        place = parse_device(device)
+        found += no_gpu(device) if place.on_gpu else []
+        if found:
+            return found
+        capability = device_capability(place.index)
+        loaded = load_tensorrt(cls.name)
+        found = unsupported_gpu(loaded, capability)
         if found or bundle is None:
             return found
-        here = _here(load_tensorrt(cls.name), device_capability())
+        here = _here(loaded, capability)
         return [m for graph in bundle.manifest.plans[WHOLE].graphs for m in _missing(bundle, graph, here)]
 
     def __init__(self, opening: Opening) -> None:
@@ -61,18 +79,33 @@ class TensorRTBackend(Backend):
         }
         log = MessageLog(module)
         runtime = module.trt.Runtime(log.logger)
-        loaded = {
-            name: _deserialised(runtime, module, log, self.bundle, info) for name, info in chosen.items()
-        }
-        scratch = device.empty((max(engine.device_memory_size_v2 for engine in loaded.values()),), "uint8")
         rebuild = rebuild_command(self.bundle, module.name)
-        return {
-            name: Engine(engine, name, module, device, scratch, rebuild) for name, engine in loaded.items()
-        }
+        loaded = []
+        for name, info in chosen.items():
+            engine = _deserialised(runtime, module, log, self.bundle, info)
+            cache = _runtime_cache(engine, module, info, device) if module.name == RTX else None
+            loaded.append(LoadedEngine(engine, name, module, rebuild, cache))
+        scratch = device.empty((max(each.engine.device_memory_size_v2 for each in loaded),), "uint8")
+        return {each.graph: Engine(each, device, scratch) for each in loaded}
 
 
 def _here(module: TensorRTModule, capability: tuple[int, int]) -> dict[str, str]:
     return {"module": module.name, "version": module.version, "target": target_name(capability)}
+
+
+def unsupported_gpu(module: TensorRTModule, capability: tuple[int, int]) -> list[Misfit]:
+    """TensorRT-RTX runs on RTX GPUs alone, which Hopper (9.0) and other chips of data centres are not."""
+    supported = rtx_targets(module) if module.name == RTX else ()
+    if module.name != RTX or target_name(capability) in supported:
+        return []
+    here = ".".join(map(str, capability))
+    return [
+        Misfit(
+            f"TensorRT-RTX {module.version} does not support compute capability {here}",
+            f"one of {', '.join(supported)}",
+            "--backend tensorrt, or --backend onnxruntime",
+        )
+    ]
 
 
 def _missing(bundle: Bundle, graph: str, here: dict[str, str]) -> list[Misfit]:
@@ -81,6 +114,11 @@ def _missing(bundle: Bundle, graph: str, here: dict[str, str]) -> list[Misfit]:
     except ErmuError as error:
         return [Misfit(error.problem.rstrip("."), f"an engine for {error.expected}", str(error.fix))]
     return []
+
+
+def _runtime_cache(engine: Any, module: TensorRTModule, info: EngineInfo, device: CudaDevice) -> RuntimeCache:
+    here = sha256(f"{device.label} {module.version}".encode()).hexdigest()
+    return RuntimeCache(engine, cache_folder(RTX) / f"{info.sha256[:16]}-{here[:8]}.cache")
 
 
 def _deserialised(

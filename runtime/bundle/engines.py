@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ermu.devices.tensorrt_module import RTX
 from ermu.errors import BackendError
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EngineInfo
 from ermu.runtime.files import sha256_of
 
 PORTABLE = "portable"
+PORTABLE_TARGETS = ("sm86", "sm89", "sm120")  # what TensorRT-RTX documents of an engine built for no GPU
 
 
 def find_engine(bundle: Bundle, graph: str, *, module: str, version: str, target: str) -> EngineInfo:
@@ -34,7 +36,7 @@ def find_engine(bundle: Bundle, graph: str, *, module: str, version: str, target
     raise BackendError(
         f"{bundle.path} has no {module} engine of '{graph}' that runs here ({found or 'none was built'}).",
         expected=f"{manifest.precision}, {module} {version}, {target}",
-        fix=rebuild_command(bundle, module, candidates[-1] if candidates else None),
+        fix=rebuild_command(bundle, module, candidates[-1] if candidates else None, target=target),
     )
 
 
@@ -54,6 +56,8 @@ def misfit(bundle: Bundle, engine: EngineInfo, *, version: str, target: str | No
         return "was built from another graph"
     if engine.version != version:
         return f"was built by {engine.module} {engine.version}, installed is {version}"
+    if target is not None and engine.target == PORTABLE and target not in PORTABLE_TARGETS:
+        return f"is portable, which is {', '.join(PORTABLE_TARGETS)}, this GPU is {target}"
     if target is not None and engine.target not in (target, PORTABLE):
         return f"was built for {engine.target}, this GPU is {target}"
     return None
@@ -86,11 +90,22 @@ def read_engine(bundle: Bundle, engine: EngineInfo) -> bytes:
     return (bundle.path / engine.file).read_bytes()
 
 
-def rebuild_command(bundle: Bundle, module: str, like: EngineInfo | None = None) -> str:
-    """The command that builds a bundle's engines at its precision, with the sizes of an existing one."""
+def rebuild_command(
+    bundle: Bundle, module: str, like: EngineInfo | None = None, *, target: str | None = None
+) -> str:
+    """The command that builds a bundle's engines at its precision, with the sizes of an existing one.
+
+    Args:
+        bundle: At that precision.
+        module: `tensorrt` or `tensorrt-rtx`.
+        like: The existing one.
+        target: The GPU; one that portable engines do not cover is named in the command.
+    """
     command = (
         f"ermu build --bundle {Path(bundle.path)} --engine {module} --precision {bundle.manifest.precision}"
     )
+    if module == RTX and target is not None and target not in PORTABLE_TARGETS:
+        command += f" --sm {target.removeprefix('sm')}"
     if like:
         sizes = "".join(f" --size {p.size[0]}x{p.size[1]}" for p in like.profiles)
         return f"{command}{sizes} --max-memory {like.profiles[0].frames}"

@@ -249,7 +249,7 @@ class EngineInfo(_Part):
         graph_sha256: Of the ONNX file that it was built from.
         module: The TensorRT that built it: `tensorrt` or `tensorrt-rtx`.
         version: The release that built it, which alone can run it.
-        target: Compute capability such as `sm89`, or `portable` (TensorRT-RTX, any of its GPUs).
+        target: The GPU, such as `sm89`, or `portable` (TensorRT-RTX: compute capability 8.6, 8.9 and 12.0).
         precision: Of the graph.
         profiles: Sizes and memory lengths, in the engine's order.
         file: Path inside the bundle.

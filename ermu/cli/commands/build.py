@@ -99,9 +99,10 @@ def build(
             )
     if precision in loaded.manifest.variants:
         _print_comparison(console, precision, loaded.manifest.variants[precision].comparison)
-    for info in report.built if report else []:
-        plain(console, f"{info.file}: {info.size_bytes / 1e6:.1f} MB in {info.build_seconds:.1f} s")
     if report:
+        for info in report.built:
+            what = f"{info.size_bytes / 1e6:.1f} MB in {info.build_seconds:.1f} s"
+            plain(console, f"{info.file}: {what}; {report.logs[info.file]}")
         console.print(f"{len(report.built)} engines built, {len(report.kept)} were up to date")
 
 

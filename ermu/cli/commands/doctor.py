@@ -14,7 +14,9 @@ def doctor(
         str | None,
         typer.Option(help="A bundle to check too, its engines against what is installed."),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, or cuda to need a GPU and what drives it.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, or cuda (cuda:1) to need a GPU and what drives it.")
+    ] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check this machine: every line says ok, missing or mismatch, with the command that mends it.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import io
+import logging
+from contextlib import redirect_stdout
+from functools import cache, lru_cache
 from typing import Any
 
 from ermu.devices.cuda import CudaDevice
+from ermu.devices.names import parse_device
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.requirements import importable, no_gpu, wrong_precision
 from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+
+logger = logging.getLogger("ermu.backends")
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -30,24 +36,26 @@ class OnnxRuntimeBackend(Backend):
     @classmethod
     def misfits(cls, bundle: Bundle | None, device: str) -> list[Misfit]:
         """See `Backend.misfits`."""
-        found = importable("onnxruntime", "cpu" if device == "cpu" else "gpu")
-        if device == "cuda":
-            found += no_gpu() + ([] if found else _no_cuda_provider())
+        on_gpu = parse_device(device).on_gpu
+        found = importable("onnxruntime", "gpu" if on_gpu else "cpu")
+        if on_gpu:
+            found += no_gpu(device) + ([] if found else _no_cuda_provider())
             found += wrong_precision(bundle, device, (BF16,))
         return found
 
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)
         self._place = "cpu" if self.device.name == "cpu" else "cuda"
+        self._index = self.device.index if isinstance(self.device, CudaDevice) else 0
         self._sessions = {name: self._session(name, opening.threads) for name in self.plan.graphs}
         self._bindings = {name: session.io_binding() for name, session in self._sessions.items()}
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         binding = self._bindings[graph]
         for name, tensor in inputs.items():
-            binding.bind_input(name, self._place, 0, tensor.dtype, tensor.shape, tensor.address)
+            binding.bind_input(name, self._place, self._index, tensor.dtype, tensor.shape, tensor.address)
         for name, tensor in outputs.items():
-            binding.bind_output(name, self._place, 0, tensor.dtype, tensor.shape, tensor.address)
+            binding.bind_output(name, self._place, self._index, tensor.dtype, tensor.shape, tensor.address)
         try:
             self._sessions[graph].run_with_iobinding(binding)
         except Exception as error:  # onnxruntime's exception types share no public base
@@ -61,11 +69,10 @@ class OnnxRuntimeBackend(Backend):
         import onnxruntime
 
         provider, path = PROVIDERS[self._place], self.bundle.graph_path(graph)
-        options = (
-            {"device_id": "0", "user_compute_stream": str(self.device.stream)}
-            if isinstance(self.device, CudaDevice)
-            else {}
-        )
+        options = {}
+        if isinstance(self.device, CudaDevice):
+            load_cuda_libraries()
+            options = {"device_id": str(self._index), "user_compute_stream": str(self.device.stream)}
         try:
             session = onnxruntime.InferenceSession(
                 str(path), self._settings(onnxruntime, threads), providers=[(provider, options)]
@@ -91,6 +98,20 @@ class OnnxRuntimeBackend(Backend):
             settings.add_session_config_entry("session.use_env_allocators", "1")
             settings.enable_mem_pattern = False  # would hold each graph's largest frame for itself
         return settings
+
+
+@cache
+def load_cuda_libraries() -> None:
+    """Loads CUDA and cuDNN from NVIDIA's wheels, else from the system, before a session looks for them.
+
+    What ONNX Runtime prints of libraries that it does not find is logged. Before 1.21 it looks for itself.
+    """
+    import onnxruntime
+
+    with redirect_stdout(io.StringIO()) as said:
+        getattr(onnxruntime, "preload_dlls", lambda: None)()
+    for line in said.getvalue().splitlines():
+        logger.info("ONNX Runtime: %s", line)
 
 
 @lru_cache(maxsize=1)

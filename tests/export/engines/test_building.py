@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from onnx import TensorProto, helper
 
 from ermu.devices.tensorrt_module import MessageLog, load_tensorrt
 from ermu.errors import BackendError, BundleError, OptionError
-from ermu.export.engines.builder import BuildOptions, build_engine, parse_graph
+from ermu.export.engines.build_log import BuildLog
+from ermu.export.engines.builder import BuildOptions, _configured, build_engine, parse_graph
 from ermu.export.engines.building import build_engines
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine
@@ -23,9 +25,10 @@ from ermu.runtime.bundle.manifest import WHOLE, Profile
 from ermu.runtime.files import sha256_of
 from tests.export.precision.precision_bundles import with_precision
 
-pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'ermu[rtx]'")
+pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'ermu[rtx-build]'")
 
 NETWORKS = ["aott", "r50_aotl", "r50_deaotl"]
+FUSED = {("aott", "fp16"): 3, ("r50_aotl", "fp16"): 9}  # attentions of `propagate`; DeAOT has none
 TARGETS = ["sm86", "sm89", "sm120", "portable"]
 SIZE = (353, 641)
 SMALL = {"module": "tensorrt-rtx", "sizes": [(97, 129)]}
@@ -84,16 +87,34 @@ def test_every_graph_parses_whole_with_the_manifests_tensors(name, precision, at
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_graph_builds_for_every_target(name, precision, at_precision, tmp_path):
-    _build_all(at_precision(name, precision), TARGETS, tmp_path)
+    logs = _build_all(at_precision(name, precision), TARGETS, tmp_path)
+    fused = FUSED.get((name, precision), 0)
+    assert {logs["propagate", target].fused_attentions for target in TARGETS} == {fused}
 
 
-def _build_all(at: Bundle, targets: list[str], folder: Path) -> None:
-    module, options = load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
-    for graph in at.manifest.plans[WHOLE].graphs:
+def test_attention_in_half_precision_is_fused(at_precision, tmp_path):
+    """R50-AOTL: three attentions a block in three blocks, none of whose weights is ever in memory."""
+    half, full = (
+        _build_all(at_precision("r50_aotl", precision), ["portable"], tmp_path, ["propagate"])
+        for precision in ("fp16", "fp32")
+    )
+    half_log, full_log = half["propagate", "portable"], full["propagate", "portable"]
+    assert (half_log.fused_attentions, full_log.fused_attentions) == (9, 0)
+    grid = 23 * 41  # of 353x641
+    weights = 8 * grid * 9 * grid * 2  # 8 heads, every token against every token of 9 memories, in halves
+    assert half_log.activation_bytes < weights < full_log.activation_bytes
+
+
+def _build_all(
+    at: Bundle, targets: list[str], folder: Path, graphs: Sequence[str] = ()
+) -> dict[tuple[str, str], BuildLog]:
+    logs, module, options = {}, load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
+    for graph in graphs or at.manifest.plans[WHOLE].graphs:
         for target in targets:
             out = folder / "engine"
-            build_engine(module, at, graph, target, options, out)
+            logs[graph, target] = build_engine(module, at, graph, target, options, out)
             assert out.stat().st_size > 10_000, f"{graph} for {target}"
+    return logs
 
 
 def test_int8_builds(tiny_bundle, tmp_path):
@@ -213,6 +234,25 @@ def test_an_engine_for_another_gpu_is_refused(built):
         _find(only, target="sm120")
     assert "was built for sm86, this GPU is sm120" in caught.value.problem
     assert "--size 97x129 --max-memory 4" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("target", ["sm75", "sm80", "sm121"])
+def test_a_portable_engine_is_for_three_kinds_of_gpu(built, target):
+    engines = tuple(e for e in built.manifest.engines if e.target == "portable")
+    only = Bundle(built.path, built.manifest.model_copy(update={"engines": engines}))
+    assert [_find(only, target=known).target for known in ("sm86", "sm89", "sm120")] == ["portable"] * 3
+    with pytest.raises(BackendError) as caught:
+        _find(only, target=target)
+    assert f"is portable, which is sm86, sm89, sm120, this GPU is {target}" in caught.value.problem
+    assert f"--engine tensorrt-rtx --precision fp32 --sm {target[2:]} --size 97x129" in str(caught.value.fix)
+
+
+def test_engines_use_memory_that_they_are_given():
+    """Or no CUDA graph can be recorded of them."""
+    module = load_tensorrt("tensorrt-rtx")
+    builder = module.trt.Builder(MessageLog(module).logger)
+    config = _configured(module, builder, "portable", BuildOptions((Profile(size=SIZE, frames=9),)))
+    assert config.get_flag(module.trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
 
 
 def test_an_engine_of_another_precision_is_refused(built):

@@ -17,7 +17,7 @@ def device(request: pytest.FixtureRequest) -> GpuDevice:
 
         gpu = CudaDevice()
         request.addfinalizer(gpu.close)
-        gpu.load_module(fatbin().read_bytes())
+        gpu.load_module(fatbin(10 * gpu.capability[0] + gpu.capability[1]).read_bytes())
         return gpu
     if host_device.compiler() is None:
         pytest.skip("there is no g++ to run the kernels with")
