@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import Any, Literal
 
 from ermu.devices.tensorrt_module import MODULES, load_tensorrt, target_name
-from ermu.errors import ErmuError
+from ermu.errors import ErmuError, OptionError
 from ermu.registries import BACKENDS
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import damage, misfit, rebuild_command
+from ermu.runtime.opencv import opencv_error
 
 State = Literal["ok", "missing", "mismatch"]
+RUNNING, LIVE, MAKING, GPU, BUNDLE = GROUPS = ("running", "video and live", "making bundles", "gpu", "bundle")
+# Packages of extras: what they are for, module, distribution, extra.
+_EXTRAS = (
+    (LIVE, "video", "av", "av", "live"),
+    (LIVE, "serve", "starlette", "starlette", "serve"),
+    (LIVE, "serve (server)", "uvicorn", "uvicorn", "serve"),
+    (LIVE, "scenes", "skimage", "scikit-image", "scenes"),
+    (MAKING, "export", "torch", "torch", "export"),
+    (MAKING, "build", "onnx", "onnx", "build"),
+    (MAKING, "plots", "matplotlib", "matplotlib", "eval"),
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,7 @@ class Check:
         found: What was found.
         fix: The command that mends it, where it is not ok.
         needed: Whether running on the chosen device depends on it.
+        group: What it is for, one of `GROUPS`.
     """
 
     name: str
@@ -35,6 +50,7 @@ class Check:
     found: str
     fix: str | None = None
     needed: bool = False
+    group: str = RUNNING
 
     @property
     def fails(self) -> bool:
@@ -50,19 +66,31 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
         device: `cpu`, or `cuda` to need a GPU and what drives it.
     """
     on_gpu = device == "cuda"
-    parts: list[Callable[[], Check]] = [
-        _python,
-        _opencv,
-        lambda: _onnxruntime(on_gpu),
-        _cpu_kernels,
-        lambda: _pycuda(on_gpu),
-        lambda: _gpu(on_gpu),
-        lambda: _cuda_kernels(on_gpu),
-        *[lambda name=name: _tensorrt(name) for name in MODULES],
-        *[lambda name=name: _backend(name, device) for name in BACKENDS.names()],
-    ]
-    checks = [part() for part in parts]
-    return checks + (list(_bundle(Path(bundle))) if bundle else [])
+    backends = [check for name in BACKENDS.names() if (check := _backend(name, device))]
+    checks = [_python(), _opencv(), _onnxruntime(on_gpu), _cpu_kernels(), *backends]
+    checks += [_package(*extra) for extra in _EXTRAS]
+    if on_gpu or _may_have_gpu():
+        parts = [_pycuda(on_gpu), _gpu(on_gpu), _cuda_kernels(on_gpu), *map(_tensorrt, MODULES)]
+        checks += [replace(check, group=GPU) for check in parts]
+    if bundle:
+        checks += [replace(check, group=BUNDLE) for check in _bundle(Path(bundle))]
+    return checks
+
+
+def _may_have_gpu() -> bool:
+    """Whether this machine shows any sign of an NVIDIA GPU: a driver's device, its tool, or pycuda."""
+    devices = ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/dxg", "/proc/driver/nvidia")
+    return any(Path(d).exists() for d in devices) or bool(which("nvidia-smi")) or _installed("pycuda")
+
+
+def _package(group: str, purpose: str, module: str, package: str, extra: str) -> Check:
+    """A package that an extra brings; looked at, not imported, since some take seconds."""
+    if find_spec(module) is None:
+        return Check(
+            purpose, "missing", f"{package} is not installed", f"pip install 'ermu[{extra}]'", group=group
+        )
+    found = version(package) if _installed(package) else "installed"
+    return Check(purpose, "ok", f"{package} {found}", group=group)
 
 
 def _python() -> Check:
@@ -71,11 +99,11 @@ def _python() -> Check:
 
 
 def _opencv() -> Check:
-    try:
-        import cv2
-    except ImportError as error:
-        fix = "pip install --force-reinstall opencv-python-headless"
-        return Check("opencv", "missing", _first_line(error), fix, needed=True)
+    error = opencv_error()
+    if error is not None:
+        return Check("opencv", "missing", *_said(error, None), needed=True)
+    import cv2
+
     lines = (line.strip() for line in cv2.getBuildInformation().splitlines())
     wanted = {"FFMPEG:": "ffmpeg", "GStreamer:": "gstreamer", "GUI:": "windows"}
     words = (line.split() for line in lines)
@@ -111,6 +139,8 @@ def _cpu_kernels() -> Check:
 
     try:
         return Check("cpu kernels", "ok", load_kernels(name="cpu").name)
+    except ImportError as error:  # OpenCV, which has a line of its own
+        return Check("cpu kernels", "missing", _first_line(error), "mend opencv first")
     except ErmuError as error:
         found, fix = _said(error, "pip install --force-reinstall ermu")
         return Check("cpu kernels", "missing", f"{found}; numpy takes their place", fix)
@@ -123,14 +153,23 @@ def _cuda_kernels(needed: bool) -> Check:
     try:
         with CudaDevice() as device:
             return Check("cuda kernels", "ok", load_kernels(device).name, needed=needed)
-    except (ErmuError, OSError) as error:
+    except (ErmuError, ImportError, OSError) as error:
         found, fix = _said(error, "run on a GPU with 'ermu[gpu]' installed")
         return Check("cuda kernels", "missing", found, fix, needed)
 
 
-def _backend(name: str, device: str) -> Check:
-    """Whether a backend runs on the device at all; a bundle may lack what it needs all the same."""
-    misfits = BACKENDS.get(name).misfits(None, device)
+def _backend(name: str, device: str) -> Check | None:
+    """Whether a backend runs on the device at all; a bundle may lack what it needs all the same.
+
+    None where it is not for that device.
+    """
+    try:
+        backend = BACKENDS.get(name)
+    except OptionError as error:  # a package of somebody else's
+        return Check(f"backend {name}", "missing", *_said(error, None))
+    if device not in backend.devices:
+        return None
+    misfits = backend.misfits(None, device)
     if not misfits:
         return Check(f"backend {name}", "ok", f"runs on {device}")
     found = "; ".join(f"{misfit.found} (needed: {misfit.needed})" for misfit in misfits)
@@ -194,7 +233,7 @@ def _bundle(path: Path) -> Iterator[Check]:
             at_precision = loaded.at_precision(precision)
         except ErmuError as error:
             found, _ = _said(error, None)
-            fix = f"ermu build --bundle {path} --precision {precision}"
+            fix = f"ermu build {loaded.build_options} --precision {precision}"
             yield Check(f"{precision} graphs", "mismatch", found, fix, needed=True)
             continue
         yield from _engines(at_precision)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ermu.errors import BackendError
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EngineInfo
@@ -88,9 +86,7 @@ def read_engine(bundle: Bundle, engine: EngineInfo) -> bytes:
 
 def rebuild_command(bundle: Bundle, module: str, like: EngineInfo | None = None) -> str:
     """The command that builds a bundle's engines at its precision, with the sizes of an existing one."""
-    command = (
-        f"ermu build --bundle {Path(bundle.path)} --engine {module} --precision {bundle.manifest.precision}"
-    )
+    command = f"ermu build {bundle.build_options} --engine {module} --precision {bundle.manifest.precision}"
     if like:
         sizes = "".join(f" --size {p.size[0]}x{p.size[1]}" for p in like.profiles)
         return f"{command}{sizes} --max-memory {like.profiles[0].frames}"
