@@ -139,8 +139,6 @@ def _cpu_kernels() -> Check:
 
     try:
         return Check("cpu kernels", "ok", load_kernels(name="cpu").name)
-    except ImportError as error:  # OpenCV, which has a line of its own
-        return Check("cpu kernels", "missing", _first_line(error), "mend opencv first")
     except ErmuError as error:
         found, fix = _said(error, "pip install --force-reinstall ermu")
         return Check("cpu kernels", "missing", f"{found}; numpy takes their place", fix)
@@ -153,7 +151,7 @@ def _cuda_kernels(needed: bool) -> Check:
     try:
         with CudaDevice() as device:
             return Check("cuda kernels", "ok", load_kernels(device).name, needed=needed)
-    except (ErmuError, ImportError, OSError) as error:
+    except (ErmuError, OSError) as error:
         found, fix = _said(error, "run on a GPU with 'ermu[gpu]' installed")
         return Check("cuda kernels", "missing", found, fix, needed)
 

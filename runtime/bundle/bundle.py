@@ -174,7 +174,7 @@ def _verify(file: Path, info: FileInfo) -> None:
     found = sha256_of(file)
     if found != info.sha256:
         raise BundleError(
-            f"{file} has been altered: its SHA-256 is {found[:16]}…",
-            expected=f"{info.sha256[:16]}…, as the manifest says",
+            f"{file} has been altered: its SHA-256 is {found[:16]}...",
+            expected=f"{info.sha256[:16]}..., as the manifest says",
             fix=_REEXPORT,
         )

@@ -78,7 +78,7 @@ def read_engine(bundle: Bundle, engine: EngineInfo) -> bytes:
     if problem:
         raise BackendError(
             f"{bundle.path / engine.file} {problem}.",
-            expected=f"the engine of '{engine.graph}' with SHA-256 {engine.sha256[:16]}…",
+            expected=f"the engine of '{engine.graph}' with SHA-256 {engine.sha256[:16]}...",
             fix=rebuild_command(bundle, engine.module, engine),
         )
     return (bundle.path / engine.file).read_bytes()
