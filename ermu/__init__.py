@@ -8,6 +8,7 @@ need is imported from here, and loaded when it is first used; docs/stability.md 
 from __future__ import annotations
 
 import logging
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,7 @@ _HOMES = {
     "write_label_map": "ermu.runtime.images.labels",
 }
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is imported: it reports nothing
 logging.getLogger("ermu").addHandler(logging.NullHandler())  # quiet unless a program listens
 
 

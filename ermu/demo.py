@@ -17,6 +17,7 @@ from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_LONG_EDGE
 from ermu.errors import SourceError
 from ermu.evaluation.metrics import last_quarter, object_count, region_similarities
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.images.label_folder import remove_own
 from ermu.runtime.images.prompter import Box, GrabCutPrompter
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
@@ -91,6 +92,7 @@ def _exported(folder: Path, console: Console) -> Bundle:
 
 
 def _segment(bundle, source: Source, label: LabelMap, out: Path, frames: int, on_frame) -> RunSummary:  # type: ignore[no-untyped-def]
+    remove_own(out / "labels")
     sinks: list[Sink] = [
         LabelSink(out / "labels"),
         OverlaySink(out / "overlay.mp4", source.fps),

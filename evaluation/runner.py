@@ -63,7 +63,7 @@ class Run:
             DatasetError: No sequence could be scored.
             ErmuError: The bundle cannot be loaded.
         """
-        output_folder(self.out, overwrite=self.resume)
+        output_folder(self.out, overwrite=self.resume and is_result(self.out))
         self._claim_settings()
         earlier = self._earlier()
         waiting = [sequence for sequence in self.dataset.sequences if sequence.name not in earlier]
@@ -162,6 +162,11 @@ def _open_worker(settings: RunSettings) -> None:
 def _work(run: Run, sequence: VideoSequence) -> Outcome:
     assert _predictor is not None
     return run._attempt(sequence, _predictor)
+
+
+def is_result(folder: Path) -> bool:
+    """Whether a folder holds a run's results, which can be gone on with."""
+    return (folder / _SCORES / "run.json").is_file()
 
 
 def run_sequence(

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import Any, Literal
 
 from ermu.devices.names import DeviceName, parse_device
 from ermu.devices.tensorrt_module import MODULES, load_tensorrt, target_name
-from ermu.errors import ErmuError
+from ermu.errors import ErmuError, OptionError
 from ermu.registries import BACKENDS
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import damage, misfit, rebuild_command
+from ermu.runtime.opencv import opencv_error
 
 State = Literal["ok", "missing", "mismatch"]
+RUNNING, LIVE, MAKING, GPU, BUNDLE = GROUPS = ("running", "video and live", "making bundles", "gpu", "bundle")
+# Packages of extras: what they are for, module, distribution, extra.
+_EXTRAS = (
+    (LIVE, "video", "av", "av", "live"),
+    (LIVE, "serve", "starlette", "starlette", "serve"),
+    (LIVE, "serve (server)", "uvicorn", "uvicorn", "serve"),
+    (LIVE, "scenes", "skimage", "scikit-image", "scenes"),
+    (MAKING, "export", "torch", "torch", "export"),
+    (MAKING, "build", "onnx", "onnx", "build"),
+    (MAKING, "plots", "matplotlib", "matplotlib", "eval"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,7 @@ class Check:
         found: What was found.
         fix: The command that mends it, where it is not ok.
         needed: Whether running on the chosen device depends on it.
+        group: What it is for, one of `GROUPS`.
     """
 
     name: str
@@ -36,6 +51,7 @@ class Check:
     found: str
     fix: str | None = None
     needed: bool = False
+    group: str = RUNNING
 
     @property
     def fails(self) -> bool:
@@ -55,19 +71,31 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
     """
     place = parse_device(device)
     on_gpu = place.on_gpu
-    parts: list[Callable[[], Check]] = [
-        _python,
-        _opencv,
-        lambda: _onnxruntime(on_gpu),
-        _cpu_kernels,
-        lambda: _pycuda(on_gpu),
-        lambda: _gpu(place),
-        lambda: _cuda_kernels(place),
-        *[lambda name=name: _tensorrt(name) for name in MODULES],
-        *[lambda name=name: _backend(name, str(place)) for name in BACKENDS.names()],
-    ]
-    checks = [part() for part in parts]
-    return checks + (list(_bundle(Path(bundle), place)) if bundle else [])
+    backends = [check for name in BACKENDS.names() if (check := _backend(name, place))]
+    checks = [_python(), _opencv(), _onnxruntime(on_gpu), _cpu_kernels(), *backends]
+    checks += [_package(*extra) for extra in _EXTRAS]
+    if on_gpu or _may_have_gpu():
+        parts = [_pycuda(on_gpu), _gpu(place), _cuda_kernels(place), *map(_tensorrt, MODULES)]
+        checks += [replace(check, group=GPU) for check in parts]
+    if bundle:
+        checks += [replace(check, group=BUNDLE) for check in _bundle(Path(bundle), place)]
+    return checks
+
+
+def _may_have_gpu() -> bool:
+    """Whether this machine shows any sign of an NVIDIA GPU: a driver's device, its tool, or pycuda."""
+    devices = ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/dxg", "/proc/driver/nvidia")
+    return any(Path(d).exists() for d in devices) or bool(which("nvidia-smi")) or _installed("pycuda")
+
+
+def _package(group: str, purpose: str, module: str, package: str, extra: str) -> Check:
+    """A package that an extra brings; looked at, not imported, since some take seconds."""
+    if find_spec(module) is None:
+        return Check(
+            purpose, "missing", f"{package} is not installed", f"pip install 'ermu[{extra}]'", group=group
+        )
+    found = version(package) if _installed(package) else "installed"
+    return Check(purpose, "ok", f"{package} {found}", group=group)
 
 
 def _python() -> Check:
@@ -76,11 +104,11 @@ def _python() -> Check:
 
 
 def _opencv() -> Check:
-    try:
-        import cv2
-    except ImportError as error:
-        fix = "pip install --force-reinstall opencv-python-headless"
-        return Check("opencv", "missing", _first_line(error), fix, needed=True)
+    error = opencv_error()
+    if error is not None:
+        return Check("opencv", "missing", *_said(error, None), needed=True)
+    import cv2
+
     lines = (line.strip() for line in cv2.getBuildInformation().splitlines())
     wanted = {"FFMPEG:": "ffmpeg", "GStreamer:": "gstreamer", "GUI:": "windows"}
     words = (line.split() for line in lines)
@@ -133,15 +161,20 @@ def _cuda_kernels(place: DeviceName) -> Check:
         return Check("cuda kernels", "missing", found, fix, place.on_gpu)
 
 
-def _backend(name: str, device: str) -> Check:
-    """Whether a backend runs on the device at all; a bundle may lack what it needs all the same."""
+def _backend(name: str, place: DeviceName) -> Check | None:
+    """Whether a backend runs on the device at all; a bundle may lack what it needs all the same.
+
+    None where it is not for that device.
+    """
     try:
-        misfits = BACKENDS.get(name).misfits(None, device)
-    except ErmuError as error:  # another package's
-        found, fix = _said(error, None)
-        return Check(f"backend {name}", "missing", found, fix)
+        backend = BACKENDS.get(name)
+    except OptionError as error:  # a package of somebody else's
+        return Check(f"backend {name}", "missing", *_said(error, None))
+    if place.kind not in backend.devices:
+        return None
+    misfits = backend.misfits(None, str(place))
     if not misfits:
-        return Check(f"backend {name}", "ok", f"runs on {device}")
+        return Check(f"backend {name}", "ok", f"runs on {place}")
     found = "; ".join(f"{misfit.found} (needed: {misfit.needed})" for misfit in misfits)
     return Check(f"backend {name}", "missing", found, "; ".join(dict.fromkeys(m.fix for m in misfits)))
 
@@ -204,7 +237,7 @@ def _bundle(path: Path, place: DeviceName) -> Iterator[Check]:
             at_precision = loaded.at_precision(precision)
         except ErmuError as error:
             found, _ = _said(error, None)
-            fix = f"ermu build --bundle {path} --precision {precision}"
+            fix = f"ermu build {loaded.build_options} --precision {precision}"
             yield Check(f"{precision} graphs", "mismatch", found, fix, needed=True)
             continue
         yield from _engines(at_precision, place)

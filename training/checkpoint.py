@@ -55,7 +55,13 @@ def load_checkpoint(path: Path, progress: Progress, config: dict[str, Any]) -> i
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(f"{path} cannot be read: {error}", fix="delete it to start anew") from error
+        fix = "choose another --out folder, or move the file away to start anew"
+        raise CheckpointError(f"{path} cannot be read: {error}", fix=fix) from error
+    if not isinstance(state, dict) or not isinstance(state.get("config"), dict):
+        raise CheckpointError(
+            f"{path} is a checkpoint, but not one that `ermu train` goes on from.",
+            fix="choose another --out folder",
+        )
     differing = [key for key in config if state["config"].get(key) != config[key]]
     if differing:
         raise CheckpointError(

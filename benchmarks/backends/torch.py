@@ -135,8 +135,8 @@ def _matching(bundle: Bundle, path: Path) -> Any:
     expected = bundle.manifest.provenance.checkpoint_sha256
     if checkpoint.sha256 != expected:
         raise CheckpointError(
-            f"{path} is not the checkpoint of {bundle.path}: its SHA-256 is {checkpoint.sha256[:16]}…",
-            expected=f"{expected[:16]}…, as the bundle's manifest says",
+            f"{path} is not the checkpoint of {bundle.path}: its SHA-256 is {checkpoint.sha256[:16]}...",
+            expected=f"{expected[:16]}..., as the bundle's manifest says",
             fix="give the checkpoint that the bundle was exported from",
         )
     if bundle.manifest.precision != "fp32":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -24,7 +25,6 @@ app = typer.Typer(
     name="ermu",
     help="Segment and follow objects in live video: export a checkpoint, run it without torch.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -69,6 +69,9 @@ def main() -> None:
     """
     from ermu.errors import ErmuError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is escaped, not an error
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ErmuError as error:

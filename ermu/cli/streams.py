@@ -85,7 +85,7 @@ def until_stopped(
     *,
     on_turn: Callable[[], None] = lambda: None,
     on_stop: Callable[[], None] = lambda: None,
-) -> None:
+) -> int | None:
     """Runs the streams until they end or SIGINT or SIGTERM comes; a second signal ends at once.
 
     Args:
@@ -93,13 +93,19 @@ def until_stopped(
         on_turn: Called after every round.
         on_stop: Called from the signal handler; returns at once.
 
+    Returns:
+        The signal that came, None where the streams ended.
+
     Raises:
         ErmuError: as `Scheduler.run`.
     """
 
+    came: list[int] = []
+
     def stop(number: int, frame: object) -> None:
         if scheduler.stopping:
             raise SystemExit(128 + number)
+        came.append(number)
         scheduler.stop()
         on_stop()
 
@@ -109,3 +115,4 @@ def until_stopped(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    return came[0] if came else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +23,8 @@ class NumpyPixels(Pixels):
 
     def prepare_frame(self, frame: Image, out: Image) -> None:
         """See `Pixels.prepare_frame`."""
+        import cv2  # late: `ermu doctor` loads kernels where OpenCV does not load
+
         check_frame(frame, out)
         size = out.shape[1], out.shape[0]
         cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB, dst=out)

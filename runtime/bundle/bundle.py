@@ -56,6 +56,24 @@ class Bundle:
         """Its own, then those that `ermu build` has added."""
         return self.manifest.precision, *self.manifest.variants
 
+    @property
+    def package_name(self) -> str | None:
+        """The name under which a package brings the bundle along; None for a folder of the user's."""
+        here = self.path.resolve()
+        for point in entry_points(group=NAMED_BUNDLES):
+            try:
+                if Path(point.load()).resolve() == here:
+                    return point.name
+            except Exception:  # a package of somebody else's that does not load has nothing to do with this
+                continue
+        return None
+
+    @property
+    def build_options(self) -> str:
+        """How `ermu build` is told to build for it: never inside a package."""
+        name = self.package_name
+        return f"--bundle {self.path}" if name is None else f"--bundle {name} --out {name}-built"
+
     def at_precision(self, precision: str) -> Bundle:
         """The bundle with its graphs in another precision, verified.
 
@@ -75,7 +93,7 @@ class Bundle:
             raise BundleError(
                 f"{self.path} has no {precision} graphs.",
                 expected=f"one of {', '.join(self.precisions)}",
-                fix=f"ermu build --bundle {self.path} --precision {precision}"
+                fix=f"ermu build {self.build_options} --precision {precision}"
                 if precision in BUILT
                 else None,
             )
@@ -164,7 +182,7 @@ def _verify(file: Path, info: FileInfo) -> None:
     found = sha256_of(file)
     if found != info.sha256:
         raise BundleError(
-            f"{file} has been altered: its SHA-256 is {found[:16]}…",
-            expected=f"{info.sha256[:16]}…, as the manifest says",
+            f"{file} has been altered: its SHA-256 is {found[:16]}...",
+            expected=f"{info.sha256[:16]}..., as the manifest says",
             fix=_REEXPORT,
         )

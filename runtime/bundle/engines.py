@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ermu.devices.tensorrt_module import RTX
 from ermu.errors import BackendError
 from ermu.runtime.bundle.bundle import Bundle
@@ -84,7 +82,7 @@ def read_engine(bundle: Bundle, engine: EngineInfo) -> bytes:
     if problem:
         raise BackendError(
             f"{bundle.path / engine.file} {problem}.",
-            expected=f"the engine of '{engine.graph}' with SHA-256 {engine.sha256[:16]}…",
+            expected=f"the engine of '{engine.graph}' with SHA-256 {engine.sha256[:16]}...",
             fix=rebuild_command(bundle, engine.module, engine),
         )
     return (bundle.path / engine.file).read_bytes()
@@ -101,9 +99,7 @@ def rebuild_command(
         like: The existing one.
         target: The GPU; one that portable engines do not cover is named in the command.
     """
-    command = (
-        f"ermu build --bundle {Path(bundle.path)} --engine {module} --precision {bundle.manifest.precision}"
-    )
+    command = f"ermu build {bundle.build_options} --engine {module} --precision {bundle.manifest.precision}"
     if module == RTX and target is not None and target not in PORTABLE_TARGETS:
         command += f" --sm {target.removeprefix('sm')}"
     if like:

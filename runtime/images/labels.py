@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from ermu.errors import PromptError
 from ermu.runtime.files import replace_atomically
@@ -50,16 +51,24 @@ def read_label_map(path: Path) -> LabelMap:
     return values.astype(np.uint8)
 
 
-def write_label_map(path: Path, label: LabelMap) -> None:
+def write_label_map(path: Path, label: LabelMap, *, software: str | None = None) -> None:
     """Writes a palette PNG with DAVIS colours, atomically.
+
+    Args:
+        path: Of the PNG.
+        label: uint8 H x W.
+        software: What wrote it, kept in the PNG as text.
 
     Raises:
         SinkError: it cannot be written.
     """
     image = Image.fromarray(label, mode=None).convert("L")
     image.putpalette(PALETTE.tobytes())
+    about = PngInfo()
+    if software is not None:
+        about.add_text("Software", software)
     with replace_atomically(path) as temporary:
-        image.save(temporary, format="PNG")
+        image.save(temporary, format="PNG", pnginfo=about)
 
 
 def object_ids(label: LabelMap) -> list[int]:

@@ -40,10 +40,12 @@ class Sink(Closing, ABC):
     Attributes:
         name: For tables and messages.
         help: In a line: what it writes, and what its target is.
+        fills_folder: Whether its `output` is a folder for files whose names are known later.
     """
 
     name: str = "sink"
     help: str = ""
+    fills_folder: bool = False
 
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> Sink:
@@ -60,6 +62,17 @@ class Sink(Closing, ABC):
         if target is not None:
             raise OptionError(f"The sink {cls.name} takes no target, and was given '{target}'.")
         return cls()
+
+    @classmethod
+    def output(cls, target: str | None, context: SinkContext) -> Path | None:
+        """The file that `open` would write there, None where it writes none; nothing is created.
+
+        The command line asks for it before it begins, and refuses a path that exists or is an input.
+
+        Raises:
+            OptionError: a target is needed.
+        """
+        return None
 
     @abstractmethod
     def write(self, frame: Frame, result: FrameResult) -> None:
@@ -92,7 +105,17 @@ def make_folder(folder: Path) -> Path:
 
 
 def output_folder(folder: Path, *, overwrite: bool) -> Path:
-    """A folder for results: empty, new, or the user's to overwrite.
+    """A folder for results: empty, new, or the user's to overwrite; created where there is none.
+
+    Raises:
+        SinkError: as `refuse_filled`, or it cannot be created.
+    """
+    refuse_filled(folder, overwrite=overwrite)
+    return make_folder(folder)
+
+
+def refuse_filled(folder: Path, *, overwrite: bool, option: str = "--overwrite") -> None:
+    """Makes sure that a folder for results is new or empty, or the user's to overwrite.
 
     Raises:
         SinkError: it is not empty and `overwrite` is not set, or it is not a folder.
@@ -101,9 +124,8 @@ def output_folder(folder: Path, *, overwrite: bool) -> Path:
         raise SinkError(f"{folder} is a file.", expected="a folder for the results")
     if folder.is_dir() and not overwrite and any(os.scandir(folder)):
         raise SinkError(
-            f"The output folder {folder} is not empty.", fix="choose another --out, or pass --overwrite"
+            f"The output folder {folder} is not empty.", fix=f"choose another --out, or pass {option}"
         )
-    return make_folder(folder)
 
 
 def needed_target(target: str | None, sink: str, example: str) -> str:

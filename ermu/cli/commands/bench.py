@@ -44,6 +44,9 @@ def bench(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report with every raw sample.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw every frame and stage as a PNG.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace --json and --plot where they exist.")
+    ] = False,
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(help="Run nothing: compare two reports, old and new.")
     ] = None,
@@ -59,12 +62,23 @@ def bench(
         _compare(*compare, tolerance, console)
         return
 
+    from ermu.runtime.opencv import need_opencv
+
+    need_opencv()
     from ermu.benchmarks.bench import run_bench
     from ermu.benchmarks.options import BenchOptions
     from ermu.benchmarks.report.terminal import print_report, progress_bar
+    from ermu.cli.paths import Paths
     from ermu.cli.printing import plain
     from ermu.cli.sizes import parse_size
 
+    paths = Paths(overwrite=overwrite)
+    paths.reads_bundle(bundle)
+    for what, where in (("the source", source), ("the prompt", prompt), ("the checkpoint", checkpoint)):
+        paths.reads(what, where)
+    paths.writes("the report", json)
+    paths.writes("the plot", plot)
+    paths.check()
     options = BenchOptions(
         bundle=bundle,
         source=source,

@@ -22,7 +22,18 @@ LEAST_AGREEMENT = 0.99
 
 
 def build(
-    bundle: Annotated[str, typer.Option(help="A bundle folder; what is built is added to it.")],
+    bundle: Annotated[
+        str,
+        typer.Option(
+            help="A bundle folder; what is built is added to it, or for one of a package (demo) to a copy."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a copy to build in; default: none, for a package's bundle the user's cache."
+        ),
+    ] = None,
     engine: Annotated[
         str | None,
         typer.Option(
@@ -68,14 +79,21 @@ def build(
     from rich.progress import Progress
 
     from ermu.cli.printing import plain
+    from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.opencv import need_opencv
 
+    need_opencv()
     console = Console()
     try:
+        from ermu.export.derived_bundle import bundle_to_build_in
         from ermu.export.engines.building import build_engines
         from ermu.export.precision.clip import recorded_clip
         from ermu.export.precision.conversion import add_precision
     except ModuleNotFoundError as error:
         raise DependencyError(error.name or "onnx", "Building a bundle", "export") from error
+    whole = Bundle.load(bundle)
+    _check_paths(whole.path, clip, prompt, timing_cache)
+    target = bundle_to_build_in(whole, out)
     chosen = recorded_clip(clip, prompt) if clip and prompt else _no_clip(clip, prompt)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("build", total=None)
@@ -83,11 +101,11 @@ def build(
         def show(what: str, step: int, steps: int) -> None:
             bar.update(task, description=what, completed=step, total=steps)
 
-        loaded = add_precision(bundle, precision, clip=chosen, progress=show)
+        loaded = add_precision(target, precision, clip=chosen, progress=show)
         report = None
         if engine is not None:
             report = build_engines(
-                bundle,
+                target,
                 module=engine,
                 precision=precision,
                 sizes=[parse_size(s) for s in size or []],
@@ -104,6 +122,20 @@ def build(
             what = f"{info.size_bytes / 1e6:.1f} MB in {info.build_seconds:.1f} s"
             plain(console, f"{info.file}: {what}; {report.logs[info.file]}")
         console.print(f"{len(report.built)} engines built, {len(report.kept)} were up to date")
+    if target.path != whole.path:
+        plain(console, f"built in {target.path}: pass --bundle {target.path}")
+
+
+def _check_paths(bundle: Path, clip: str | None, prompt: Path | None, timing_cache: Path | None) -> None:
+    """Refuses a timing cache that is something else; one of an earlier build is read and written anew."""
+    from ermu.cli.paths import Paths
+
+    paths = Paths(overwrite=True)
+    paths.reads_bundle(bundle)
+    paths.reads("the clip", clip)
+    paths.reads("the prompt", prompt)
+    paths.writes("the timing cache", timing_cache)
+    paths.check()
 
 
 def _no_clip(clip: str | None, prompt: Path | None) -> Clip | None:

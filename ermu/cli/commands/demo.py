@@ -19,6 +19,12 @@ def demo(
     """Export the demo network and segment a clip with it; no arguments and no downloads needed."""
     from rich.console import Console
 
+    from ermu.runtime.opencv import need_opencv
+
+    need_opencv()
+
+    from ermu.cli.result_folders import check_demo
     from ermu.demo import run_demo
 
+    check_demo(out)
     run_demo(out, source=source, frames=frames, console=Console())

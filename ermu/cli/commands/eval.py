@@ -68,11 +68,18 @@ def evaluate(
         Path | None,
         typer.Option(help="With --score-only: label maps as SEQUENCE/FRAME.png."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With --score-only: replace tables that exist.")
+    ] = False,
     plots: Annotated[
         bool, typer.Option("--plots", help="Plot J over time into OUT/_plots (needs matplotlib).")
     ] = False,
 ) -> None:
     """Measure accuracy: J, J_tr, recall and decay on VOST, DAVIS, your own folders or procedural scenes."""
+    from ermu.runtime.opencv import need_opencv
+
+    need_opencv()
+    from ermu.cli.result_folders import check_evaluation, check_tables
     from ermu.errors import DatasetError, SinkError
     from ermu.evaluation.datasets import open_dataset
     from ermu.evaluation.predictors import RunSettings
@@ -84,10 +91,12 @@ def evaluate(
     if score_only:
         if results is None:
             raise SinkError("--score-only needs label maps.", fix="give their folder with --results DIR")
+        check_tables(out or results, chosen.split, overwrite=overwrite)
         reports, folder = _score(chosen, results, out or results), out or results
     else:
         if out is None:
             raise SinkError("There is nowhere to write results.", fix="give a folder with --out DIR")
+        check_evaluation(root, bundle, out, resume=resume)
         if compare_policies and bundle is None:
             raise DatasetError("--compare-policies compares a bundle's runs.", fix="give --bundle BUNDLE")
         settings = None

@@ -40,8 +40,12 @@ def export(
     from rich.progress import Progress
 
     from ermu.cli.printing import plain
+    from ermu.cli.result_folders import check_export
+    from ermu.runtime.opencv import need_opencv
 
     hw = parse_size(size) if size else None
+    need_opencv()
+    check_export(checkpoint, out)
     console = Console()
     try:
         from ermu.export.bundle_writer import export_bundle

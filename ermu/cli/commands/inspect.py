@@ -2,24 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ermu.errors import OptionError
 
-def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> None:
-    """Show a bundle's network, constants, graphs, tensors and provenance."""
+if TYPE_CHECKING:
+    from ermu.runtime.backends.base import Backend
+    from ermu.runtime.bundle.bundle import Bundle
+
+
+def inspect(
+    bundle: Annotated[str, typer.Argument(help="A bundle folder, or demo.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, the manifest included.")] = False,
+) -> None:
+    """Show a bundle's network, constants, graphs, tensors and provenance, and what runs it here."""
+    from ermu.runtime.bundle.bundle import Bundle
+
+    loaded = Bundle.load(bundle)
+    if as_json:
+        _print_json(loaded)
+        return
+    _print_tables(loaded)
+    _print_backends(loaded)
+
+
+def _print_json(loaded: Bundle) -> None:
+    """The manifest as it is in the bundle, and for every backend and device what keeps it from running."""
+    import json
+    from dataclasses import asdict
+
+    reasons = {
+        f"{name} on {device}": [asdict(misfit) for misfit in backend.misfits(loaded, device)]
+        for name, backend in _backends()
+        if not isinstance(backend, OptionError)
+        for device in backend.devices
+    }
+    manifest = json.loads(loaded.manifest.to_json())
+    found = {"path": str(loaded.path), "precisions": loaded.precisions, "manifest": manifest}
+    typer.echo(json.dumps({**found, "backends": reasons}, indent=1))
+
+
+def _backends() -> Iterator[tuple[str, type[Backend] | OptionError]]:
+    """Every backend by name; for one that does not load, what is wrong with the package that brings it."""
+    from ermu.registries import BACKENDS
+
+    for name in BACKENDS.names():
+        try:
+            yield name, BACKENDS.get(name)
+        except OptionError as error:
+            yield name, error
+
+
+def _print_backends(loaded: Bundle) -> None:
+    from rich.console import Console
+
+    from ermu.cli.printing import plain, print_misfits
+
+    console = Console()
+    for name, backend in _backends():
+        if isinstance(backend, OptionError):
+            plain(console, f"not   {backend.problem}")
+            continue
+        for device in backend.devices:
+            print_misfits(console, f"{name} on {device}", backend.misfits(loaded, device))
+
+
+def _print_tables(loaded: Bundle) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from ermu.cli.printing import plain, print_misfits
-    from ermu.errors import OptionError
-    from ermu.registries import BACKENDS
-    from ermu.runtime.bundle.bundle import Bundle
-
-    loaded = Bundle.load(bundle)
     manifest = loaded.manifest
     console = Console()
     facts = Table.grid(padding=(0, 2))
@@ -39,7 +95,7 @@ def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
         ("precisions", ", ".join(loaded.precisions)),
         ("weights", ", ".join(f"{f.file} {_megabytes(loaded.path / f.file)}" for f in manifest.weights)),
         *((f"plan {name}", ", ".join(plan.graphs)) for name, plan in manifest.plans.items()),
-        ("checkpoint", f"{source.checkpoint}, sha256 {source.checkpoint_sha256[:16]}…"),
+        ("checkpoint", f"{source.checkpoint}, sha256 {source.checkpoint_sha256[:16]}..."),
         ("made", f"{source.created} with {', '.join(f'{k} {v}' for k, v in source.tools.items())}"),
         ("licence", source.licence),
     ):
@@ -55,14 +111,6 @@ def inspect(bundle: Annotated[str, typer.Argument(help="A bundle folder.")]) -> 
                 shape = " x ".join(map(str, tensor.shape))
                 table.add_row(way, escape(tensor.name), tensor.role.value, tensor.dtype, shape)
         console.print(table)
-    for name in BACKENDS.names():
-        try:
-            backend = BACKENDS.get(name)
-        except OptionError as error:  # a package of somebody else's
-            plain(console, f"not   {error.problem}")
-            continue
-        for device in backend.devices:
-            print_misfits(console, f"{name} on {device}", backend.misfits(loaded, device))
 
 
 def _megabytes(file: Path) -> str:

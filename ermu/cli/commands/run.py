@@ -12,6 +12,8 @@ from ermu.cli.options import BundleName, SegmenterOptions, SinkOptions
 from ermu.registries import SOURCES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ermu.runtime.sinks.base import Sink
     from ermu.runtime.streams.pipeline import Pipeline
 
@@ -46,7 +48,8 @@ def run(
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write into a folder with files in.")
+        bool,
+        typer.Option("--overwrite", help="Replace an earlier run's results, and files that exist."),
     ] = False,
     *,
     sinks: SinkOptions,
@@ -59,8 +62,11 @@ def run(
 
     from ermu.cli.streams import prompts_for, stream_names, stream_table, until_stopped
     from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.opencv import need_opencv
+
+    need_opencv()
+    from ermu.runtime.images.label_folder import remove_own
     from ermu.runtime.images.labels import read_label_map
-    from ermu.runtime.sinks.base import output_folder
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
@@ -68,27 +74,74 @@ def run(
     from ermu.runtime.streams.segmenters import open_segmenters
 
     console, live = Console(), LiveOptions(give_up_seconds=give_up)
+    names = stream_names(source, name)
+    parts = names if len(source) > 1 else [None]
+    folders = _check_paths(bundle, source, prompt or [], out, sinks.wanted(), parts, overwrite)
     loaded = Bundle.load(bundle)
     labels = [read_label_map(path) for path in prompt or []]
-    names = stream_names(source, name)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(where)) for where in source]
         labels = prompts_for(sources, labels)
         segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
-        output_folder(out, overwrite=overwrite)
+        for folder in folders:
+            remove_own(folder)
         pipelines = []
-        for stream, opened, segmenter in zip(names, sources, segmenters, strict=True):
-            part = stream if len(sources) > 1 else None
+        for stream, part, opened, segmenter in zip(names, parts, sources, segmenters, strict=True):
             taking = _sinks(sinks.wanted(), out, opened.fps, part)
             pipelines.append(Pipeline(segmenter, opened, taking, name=stream, live=live))
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames)
         with _progress(console, pipelines, max_frames) as advance:
-            until_stopped(Scheduler(pipelines), on_turn=advance)
+            number = until_stopped(Scheduler(pipelines), on_turn=advance)
     if len(pipelines) > 1:
         console.print(stream_table(pipelines))
     for pipeline in pipelines:
-        _report(console, pipeline, out)
+        _report(console, pipeline, out, max_frames, stopped=number is not None)
+    if number is not None:
+        raise typer.Exit(128 + number)
+
+
+def _check_paths(
+    bundle: str,
+    sources: list[str],
+    prompts: list[Path],
+    out: Path,
+    wanted: list[str],
+    parts: Sequence[str | None],
+    overwrite: bool,
+) -> list[Path]:
+    """Refuses what would cost the user a file, before anything is read.
+
+    Args:
+        bundle, sources, prompts, out, overwrite: As of `run`.
+        wanted: The sinks.
+        parts: The streams' names where there are several, else None.
+
+    Returns:
+        The folders from which an earlier run's label maps are to be removed.
+    """
+    from ermu.cli.paths import Paths
+    from ermu.cli.sinks import tell_sinks
+    from ermu.runtime.images.label_folder import earlier_folders, refuse_others
+    from ermu.runtime.sinks.base import refuse_filled
+
+    refuse_filled(out, overwrite=overwrite)
+    paths = Paths(overwrite=overwrite)
+    paths.reads_bundle(bundle)
+    for what, inputs in (("the source", sources), ("the prompt", prompts)):
+        for where in inputs:
+            paths.reads(what, where)
+    for part in parts:
+        paths.writes("the label maps", _labels(out, part), folder=True)
+    tell_sinks(paths, wanted, parts)
+    paths.check()
+    for folder in paths.folders:
+        refuse_others(folder)
+    return [*paths.folders, *earlier_folders(out)]
+
+
+def _labels(out: Path, part: str | None) -> Path:
+    return (out / part if part else out) / "labels"
 
 
 def _sinks(wanted: list[str], out: Path, fps: float, part: str | None) -> list[Sink]:
@@ -96,10 +149,9 @@ def _sinks(wanted: list[str], out: Path, fps: float, part: str | None) -> list[S
     from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.sinks.opening import open_sink
 
-    labels = (out / part if part else out) / "labels"
     context = SinkContext(fps, part)
     return [
-        open_sink(f"labels={labels}", SinkContext(fps)),
+        open_sink(f"labels={_labels(out, part)}", SinkContext(fps)),
         *(open_sink(what, context) for what in wanted),
     ]
 
@@ -127,12 +179,15 @@ def _progress(console: Any, pipelines: list[Pipeline], max_frames: int | None) -
     return table() if len(pipelines) > 1 else bar()
 
 
-def _report(console: Any, pipeline: Pipeline, out: Path) -> None:
+def _report(console: Any, pipeline: Pipeline, out: Path, max_frames: int | None, *, stopped: bool) -> None:
     from rich.markup import escape
 
     from ermu.cli.printing import plain
 
     summary = pipeline.summary()
+    wanted = min(filter(None, (max_frames, pipeline.source.total_frames)), default=None)
+    if stopped and summary.frames != wanted:
+        plain(console, f"stopped at {summary.frames}{f' of {wanted}' if wanted else ''}")
     plain(
         console,
         f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.2f} FPS), "

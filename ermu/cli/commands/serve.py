@@ -11,6 +11,8 @@ from ermu.cli.options import BundleName, Objects, SegmenterOptions, SinkList
 from ermu.registries import POLICIES, SOURCES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ermu.runtime.streams.pipeline import Pipeline
 
 
@@ -46,6 +48,9 @@ def serve(
     ] = False,
     objects: Objects = None,
     sink: SinkList = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let sinks replace files that exist.")
+    ] = False,
     *,
     options: SegmenterOptions,
 ) -> None:
@@ -54,6 +59,9 @@ def serve(
 
     from rich.console import Console
 
+    from ermu.runtime.opencv import need_opencv
+
+    need_opencv()
     from ermu.cli.streams import stream_names
     from ermu.errors import DependencyError, OptionError
     from ermu.runtime.bundle.bundle import Bundle
@@ -72,9 +80,11 @@ def serve(
             f"The policy {options.policy} keeps every frame for ever.",
             expected="a policy that stops at the capacity",
         )
-    loaded, names = Bundle.load(bundle), stream_names(source, name)
-    live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
+    names = stream_names(source, name)
     wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
+    _check_paths(bundle, source, wanted, names if len(source) > 1 else [None], overwrite)
+    loaded = Bundle.load(bundle)
+    live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
         sources = []
         for where in source:
@@ -83,6 +93,26 @@ def serve(
         segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
         streams = list(zip(names, sources, segmenters, strict=True))
         _serve(Console(), streams, live, wanted, host=host, port=port, token=token, local=local)
+
+
+def _check_paths(
+    bundle: str, sources: list[str], wanted: list[str], parts: Sequence[str | None], overwrite: bool
+) -> None:
+    """Refuses what would cost the user a file, and clears the label maps that sinks replace."""
+    from ermu.cli.paths import Paths
+    from ermu.cli.sinks import tell_sinks
+    from ermu.runtime.images.label_folder import refuse_others, remove_own
+
+    paths = Paths(overwrite=overwrite)
+    paths.reads_bundle(bundle)
+    for where in sources:
+        paths.reads("the source", where)
+    tell_sinks(paths, wanted, parts)
+    paths.check()
+    for folder in paths.folders:
+        refuse_others(folder)
+    for folder in paths.folders:
+        remove_own(folder)
 
 
 def _serve(

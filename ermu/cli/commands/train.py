@@ -27,12 +27,18 @@ def train(
         import yaml  # noqa: F401
     except ImportError as error:
         raise DependencyError(error.name or "torch", "ermu train", "train") from error
+    from ermu.runtime.opencv import need_opencv
+
+    need_opencv()
+    from ermu.cli.result_folders import check_training
     from ermu.training.config import load_config
     from ermu.training.curve import plot_curve
     from ermu.training.trainer import Trainer
 
     settings = load_config(config)
-    result = Trainer(settings, out or Path("runs") / settings.name, typer.echo).run(stop_after)
+    folder = out or Path("runs") / settings.name
+    check_training(config, settings.start.checkpoint, folder)
+    result = Trainer(settings, folder, typer.echo).run(stop_after)
     with suppress(DependencyError):  # the picture is an extra; without matplotlib the log is there
         plot_curve(result.log, result.log.with_name("curve.png"))
     typer.echo(f"{result.steps} of {settings.steps} steps done: {result.weights}, {result.log}")

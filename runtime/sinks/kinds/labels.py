@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ermu.runtime.images.label_folder import MARK
 from ermu.runtime.images.labels import write_label_map
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink, SinkContext, make_folder, needed_target
@@ -16,17 +17,24 @@ class LabelSink(Sink):
     name = "labels"
     help = "a palette PNG a frame, into a folder"
 
+    fills_folder = True
+
     def __init__(self, folder: Path) -> None:
         self._folder = make_folder(folder)
 
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> LabelSink:
         """See `Sink.open`."""
+        return cls(cls.output(target, context))
+
+    @classmethod
+    def output(cls, target: str | None, context: SinkContext) -> Path:
+        """See `Sink.output`."""
         folder = Path(needed_target(target, cls.name, "FOLDER"))
-        return cls(folder / context.stream if context.stream else folder)
+        return folder / context.stream if context.stream else folder
 
     def write(self, frame: Frame, result: FrameResult) -> None:
-        write_label_map(self._folder / f"{frame.name}.png", result.label)
+        write_label_map(self._folder / f"{frame.name}.png", result.label, software=MARK)
 
 
 PLUGIN = LabelSink

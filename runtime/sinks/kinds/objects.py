@@ -28,7 +28,12 @@ class ObjectSink(Sink):
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> ObjectSink:
         """See `Sink.open`."""
-        return cls(context.path(needed_target(target, cls.name, "objects.jsonl")))
+        return cls(cls.output(target, context))
+
+    @classmethod
+    def output(cls, target: str | None, context: SinkContext) -> Path:
+        """See `Sink.output`."""
+        return context.path(needed_target(target, cls.name, "objects.jsonl"))
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         known = {sighting.id: sighting for sighting in result.objects}

@@ -34,14 +34,19 @@ class OverlaySink(Sink):
     def __init__(self, path: Path, fps: float) -> None:
         make_folder(path.parent)
         self._path, self._fps = path, fps
-        self._part = path.with_name(f".{path.stem}.part.mp4")
+        self._part = path.with_name(f".{path.name}.part.mp4")
         self._writer: _Writer | None = None
         self._size = (0, 0)
 
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> OverlaySink:
         """See `Sink.open`."""
-        return cls(context.path(needed_target(target, cls.name, "overlay.mp4")), context.fps)
+        return cls(cls.output(target, context), context.fps)
+
+    @classmethod
+    def output(cls, target: str | None, context: SinkContext) -> Path:
+        """See `Sink.output`."""
+        return context.path(needed_target(target, cls.name, "overlay.mp4"))
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         image = draw_overlay(frame.image, result.label)

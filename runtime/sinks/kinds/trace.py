@@ -26,7 +26,12 @@ class TraceSink(Sink):
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> TraceSink:
         """See `Sink.open`."""
-        return cls(context.path(needed_target(target, cls.name, "trace.jsonl")))
+        return cls(cls.output(target, context))
+
+    @classmethod
+    def output(cls, target: str | None, context: SinkContext) -> Path:
+        """See `Sink.output`."""
+        return context.path(needed_target(target, cls.name, "trace.jsonl"))
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         self._lines.append(trace_record(frame, result))

@@ -41,13 +41,14 @@ def test_run_stops_cleanly_on_a_signal(tiny_bundle: Path, tmp_path: Path, number
     scene = "scene:4,size=96x128,frames=40,objects=2,swing"
     process = started(
         RUN, "--bundle", tiny_bundle, "--source", scene, "--out", out, "--threads", 1,
-        "--overlay", tmp_path / "overlay.mp4", "--trace", tmp_path / "trace.jsonl",
+        "--overlay", tmp_path / "overlay.mp4", "--trace", tmp_path / "trace.jsonl", "--max-frames", 100000,
     )  # fmt: skip
     assert until(lambda: len(list(out.glob("labels/*.png"))) > 5, 30)
     seconds, output = stopped(process, number)
-    assert process.returncode == 0, output
+    assert process.returncode == 128 + number, output
     assert seconds < 2.5  # two, and the interpreter's own end
     labels = sorted(path.stem for path in out.glob("labels/*"))
+    assert f"stopped at {len(labels)} of 100000\n" in output
     assert labels == [f"{i:05d}" for i in range(len(labels))]
     assert len((tmp_path / "trace.jsonl").read_text().splitlines()) == len(labels)
     with av.open(str(tmp_path / "overlay.mp4")) as video:
