@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ermu.runtime.images.labels import PALETTE
+from ermu.runtime.images.palette import PALETTE
 from ermu.runtime.serve.broadcast import Broadcast
 from ermu.runtime.sinks.kinds.objects import bounding_box
 from ermu.runtime.sources.redaction import redact

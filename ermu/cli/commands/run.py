@@ -45,6 +45,9 @@ def run(
         float | None,
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse damaged frames and files that end early.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write into a folder with files in.")
     ] = False,
@@ -82,13 +85,15 @@ def run(
             taking = _sinks(sinks.wanted(), out, opened.fps, part)
             pipelines.append(Pipeline(segmenter, opened, taking, name=stream, live=live))
         for pipeline, label in zip(pipelines, labels, strict=True):
-            pipeline.begin(label, max_frames=max_frames)
+            pipeline.begin(label, max_frames=max_frames, strict=strict)
         with _progress(console, pipelines, max_frames) as advance:
             until_stopped(Scheduler(pipelines), on_turn=advance)
     if len(pipelines) > 1:
         console.print(stream_table(pipelines))
     for pipeline in pipelines:
         _report(console, pipeline, out)
+    if any(pipeline.summary().missing for pipeline in pipelines):
+        raise typer.Exit(1)
 
 
 def _sinks(wanted: list[str], out: Path, fps: float, part: str | None) -> list[Sink]:
@@ -139,6 +144,8 @@ def _report(console: Any, pipeline: Pipeline, out: Path) -> None:
         f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {out}"
         + (f"; {pipeline.source.description} went away and did not come back" if summary.lost else ""),
     )
+    for loss in summary.losses():
+        plain(console, f"{pipeline.source.description} {loss}")
     for feeder in pipeline.feeders:
         if feeder.error is not None:
             problem = f"[yellow]sink {escape(feeder.sink.name)} stopped:[/] {escape(feeder.error.problem)}"
