@@ -11,13 +11,14 @@ from PIL import Image, UnidentifiedImageError
 
 MAXIMUM_TAG = 281  # TIFF: MaxSampleValue
 _PNG = b"\x89PNG\r\n\x1a\n"
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"
+START_OF_JPEG, END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
+_START_OF_SCAN = 0xDA
 
 
 def damage_of(data: bytes) -> str | None:
     """What is wrong with a JPEG, PNG, WebP or TIFF file that a decoder may have shown all the same."""
-    if data[:2] == b"\xff\xd8":
-        return None if _END_OF_IMAGE in data[_scan_at(data) :] else "it ends in the middle of the picture"
+    if data[:2] == START_OF_JPEG:
+        return None if END_OF_JPEG in data[_scan_at(data) :] else "it ends in the middle of the picture"
     if data.startswith(_PNG):
         return _png_damage(data)
     if _is_webp(data):

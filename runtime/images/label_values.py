@@ -15,6 +15,9 @@ from ermu.types import LabelMap
 
 _LOSSY = ("JPEG", "JPEG2000", "MPO")
 _FEWEST_BLENDED = 3
+_FEWEST_SCATTERED = 8
+_FEW_ALIKE = 3  # of a pixel's eight neighbours, in the mean
+_WIDE = 8  # pixels of an id's box for each of its own
 _AS_IDS = "8-bit ids: 1 to 254, 0 for background, 255 for ignore"
 
 
@@ -125,24 +128,54 @@ def _check_range(values: npt.NDArray[Any], name: str) -> None:
 
 
 def _check_edges(label: LabelMap, name: str) -> None:
-    """Refuses ids that lie as thin lines between a lower and a higher one: those are mixed, not drawn."""
-    ids = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
-    if len(ids) < _FEWEST_BLENDED + 1:
-        return
-    square = np.ones((3, 3), np.uint8)
-    lower, higher = cv2.erode(label, square), cv2.dilate(label, square)
-    inside = np.bincount(label[lower == higher], minlength=256)
-    between = np.bincount(label[(lower < label) & (label < higher)], minlength=256)
+    """Refuses ids that no one drew: what anti-aliasing, smooth scaling and JPEG leave along edges."""
     pixels = np.bincount(label.ravel(), minlength=256)
-    own = [int(i) for i in ids if i]
-    blended = [i for i in own if not inside[i] and between[i] >= 0.5 * pixels[i]]
-    if not inside[1:].any() or len(blended) < _FEWEST_BLENDED or 2 * len(blended) < len(own):
+    ids = [int(i) for i in np.flatnonzero(pixels) if i]
+    if len(ids) < _FEWEST_BLENDED:
         return
-    shown = ", ".join(f"{i} on {pixels[i]}" for i in blended[:4])
+    mixed = max(
+        (found for found in (_blended(label, ids), _scattered(label, ids)) if 2 * len(found) >= len(ids)),
+        key=len,
+        default=[],
+    )
+    if not mixed:
+        return
+    shown = ", ".join(f"{i} on {pixels[i]}" for i in mixed[:4])
     raise PromptError(
-        f"{name} has {len(own)} ids, {len(blended)} of them on a few pixels along edges only "
+        f"{name} has {len(ids)} ids, {len(mixed)} of them on a few pixels along edges only "
         f"({shown} pixels): its edges are mixed.",
         expected="every pixel the id of one object, as it was drawn",
         fix="draw it without anti-aliasing, scale it with nearest-neighbour interpolation "
         "(cv2.INTER_NEAREST), and keep it as PNG throughout",
     )
+
+
+def _blended(label: LabelMap, ids: list[int]) -> list[int]:
+    """Ids on lines between a lower and a higher one; none where they are few, or nothing is solid."""
+    square = np.ones((3, 3), np.uint8)
+    lower, higher = cv2.erode(label, square), cv2.dilate(label, square)
+    pixels = np.bincount(label.ravel(), minlength=256)
+    inside = np.bincount(label[lower == higher], minlength=256)
+    between = np.bincount(label[(lower < label) & (label < higher)], minlength=256)
+    found = [i for i in ids if not inside[i] and between[i] >= 0.5 * pixels[i]]
+    return found if len(found) >= _FEWEST_BLENDED and inside[1:].any() else []
+
+
+def _scattered(label: LabelMap, ids: list[int]) -> list[int]:
+    """Ids on single pixels here and there; none where they are few. A small object is in one place."""
+    if len(ids) < _FEWEST_SCATTERED:
+        return []
+    pixels, alike = np.bincount(label.ravel(), minlength=256), np.zeros(256)
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        left = max(0, -right)
+        one = label[: label.shape[0] - down, left : label.shape[1] - max(0, right)]
+        other = label[down:, left + right : label.shape[1] + min(0, right)]
+        alike += 2 * np.bincount(one[one == other], minlength=256)
+    found = [i for i in ids if pixels[i] > 1 and alike[i] < _FEW_ALIKE * pixels[i]]
+    found = [i for i in found if _box_area(label == i) > _WIDE * pixels[i]]
+    return found if len(found) >= _FEWEST_SCATTERED else []
+
+
+def _box_area(mask: npt.NDArray[np.bool_]) -> int:
+    _, _, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return width * height

@@ -19,7 +19,7 @@ from PIL import UnidentifiedImageError
 
 from ermu.errors import SourceError
 from ermu.runtime.files import shown
-from ermu.runtime.images.image_files import MAXIMUM_TAG, damage_of, pages_of
+from ermu.runtime.images.image_files import END_OF_JPEG, MAXIMUM_TAG, START_OF_JPEG, damage_of, pages_of
 from ermu.types import Image
 
 _DARK = 1 << 14  # a 16-bit picture that stays below it is dark, or holds fewer bits
@@ -58,12 +58,13 @@ class PictureReader:
                 expected="one picture a file, or an animation (WebP, PNG) as the source itself",
                 fix="write each of its pictures to a file of its own",
             )
-        pixels = _decoded(data)
+        damage = damage_of(data)
+        pixels = _decoded(data + END_OF_JPEG if damage and data[:2] == START_OF_JPEG else data)
         if pixels is None:
             raise SourceError(
                 f"{shown(path)} cannot be read as an image.", fix="remove it, or replace it by an image"
             )
-        return Picture(self._in_bytes(pixels, data, path), damage_of(data))
+        return Picture(self._in_bytes(pixels, data, path), damage)
 
     def _in_bytes(self, pixels: npt.NDArray[Any], data: bytes, path: Path) -> Image:
         """Eight bits of a picture: the highest of the range that its file declares."""

@@ -136,16 +136,17 @@ def _report(console: Any, pipeline: Pipeline, out: Path) -> None:
     from rich.markup import escape
 
     from ermu.cli.printing import plain
+    from ermu.runtime.files import shown
 
     summary = pipeline.summary()
     plain(
         console,
         f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.2f} FPS), "
-        f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {out}"
+        f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {shown(out)}"
         + (f"; {pipeline.source.description} went away and did not come back" if summary.lost else ""),
     )
     for loss in summary.losses():
-        plain(console, f"{pipeline.source.description} {loss}")
+        plain(console, f"{pipeline.source.description}: {loss}")
     for feeder in pipeline.feeders:
         if feeder.error is not None:
             problem = f"[yellow]sink {escape(feeder.sink.name)} stopped:[/] {escape(feeder.error.problem)}"

@@ -14,6 +14,8 @@ from ermu.runtime.files import is_unicode
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
 
+_STAMP = getattr(cv2, "CAP_PROP_PTS", -1)  # in frames; before OpenCV 4.11 there is none, and it gives 0
+
 
 class OpencvDecoder(VideoDecoder):
     """OpenCV's FFmpeg: tells neither damaged frames nor why a file cannot be opened."""
@@ -26,7 +28,7 @@ class OpencvDecoder(VideoDecoder):
         self.total_frames = count if count > 0 else None
 
     def __iter__(self) -> Iterator[Frame]:
-        self.missing, index, end = 0, 0, 0.0
+        self.missing, index, end, promised = 0, 0, 0.0, self.total_frames or 0
         clock = FrameClock(self.fps)
         with self._opened() as capture:
             while True:
@@ -34,10 +36,11 @@ class OpencvDecoder(VideoDecoder):
                 if not read:
                     break
                 stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+                if index == 0:  # a clip that begins late has its count from its length, the gap included
+                    promised -= max(0, int(capture.get(_STAMP)))
                 frame = clock.frame(index, image, stamp)  # type: ignore[arg-type]
                 yield frame
                 index, end = index + 1, frame.time
-        promised = self.total_frames or 0
         if index < promised and end + 2.5 / self.fps < promised / self.fps:
             self.missing = promised - index
 

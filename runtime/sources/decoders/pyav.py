@@ -13,7 +13,6 @@ import av
 import numpy as np
 
 from ermu.errors import SourceError
-from ermu.runtime.files import is_unicode
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
 from ermu.types import Image
@@ -56,7 +55,7 @@ class PyavDecoder(VideoDecoder):
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
         try:
-            with self._container() as container:
+            with av.open(str(self._path)) as container:
                 stream = container.streams.best("video")
                 if stream is None or container.format.name in _NO_VIDEO:
                     raise SourceError(f"{self._shown} has no video.", expected="a file with a video stream")
@@ -67,15 +66,6 @@ class PyavDecoder(VideoDecoder):
                 expected="a file that FFmpeg can decode",
                 fix="check that it is a whole video file, or convert it to MP4",
             ) from error
-
-    @contextmanager
-    def _container(self) -> Iterator[Any]:
-        if is_unicode(self._path):
-            with av.open(str(self._path)) as container:
-                yield container
-            return
-        with self._path.open("rb") as file, av.open(file) as container:
-            yield container
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,8 @@ def _promise(container: Any, stream: Any, fps: float) -> _Promise:
     begin = float((stream.start_time or 0) * stream.time_base)
     length = None if stream.duration is None else float(stream.duration * stream.time_base)
     if kind.startswith("mov"):  # with an edit list, the index holds what is left of the file
-        return _Promise(len(stream.index_entries) or None, None if length is None else begin + length)
+        index = getattr(stream, "index_entries", ())  # older PyAV shows none
+        return _Promise(len(index) or stream.frames or None, None if length is None else begin + length)
     if kind == "avi":
         return _Promise(stream.frames or None, None if length is None else begin + length)
     if kind.startswith("matroska"):
