@@ -11,7 +11,7 @@ import cv2
 
 from ermu.benchmarks.options import DEFAULT_SIZE, BenchOptions
 from ermu.errors import BenchmarkError, PromptError
-from ermu.runtime.images.labels import object_ids, read_label_map
+from ermu.runtime.images.labels import as_prompt, object_ids, read_label_map
 from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.opening import open_source
 from ermu.scenes.config import SceneConfig
@@ -91,7 +91,7 @@ def first_label(source: Source, prompt: Path | None) -> LabelMap:
         raise PromptError(
             f"Nothing says which objects to follow in {source.description}.", fix="pass --prompt LABEL.png"
         )
-    return label
+    return as_prompt(label)
 
 
 def scene_clip(options: BenchOptions, frames: int) -> Clip:

@@ -21,6 +21,7 @@ from ermu.runtime.images.labels import (
     GROUP_SIZE,
     IGNORE,
     MAX_OBJECTS,
+    as_prompt,
     check_correction,
     check_prompt,
     in_groups,
@@ -164,7 +165,8 @@ class Segmenter(Closing):
 
         Args:
             frame: BGR uint8 H x W x 3, of any size.
-            label: uint8 H x W; ids 1 to 254, 0 background, 255 ignore. More than ten objects form groups.
+            label: uint8 H x W; ids 1 to 254, 0 background, 255 ignore (alone, it is object 1).
+                More than ten objects form groups.
                 None begins with no object; `add_objects` brings them in.
             number: The frame's number; a stream that begins anew after a loss goes on counting.
             time: Seconds, on any clock that only goes forward; needed with a gap in seconds.
@@ -177,6 +179,7 @@ class Segmenter(Closing):
         if self._closed:
             raise StateError("The segmenter is closed.", fix="make another one")
         hw = _check_frame(frame)
+        label = None if label is None else as_prompt(label)
         ids = [] if label is None else check_prompt(label, hw)
         clock = self._clock(number, time)
         self.reset()
@@ -247,6 +250,7 @@ class Segmenter(Closing):
             SourceError: the frame has another size than the first.
         """
         groups = self._started()
+        label = as_prompt(label)
         ids = check_prompt(label, groups.source_hw)
         if taken := sorted(set(ids) & set(self.ids)):
             raise PromptError(f"The ids {taken} are in use.", expected="ids that no object has")

@@ -2,56 +2,52 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from ermu.errors import PromptError
-from ermu.runtime.files import replace_atomically
+from ermu.runtime.files import replace_atomically, shown
+from ermu.runtime.images.label_values import label_of
+from ermu.runtime.images.palette import PALETTE as PALETTE
 from ermu.types import LabelMap
 
 GROUP_SIZE = 10
 MAX_OBJECTS = 250  # 25 groups: a merged id must fit a byte
 IGNORE = 255
-_COLOUR_MODES = ("RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")
+
+logger = logging.getLogger("ermu.images")
 
 
-def read_label_map(path: Path) -> LabelMap:
+def read_label_map(path: str | os.PathLike[str]) -> LabelMap:
     """Reads a label map: a palette or single-channel PNG whose values are the ids.
+
+    A picture of three channels is read by the colours of the DAVIS palette, or as grey where they are equal.
 
     Returns:
         uint8 H x W.
 
     Raises:
-        PromptError: no such file, not an image, or a colour image.
+        PromptError: no such file, not an image, or values that are no ids: colours, fractions, negative or
+            too large numbers, ids mixed along edges by JPEG, anti-aliasing or smooth scaling.
     """
+    name = shown(path)
     try:
         with Image.open(path) as image:
-            if image.mode in _COLOUR_MODES:
-                raise PromptError(
-                    f"{path} is a colour image ({image.mode}).",
-                    expected="a palette or single-channel PNG whose pixel values are object ids",
-                    fix="save it as an indexed PNG (DAVIS style) or as 8-bit grey with the ids as values",
-                )
-            values: npt.NDArray[Any] = np.asarray(image)
+            return label_of(image, name)
     except FileNotFoundError as error:
-        raise PromptError(f"There is no label map at {path}.") from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise PromptError(f"{path} cannot be read as an image: {error}", expected="a PNG") from error
-    if values.max(initial=0) > IGNORE:
-        raise PromptError(
-            f"{path} holds the id {values.max()}.", expected="ids 1 to 254, 0 for background, 255 for ignore"
-        )
-    return values.astype(np.uint8)
+        raise PromptError(f"There is no label map at {name}.") from error
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise PromptError(f"{name} cannot be read as an image: {error}", expected="a PNG") from error
 
 
-def write_label_map(path: Path, label: LabelMap, *, software: str | None = None) -> None:
+def write_label_map(path: str | os.PathLike[str], label: LabelMap, *, software: str | None = None) -> None:
     """Writes a palette PNG with DAVIS colours, atomically.
 
     Args:
@@ -67,13 +63,25 @@ def write_label_map(path: Path, label: LabelMap, *, software: str | None = None)
     about = PngInfo()
     if software is not None:
         about.add_text("Software", software)
-    with replace_atomically(path) as temporary:
+    with replace_atomically(Path(path)) as temporary:
         image.save(temporary, format="PNG", pnginfo=about)
 
 
 def object_ids(label: LabelMap) -> list[int]:
     """The ids in a label map, ascending, without background and ignore."""
     return [int(i) for i in np.unique(label) if i not in (0, IGNORE)]
+
+
+def as_prompt(label: LabelMap) -> LabelMap:
+    """A prompt as it is meant: where 255 alone is drawn, it is object 1, which is said in the log.
+
+    255 means ignore beside other ids; a mask of 0 and 255 is the commonest way to draw one object.
+    """
+    if label.dtype != np.uint8 or not (label == IGNORE).any() or object_ids(label):
+        return label
+    logger.warning("The label map holds 0 and 255 alone: 255 is taken as object 1, not as pixels to ignore.")
+    only: LabelMap = (label == IGNORE).astype(np.uint8)
+    return only
 
 
 def check_prompt(label: LabelMap, frame_hw: tuple[int, int]) -> list[int]:
@@ -85,11 +93,7 @@ def check_prompt(label: LabelMap, frame_hw: tuple[int, int]) -> list[int]:
     if label.ndim != 2 or label.dtype != np.uint8:
         raise PromptError(f"The label map is {label.dtype} {label.shape}.", expected="uint8 H x W")
     if label.shape != tuple(frame_hw):
-        raise PromptError(
-            f"The label map is {label.shape[1]}x{label.shape[0]}, the video {frame_hw[1]}x{frame_hw[0]}.",
-            expected="a label map of the first frame at the video's own size",
-            fix="resize it with nearest-neighbour interpolation, or pass the label map of this video",
-        )
+        raise _misfit(label, frame_hw)
     ids = object_ids(label)
     if not ids:
         raise PromptError(
@@ -118,6 +122,20 @@ def check_correction(label: LabelMap, frame_hw: tuple[int, int], followed: Seque
         raise PromptError(f"There is no object {unknown[0]}.", expected=f"ids among {list(followed)}")
 
 
+def _misfit(label: LabelMap, frame_hw: tuple[int, int]) -> PromptError:
+    problem = f"The label map is {label.shape[1]}x{label.shape[0]}, the video {frame_hw[1]}x{frame_hw[0]}."
+    expected = "a label map of the first frame at the video's own size"
+    if label.shape == (frame_hw[1], frame_hw[0]):
+        return PromptError(
+            f"{problem} They differ by a quarter turn: frames are turned as their file says "
+            "(EXIF orientation, rotation of a video), as viewers show them.",
+            expected=expected,
+            fix="draw it on the turned frame, or turn it too: np.rot90(label, -1) for a quarter clockwise",
+        )
+    fix = "resize it with nearest-neighbour interpolation, or pass the label map of this video"
+    return PromptError(problem, expected=expected, fix=fix)
+
+
 def in_groups(ids: Sequence[int]) -> list[list[int]]:
     """Ids in groups of ten, in order."""
     return [list(ids[i : i + GROUP_SIZE]) for i in range(0, len(ids), GROUP_SIZE)]
@@ -139,16 +157,3 @@ def to_channels(label: LabelMap, ids: Sequence[int | None], network_hw: tuple[in
     return cv2.resize(table[label], network_hw[::-1], interpolation=cv2.INTER_NEAREST).astype(
         np.uint8, copy=False
     )
-
-
-def _davis_palette() -> npt.NDArray[np.uint8]:
-    """256 RGB colours of the PASCAL/DAVIS convention: bits of the id spread over the channels."""
-    ids = np.arange(256)
-    colours = np.zeros((256, 3), np.int64)
-    for bit in range(8):
-        for channel in range(3):
-            colours[:, channel] |= ((ids >> (3 * bit + channel)) & 1) << (7 - bit)
-    return colours.astype(np.uint8)
-
-
-PALETTE = _davis_palette()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ermu.runtime.images.labels import PALETTE
+from ermu.runtime.images.palette import PALETTE
 from ermu.types import LabelMap
 
 _BGR = np.ascontiguousarray(PALETTE[:, ::-1])

@@ -8,7 +8,6 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import wraps
 from typing import TypeVar
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ermu.errors import ErmuError
+from ermu.runtime.images.label_values import label_of
 from ermu.runtime.images.prompter import Box, Point
 from ermu.runtime.serve.schemas import Action, BoxHint, PointsHint, PolicySwitch, Rename, bounded_policies
 from ermu.runtime.serve.streams import ServedStream
@@ -188,11 +188,7 @@ def _label_map(png: bytes, stream: ServedStream) -> LabelMap:
                     f"The label map is {image.size[0]}x{image.size[1]}.",
                     expected=f"the stream's size, {size[0]}x{size[1]}",
                 )
-            if image.mode not in ("P", "L"):
-                raise RefusedError(
-                    409, f"The PNG's mode is {image.mode}.", expected="palette or 8-bit grey, ids as values"
-                )
-            return np.array(image, np.uint8)
+            return label_of(image, "The PNG")
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise RefusedError(
             409, "The body is not a PNG that can be read.", expected="a label map as PNG"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ermu.runtime.images.labels import PALETTE
 from ermu.runtime.images.masks import bounding_box
+from ermu.runtime.images.palette import PALETTE
 from ermu.runtime.results import Sighting
 from ermu.runtime.serve.broadcast import Broadcast
 from ermu.runtime.sources.redaction import redact

@@ -24,6 +24,7 @@ class Frame:
         image: BGR uint8 H x W x 3.
         time: Seconds on the stream's own axis: from a file's first frame, or the monotonic clock when live.
         stamp: Monotonic clock at decoding, from which latency is counted.
+        damaged: How many frames are damaged here: this one, and those just before it that did not come.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Frame:
     image: Image
     time: float = 0.0
     stamp: float = field(default_factory=monotonic)
+    damaged: int = 0
 
 
 class Source(Closing, ABC):
@@ -46,6 +48,7 @@ class Source(Closing, ABC):
         reconnects: An end or a failure is a loss, and iterating again is a new connection.
         fps: Nominal frames a second.
         total_frames: Number of frames where it is known.
+        missing: Frames that a file promised and that did not come, known at its end.
         description: What it is, fit for logs and pages: without passwords.
     """
 
@@ -55,6 +58,7 @@ class Source(Closing, ABC):
     reconnects: bool = False
     fps: float = DEFAULT_FPS
     total_frames: int | None = None
+    missing: int = 0
     description: str = ""
 
     @classmethod

@@ -118,6 +118,7 @@ class Pipeline(Steering):
         *,
         max_frames: int | None = None,
         on_frame: OnFrame | None = None,
+        strict: bool = False,
     ) -> RunSummary:
         """Segments the stream from its first frame to its end.
 
@@ -125,15 +126,17 @@ class Pipeline(Steering):
             prompt: Label map of the first frame, uint8 H x W; without one the stream begins with no object.
             max_frames: Stop after so many frames.
             on_frame: Called by the worker after every frame.
+            strict: Refuse damaged frames and a source that ends early, instead of reporting them.
 
         Raises:
-            SourceError: the source ends before its first frame, or a file's frame changes size.
+            SourceError: the source ends before its first frame, a file's frame changes size, or, with
+                `strict`, a frame is damaged or missing.
             PromptError: the prompt does not fit the first frame.
             SinkError: a file's result cannot be written; those already written stay.
         """
         from ermu.runtime.streams.scheduler import Scheduler
 
-        self.begin(prompt, max_frames=max_frames, on_frame=on_frame)
+        self.begin(prompt, max_frames=max_frames, on_frame=on_frame, strict=strict)
         Scheduler([self]).run()
         return self.summary()
 
@@ -143,6 +146,7 @@ class Pipeline(Steering):
         *,
         max_frames: int | None = None,
         on_frame: OnFrame | None = None,
+        strict: bool = False,
     ) -> None:
         """Sets the run up; arguments as `run`. Nothing is read before `start`.
 
@@ -161,7 +165,7 @@ class Pipeline(Steering):
             give_up_seconds=self.options.give_up_seconds,
             notify=self._commands.wake,
         )
-        self._run = Run(reader, prompt, max_frames, on_frame)
+        self._run = Run(reader, prompt, max_frames, on_frame, strict=strict)
 
     def start(self, wake: Callable[[], None]) -> None:
         """Starts the threads; `wake` is called whenever a turn may have something to do.
@@ -193,6 +197,8 @@ class Pipeline(Steering):
             if run.reader.finished:
                 self._source_ended(run)
             return False
+        if frame.damaged:
+            run.note_damaged(frame)
         result = self.tracker.segment(frame, run.prompt)
         self.rate.tick(monotonic())
         for feeder in self.feeders:
@@ -242,7 +248,7 @@ class Pipeline(Steering):
             StateError: the run has not started.
         """
         run = self._started()
-        return RunSummary(self.frames, run.seconds, self.timings, run.lost)
+        return RunSummary(self.frames, run.seconds, self.timings, run.lost, run.missing, run.damaged)
 
     def pause(self) -> None:
         """Holds the stream; live frames are dropped meanwhile."""
@@ -282,3 +288,4 @@ class Pipeline(Steering):
                 + (f" {last.problem}" if last else ""),
                 expected="at least one frame",
             )
+        run.note_missing(self.source.missing, self.frames)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
+from ermu.errors import SourceError
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sources.base import Frame
 from ermu.runtime.sources.reader import StreamReader
@@ -26,6 +27,9 @@ class Run:
         began: Performance counter at the start, None before it.
         ended: At the end.
         lost: Whether the source went away and did not come back.
+        strict: Refuse damaged frames, and a source that ends early.
+        damaged: Damaged frames so far.
+        missing: Frames that the source promised and that did not come.
     """
 
     reader: StreamReader
@@ -35,6 +39,9 @@ class Run:
     began: float | None = None
     ended: float | None = None
     lost: bool = False
+    strict: bool = False
+    damaged: int = 0
+    missing: int = 0
 
     @property
     def seconds(self) -> float:
@@ -42,3 +49,31 @@ class Run:
         if self.began is None:
             return 0.0
         return (perf_counter() if self.ended is None else self.ended) - self.began
+
+    def note_damaged(self, frame: Frame) -> None:
+        """Counts a damaged frame.
+
+        Raises:
+            SourceError: the run is strict.
+        """
+        self.damaged += frame.damaged
+        if self.strict:
+            raise SourceError(
+                f"Frame {frame.name} of {self.reader.source.description} is damaged.",
+                expected="whole frames, as --strict asks for",
+                fix="get the file anew, or leave --strict out to segment what can be decoded",
+            )
+
+    def note_missing(self, missing: int, frames: int) -> None:
+        """Keeps how many promised frames did not come after the `frames` that did.
+
+        Raises:
+            SourceError: the run is strict, and some did not.
+        """
+        self.missing = missing
+        if self.strict and missing:
+            raise SourceError(
+                f"{self.reader.source.description} ended after {frames} of {frames + missing} frames.",
+                expected="every frame that the file promises, as --strict asks for",
+                fix="get the file anew, or leave --strict out; what was segmented is written",
+            )

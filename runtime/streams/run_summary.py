@@ -16,12 +16,16 @@ class RunSummary:
         seconds: Wall time from the first frame on, reading and writing included.
         timings: Milliseconds by stage; `frame` is the segmenting of a frame after the first.
         lost: Whether the source went away and did not come back.
+        missing: Frames that the source promised and that did not come.
+        damaged: Frames whose file or stream was broken, segmented as far as they could be decoded.
     """
 
     frames: int
     seconds: float
     timings: Timings
     lost: bool = False
+    missing: int = 0
+    damaged: int = 0
 
     @property
     def fps(self) -> float:
@@ -30,3 +34,12 @@ class RunSummary:
     def percentile(self, q: float) -> float:
         """Percentile of the segmenting time in milliseconds."""
         return self.timings.percentile("frame", q)
+
+    def losses(self) -> list[str]:
+        """What of the source did not come, or came damaged, in words; empty where all is well."""
+        told = []
+        if self.missing:
+            told.append(f"ended after {self.frames} of {self.frames + self.missing} frames")
+        if self.damaged:
+            told.append(f"{self.damaged} {'frame' if self.damaged == 1 else 'frames'} damaged")
+        return told

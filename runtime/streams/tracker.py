@@ -11,7 +11,7 @@ from time import monotonic, perf_counter
 import numpy as np
 
 from ermu.errors import PromptError
-from ermu.runtime.images.labels import IGNORE, object_ids
+from ermu.runtime.images.labels import IGNORE, as_prompt, object_ids
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame
@@ -73,6 +73,7 @@ class Tracker:
         now, image = latest.frame.time, latest.frame.image
         if picture.image.shape != image.shape:
             raise PromptError("The picture has changed its size since.", fix="draw again")
+        label = as_prompt(label)
         known = set(self.segmenter.ids)
         taken = sorted(set(object_ids(label)) & set(self.objects.ids))
         if taken:

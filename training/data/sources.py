@@ -134,7 +134,7 @@ def open_source(config: DataConfig, seed: int) -> ClipSource:
 
 
 def _annotated_frames(images: Path, annotations: Path) -> list[tuple[Path, Path]]:
-    pairs = [(images / f"{label.stem}.jpg", label) for label in sorted(annotations.glob("[!.]*.png"))]
+    pairs = [(images / f"{label.stem}.jpg", label) for label in _label_files(annotations)]
     missing = [image for image, _ in pairs if not image.is_file()]
     if missing:
         raise DatasetError(
@@ -145,8 +145,14 @@ def _annotated_frames(images: Path, annotations: Path) -> list[tuple[Path, Path]
     return pairs
 
 
+def _label_files(annotations: Path) -> list[Path]:
+    """Without what a system keeps beside them, such as ._00000.png."""
+    return sorted(path for path in annotations.glob("*.png") if not path.name.startswith("."))
+
+
 def _read_frame(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.zeros(0, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
         raise DatasetError(f"{path} is not a picture that can be read.")
     return np.ascontiguousarray(image[:, :, ::-1]).astype(np.uint8, copy=False)

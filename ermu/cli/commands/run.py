@@ -47,6 +47,9 @@ def run(
         float | None,
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse damaged frames and files that end early.")
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace an earlier run's results, and files that exist."),
@@ -90,7 +93,7 @@ def run(
             taking = _sinks(sinks.wanted(), out, opened.fps, part)
             pipelines.append(Pipeline(segmenter, opened, taking, name=stream, live=live))
         for pipeline, label in zip(pipelines, labels, strict=True):
-            pipeline.begin(label, max_frames=max_frames)
+            pipeline.begin(label, max_frames=max_frames, strict=strict)
         with _progress(console, pipelines, max_frames) as advance:
             number = until_stopped(Scheduler(pipelines), on_turn=advance)
     if len(pipelines) > 1:
@@ -99,6 +102,8 @@ def run(
         _report(console, pipeline, out, max_frames, stopped=number is not None)
     if number is not None:
         raise typer.Exit(128 + number)
+    if any(pipeline.summary().missing for pipeline in pipelines):
+        raise typer.Exit(1)
 
 
 def _check_paths(
@@ -183,6 +188,7 @@ def _report(console: Any, pipeline: Pipeline, out: Path, max_frames: int | None,
     from rich.markup import escape
 
     from ermu.cli.printing import plain
+    from ermu.runtime.files import shown
 
     summary = pipeline.summary()
     wanted = min(filter(None, (max_frames, pipeline.source.total_frames)), default=None)
@@ -191,9 +197,11 @@ def _report(console: Any, pipeline: Pipeline, out: Path, max_frames: int | None,
     plain(
         console,
         f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.2f} FPS), "
-        f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {out}"
+        f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {shown(out)}"
         + (f"; {pipeline.source.description} went away and did not come back" if summary.lost else ""),
     )
+    for loss in summary.losses():
+        plain(console, f"{pipeline.source.description}: {loss}")
     for feeder in pipeline.feeders:
         if feeder.error is not None:
             problem = f"[yellow]sink {escape(feeder.sink.name)} stopped:[/] {escape(feeder.error.problem)}"

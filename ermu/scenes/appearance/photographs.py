@@ -63,7 +63,8 @@ def photograph(split: Split, index: int) -> NDArray[np.uint8]:
     spec = importlib.util.find_spec(module)
     locations = spec.submodule_search_locations if spec else None
     path = Path(locations[0]) / folder / name if locations else None
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path is not None and path.is_file() else None
+    data = np.frombuffer(path.read_bytes(), np.uint8) if path is not None and path.is_file() else None
+    image = None if data is None else cv2.imdecode(data, cv2.IMREAD_COLOR)
     if image is None:
         raise DependencyError(package, f"A scene with photographs ({name})", "scenes")
     scale = 640 / max(image.shape[:2])

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import cv2
 
 from ermu.errors import SinkError
-from ermu.runtime.files import unwritable
+from ermu.runtime.files import is_unicode, shown, unwritable
 from ermu.runtime.images.overlay import draw_overlay
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink, SinkContext, make_folder, needed_target
@@ -117,6 +117,11 @@ class _H264Writer:
 
 class _Mpeg4Writer:
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
+        if not is_unicode(path):  # OpenCV would end the process
+            raise SinkError(
+                f"OpenCV cannot write {shown(path)}: its name is not UTF-8.",
+                fix="choose another path, or pip install av",
+            )
         self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
         if not self._writer.isOpened():
             raise SinkError(

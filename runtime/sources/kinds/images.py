@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-
 from ermu.errors import SourceError
-from ermu.runtime.files import natural_key, visible_files
+from ermu.runtime.files import is_visible, natural_key, shown, visible_files
+from ermu.runtime.images.reading import PictureReader, orientation_of
 from ermu.runtime.sources.base import Frame, Source
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+logger = logging.getLogger("ermu.sources")
 
 
 class ImageSource(Source):
@@ -32,7 +34,7 @@ class ImageSource(Source):
     def __init__(self, paths: list[Path]) -> None:
         self._paths = sorted(paths, key=natural_key)
         self.total_frames = len(paths)
-        self.description = str(self._paths[0].parent)
+        self.description = shown(self._paths[0].parent)
         stem, times = Counter(path.stem for path in self._paths).most_common(1)[0]
         if times > 1:
             raise SourceError(
@@ -57,21 +59,32 @@ class ImageSource(Source):
             images = _listed(path)
         else:
             found = map(Path, glob.glob(where))  # noqa: PTH207  absolute globs too
-            images = [image for image in found if _is_image(image) and image.is_file()]
+            images = [image for image in found if _is_image(image) and is_visible(image) and image.is_file()]
         if not images:
             raise SourceError(
-                f"'{where}' holds no images.", expected=f"files ending in {', '.join(IMAGE_SUFFIXES)}"
+                f"'{shown(where)}' holds no images.", expected=f"files ending in {', '.join(IMAGE_SUFFIXES)}"
             )
         return cls(images)
 
     def __iter__(self) -> Iterator[Frame]:
+        self._tell_turned()
+        reader = PictureReader()
         for index, path in enumerate(self._paths):
-            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if image is None:
-                raise SourceError(
-                    f"{path} cannot be read as an image.", fix="remove it, or replace it by an image"
-                )
-            yield Frame(index, path.stem, image, time=index / self.fps)  # type: ignore[arg-type]
+            picture = reader.read(path)
+            if picture.damage:
+                logger.warning("%s is damaged: %s", shown(path), picture.damage)
+            damaged = int(picture.damage is not None)
+            yield Frame(index, path.stem, picture.pixels, time=index / self.fps, damaged=damaged)
+
+    def _tell_turned(self) -> None:
+        orientation = orientation_of(self._paths[0])
+        if orientation > 1:
+            logger.warning(
+                "%s: frames are turned by their EXIF orientation (%d), as viewers show them; "
+                "a mask has to be drawn on the turned frame.",
+                self.description,
+                orientation,
+            )
 
 
 def _is_image(path: Path) -> bool:
@@ -82,7 +95,7 @@ def _listed(folder: Path) -> list[Path]:
     try:
         return visible_files(folder, *IMAGE_SUFFIXES)
     except OSError as error:
-        raise SourceError(f"The folder {folder} cannot be read: {error.strerror or error}.") from error
+        raise SourceError(f"The folder {shown(folder)} cannot be read: {error.strerror or error}.") from error
 
 
 PLUGIN = ImageSource

@@ -42,7 +42,7 @@ def test_refusals(tmp_path):
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(PromptError, match="cannot be read as an image"):
         read_label_map(tmp_path / "text.png")
-    Image.new("RGB", (4, 4)).save(tmp_path / "colour.png")
+    Image.new("RGB", (4, 4), (10, 20, 30)).save(tmp_path / "colour.png")
     with pytest.raises(PromptError, match="colour image"):
         read_label_map(tmp_path / "colour.png")
     Image.fromarray(np.full((2, 2), 300, np.uint16)).save(tmp_path / "large.png")

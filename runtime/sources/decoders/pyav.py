@@ -1,0 +1,166 @@
+"""Video files through PyAV: presentation stamps, damaged frames, and why a file cannot be opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from ermu.errors import SourceError
+from ermu.runtime.sources.base import DEFAULT_FPS, Frame
+from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
+from ermu.types import Image
+
+_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+_NO_VIDEO = ("tty",)  # FFmpeg draws text files
+
+
+class PyavDecoder(VideoDecoder):
+    """FFmpeg through PyAV, whose wheels bring one FFmpeg for files and streams."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        with self._opened() as (container, stream):
+            self.fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+            self._promise = _promise(container, stream, self.fps)
+        self.total_frames = self._promise.frames
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.missing = index = 0
+        clock = FrameClock(self.fps)
+        with self._opened() as (container, stream):
+            stream.thread_type = "AUTO"
+            reading = _Reading(container, stream)
+            for frame, damaged in reading.frames():
+                image = _upright(frame.to_ndarray(format="bgr24"), frame.rotation)
+                yield clock.frame(index, image, frame.time, damaged=damaged)
+                index += 1
+        self.missing = self._missing(reading, index)
+
+    def _missing(self, reading: _Reading, frames: int) -> int:
+        """Frames that were promised and did not come: by their number and by the time that they fill."""
+        promise = self._promise
+        few = promise.frames is not None and reading.packets < promise.frames
+        early = promise.end is not None and reading.end + 1.5 / self.fps < promise.end
+        if few and early:
+            return max((promise.frames or 0) - frames, 1)
+        return reading.lost
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Any, Any]]:
+        try:
+            with av.open(str(self._path)) as container:
+                stream = container.streams.best("video")
+                if stream is None or container.format.name in _NO_VIDEO:
+                    raise SourceError(f"{self._shown} has no video.", expected="a file with a video stream")
+                yield container, stream
+        except av.FFmpegError as error:
+            raise SourceError(
+                f"The video {self._shown} cannot be read: {error.strerror or type(error).__name__}.",
+                expected="a file that FFmpeg can decode",
+                fix="check that it is a whole video file, or convert it to MP4",
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Promise:
+    """What a file's header says is in it, None where it does not.
+
+    Attributes:
+        frames: Their number.
+        end: Seconds at which the last one ends.
+    """
+
+    frames: int | None = None
+    end: float | None = None
+
+
+def _promise(container: Any, stream: Any, fps: float) -> _Promise:
+    """Only of formats that write it down; elsewhere FFmpeg estimates from the bit rate."""
+    kind = container.format.name
+    begin = float((stream.start_time or 0) * stream.time_base)
+    length = None if stream.duration is None else float(stream.duration * stream.time_base)
+    if kind.startswith("mov"):  # with an edit list, the index holds what is left of the file
+        index = getattr(stream, "index_entries", ())  # older PyAV shows none
+        return _Promise(len(index) or stream.frames or None, None if length is None else begin + length)
+    if kind == "avi":
+        return _Promise(stream.frames or None, None if length is None else begin + length)
+    if kind.startswith("matroska"):
+        end = _tagged_duration(stream.metadata)
+        if end is None and container.duration and len(container.streams) == 1:
+            end = container.duration / av.time_base
+        return _Promise(None if end is None else round((end - begin) * fps), end)
+    return _Promise(stream.frames or None)
+
+
+def _tagged_duration(tags: dict[str, str]) -> float | None:
+    found = _DURATION.match(next((tags[name] for name in tags if name.upper() == "DURATION"), ""))
+    if not found:
+        return None
+    hours, minutes, seconds = map(float, found.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+class _Reading:
+    """One pass through a file.
+
+    Attributes:
+        packets: Read so far.
+        end: Seconds at which the last of them ends.
+        lost: Frames at the file's end that could not be decoded or read.
+    """
+
+    def __init__(self, container: Any, stream: Any) -> None:
+        self._container, self._stream = container, stream
+        self.packets = self.lost = 0
+        self.end = 0.0
+
+    def frames(self) -> Iterator[tuple[Any, int]]:
+        """Each frame, and how many are damaged with it: itself, those before it that did not come."""
+        for packet in self._read():
+            try:
+                decoded = packet.decode()
+            except av.InvalidDataError:
+                self.lost += 1
+                continue
+            for frame in decoded:
+                yield frame, self.lost + bool(frame.is_corrupt)
+                self.lost = 0
+
+    def _read(self) -> Iterator[Any]:
+        """Packets, the last one to flush the decoder; a file that breaks off ends there."""
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    self._count(packet)
+                yield packet
+        except av.InvalidDataError:
+            yield _Flush(self._stream)
+            self.lost += 1
+
+    def _count(self, packet: Any) -> None:
+        self.packets += 1
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is not None:
+            self.end = max(self.end, float((stamp + (packet.duration or 0)) * packet.time_base))
+
+
+class _Flush:
+    """In place of the empty packet that ends a whole file."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def decode(self) -> list[Any]:
+        return list(self._stream.codec_context.decode(None))
+
+
+def _upright(image: Image, rotation: int) -> Image:
+    """A picture turned as its file says; only quarter turns are."""
+    return np.ascontiguousarray(np.rot90(image, round(rotation / 90)))
