@@ -12,6 +12,7 @@ from ermu.registry import Registry
 
 if TYPE_CHECKING:
     from ermu.benchmarks.peer import Peer
+    from ermu.evaluation.layout import Layout
     from ermu.evaluation.predictors import Predictor
     from ermu.export.encoder import Encoder
     from ermu.export.family import Family
@@ -35,4 +36,5 @@ ENCODERS: Registry[type[Encoder]] = Registry("encoder", "ermu.export.encoders", 
 BASELINES: Registry[type[Predictor]] = Registry(
     "baseline", "ermu.evaluation.baselines", group="ermu.baselines"
 )
+DATASETS: Registry[type[Layout]] = Registry("dataset", "ermu.evaluation.layouts", group="ermu.datasets")
 PEERS: Registry[Peer] = Registry("peer", "ermu.benchmarks.peers", group="ermu.peers")

@@ -55,12 +55,17 @@ def visible_files(folder: Path, *suffixes: str) -> list[Path]:
 
     What the system keeps beside them (.DS_Store, ._frame.png, Thumbs.db) is not among them.
     """
-    found = (
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith(".") and path.name.lower() != "thumbs.db" and path.is_file()
-    )
+    found = (path for path in folder.iterdir() if _visible(path) and path.is_file())
     return sorted((p for p in found if not suffixes or p.suffix.lower() in suffixes), key=natural_key)
+
+
+def visible_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, in natural order, without what the system or an editor keeps there."""
+    return sorted((path for path in folder.iterdir() if _visible(path) and path.is_dir()), key=natural_key)
+
+
+def _visible(path: Path) -> bool:
+    return not path.name.startswith((".", "__MACOSX")) and path.name.lower() != "thumbs.db"
 
 
 def sha256_of(path: Path) -> str:
