@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ermu.benchmarks.peer import Peer, PeerOptions
+    from ermu.evaluation.layout import Layout
     from ermu.evaluation.predictors import Predictor
     from ermu.export.encoder import Encoder
     from ermu.export.family import Family
@@ -26,6 +27,7 @@ __all__ = [
     "Family",
     "Frame",
     "FrameResult",
+    "Layout",
     "Misfit",
     "Opening",
     "Peer",
@@ -41,6 +43,7 @@ __all__ = [
 
 _HOMES = {
     "ermu.benchmarks.peer": ("Peer", "PeerOptions"),
+    "ermu.evaluation.layout": ("Layout",),
     "ermu.evaluation.predictors": ("Predictor",),
     "ermu.export.encoder": ("Encoder",),
     "ermu.export.family": ("Family",),

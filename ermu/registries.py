@@ -12,6 +12,7 @@ from ermu.registry import Registry
 
 if TYPE_CHECKING:
     from ermu.benchmarks.peer import Peer
+    from ermu.evaluation.layout import Layout
     from ermu.evaluation.predictors import Predictor
     from ermu.export.encoder import Encoder
     from ermu.export.family import Family
@@ -53,4 +54,7 @@ BASELINES: Registry[type[Predictor]] = Registry(
 )
 PEERS: Registry[Peer] = Registry(
     "peer", "ermu.benchmarks.peers", "ermu.benchmarks.peer:Peer", group="ermu.peers"
+)
+DATASETS: Registry[type[Layout]] = Registry(
+    "dataset", "ermu.evaluation.layouts", "ermu.evaluation.layout:Layout", group="ermu.datasets"
 )

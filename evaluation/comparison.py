@@ -55,4 +55,5 @@ def comparison_row(name: str, report: Report) -> list[str | float]:
     """Returns a run's row of the comparison, by `COLUMNS`."""
     figures = report.figures
     held = str(report.memory_frames)
-    return [name, figures["J-Mean"], figures["J_last-Mean"], held, report.ms_per_frame]
+    measured = [figures.get(column, "-") for column in ("J-Mean", "J_last-Mean")]
+    return [name, *measured, held, report.ms_per_frame]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import isnan
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -40,10 +42,11 @@ class SequenceProgress:
         if isinstance(outcome, SequenceScores):
             self._frames += outcome.frames_run
             self._seconds += outcome.seconds
-            line = f"{name}: J {outcome.j_mean:.3f}, J_tr {outcome.j_last_mean:.3f}"
+            figures = f"J {outcome.j_mean:.3f}, J_tr {outcome.j_last_mean:.3f}"
+            line = f"{name}: {'not scored' if outcome.unscored else figures}"
             self._console.print(line + _speed(outcome.frames_run, outcome.seconds), highlight=False)
         else:
-            self._console.print(f"[red]{name}:[/] {outcome}", highlight=False)
+            self._console.print(f"[red]{name}:[/] {escape(outcome)}", highlight=False)
         fps = f"{self._frames / self._seconds:.1f} FPS" if self._seconds > 0 else ""
         self._bar.update(self._task, advance=1, fps=fps)
 
@@ -72,18 +75,19 @@ def print_report(name: str, report: Report, dataset: Dataset) -> None:
     for scores in report.scores:
         values = [scores.j_mean, scores.j_last_mean, *([scores.f_mean] if boundary else [])]
         timing = f"{scores.ms_per_frame:.1f}" if scores.frames_run else "-"
-        cells = [f"{value:.3f}" for value in values]
+        cells = ["-" if isnan(value) else f"{value:.3f}" for value in values]
         table.add_row(
             scores.sequence, str(scores.objects), *cells, str(scores.frames_run or len(scores.frames)), timing
         )
     console.print(table)
-    console.print(
-        ", ".join(f"{column} {value:.4f}" for column, value in report.figures.items()), highlight=False
-    )
+    figures = ", ".join(f"{column} {value:.4f}" for column, value in report.figures.items())
+    console.print(figures or "No figures: no frame could be scored.", highlight=False)
+    for remark in report.remarks:
+        console.print(escape(remark), highlight=False, soft_wrap=True)
     if report.resumed:
         console.print(f"{report.resumed} sequences were scored before.", highlight=False)
     for sequence, problem in report.failures.items():
-        console.print(f"[red]not scored, {sequence}:[/] {problem}", highlight=False)
+        console.print(f"[red]not scored, {sequence}:[/] {escape(problem)}", highlight=False)
 
 
 def print_comparison(reports: dict[str, Report]) -> None:

@@ -25,9 +25,9 @@ def plot_sequence(scores: SequenceScores, path: Path) -> None:
     axes = figure.add_subplot()
     count = len(scores.frames)
     axes.axvspan(int(0.75 * count), max(count - 1, 1), color="0.93", label="last quarter (J_tr)")
-    for ident, row in enumerate(scores.j, start=1):
+    for ident, row in zip(scores.ids, scores.j, strict=True):
         colour = "#" + bytes(PALETTE[ident].tolist()).hex()
-        axes.plot(range(count), row, color=colour, linewidth=1.4, label=f"object {ident}")
+        axes.plot(range(count - len(row), count), row, color=colour, linewidth=1.4, label=f"object {ident}")
     ticks = sorted({round(i * (count - 1) / 6) for i in range(7)})
     axes.set_xticks(ticks, [scores.frames[i] for i in ticks])
     axes.set(ylim=(-0.02, 1.02), ylabel="J", xlabel="frame")
@@ -38,6 +38,7 @@ def plot_sequence(scores: SequenceScores, path: Path) -> None:
 
 
 def plot_report(report: Report, folder: Path) -> None:
-    """Draws every sequence of a report to `<folder>/<sequence>.png`; the folder exists."""
+    """Draws every scored sequence of a report to `<folder>/<sequence>.png`; the folder exists."""
     for scores in report.scores:
-        plot_sequence(scores, folder / f"{scores.sequence}.png")
+        if scores.frames:
+            plot_sequence(scores, folder / f"{scores.sequence}.png")

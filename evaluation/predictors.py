@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from ermu.errors import DatasetError
 from ermu.evaluation.sequences import VideoSequence
 from ermu.registries import BASELINES
@@ -89,16 +91,20 @@ class Predictor(ABC):
     def predict(self, sequence: VideoSequence) -> Iterator[Prediction]:
         """Yields a prediction for every frame; the first is the prompt itself.
 
+        Objects that first appear in a later frame are added there.
+
         Raises:
             ErmuError: The sequence cannot be read or followed.
         """
-        prompt = sequence.annotation(sequence.annotated[0])
         for frame in sequence.frames():
+            prompt = sequence.prompt(frame.name)
             begin = time.perf_counter()
-            if frame.index == 0:
+            if frame.index == 0 and prompt is not None:
                 label, held = prompt, self.start(frame, prompt, sequence)
             else:
                 label, held = self.step(frame)
+                if prompt is not None:
+                    label, held = self.add(frame, prompt, label, sequence)
             yield Prediction(frame.name, label, (time.perf_counter() - begin) * 1e3, held)
 
     @abstractmethod
@@ -108,6 +114,23 @@ class Predictor(ABC):
     @abstractmethod
     def step(self, frame: Frame) -> tuple[LabelMap, int]:
         """Returns the next frame's label map and the number of frames held in memory."""
+
+    def add(
+        self, frame: Frame, prompt: LabelMap, label: LabelMap, sequence: VideoSequence
+    ) -> tuple[LabelMap, int]:
+        """Follows new objects from the latest frame on; by default by beginning anew with all of them.
+
+        Args:
+            frame: The latest, after its `step`.
+            prompt: H x W uint8, the new objects' ids.
+            label: The frame's label map without them.
+            sequence: That is being followed.
+
+        Returns:
+            The label map with them, and the number of frames held in memory.
+        """
+        merged = np.where(prompt > 0, prompt, label).astype(np.uint8)
+        return merged, self.start(frame, merged, sequence)
 
 
 class SegmenterPredictor(Predictor):
@@ -143,6 +166,12 @@ class SegmenterPredictor(Predictor):
 
     def step(self, frame: Frame) -> tuple[LabelMap, int]:
         result = self._segmenter.step(frame.image)
+        return result.label, len(result.memory_frames)
+
+    def add(
+        self, frame: Frame, prompt: LabelMap, label: LabelMap, sequence: VideoSequence
+    ) -> tuple[LabelMap, int]:
+        result = self._segmenter.add_objects(prompt)
         return result.label, len(result.memory_frames)
 
 

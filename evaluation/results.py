@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ermu.errors import DatasetError, PromptError
 from ermu.evaluation.metrics import last_quarter
 from ermu.evaluation.scores import Report, SequenceScorer, SequenceScores
-from ermu.evaluation.sequences import VideoSequence
+from ermu.evaluation.sequences import VideoSequence, read_annotation
 from ermu.runtime.files import replace_atomically
-from ermu.runtime.images.labels import read_label_map
 
 
 def write_tables(report: Report, folder: Path, split: str) -> None:
-    """Writes `global_results-<split>.csv` and `per-sequence_results-<split>.csv`.
+    """Writes `global_results-<split>.csv` and `per-sequence_results-<split>.csv`, if there are figures.
+
+    An object without a scored frame has a row with empty cells.
 
     Args:
         report: Of a run.
@@ -29,17 +29,19 @@ def write_tables(report: Report, folder: Path, split: str) -> None:
         SinkError: A table cannot be written.
     """
     figures = report.figures
+    if not figures:
+        return
     write_csv(folder / f"global_results-{split}.csv", list(figures), [list(figures.values())])
     columns = ["Sequence", "J-Mean", "J_last-Mean", *(["F-Mean"] if "F-Mean" in figures else [])]
-    rows = [row for scores in report.scores for row in _object_rows(scores)]
+    rows = [row for scores in report.scores for row in _object_rows(scores, "F-Mean" in figures)]
     write_csv(folder / f"per-sequence_results-{split}.csv", columns, rows)
 
 
-def _object_rows(scores: SequenceScores) -> Iterable[list[str | float]]:
-    for i, row in enumerate(scores.j):
-        values = np.asarray(row)
-        means = [float(values.mean()), float(last_quarter(values).mean())]
-        yield [f"{scores.sequence}_{i + 1}", *means, *([float(np.mean(scores.f[i]))] if scores.f else [])]
+def _object_rows(scores: SequenceScores, boundary: bool) -> Iterable[list[str | float]]:
+    for n, (i, row) in enumerate(zip(scores.ids, scores.j, strict=True)):
+        measured = [np.asarray(row), last_quarter(np.asarray(row))]
+        measured += [np.asarray(scores.f[n])] if boundary else []
+        yield [f"{scores.sequence}_{i}", *(float(m.mean()) if m.size else "" for m in measured)]
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | float]]) -> None:
@@ -65,8 +67,5 @@ def score_results(sequence: VideoSequence, folder: Path, *, boundary: bool) -> S
     for name in sequence.scored:
         path = folder / sequence.name / f"{name}.png"
         if path.is_file():
-            try:
-                scorer.add(name, read_label_map(path))
-            except PromptError as error:
-                raise DatasetError(error.problem, expected=error.expected, fix=error.fix) from error
+            scorer.add(name, read_annotation(path))
     return scorer.scores()

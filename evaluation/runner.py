@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from ermu.errors import BackendError, ErmuError, SinkError
+from ermu.errors import BackendError, DatasetError, ErmuError, SinkError
 from ermu.evaluation.datasets import Dataset
 from ermu.evaluation.predictors import Predictor, RunSettings, open_predictor
 from ermu.evaluation.results import score_results, write_tables
@@ -218,6 +218,8 @@ def score_only(dataset: Dataset, results: Path, out: Path, done: Done | None = N
         if done is not None:
             done(sequence.name, outcomes[sequence.name])
     report = _report(dataset, outcomes)
+    if report.scores and not report.figures:
+        raise DatasetError("There is nothing to score: " + "; ".join(report.remarks))
     write_tables(report, make_folder(out), dataset.split)
     return report
 

@@ -1,10 +1,11 @@
-"""A video sequence with annotations: image folders, or a procedural scene."""
+"""A video sequence with annotations: which objects it asks for, when they appear, and what can be scored."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import cv2
 import numpy as np
 
 from ermu.errors import DatasetError, PromptError
-from ermu.runtime.images.labels import read_label_map
+from ermu.evaluation.metrics import object_count
+from ermu.runtime.files import visible_files, visible_folders
+from ermu.runtime.images.labels import object_ids, read_label_map
 from ermu.runtime.sources.base import Frame
-from ermu.scenes.config import SceneConfig
-from ermu.scenes.scene import Scene
+from ermu.runtime.sources.kinds.images import IMAGE_SUFFIXES
 from ermu.types import LabelMap
 
 _FEWEST_ANNOTATIONS = 3
@@ -26,9 +28,11 @@ class VideoSequence(ABC):
 
     Attributes:
         name: Its name in tables and result folders.
+        later: Whether objects count that first appear in a later annotation: they are prompted there.
     """
 
     name: str
+    later: bool = False
 
     @property
     @abstractmethod
@@ -56,19 +60,76 @@ class VideoSequence(ABC):
             DatasetError: It cannot be read.
         """
 
+    @cached_property
+    def arrivals(self) -> dict[str, tuple[int, ...]]:
+        """The objects by the frame whose annotation is their prompt (`docs/spec/evaluation.md`, 'Measures').
+
+        Raises:
+            DatasetError: The first annotation cannot be read or holds no object.
+        """
+        first = self.annotation(self.annotated[0])
+        count = object_count(first)
+        if count == 0:
+            raise DatasetError(
+                f"The first annotation of sequence {self.name} holds no object.",
+                expected="at least one pixel with an id from 1 to 254",
+            )
+        later: dict[str, tuple[int, ...]] = {}
+        known = set(object_ids(first))
+        for name in self.annotated[1:] if self.later else ():
+            new = tuple(i for i in object_ids(self.annotation(name)) if i not in known)
+            if new:
+                later[name] = new
+                known.update(new)
+        arrived = {i for ids in later.values() for i in ids}
+        return {self.annotated[0]: tuple(i for i in range(1, count + 1) if i not in arrived), **later}
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Every object that is followed."""
+        return tuple(sorted(i for ids in self.arrivals.values() for i in ids))
+
+    def prompt(self, name: str) -> LabelMap | None:
+        """The label map of the objects that appear in a frame; None where none does."""
+        new = self.arrivals.get(name)
+        if new is None:
+            return None
+        annotation = self.annotation(name)
+        if name == self.annotated[0]:
+            return annotation
+        return np.where(np.isin(annotation, new), annotation, 0).astype(np.uint8)
+
+    def layers(self, name: str) -> tuple[tuple[LabelMap, tuple[int, ...]], ...]:
+        """An annotated frame's label maps with the objects to score in each; several where they overlap."""
+        return ((self.annotation(name), self.ids),)
+
+    def comparable(self, result: LabelMap) -> LabelMap:
+        """A result with the ids of the annotations."""
+        return result
+
+    @property
+    def submitted(self) -> tuple[str, ...]:
+        """Names of the frames that the dataset's server asks for."""
+        return self.frame_names
+
     @property
     def scored(self) -> tuple[str, ...]:
         """The annotated frames that count: all but the first and the last (`docs/spec/evaluation.md`).
 
-        Raises:
-            DatasetError: Fewer than three frames are annotated.
+        None does where there is nothing but prompts.
         """
-        if len(self.annotated) < _FEWEST_ANNOTATIONS:
-            raise DatasetError(
-                f"Sequence {self.name} has {len(self.annotated)} annotated frames.",
-                expected="at least 3: the first is the prompt, and neither it nor the last is scored",
-            )
+        if len(self.annotated) < _FEWEST_ANNOTATIONS or set(self.annotated) <= set(self.arrivals):
+            return ()
         return self.annotated[1:-1]
+
+    @property
+    def unscored(self) -> str:
+        """Why no frame is scored; empty where some are."""
+        if self.scored:
+            return ""
+        if set(self.annotated) <= set(self.arrivals):
+            return "nothing but its prompts is annotated"
+        return f"it has {len(self.annotated)} annotated frames, and neither the first nor the last counts"
 
     @property
     def gap(self) -> int:
@@ -82,30 +143,46 @@ class FolderSequence(VideoSequence):
 
     Attributes:
         name: Name of the sequence.
-        images: Frame files, in order.
-        annotations: Label maps named after frames, in order.
-        binary: Everything that is not 0 is object 1 (DAVIS 2016).
+        images: Folder of the frames.
+        annotations: Folder of label maps named after frames.
+        binary: Everything that is not 0 is object 1, in results too (DAVIS 2016).
+        later: Whether objects that first appear in a later annotation are followed and scored from there.
     """
 
     name: str
-    images: tuple[Path, ...]
-    annotations: tuple[Path, ...]
+    images: Path
+    annotations: Path
     binary: bool = False
+    later: bool = False
+
+    @cached_property
+    def _label_files(self) -> dict[str, Path]:
+        """Label maps by frame; where objects may come later, from the first on that holds one."""
+        if not self.annotations.is_dir():
+            raise _no_folder(self.name, self.annotations)
+        files = visible_files(self.annotations, ".png")
+        if not files:
+            raise DatasetError(
+                f"Sequence {self.name} has no annotation in {self.annotations}.",
+                expected="a label map of its first frame, as PNG",
+            )
+        begin = next((i for i, path in enumerate(files) if not self.later or object_ids(self._read(path))), 0)
+        return {path.stem: path for path in files[begin:]}
 
     @cached_property
     def _run(self) -> tuple[Path, ...]:
-        stems = [path.stem for path in self.images]
-        if not self.annotations:
-            raise DatasetError(
-                f"Sequence {self.name} has no annotation.", expected="a label map of its first frame"
-            )
-        lost = [path.stem for path in self.annotations if path.stem not in set(stems)]
+        first = self.annotated[0]
+        if not self.images.is_dir():
+            raise _no_folder(self.name, self.images)
+        images = visible_files(self.images, *IMAGE_SUFFIXES)
+        stems = [path.stem for path in images]
+        lost = [name for name in self.annotated if name not in set(stems)]
         if lost:
             raise DatasetError(
                 f"Sequence {self.name} has annotations without a frame: {', '.join(lost[:3])}.",
                 expected="every annotation named after one of the frames",
             )
-        return self.images[stems.index(self.annotations[0].stem) :]
+        return tuple(images[stems.index(first) :])
 
     @property
     def frame_names(self) -> tuple[str, ...]:
@@ -113,7 +190,7 @@ class FolderSequence(VideoSequence):
 
     @property
     def annotated(self) -> tuple[str, ...]:
-        return tuple(path.stem for path in self.annotations)
+        return tuple(self._label_files)
 
     def frames(self) -> Iterator[Frame]:
         for index, path in enumerate(self._run):
@@ -125,41 +202,33 @@ class FolderSequence(VideoSequence):
             yield Frame(index, path.stem, np.asarray(image, np.uint8))
 
     def annotation(self, name: str) -> LabelMap:
-        path = next(path for path in self.annotations if path.stem == name)
-        try:
-            label = read_label_map(path)
-        except PromptError as error:
-            raise DatasetError(error.problem, expected=error.expected, fix=error.fix) from error
-        return (label > 0).astype(np.uint8) if self.binary else label
+        return self._read(self._label_files[name])
+
+    def comparable(self, result: LabelMap) -> LabelMap:
+        return (result > 0).astype(np.uint8) if self.binary else result
+
+    def _read(self, path: Path) -> LabelMap:
+        return self.comparable(read_annotation(path))
 
 
-@dataclass(frozen=True)
-class SceneSequence(VideoSequence):
-    """A procedural scene, every frame annotated.
+def read_annotation(path: Path) -> LabelMap:
+    """Reads a label map of a dataset.
 
-    Attributes:
-        name: Name of the sequence.
-        config: What the scene shows.
+    Raises:
+        DatasetError: It cannot be read.
     """
+    try:
+        return read_label_map(path)
+    except PromptError as error:
+        raise DatasetError(error.problem, expected=error.expected, fix=error.fix) from error
 
-    name: str
-    config: SceneConfig
 
-    @property
-    def frame_names(self) -> tuple[str, ...]:
-        return tuple(f"{t:05d}" for t in range(self.config.frames))
-
-    @property
-    def annotated(self) -> tuple[str, ...]:
-        return self.frame_names
-
-    @cached_property
-    def _scene(self) -> Scene:
-        return Scene(self.config)
-
-    def frames(self) -> Iterator[Frame]:
-        for t, name in enumerate(self.frame_names):
-            yield Frame(t, name, self._scene[t][0])
-
-    def annotation(self, name: str) -> LabelMap:
-        return self._scene[int(name)][1]
+def _no_folder(name: str, folder: Path) -> DatasetError:
+    """The error for a sequence without its folder, with the name that was probably meant."""
+    there = [path.name for path in visible_folders(folder.parent)] if folder.parent.is_dir() else []
+    close = get_close_matches(name, there, 1)
+    return DatasetError(
+        f"There is no folder {folder} for the sequence {name}.",
+        expected=f"a folder for each sequence that is named{f'; there is {close[0]}' if close else ''}",
+        fix="unpack the whole dataset, or take the name out of the list",
+    )

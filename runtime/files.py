@@ -56,7 +56,7 @@ def is_visible(path: Path) -> bool:
     """Whether a file or folder is the user's own, not what a system or an editor keeps beside (.DS_Store,
     ._frame.png, .ipynb_checkpoints, __MACOSX, Thumbs.db).
     """
-    return not path.name.startswith(".") and path.name.lower() not in _SYSTEM_NAMES
+    return not path.name.startswith((".", "__MACOSX")) and path.name.lower() not in _SYSTEM_NAMES
 
 
 def visible_files(folder: Path, *suffixes: str) -> list[Path]:

@@ -54,6 +54,29 @@ def test_statistics_by_hand() -> None:
     assert found.decay == pytest.approx((0.9 + 0.8 + 0.7) / 3 - (0.4 + 0.3 + 0.2) / 3)
 
 
+def test_statistics_of_more_frames_than_a_byte_counts() -> None:
+    """300 frames, J 1 in frames 0 to 75 and 0.25 from there on, but 0.75 in the last 75.
+
+    linspace(1, 300, 5) = 1, 75.75, 150.5, 225.25, 300; rounded 1, 76, 151 (150.5 + 1e-10), 225, 300: the
+    first quarter is 0..75 and the last 224..299, 76 frames each, of which the last has one of 0.25.
+    """
+    values = np.concatenate([np.full(76, 1.0), np.full(149, 0.25), np.full(75, 0.75)])
+    found = statistics(values)
+    assert found.mean == pytest.approx((76 + 149 * 0.25 + 75 * 0.75) / 300)
+    assert found.recall == pytest.approx((76 + 75) / 300)
+    assert found.decay == pytest.approx(1 - (0.25 + 75 * 0.75) / 76)
+    np.testing.assert_array_equal(last_quarter(values), values[225:])
+
+
+def test_255_in_a_result_is_no_object() -> None:
+    annotation = np.array([[1, 1, 2, 2, 255, 255, 254]], np.uint8)
+    result = np.array([[1, 255, 255, 255, 255, 1, 254]], np.uint8)
+    # object 1: 1 shared, {0, 1, 5} in either; object 2 is missed; 254, the largest there is, is met
+    found = region_similarities(annotation, result, 254)
+    np.testing.assert_array_equal(found[[0, 1, 253]], [1 / 3, 0.0, 1.0])
+    assert boundary_measures(annotation, result, 2)[1] == 0.0  # the annotation alone has a boundary
+
+
 def test_statistics_of_one_frame_and_of_five() -> None:
     one = statistics(np.array([0.75]))
     assert (one.mean, one.recall, one.decay) == (0.75, 1.0, 0.0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ermu.errors import BundleError
+from ermu.evaluation.layouts.scenes import SceneSequence
 from ermu.evaluation.predictors import RunSettings, open_predictor
-from ermu.evaluation.sequences import SceneSequence
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.config import SceneConfig

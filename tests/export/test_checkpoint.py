@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import pickle
+import shlex
+import struct
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import torch
 
-from ermu.errors import CheckpointError
+from ermu.errors import CheckpointError, DependencyError
 from ermu.export.checkpoint import build_network, load_checkpoint
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import network_spec
@@ -15,6 +22,7 @@ from tests.golden_data import GOLDEN
 from tests.golden_data import NETWORKS as GOLDEN_NETWORKS
 
 TINY = dict(width=64, heads=2, key_width=64, feedforward=128, decoder_width=64)
+SPEC = network_spec("aott", **TINY)
 
 
 @pytest.fixture(scope="module")
@@ -24,24 +32,64 @@ def weights():
 
 @pytest.mark.parametrize("name", GOLDEN_NETWORKS)
 def test_state_dict_is_the_published_one(name):
-    import json
-
     published = json.loads((GOLDEN / f"manifest_{name}.json").read_text())
     with torch.device("meta"):
         ours = SegmentationNetwork(network_spec(name)).state_dict()
     assert {k: list(v.shape) for k, v in ours.items()} == published
 
 
+WRAPS = [
+    lambda w: w,
+    lambda w: {"state_dict": w},
+    lambda w: {"model": w, "step": 3},
+    lambda w: {"model": {"state_dict": w, "epoch": 3}, "optimizer": {"state": {0: {"step": w}}}},
+    lambda w: {"model_ema": w, "optimizer": {"state": {}}},
+    lambda w: {"n_averaged": torch.tensor(3), **w},
+]
+PREFIXES = ["", "module.", "_orig_mod.", "module._orig_mod.", "model.", "ema_model.", "ema.module.model."]
+
+
 @pytest.mark.parametrize(
-    "wrap", [lambda w: w, lambda w: {"state_dict": w}, lambda w: {"model": w, "step": 3}]
+    ("wrap", "prefix"),
+    [*((wrap, "module.") for wrap in WRAPS), *((WRAPS[1], prefix) for prefix in PREFIXES)],
 )
-@pytest.mark.parametrize("prefix", ["", "module."])
 def test_layouts(tmp_path, weights, wrap, prefix):
     path = tmp_path / "c.pth"
     torch.save(wrap({prefix + k: v for k, v in weights.items()}), path)
     network, unknown = build_network(load_checkpoint(path), network_spec("aott", **TINY))
-    assert unknown == []
+    assert unknown in ([], ["n_averaged"])
     assert torch.equal(network.cur_pos_emb, weights["cur_pos_emb"])
+
+
+def test_a_part_compiled_by_itself(tmp_path, weights):
+    path = tmp_path / "c.pth"
+    torch.save({k.replace("encoder.", "encoder._orig_mod."): v for k, v in weights.items()}, path)
+    _, unknown = build_network(load_checkpoint(path), network_spec("aott", **TINY))
+    assert unknown == []
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_of_several_copies_the_average_is_left_and_named(tmp_path, weights, caplog, together):
+    """The command that the log gives writes the other copy to a file of its own, which then loads."""
+    path, average = tmp_path / "it's.pth", {k: v + 1 for k, v in weights.items()}
+    copies = {"ema": average, "state_dict": weights}
+    if together:
+        copies = {f"{name}.{k}": v for name, copy in copies.items() for k, v in copy.items()}
+    torch.save({**copies, "spec": SPEC.to_dict()}, path)
+    with caplog.at_level(logging.WARNING, "ermu.export"):
+        taken = load_checkpoint(path)
+    assert torch.equal(taken.weights["cur_pos_emb"], weights["cur_pos_emb"])
+    assert taken.place == "state_dict" and "another copy under ema" in caplog.messages[0]
+    before = path.read_bytes()
+    run_printed(caplog.messages[0].partition("To export that: ")[2])
+    other = load_checkpoint(tmp_path / "it's-ema.pth")
+    assert torch.equal(other.weights["cur_pos_emb"], average["cur_pos_emb"])
+    assert other.spec == SPEC and path.read_bytes() == before
+
+
+def run_printed(command):
+    python = f"{shlex.quote(sys.executable)} -c"
+    subprocess.run(command.replace("python -c", python, 1), shell=True, check=True, timeout=120)
 
 
 def test_unknown_keys_are_reported_and_counters_are_not(tmp_path, weights):
@@ -112,4 +160,83 @@ def test_plain_pickle_and_other_content(tmp_path):
         load_checkpoint(path)
     torch.save({"epoch": 3}, path)
     with pytest.raises(CheckpointError, match="holds no tensors"):
+        load_checkpoint(path)
+
+
+def test_the_fix_for_numpy_numbers_writes_another_file_that_keeps_the_description(tmp_path, weights):
+    path = tmp_path / "best.pth"
+    content = {"state_dict": weights, "spec": SPEC.to_dict(), "best": np.float64(0.5), "log": [np.float32(1)]}
+    torch.save(content, path)
+    (tmp_path / "best-plain.pth").write_text("mine")
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match="needs arbitrary code to load") as error:
+        load_checkpoint(path)
+    run_printed(error.value.fix.partition(": ")[2])
+    plain = load_checkpoint(tmp_path / "best-plain-2.pth")
+    assert plain.spec == SPEC and plain.weights.keys() == weights.keys()
+    assert path.read_bytes() == before and (tmp_path / "best-plain.pth").read_text() == "mine"
+
+
+def test_weights_that_are_no_numbers_are_named(tmp_path, weights):
+    path, broken = tmp_path / "c.pth", {k: v.clone() for k, v in weights.items()}
+    broken["decoder.conv_out.bias"][:3] = float("nan")
+    broken["cur_pos_emb"].view(-1)[0] = float("inf")
+    torch.save(broken, path)
+    with pytest.raises(CheckpointError, match="NaN or infinite") as error:
+        build_network(load_checkpoint(path), SPEC)
+    assert f"decoder.conv_out.bias (3 of {len(broken['decoder.conv_out.bias'])} values)" in str(error.value)
+    assert "cur_pos_emb (1 of 64 values)" in error.value.problem
+
+
+def test_only_a_zoo_checkpoint_is_called_one(tmp_path, weights):
+    path = tmp_path / "c.pth"
+    torch.save({"conv1.weight": torch.zeros(3), "fc.bias": torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError) as error:
+        build_network(load_checkpoint(path), SPEC)
+    assert "zoo" not in error.value.fix
+    assert "none of its keys, but 2 others: conv1.weight, fc.bias" in error.value.problem
+    zoo = {k: v for k, v in weights.items() if k not in ("cur_pos_emb", "mem_pos_emb")}
+    torch.save({"state_dict": {k: v for k, v in zoo.items() if "LSTT" not in k}}, path)
+    with pytest.raises(CheckpointError) as error:
+        build_network(load_checkpoint(path), SPEC)
+    assert "zoo" not in error.value.fix and "(weights under state_dict)" in error.value.problem
+
+
+def test_a_zoo_checkpoint_is_called_one(tmp_path, synthetic_checkpoint):
+    path = tmp_path / "c.pth"
+    whole = load_checkpoint(synthetic_checkpoint("aott")).weights
+    torch.save({k: v for k, v in whole.items() if k not in ("cur_pos_emb", "mem_pos_emb")}, path)
+    with pytest.raises(CheckpointError) as error:
+        build_network(load_checkpoint(path), network_spec("aott"))
+    assert "it is aott without temporal embedding, as in the aot-benchmark zoo" in error.value.fix
+
+
+def write_safetensors(path, weights):
+    """By the format's own description: the header's length, a JSON header, and the bytes."""
+    header, data = {}, b""
+    for key, value in weights.items():
+        raw = value.to(torch.float32).contiguous().numpy().tobytes()
+        where = [len(data), len(data) + len(raw)]
+        header[key] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": where}
+        data += raw
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+@pytest.mark.parametrize("name", ["c.safetensors", "c.pth"])
+def test_safetensors(tmp_path, weights, name, monkeypatch):
+    path = tmp_path / name
+    write_safetensors(
+        path, {f"module.{k}": v for k, v in weights.items() if not k.endswith("num_batches_tracked")}
+    )
+    with monkeypatch.context() as absent:
+        absent.setitem(sys.modules, "safetensors", None)
+        with pytest.raises(DependencyError, match="needs the package 'safetensors'") as error:
+            load_checkpoint(path)
+        assert error.value.fix == "pip install 'ermu[export]'"
+    pytest.importorskip("safetensors")
+    network, unknown = build_network(load_checkpoint(path), SPEC)
+    assert unknown == [] and torch.equal(network.cur_pos_emb, weights["cur_pos_emb"])
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(CheckpointError, match="truncated or not a checkpoint"):
         load_checkpoint(path)

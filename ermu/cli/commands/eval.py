@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ermu.cli.options import BackendName, Capacity, Device, LongEdge, Policy, Precision, listed
-from ermu.registries import BASELINES
+from ermu.registries import BASELINES, DATASETS
 
 if TYPE_CHECKING:
     from ermu.evaluation.datasets import Dataset
@@ -21,14 +21,14 @@ def evaluate(
         str | None,
         typer.Option(help="A bundle folder."),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="vost, davis2016, davis2017, folder or scenes.")] = "scenes",
+    dataset: Annotated[str, typer.Option(help=f"{listed(DATASETS.names())}.")] = "scenes",
     root: Annotated[
         Path | None,
         typer.Option(help="The dataset's folder; scenes needs none."),
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="List of sequences; default: val (policy for scenes with --compare-policies)."),
+        typer.Option(help="Part of it; default: val or valid (policy for scenes with --compare-policies)."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -71,11 +71,15 @@ def evaluate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="With --score-only: replace tables that exist.")
     ] = False,
+    submission: Annotated[
+        Path | None,
+        typer.Option(help="Pack the label maps into this zip file, as the dataset's server takes them."),
+    ] = None,
     plots: Annotated[
         bool, typer.Option("--plots", help="Plot J over time into OUT/_plots (needs matplotlib).")
     ] = False,
 ) -> None:
-    """Measure accuracy: J, J_tr, recall and decay on VOST, DAVIS, your own folders or procedural scenes."""
+    """Measure accuracy: J, J_tr, F, recall and decay on public datasets, your own folders or drawn scenes."""
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
@@ -84,8 +88,10 @@ def evaluate(
     from ermu.evaluation.datasets import open_dataset
     from ermu.evaluation.predictors import RunSettings
 
+    if submission is not None:
+        _check_submission(submission, alone=not compare_policies and (bundle is None or baseline is None))
     chosen = open_dataset(
-        dataset, root, split or ("policy" if compare_policies and dataset == "scenes" else "val")
+        dataset, root, split or ("policy" if compare_policies and dataset == "scenes" else None)
     )
     chosen = chosen.only(sequence) if sequence else chosen
     if score_only:
@@ -115,6 +121,25 @@ def evaluate(
             )
         reports, folder = _run(chosen, settings, baseline, out, workers, resume, compare_policies), out
     _show(reports, folder, chosen, plots)
+    if submission is not None:
+        _submit(chosen, results if score_only and results else folder, submission)
+    if any(report.failures for report in reports.values()):
+        raise typer.Exit(1)
+
+
+def _check_submission(path: Path, *, alone: bool) -> None:
+    from ermu.errors import OptionError
+    from ermu.evaluation.submission import check_submission
+
+    if not alone:
+        raise OptionError("--submission packs one run's label maps.", fix="compare in a run of its own")
+    check_submission(path)
+
+
+def _submit(dataset: Dataset, results: Path, path: Path) -> None:
+    from ermu.evaluation.submission import write_submission
+
+    typer.echo(f"{write_submission(dataset, results, path)} files packed into {path}")
 
 
 def _share_of_cores(workers: int) -> int | None:
@@ -167,5 +192,3 @@ def _show(reports: dict[str, Report], out: Path, dataset: Dataset, plots: bool) 
     if len(reports) > 1:
         print_comparison(reports)
     typer.echo(f"Written to {out}")
-    if any(report.failures for report in reports.values()):
-        raise typer.Exit(1)

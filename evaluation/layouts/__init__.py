@@ -1,0 +1,1 @@
+"""A module for each dataset; its name is the dataset's."""

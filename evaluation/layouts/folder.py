@@ -1,0 +1,24 @@
+"""Folders of one's own: JPEGImages and Annotations, a folder a sequence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ermu.evaluation.layout import Layout, folder_in, listed, sequences_in
+from ermu.evaluation.sequences import VideoSequence
+
+
+class Folder(Layout):
+    """Every sequence that has annotations, unless ImageSets/SPLIT.txt names some."""
+
+    help = "folders of your own"
+
+    def sequences(self, root: Path, split: str) -> tuple[VideoSequence, ...]:
+        """See `Layout.sequences`."""
+        images, annotations = folder_in(root, "JPEGImages"), folder_in(root, "Annotations")
+        list_file = root / "ImageSets" / f"{split}.txt"
+        names = listed(list_file) if list_file.is_file() else None
+        return sequences_in(images, annotations, names, later=True)
+
+
+PLUGIN = Folder
