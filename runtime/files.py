@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ermu.errors import SinkError
 
-_SYSTEM_NAMES = ("thumbs.db", "desktop.ini", "__macosx")
+_SYSTEM_NAMES = ("thumbs.db", "desktop.ini")
 
 
 @contextmanager
