@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,8 @@ def test_tables_are_written_over_only_when_asked(tmp_path: Path) -> None:
     root, out = vost(tmp_path / "VOST"), tmp_path / "out"
     dataset = ("--dataset", "vost", "--root", root)
     assert ermu_eval(*dataset, "--out", out, "--baseline", "hold")[0] == 0
+    assert ermu_eval(*dataset, "--score-only", "--results", out)[0] == 0
+    shutil.rmtree(out / "_scores")  # label maps of somebody else's, with tables of the same names
     table = out / "global_results-val.csv"
     table.write_text("mine")
     with pytest.raises(SinkError, match="exists already"):
