@@ -119,3 +119,17 @@ def test_tables_are_written_over_only_when_asked(tmp_path: Path) -> None:
     assert table.read_text() == "mine"
     assert ermu_eval(*dataset, "--score-only", "--results", out, "--overwrite")[0] == 0
     assert table.read_text() != "mine"
+
+
+def test_names_of_sequences_are_printed_as_they_are(tmp_path: Path) -> None:
+    """Rich would take `[bold]` for a style."""
+    root, odd = vost(tmp_path / "VOST"), "stay[x][bold]"
+    for folder in ("JPEGImages_10fps", "Annotations"):
+        (root / folder / "stay").rename(root / folder / odd)
+    (root / "ImageSets" / "val.txt").write_text(f"walk\n{odd}\n")
+    options = ("--dataset", "vost", "--root", root, "--baseline", "hold")
+    code, output = ermu_eval(*options, "--out", tmp_path / "whole")
+    assert code == 0 and odd in output
+    (root / "Annotations" / odd / "frame00024.png").write_bytes(b"")
+    code, output = ermu_eval(*options, "--out", tmp_path / "broken")
+    assert code == 1 and f"not scored, {odd}" in output
