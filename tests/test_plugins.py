@@ -85,8 +85,13 @@ def test_a_package_that_does_not_load_is_named(tmp_path):
     done = ermu(*arguments, "--out", tmp_path / "a", "--policy", "broken", added=tmp_path)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "The eviction policy 'broken' of broken-package does not load" in done.stderr
-    done = ermu(*arguments, "--out", tmp_path / "b", "--policy", "fifo", added=tmp_path)
+    done = ermu(
+        "--log-format", "json", *arguments, "--out", tmp_path / "b", "--policy", "fifo", added=tmp_path
+    )
     assert done.returncode == 0, done.stderr
+    (line,) = (json.loads(line) for line in done.stderr.splitlines())
+    assert (line["level"], line["logger"]) == ("warning", "ermu.sources")
+    assert "The source 'lost' of broken-package does not load" in line["message"]
 
 
 def test_the_stable_groups_are_those_of_the_registries():
