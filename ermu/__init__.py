@@ -95,7 +95,13 @@ logging.getLogger("ermu").addHandler(logging.NullHandler())  # quiet unless a pr
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ermu' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ImportError:
+        from ermu.runtime.opencv import need_opencv
+
+        need_opencv()  # says what to do where it is OpenCV that does not load
+        raise
 
 
 def __dir__() -> list[str]:

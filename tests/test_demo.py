@@ -12,6 +12,8 @@ import pytest
 from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_LONG_EDGE
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.files import sha256_of
+from ermu.runtime.images.label_folder import MARK
+from ermu.runtime.images.labels import write_label_map
 from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
@@ -19,6 +21,8 @@ from tests.cli.commands.test_run import ermu
 
 
 def test_demo_segments_its_clip(tmp_path):
+    (tmp_path / "demo" / "labels").mkdir(parents=True)  # a longer demo's last label map
+    write_label_map(tmp_path / "demo" / "labels" / "00020.png", np.ones((2, 2), np.uint8), software=MARK)
     done = ermu("demo", "--out", tmp_path / "demo", "--frames", 20)
     assert done.returncode == 0, done.stderr
     mean = float(re.search(r"mean\s*│\s*([\d.]+)", done.stdout)[1])

@@ -68,7 +68,9 @@ def imported(command: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(("command", "extras", "found"), COMMANDS, ids=[command for command, _, _ in COMMANDS])
+@pytest.mark.parametrize(
+    ("command", "extras", "found"), COMMANDS, ids=[command for command, _, _ in COMMANDS]
+)
 def test_extras_bring_what_their_commands_import(
     command: str, extras: tuple[str, ...], found: set[str]
 ) -> None:

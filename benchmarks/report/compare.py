@@ -112,7 +112,7 @@ def print_comparison(comparison: ReportComparison, console: Console) -> None:
     if not comparison.same_machine:
         console.print("The machines differ in kind: only the ratio to the peers means anything.")
     for name, (old, new) in comparison.setup.items():
-        console.print(f"{name}: {old} -> {new}", highlight=False)
+        console.print(f"{name}: {old} -> {new}", highlight=False, markup=False)
     table = Table("", "before", "after", "ratio", "machine's drift taken out", box=SIMPLE)
     rows = {"frame": comparison.cycle_ms, **comparison.stages_ms}
     for name, change in rows.items():

@@ -27,6 +27,7 @@ def print_report(report: Report, console: Console) -> None:
         f"GEMM peak {peak.fp32:.0f} GFLOP/s fp32, {peak.int8:.0f} GOP/s int8{rounded}\n"
         f"{report.fps:.2f} FPS, {report.gflop_per_frame:.1f} GFLOP a frame, "
         f"{report.floor_share['overall']:.0%} of the GEMM floor, peak RSS {report.peak_rss_mb:.0f} MB",
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )
@@ -38,6 +39,7 @@ def print_report(report: Report, console: Console) -> None:
             f"sustained {sustained.fps:.1f} FPS over {sustained.frames} frames of {sustained.source} "
             f"(sinks: {', '.join(sustained.sinks) or 'none'}), capture to result at "
             f"{sustained.camera_fps:.0f} FPS p50 {latency.p50:.0f} ms, p99 {latency.p99:.0f} ms",
+            markup=False,
             highlight=False,
             soft_wrap=True,
         )

@@ -35,12 +35,14 @@ def check_evaluation(root: Path | None, bundle: str | None, out: Path, *, resume
 
 
 def check_tables(out: Path, split: str, *, overwrite: bool) -> None:
-    """Refuses to score into tables that exist.
+    """Refuses to score into tables that exist; those of an evaluation of ours are written anew.
 
     Raises:
         SinkError: one does, and may not be overwritten.
     """
-    paths = Paths(overwrite=overwrite)
+    from ermu.evaluation.runner import is_result
+
+    paths = Paths(overwrite=overwrite or is_result(out))
     for table in ("global_results", "per-sequence_results"):
         paths.writes("the table", out / f"{table}-{split}.csv")
     paths.check()

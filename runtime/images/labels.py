@@ -90,6 +90,13 @@ def check_prompt(label: LabelMap, frame_hw: tuple[int, int]) -> list[int]:
     Raises:
         PromptError: another size or dtype, no object, or more objects than groups can hold.
     """
+    if label.ndim == 3 and label.dtype == np.uint8:
+        told = "the colours of a palette PNG" if _is_coloured(label) else "colours"
+        raise PromptError(
+            f"The label map is uint8 {label.shape}: {told}, not object ids.",
+            expected="uint8 H x W",
+            fix="read the file with ermu.read_label_map(path); cv2.imread gives its colours",
+        )
     if label.ndim != 2 or label.dtype != np.uint8:
         raise PromptError(f"The label map is {label.dtype} {label.shape}.", expected="uint8 H x W")
     if label.shape != tuple(frame_hw):
@@ -134,6 +141,14 @@ def _misfit(label: LabelMap, frame_hw: tuple[int, int]) -> PromptError:
         )
     fix = "resize it with nearest-neighbour interpolation, or pass the label map of this video"
     return PromptError(problem, expected=expected, fix=fix)
+
+
+def _is_coloured(image: npt.NDArray[np.uint8]) -> bool:
+    """Whether a picture, BGR as OpenCV reads it, has no colours but the palette's."""
+    if image.shape[2] != 3:
+        return False
+    known = {tuple(colour[::-1]) for colour in PALETTE.tolist()}
+    return {tuple(colour) for colour in np.unique(image.reshape(-1, 3), axis=0).tolist()} <= known
 
 
 def in_groups(ids: Sequence[int]) -> list[list[int]]:

@@ -13,7 +13,7 @@ import pytest
 
 from ermu.cli.paths import Paths
 from ermu.cli.result_folders import check_demo, check_export, check_training
-from ermu.errors import ErmuError, OptionError, SinkError
+from ermu.errors import CheckpointError, ErmuError, OptionError, SinkError
 from ermu.runtime.images.label_folder import is_own
 from ermu.runtime.images.labels import read_label_map, write_label_map
 from tests.cli.commands.test_run import ermu
@@ -191,6 +191,18 @@ def test_training_leaves_files_of_its_names_alone(tmp_path: Path, name: str) -> 
     (tmp_path / name).write_text("mine")
     with pytest.raises(SinkError, match=name):
         check_training(config, None, tmp_path)
+
+
+def test_a_checkpoint_of_the_users_is_not_taken_for_a_trainings(tmp_path: Path) -> None:
+    import torch
+
+    from ermu.training.checkpoint import Progress, load_checkpoint
+
+    torch.save({"state_dict": {"weight": torch.ones(1)}}, tmp_path / "checkpoint.pth")
+    progress: Progress = None  # type: ignore[assignment]  # not come to
+    with pytest.raises(CheckpointError, match="not one that `ermu train` goes on from") as caught:
+        load_checkpoint(tmp_path / "checkpoint.pth", progress, {})
+    assert caught.value.fix == "choose another --out folder"
 
 
 def test_training_goes_on_but_not_over_what_it_starts_from(tmp_path: Path) -> None:

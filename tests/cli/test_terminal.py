@@ -139,6 +139,13 @@ def test_doctor_and_inspect_without_libgl(broken_opencv: dict[str, str]) -> None
     assert ermu("inspect", "demo", env=broken_opencv).returncode == 0
 
 
+def test_in_python_without_libgl(broken_opencv: dict[str, str]) -> None:
+    script = "import ermu\ntry: ermu.Segmenter\nexcept ermu.ErmuError as error: print(error.fix)"
+    command, environment = [sys.executable, "-c", script], {**os.environ, **broken_opencv}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert "apt install libgl1" in done.stdout and done.stderr == ""
+
+
 def test_inspect_as_json() -> None:
     found = json.loads(ermu("inspect", "demo", "--json").stdout)
     manifest = Bundle.load("demo").manifest

@@ -149,3 +149,20 @@ def test_the_command_as_json(command, tiny):
     report = json.loads(result.output)
     assert report["ok"] is True
     assert report["checks"] == [asdict(check) for check in examine(tiny)]
+
+
+def test_a_machine_without_a_gpu_is_not_told_what_it_lacks_for_one(command):
+    if GPU or Path("/proc/driver/nvidia").exists():
+        pytest.skip("there is a GPU, or pycuda")
+    names = _by_name(examine())
+    assert not {"gpu", "pycuda", "cuda kernels", "tensorrt", "backend tensorrt"} & set(names)
+    assert {"video", "serve", "scenes", "export", "backend openvino"} <= set(names)
+    assert {check.group for check in names.values()} == {"running", "video and live", "making bundles"}
+    output = command().output
+    assert "missing" not in output and output.splitlines()[-1].startswith("all is well on cpu")
+    assert {"gpu", "pycuda", "cuda kernels"} <= set(_by_name(examine(device="cuda")))
+
+
+def test_what_is_amiss_is_the_last_line(command, tiny):
+    (tiny / "decode.onnx").unlink()
+    assert command("--bundle", str(tiny)).output.splitlines()[-1].startswith("amiss: bundle")

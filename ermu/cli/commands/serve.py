@@ -12,6 +12,7 @@ from ermu.registries import POLICIES, SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ermu.runtime.streams.pipeline import Pipeline
 
@@ -65,6 +66,7 @@ def serve(
     from ermu.cli.streams import stream_names
     from ermu.errors import DependencyError, OptionError
     from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.images.label_folder import remove_own
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
@@ -82,7 +84,7 @@ def serve(
         )
     names = stream_names(source, name)
     wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
-    _check_paths(bundle, source, wanted, names if len(source) > 1 else [None], overwrite)
+    folders = _check_paths(bundle, source, wanted, names if len(source) > 1 else [None], overwrite)
     loaded = Bundle.load(bundle)
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
@@ -91,17 +93,23 @@ def serve(
             opened = stack.enter_context(open_source(where))
             sources.append(opened if opened.live else stack.enter_context(PacedSource(opened, loop=loop)))
         segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
+        for folder in folders:
+            remove_own(folder)
         streams = list(zip(names, sources, segmenters, strict=True))
         _serve(Console(), streams, live, wanted, host=host, port=port, token=token, local=local)
 
 
 def _check_paths(
     bundle: str, sources: list[str], wanted: list[str], parts: Sequence[str | None], overwrite: bool
-) -> None:
-    """Refuses what would cost the user a file, and clears the label maps that sinks replace."""
+) -> list[Path]:
+    """Refuses what would cost the user a file.
+
+    Returns:
+        The folders from which an earlier run's label maps are to be removed.
+    """
     from ermu.cli.paths import Paths
     from ermu.cli.sinks import tell_sinks
-    from ermu.runtime.images.label_folder import refuse_others, remove_own
+    from ermu.runtime.images.label_folder import refuse_others
 
     paths = Paths(overwrite=overwrite)
     paths.reads_bundle(bundle)
@@ -111,8 +119,7 @@ def _check_paths(
     paths.check()
     for folder in paths.folders:
         refuse_others(folder)
-    for folder in paths.folders:
-        remove_own(folder)
+    return paths.folders
 
 
 def _serve(

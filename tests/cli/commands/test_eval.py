@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from ermu.cli.commands.eval import evaluate
-from ermu.errors import DatasetError, SinkError
+from ermu.errors import DatasetError, ErmuError, SinkError
 from tests.evaluation.layouts import vost
 
 app = typer.Typer()
@@ -93,3 +94,42 @@ def test_policies_are_compared_in_one_table(tmp_path: Path, tiny_bundle: Path) -
         assert (out / run / "global_results-val.csv").is_file()
     code, output = ermu_eval(*options, "--resume")
     assert code == 0 and output.count("2 sequences were scored before") == 5
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_a_dataset_is_never_written_into(tmp_path: Path, resume: tuple[str, ...]) -> None:
+    root = vost(tmp_path / "VOST")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    for out in (root / "Annotations", root, tmp_path):
+        with pytest.raises(ErmuError, match=r"not empty|a part of the dataset|over the dataset|among"):
+            ermu_eval("--dataset", "vost", "--root", root, "--out", out, "--baseline", "hold", *resume)
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_tables_are_written_over_only_when_asked(tmp_path: Path) -> None:
+    root, out = vost(tmp_path / "VOST"), tmp_path / "out"
+    dataset = ("--dataset", "vost", "--root", root)
+    assert ermu_eval(*dataset, "--out", out, "--baseline", "hold")[0] == 0
+    assert ermu_eval(*dataset, "--score-only", "--results", out)[0] == 0
+    shutil.rmtree(out / "_scores")  # label maps of somebody else's, with tables of the same names
+    table = out / "global_results-val.csv"
+    table.write_text("mine")
+    with pytest.raises(SinkError, match="exists already"):
+        ermu_eval(*dataset, "--score-only", "--results", out)
+    assert table.read_text() == "mine"
+    assert ermu_eval(*dataset, "--score-only", "--results", out, "--overwrite")[0] == 0
+    assert table.read_text() != "mine"
+
+
+def test_names_of_sequences_are_printed_as_they_are(tmp_path: Path) -> None:
+    """Rich would take `[bold]` for a style."""
+    root, odd = vost(tmp_path / "VOST"), "stay[x][bold]"
+    for folder in ("JPEGImages_10fps", "Annotations"):
+        (root / folder / "stay").rename(root / folder / odd)
+    (root / "ImageSets" / "val.txt").write_text(f"walk\n{odd}\n")
+    options = ("--dataset", "vost", "--root", root, "--baseline", "hold")
+    code, output = ermu_eval(*options, "--out", tmp_path / "whole")
+    assert code == 0 and odd in output
+    (root / "Annotations" / odd / "frame00024.png").write_bytes(b"")
+    code, output = ermu_eval(*options, "--out", tmp_path / "broken")
+    assert code == 1 and f"not scored, {odd}" in output

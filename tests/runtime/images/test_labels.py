@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +10,7 @@ from PIL import Image
 from ermu.errors import PromptError, SinkError
 from ermu.runtime.images.labels import (
     PALETTE,
+    check_prompt,
     in_groups,
     object_ids,
     read_label_map,
@@ -65,3 +67,13 @@ def test_channels_of_a_group():
     # nearest with floor: columns 0 and 2 of 4, row 0 of 2
     assert to_channels(LABEL, [7, None, 2], (1, 2)).tolist() == [[0, 3]]
     assert to_channels(LABEL, [7, None, 2], (2, 4)).tolist() == [[0, 0, 3, 255], [1, 1, 0, 0]]
+
+
+def test_a_label_map_read_by_opencv_is_told_how_to_be_read(tmp_path):
+    write_label_map(tmp_path / "l.png", LABEL)
+    with pytest.raises(PromptError, match="colours of a palette PNG") as caught:
+        check_prompt(cv2.imread(str(tmp_path / "l.png")), LABEL.shape)
+    assert "ermu.read_label_map" in str(caught.value.fix)
+    photograph = np.random.default_rng(0).integers(0, 256, (*LABEL.shape, 3), np.uint8)
+    with pytest.raises(PromptError, match=r"\(2, 4, 3\): colours, not object ids"):
+        check_prompt(photograph, LABEL.shape)
