@@ -111,17 +111,17 @@ def _check_tensors(trt: Any, graph: str, wanted: Sequence[TensorInfo], found: Se
 
 def _configured(module: TensorRTModule, builder: Any, target: str, options: BuildOptions) -> Any:
     trt, config = module.trt, builder.create_builder_config()
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # the log names the kernels
     if options.workspace_mb:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)
-    if capturable := getattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION", None):
-        config.set_flag(capturable)  # or TensorRT-RTX allocates while it runs, which no CUDA graph can record
     if module.name == RTX:
         if options.timing_cache:
             raise BackendError(
                 "TensorRT-RTX has no use for a timing cache: it chooses kernels when the engine first runs.",
                 fix="leave --timing-cache out",
             )
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # the log names the kernels
+        if capturable := getattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION", None):
+            config.set_flag(capturable)  # or it allocates while it runs, which no CUDA graph can record
         if target != PORTABLE:
             config.num_compute_capabilities = 1
             config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), 0)

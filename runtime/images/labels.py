@@ -16,7 +16,7 @@ from ermu.errors import PromptError
 from ermu.runtime.files import replace_atomically, shown
 from ermu.runtime.images.label_values import label_of
 from ermu.runtime.images.palette import PALETTE as PALETTE
-from ermu.types import LabelMap
+from ermu.types import Array, LabelMap
 
 GROUP_SIZE = 10
 MAX_OBJECTS = 250  # 25 groups: a merged id must fit a byte
@@ -143,7 +143,7 @@ def _misfit(label: LabelMap, frame_hw: tuple[int, int]) -> PromptError:
     return PromptError(problem, expected=expected, fix=fix)
 
 
-def _is_coloured(image: npt.NDArray[np.uint8]) -> bool:
+def _is_coloured(image: Array) -> bool:
     """Whether a picture, BGR as OpenCV reads it, has no colours but the palette's."""
     if image.shape[2] != 3:
         return False

@@ -9,7 +9,7 @@ import typer
 
 from ermu.cli.options import listed
 from ermu.cli.sizes import parse_size
-from ermu.devices.tensorrt_module import MODULES
+from ermu.devices.tensorrt_module import MODULES, RTX
 from ermu.errors import DependencyError, PromptError
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ def build(
     if report:
         for info in report.built:
             what = f"{info.size_bytes / 1e6:.1f} MB in {info.build_seconds:.1f} s"
-            plain(console, f"{info.file}: {what}; {report.logs[info.file]}")
+            said = f"; {report.logs[info.file]}" if info.module == RTX else ""
+            plain(console, f"{info.file}: {what}{said}")
         console.print(f"{len(report.built)} engines built, {len(report.kept)} were up to date")
     if target.path != whole.path:
         plain(console, f"built in {target.path}: pass --bundle {target.path}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from ermu.kernels.cuda import build
+from ermu.kernels.cuda import binary, build
 
 pytestmark = pytest.mark.skipif(build.nvcc() is None, reason="there is no nvcc here")
 
@@ -29,22 +30,63 @@ def test_every_kernel_is_built_for_every_architecture(compiled: tuple[Path, list
     assert fatbin.stat().st_size > 100_000
 
 
-def test_an_older_nvcc_compiles_what_it_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A compiler that lists two architectures, and refuses any other."""
-    older = tmp_path / "nvcc"
-    older.write_text(
+@pytest.fixture
+def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A compiler that lists two architectures, refuses some others, and writes down what it was asked."""
+    compiler, asked = tmp_path / "nvcc", tmp_path / "asked"
+    compiler.write_text(
         "#!/bin/sh\n"
         'if [ "$1" = --list-gpu-code ]; then echo sm_75; echo sm_86; exit 0; fi\n'
-        'case "$*" in *_80*|*_120*) echo "unsupported gpu" >&2; exit 1;; esac\n'
+        'case "$*" in *_80*|*_89*|*_120*) echo "unsupported gpu" >&2; exit 1;; esac\n'
+        f'echo "$*" > {asked}\n'
         f'exec {build.nvcc()} "$@"\n'
     )
-    older.chmod(0o755)
-    monkeypatch.setenv("NVCC", str(older))
+    compiler.chmod(0o755)
+    monkeypatch.setenv("NVCC", str(compiler))
+    return asked
+
+
+def _targets(asked: Path) -> list[str]:
+    return re.findall(r",code=(\w+)", asked.read_text())
+
+
+def test_an_older_nvcc_compiles_what_it_knows(tmp_path: Path, older: Path) -> None:
     assert build.supported() == (75, 86)
     report = build.compile_fatbin(tmp_path / "ermu.fatbin", (86, 120))
     assert {found.architecture for found in build.parse_resources(report)} == {86}
+    assert _targets(older) == ["sm_86", "compute_86"]
     with pytest.raises(OSError, match="none of sm_120"):
         build.compile_fatbin(tmp_path / "none.fatbin", (120,))
+
+
+def test_a_gpu_is_compiled_for_alone(tmp_path: Path, older: Path) -> None:
+    report = build.compile_for_device(tmp_path / "one.fatbin", 86)
+    assert {found.architecture for found in build.parse_resources(report)} == {86}
+    assert _targets(older) == ["sm_86"]
+
+
+def test_a_gpu_newer_than_nvcc_is_left_to_the_driver(tmp_path: Path, older: Path) -> None:
+    assert build.parse_resources(build.compile_for_device(tmp_path / "ptx.fatbin", 89)) == []
+    assert _targets(older) == ["compute_86"]
+    with pytest.raises(OSError, match="not for sm_70"):
+        build.compile_for_device(tmp_path / "none.fatbin", 70)
+
+
+def test_a_release_has_ptx_of_the_lowest_and_the_newest(tmp_path: Path, older: Path) -> None:
+    """Between them lie GPUs of which this nvcc has not heard."""
+    build.compile_fatbin(tmp_path / "ermu.fatbin")
+    assert _targets(older) == ["sm_75", "sm_86", "compute_75", "compute_86"]
+
+
+def test_first_use_compiles_for_the_gpu_that_is_there(
+    tmp_path: Path, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ERMU_CACHE", str(tmp_path))
+    file = binary.fatbin(75)
+    assert _targets(older) == ["sm_75"]
+    older.unlink()
+    assert binary.fatbin(75) == file
+    assert not older.exists(), "compiled twice"
 
 
 def test_no_kernel_spills(compiled: tuple[Path, list[build.Resources]]) -> None:
