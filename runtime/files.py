@@ -12,6 +12,8 @@ from pathlib import Path
 
 from ermu.errors import SinkError
 
+_SYSTEM_NAMES = ("thumbs.db", "desktop.ini", "__macosx")
+
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[Path]:
@@ -50,22 +52,24 @@ def natural_key(path: Path) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), part) if part.isdecimal() else (-1, part.lower()) for part in parts)
 
 
-def visible_files(folder: Path, *suffixes: str) -> list[Path]:
-    """The folder's files with one of the suffixes (lower case, any where none is given), in natural order.
-
-    What the system keeps beside them (.DS_Store, ._frame.png, Thumbs.db) is not among them.
+def is_visible(path: Path) -> bool:
+    """Whether a file or folder is the user's own, not what a system or an editor keeps beside (.DS_Store,
+    ._frame.png, .ipynb_checkpoints, __MACOSX, Thumbs.db).
     """
-    found = (path for path in folder.iterdir() if _visible(path) and path.is_file())
+    return not path.name.startswith(".") and path.name.lower() not in _SYSTEM_NAMES
+
+
+def visible_files(folder: Path, *suffixes: str) -> list[Path]:
+    """The folder's visible files with one of the suffixes (lower case, any where none is given), in natural
+    order.
+    """
+    found = (path for path in folder.iterdir() if is_visible(path) and path.is_file())
     return sorted((p for p in found if not suffixes or p.suffix.lower() in suffixes), key=natural_key)
 
 
 def visible_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, in natural order, without what the system or an editor keeps there."""
-    return sorted((path for path in folder.iterdir() if _visible(path) and path.is_dir()), key=natural_key)
-
-
-def _visible(path: Path) -> bool:
-    return not path.name.startswith((".", "__MACOSX")) and path.name.lower() != "thumbs.db"
+    """The folder's visible folders in natural order."""
+    return sorted((path for path in folder.iterdir() if is_visible(path) and path.is_dir()), key=natural_key)
 
 
 def sha256_of(path: Path) -> str:

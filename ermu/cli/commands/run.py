@@ -31,7 +31,12 @@ def run(
     ],
     prompt: Annotated[
         list[Path] | None,
-        typer.Option(help="Label map of the first frame (palette PNG), one a source; a scene has its own."),
+        typer.Option(
+            "--prompt",
+            "--prompts",
+            help="Label map of the first frame (palette PNG), or a folder of them named after frames, "
+            "each with what appears there; one a source; a scene has its own.",
+        ),
     ] = None,
     name: Annotated[
         list[str] | None,
@@ -60,6 +65,7 @@ def run(
     from ermu.cli.streams import prompts_for, stream_names, stream_table, until_stopped
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.images.labels import read_label_map
+    from ermu.runtime.prompts import Prompts
     from ermu.runtime.sinks.base import output_folder
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.streams.live_options import LiveOptions
@@ -69,7 +75,7 @@ def run(
 
     console, live = Console(), LiveOptions(give_up_seconds=give_up)
     loaded = Bundle.load(bundle)
-    labels = [read_label_map(path) for path in prompt or []]
+    labels = [Prompts(path) if path.is_dir() else read_label_map(path) for path in prompt or []]
     names = stream_names(source, name)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(where)) for where in source]
