@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from ermu.errors import PromptError
 from ermu.runtime.files import visible_files
-from ermu.runtime.images.labels import object_ids, read_label_map
+from ermu.runtime.images.labels import IGNORE, object_ids, read_label_map
 from ermu.types import LabelMap
 
 
@@ -50,6 +52,8 @@ class Prompts:
         if path is None:
             return None
         label = read_label_map(path)
+        if not object_ids(label):  # a mask of 0 and 255 is object 1, as where it is the only prompt
+            label = (label == IGNORE).astype(np.uint8)
         seen = self._known & set(object_ids(label))
         for object_id in seen:
             label[label == object_id] = 0

@@ -63,6 +63,14 @@ def test_numbers_count_as_numbers(tmp_path):
         Prompts(tmp_path)
 
 
+def test_a_mask_of_0_and_255_is_object_1(tmp_path):
+    write_label_map(tmp_path / "a.png", square(255, 0))
+    write_label_map(tmp_path / "b.png", square(255, 0) + square(2, 40))
+    prompts = Prompts(tmp_path)
+    np.testing.assert_array_equal(prompts.take("a"), square(1, 0))
+    np.testing.assert_array_equal(prompts.take("b"), square(255, 0) + square(2, 40))
+
+
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(PromptError, match="holds no label map"):
         Prompts(tmp_path)
