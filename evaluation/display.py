@@ -44,9 +44,9 @@ class SequenceProgress:
             self._seconds += outcome.seconds
             figures = f"J {outcome.j_mean:.3f}, J_tr {outcome.j_last_mean:.3f}"
             line = f"{name}: {'not scored' if outcome.unscored else figures}"
-            self._console.print(line + _speed(outcome.frames_run, outcome.seconds), highlight=False)
+            self._console.print(escape(line) + _speed(outcome.frames_run, outcome.seconds), highlight=False)
         else:
-            self._console.print(f"[red]{name}:[/] {escape(outcome)}", highlight=False)
+            self._console.print(f"[red]{escape(name)}:[/] {escape(outcome)}", highlight=False)
         fps = f"{self._frames / self._seconds:.1f} FPS" if self._seconds > 0 else ""
         self._bar.update(self._task, advance=1, fps=fps)
 
@@ -69,7 +69,7 @@ def print_report(name: str, report: Report, dataset: Dataset) -> None:
     console = Console()
     boundary = dataset.boundary
     measures = ["J", "J_tr", *(["F"] if boundary else [])]
-    table = Table(title=f"{name} on {dataset.name} {dataset.split}")
+    table = Table(title=escape(f"{name} on {dataset.name} {dataset.split}"))
     for column in ("Sequence", "Objects", *measures, "Frames", "ms a frame"):
         table.add_column(column, justify="left" if column == "Sequence" else "right")
     for scores in report.scores:
@@ -77,7 +77,11 @@ def print_report(name: str, report: Report, dataset: Dataset) -> None:
         timing = f"{scores.ms_per_frame:.1f}" if scores.frames_run else "-"
         cells = ["-" if isnan(value) else f"{value:.3f}" for value in values]
         table.add_row(
-            scores.sequence, str(scores.objects), *cells, str(scores.frames_run or len(scores.frames)), timing
+            escape(scores.sequence),
+            str(scores.objects),
+            *cells,
+            str(scores.frames_run or len(scores.frames)),
+            timing,
         )
     console.print(table)
     figures = ", ".join(f"{column} {value:.4f}" for column, value in report.figures.items())
@@ -87,7 +91,7 @@ def print_report(name: str, report: Report, dataset: Dataset) -> None:
     if report.resumed:
         console.print(f"{report.resumed} sequences were scored before.", highlight=False)
     for sequence, problem in report.failures.items():
-        console.print(f"[red]not scored, {sequence}:[/] {escape(problem)}", highlight=False)
+        console.print(f"[red]not scored, {escape(sequence)}:[/] {escape(problem)}", highlight=False)
 
 
 def print_comparison(reports: dict[str, Report]) -> None:
