@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -21,6 +23,8 @@ from ermu.runtime.sources.kinds.images import IMAGE_SUFFIXES
 from ermu.types import LabelMap
 
 _FEWEST_ANNOTATIONS = 3
+
+logger = logging.getLogger("ermu.evaluation")
 
 
 class VideoSequence(ABC):
@@ -146,7 +150,8 @@ class FolderSequence(VideoSequence):
         images: Folder of the frames.
         annotations: Folder of label maps named after frames.
         binary: Everything that is not 0 is object 1, in results too (DAVIS 2016).
-        later: Whether objects that first appear in a later annotation are followed and scored from there.
+        later: Whether objects that first appear in a later annotation are followed and scored from there;
+            then annotations of 0 and 255 alone are binary as well.
     """
 
     name: str
@@ -176,6 +181,12 @@ class FolderSequence(VideoSequence):
             raise _no_folder(self.name, self.images)
         images = visible_files(self.images, *IMAGE_SUFFIXES)
         stems = [path.stem for path in images]
+        stem, times = Counter(stems).most_common(1)[0] if stems else ("", 0)
+        if times > 1:
+            raise DatasetError(
+                f"Sequence {self.name} has several frames called '{stem}'.",
+                expected="names that differ without their suffix",
+            )
         lost = [name for name in self.annotated if name not in set(stems)]
         if lost:
             raise DatasetError(
@@ -205,7 +216,24 @@ class FolderSequence(VideoSequence):
         return self._read(self._label_files[name])
 
     def comparable(self, result: LabelMap) -> LabelMap:
-        return (result > 0).astype(np.uint8) if self.binary else result
+        return (result > 0).astype(np.uint8) if self._one_object else result
+
+    @cached_property
+    def _one_object(self) -> bool:
+        """Whether whatever is not 0 is object 1: the dataset says so, or 255 is all that was ever drawn."""
+        if self.binary or not self.later:
+            return self.binary
+        drawn = False
+        for path in visible_files(self.annotations, ".png"):
+            label = read_annotation(path)
+            if object_ids(label):
+                return False
+            drawn = drawn or bool(label.any())
+        if drawn:
+            logger.warning(
+                "Annotations of %s hold 0 and 255 alone: 255 is taken as object 1, not as ignore.", self.name
+            )
+        return drawn
 
     def _read(self, path: Path) -> LabelMap:
         return self.comparable(read_annotation(path))

@@ -12,6 +12,7 @@ from ermu.errors import OptionError, PromptError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from ermu.runtime.prompts import Prompts
     from ermu.runtime.sources.base import Source
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
@@ -41,8 +42,8 @@ def stream_names(sources: Sequence[str], names: Sequence[str] | None) -> list[st
     return list(names)
 
 
-def prompts_for(sources: Sequence[Source], labels: Sequence[LabelMap]) -> list[LabelMap]:
-    """A first label map for every source: those given, or what the sources know themselves.
+def prompts_for(sources: Sequence[Source], labels: Sequence[LabelMap | Prompts]) -> list[LabelMap | Prompts]:
+    """What to follow in every source: what is given, or what the sources know themselves.
 
     Raises:
         PromptError: a source has none.

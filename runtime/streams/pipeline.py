@@ -7,6 +7,7 @@ from time import monotonic, perf_counter
 
 from ermu.errors import ErmuError, OptionError, SourceError, StateError
 from ermu.runtime.images.prompter import GrabCutPrompter, Prompter
+from ermu.runtime.prompts import Prompts
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sinks.feeder import SinkFeeder
@@ -114,7 +115,7 @@ class Pipeline(Steering):
 
     def run(
         self,
-        prompt: LabelMap | None = None,
+        prompt: LabelMap | Prompts | None = None,
         *,
         max_frames: int | None = None,
         on_frame: OnFrame | None = None,
@@ -123,7 +124,8 @@ class Pipeline(Steering):
         """Segments the stream from its first frame to its end.
 
         Args:
-            prompt: Label map of the first frame, uint8 H x W; without one the stream begins with no object.
+            prompt: Label map of the first frame, uint8 H x W, or `Prompts` for several frames; without one
+                the stream begins with no object.
             max_frames: Stop after so many frames.
             on_frame: Called by the worker after every frame.
             strict: Refuse damaged frames and a source that ends early, instead of reporting them.
@@ -131,7 +133,7 @@ class Pipeline(Steering):
         Raises:
             SourceError: the source ends before its first frame, a file's frame changes size, or, with
                 `strict`, a frame is damaged or missing.
-            PromptError: the prompt does not fit the first frame.
+            PromptError: a prompt does not fit its frame, or its frame does not come.
             SinkError: a file's result cannot be written; those already written stay.
         """
         from ermu.runtime.streams.scheduler import Scheduler
@@ -142,7 +144,7 @@ class Pipeline(Steering):
 
     def begin(
         self,
-        prompt: LabelMap | None = None,
+        prompt: LabelMap | Prompts | None = None,
         *,
         max_frames: int | None = None,
         on_frame: OnFrame | None = None,
@@ -281,6 +283,8 @@ class Pipeline(Steering):
 
     def _source_ended(self, run: Run) -> None:
         self.done, run.lost = True, self.source.reconnects
+        if self.frames and isinstance(run.prompt, Prompts):
+            run.prompt.check_used(self.frames)
         if self.frames == 0:
             last = run.reader.last_error
             raise SourceError(

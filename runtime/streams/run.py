@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from ermu.errors import SourceError
+from ermu.runtime.prompts import Prompts
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sources.base import Frame
 from ermu.runtime.sources.reader import StreamReader
@@ -21,7 +22,7 @@ class Run:
 
     Attributes:
         reader: Reads the source.
-        prompt: Label map of the first frame, uint8 H x W, or None.
+        prompt: Label map of the first frame, uint8 H x W, those of several frames, or None.
         max_frames: To stop after.
         on_frame: Called by the worker after every frame.
         began: Performance counter at the start, None before it.
@@ -33,7 +34,7 @@ class Run:
     """
 
     reader: StreamReader
-    prompt: LabelMap | None = None
+    prompt: LabelMap | Prompts | None = None
     max_frames: int | None = None
     on_frame: OnFrame | None = None
     began: float | None = None

@@ -12,6 +12,7 @@ import numpy as np
 
 from ermu.errors import PromptError
 from ermu.runtime.images.labels import IGNORE, as_prompt, object_ids
+from ermu.runtime.prompts import Prompts
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame
@@ -52,10 +53,13 @@ class Tracker:
         self.frames = self.restarts = 0
         self._snapshots: deque[Frame] = deque(maxlen=_SNAPSHOTS)
 
-    def segment(self, frame: Frame, prompt: LabelMap | None) -> FrameResult:
-        """Segments the next frame; `prompt` is the first one's label map."""
+    def segment(self, frame: Frame, prompt: LabelMap | Prompts | None) -> FrameResult:
+        """Segments the next frame; `prompt` is the first one's label map, or those of several by name."""
         began, wait = perf_counter(), monotonic() - frame.stamp
-        result = self._first(frame, prompt) if self.frames == 0 else self._next(frame)
+        label = prompt.take(frame.name) if isinstance(prompt, Prompts) else prompt
+        result = self._first(frame, label) if self.frames == 0 else self._next(frame)
+        if self.frames and isinstance(prompt, Prompts) and label is not None:
+            result = self._appear(frame, label, result)
         took = 1e3 * (perf_counter() - began)
         self.objects.observe(result.label, frame=result.frame, time=frame.time)
         self.memory_history.observe(result.frame, result.memory, self.segmenter.policy)
@@ -138,6 +142,13 @@ class Tracker:
         result = self.segmenter.start(frame.image, prompt, time=frame.time)
         self.objects.add(self.segmenter.ids, frame=0, time=frame.time)
         return result
+
+    def _appear(self, frame: Frame, label: LabelMap, result: FrameResult) -> FrameResult:
+        """Follows the objects of a label map from this frame on; returns its result with them in it."""
+        added = self.segmenter.add_objects(label, time=frame.time)
+        new = sorted(set(self.segmenter.ids) - set(self.objects.ids))
+        self.objects.add(new, frame=result.frame, time=frame.time)
+        return replace(result, label=added.label, memory=added.memory)
 
     def _next(self, frame: Frame) -> FrameResult:
         latest = self.shown()

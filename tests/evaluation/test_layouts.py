@@ -192,6 +192,30 @@ def test_lists_are_read_whatever_editor_wrote_them(tmp_path: Path, content: byte
     assert [scores.sequence for scores in report.scores] == ["b", "a"]
 
 
+def test_folders_of_masks_of_0_and_255_hold_one_object(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """255 beside an id is to be ignored; alone in all annotations, it is what was drawn."""
+    masks = [mask(ALONE, 1) * np.uint8(255)] * 3 + [ALONE * 0] + [mask(ALONE, 1) * np.uint8(255)]
+    for name, first in (("alone", masks[0]), ("beside", masks[0] + mask(BOTH, 2) * np.uint8(1))):
+        write_frames(tmp_path / "JPEGImages" / name, NAMES[:5])
+        labels = dict(zip(NAMES, [first, *masks[1:]], strict=False))
+        write_labels(tmp_path / "Annotations" / name, labels)
+    report = held(open_dataset("folder", tmp_path), tmp_path / "out")
+    alone, beside = report.scores
+    assert alone.ids == (1,) and alone.j == ((1.0, 1.0, 0.0),)
+    assert beside.ids == (1,) and beside.j == ((0.0, 0.0, 0.0),)
+    assert [record.getMessage().split()[2] for record in caplog.records] == ["alone"]
+
+
+def test_frames_of_one_name_are_refused(tmp_path: Path) -> None:
+    write_frames(tmp_path / "JPEGImages" / "walk", NAMES)
+    write_labels(tmp_path / "Annotations" / "walk", dict.fromkeys(NAMES, BOTH))
+    (tmp_path / "JPEGImages" / "walk" / f"{NAMES[1]}.JPEG").write_bytes(b"")
+    with pytest.raises(DatasetError, match=f"several frames called '{NAMES[1]}'"):
+        held(open_dataset("folder", tmp_path), tmp_path / "out")
+
+
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
     for folder in ("JPEGImages", "Annotations", "ImageSets"):
         (tmp_path / folder).mkdir()

@@ -33,7 +33,12 @@ def run(
     ],
     prompt: Annotated[
         list[Path] | None,
-        typer.Option(help="Label map of the first frame (palette PNG), one a source; a scene has its own."),
+        typer.Option(
+            "--prompt",
+            "--prompts",
+            help="Label map of the first frame (palette PNG), or a folder of them named after frames, "
+            "each with what appears there; one a source; a scene has its own.",
+        ),
     ] = None,
     name: Annotated[
         list[str] | None,
@@ -70,6 +75,7 @@ def run(
     need_opencv()
     from ermu.runtime.images.label_folder import remove_own
     from ermu.runtime.images.labels import read_label_map
+    from ermu.runtime.prompts import Prompts
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
@@ -81,7 +87,7 @@ def run(
     parts = names if len(source) > 1 else [None]
     folders = _check_paths(bundle, source, prompt or [], out, sinks.wanted(), parts, overwrite)
     loaded = Bundle.load(bundle)
-    labels = [read_label_map(path) for path in prompt or []]
+    labels = [Prompts(path) if path.is_dir() else read_label_map(path) for path in prompt or []]
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(where)) for where in source]
         labels = prompts_for(sources, labels)

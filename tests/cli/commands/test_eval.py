@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from ermu.cli.commands.eval import evaluate
 from ermu.errors import DatasetError, ErmuError, SinkError
-from tests.evaluation.layouts import vost
+from tests.evaluation.layouts import bars, vost, write_frames, write_labels
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -51,6 +51,16 @@ def test_a_broken_sequence_gives_exit_code_one_and_the_table_of_the_rest(tmp_pat
     code, output = ermu_eval("--dataset", "vost", "--root", root, "--out", out, "--baseline", "hold")
     assert code == 1 and "not scored, stay" in output
     assert "walk_2,0.766667,1.000000" in (out / "per-sequence_results-val.csv").read_text()
+
+
+def test_brackets_in_names_are_printed(tmp_path: Path) -> None:
+    for name in ("clip[final]", "a[_b]"):
+        write_frames(tmp_path / "JPEGImages" / name, ["0", "1", "2"])
+        write_labels(tmp_path / "Annotations" / name, dict.fromkeys(["0", "1", "2"], bars((8, 16))))
+    (tmp_path / "Annotations" / "a[_b]" / "3.png").write_bytes(b"")
+    options = ("--dataset", "folder", "--root", tmp_path, "--out", tmp_path / "out", "--baseline", "hold")
+    code, output = ermu_eval(*options)
+    assert code == 1 and "clip[final]" in output and "not scored, a[_b]" in output
 
 
 @pytest.mark.parametrize(

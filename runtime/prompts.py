@@ -1,0 +1,84 @@
+"""Prompts by frame: a folder of label maps named after frames, each of which may bring new objects in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ermu.errors import PromptError
+from ermu.runtime.files import visible_files
+from ermu.runtime.images.labels import IGNORE, object_ids, read_label_map
+from ermu.types import LabelMap
+
+
+class Prompts:
+    """What to follow from which frame on: an object is taken from the first label map that has it.
+
+    A frame's label map is found by the frame's name; numbers count as such, 5 and 00005 are the same.
+
+    Args:
+        folder: Of label maps, PNG, named after frames: YouTube-VOS, or `ermu run --prompts`.
+
+    Raises:
+        PromptError: there is none, or two are called alike.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._waiting: dict[str, Path] = {}
+        self._known: set[int] = set()
+        for path in visible_files(folder, ".png"):
+            other = self._waiting.setdefault(_key(path.stem), path)
+            if other != path:
+                raise PromptError(
+                    f"{path.name} and {other.name} in {folder} are for the same frame.", fix="remove one"
+                )
+        if not self._waiting:
+            raise PromptError(
+                f"{folder} holds no label map.", expected="PNGs that are called as the frames they belong to"
+            )
+
+    def take(self, frame: str) -> LabelMap | None:
+        """The label map of the objects that a frame brings in, None where it brings none.
+
+        Args:
+            frame: Its name.
+
+        Raises:
+            PromptError: the label map cannot be read.
+        """
+        path = self._waiting.pop(_key(frame), None)
+        if path is None:
+            return None
+        label = read_label_map(path)
+        if not object_ids(label):  # a mask of 0 and 255 is object 1, as where it is the only prompt
+            label = (label == IGNORE).astype(np.uint8)
+        seen = self._known & set(object_ids(label))
+        for object_id in seen:
+            label[label == object_id] = 0
+        new = object_ids(label)
+        self._known.update(new)
+        return label if new else None
+
+    def check_used(self, frames: int) -> None:
+        """Tells of label maps whose frame has not come.
+
+        Args:
+            frames: How many have.
+
+        Raises:
+            PromptError: there are some.
+        """
+        left = [path.name for path in self._waiting.values()]
+        if left:
+            raise PromptError(
+                f"{len(left)} label maps in {self.folder} belong to none of the {frames} frames: "
+                f"{', '.join(left[:3])}{', ...' if len(left) > 3 else ''}.",
+                expected="names of frames: an image's without its suffix, a number counted from 0 in a video",
+                fix="rename or remove them; what was segmented is written",
+            )
+
+
+def _key(name: str) -> str:
+    return str(int(name)) if name.isdecimal() else name
