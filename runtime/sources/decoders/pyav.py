@@ -39,7 +39,8 @@ class PyavDecoder(VideoDecoder):
             reading = _Reading(container, stream)
             for frame, damaged in reading.frames():
                 image = _upright(frame.to_ndarray(format="bgr24"), frame.rotation)
-                yield clock.frame(index, image, frame.time, damaged=damaged)
+                stamp = frame.time if reading.stamped else None
+                yield clock.frame(index, image, stamp, damaged=damaged)
                 index += 1
         self.missing = self._missing(reading, index)
 
@@ -113,13 +114,14 @@ class _Reading:
     Attributes:
         packets: Read so far.
         end: Seconds at which the last of them ends.
+        stamped: Whether every packet says when it is shown; those of AVI do not where frames are reordered.
         lost: Frames at the file's end that could not be decoded or read.
     """
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
         self.packets = self.lost = 0
-        self.end = 0.0
+        self.end, self.stamped = 0.0, True
 
     def frames(self) -> Iterator[tuple[Any, int]]:
         """Each frame, and how many are damaged with it: itself, those before it that did not come."""
@@ -146,6 +148,7 @@ class _Reading:
 
     def _count(self, packet: Any) -> None:
         self.packets += 1
+        self.stamped = self.stamped and packet.pts is not None
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is not None:
             self.end = max(self.end, float((stamp + (packet.duration or 0)) * packet.time_base))

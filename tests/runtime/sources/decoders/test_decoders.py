@@ -78,6 +78,11 @@ def test_times_are_the_files_own(tmp_path: Path, decoder: type[VideoDecoder]) ->
     assert (len(list(again)), again.missing) == (FRAMES, 0)
 
 
+def test_an_avi_without_stamps_goes_by_its_rate(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "reordered.avi", "libx264", bf="2")
+    assert [frame.time for frame in PyavDecoder(path)] == pytest.approx([i / FPS for i in range(FRAMES)])
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("name", "codec", "share"),
