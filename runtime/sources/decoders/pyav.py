@@ -37,9 +37,10 @@ class PyavDecoder(VideoDecoder):
         with self._opened() as (container, stream):
             stream.thread_type = "AUTO"
             reading = _Reading(container, stream)
+            unstamped = container.format.name == "avi"  # which tells the order of decoding alone
             for frame, damaged in reading.frames():
                 image = _upright(frame.to_ndarray(format="bgr24"), frame.rotation)
-                stamp = frame.time if reading.stamped else None
+                stamp = None if unstamped and stream.codec_context.has_b_frames else frame.time
                 yield clock.frame(index, image, stamp, damaged=damaged)
                 index += 1
         self.missing = self._missing(reading, index)
@@ -114,14 +115,13 @@ class _Reading:
     Attributes:
         packets: Read so far.
         end: Seconds at which the last of them ends.
-        stamped: Whether every packet says when it is shown; those of AVI do not where frames are reordered.
         lost: Frames at the file's end that could not be decoded or read.
     """
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
         self.packets = self.lost = 0
-        self.end, self.stamped = 0.0, True
+        self.end = 0.0
 
     def frames(self) -> Iterator[tuple[Any, int]]:
         """Each frame, and how many are damaged with it: itself, those before it that did not come."""
@@ -148,7 +148,6 @@ class _Reading:
 
     def _count(self, packet: Any) -> None:
         self.packets += 1
-        self.stamped = self.stamped and packet.pts is not None
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is not None:
             self.end = max(self.end, float((stamp + (packet.duration or 0)) * packet.time_base))
