@@ -64,7 +64,7 @@ class PyavDecoder(VideoDecoder):
                 yield container, stream
         except av.FFmpegError as error:
             raise SourceError(
-                f"The video {self._shown} cannot be read: {error.strerror or type(error).__name__}.",
+                f"The video {self._shown} cannot be opened: {error.strerror or type(error).__name__}.",
                 expected="a file that FFmpeg can decode",
                 fix="check that it is a whole video file, or convert it to MP4",
             ) from error

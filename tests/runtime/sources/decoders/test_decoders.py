@@ -144,5 +144,5 @@ def test_names_that_are_not_utf8(tmp_path: Path, decoder: type[VideoDecoder]) ->
 @pytest.mark.parametrize("name", ["notes.txt", "notes.mp4"])
 def test_text_is_no_video(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("hello\n" * 100)
-    with pytest.raises(SourceError, match=r"has no video|cannot be read: Invalid data"):
+    with pytest.raises(SourceError, match=r"has no video|cannot be opened: Invalid data"):
         PyavDecoder(tmp_path / name)
