@@ -141,5 +141,7 @@ def _print_speed(summary: RunSummary, out: Path, console: Console) -> None:
         f"{summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms",
         highlight=False,
     )
+    for loss in summary.losses():
+        console.print(f"source    {loss}", markup=False, highlight=False)
     for what, name in (("overlay", "overlay.mp4"), ("labels", "labels"), ("trace", "trace.jsonl")):
         console.print(f"{what:9} {out / name}", highlight=False, markup=False, soft_wrap=True)

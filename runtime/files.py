@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,11 +68,6 @@ def visible_files(folder: Path, *suffixes: str) -> list[Path]:
     return sorted((p for p in found if not suffixes or p.suffix.lower() in suffixes), key=natural_key)
 
 
-def visible_folders(folder: Path) -> list[Path]:
-    """The folder's visible folders in natural order."""
-    return sorted((path for path in folder.iterdir() if is_visible(path) and path.is_dir()), key=natural_key)
-
-
 def is_unicode(path: str | os.PathLike[str]) -> bool:
     """Whether a path is text: a name that is not UTF-8 is none, and ends OpenCV with a crash."""
     try:
@@ -82,8 +78,8 @@ def is_unicode(path: str | os.PathLike[str]) -> bool:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    r"""A path for messages, pages and JSON: bytes that are no UTF-8 stand as \\xff."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    r"""A path for messages, pages and JSON: bytes that are no text in this locale stand as \xff."""
+    return os.fsencode(path).decode(sys.getfilesystemencoding(), "backslashreplace")
 
 
 def sha256_of(path: Path) -> str:

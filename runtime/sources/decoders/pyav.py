@@ -37,9 +37,11 @@ class PyavDecoder(VideoDecoder):
         with self._opened() as (container, stream):
             stream.thread_type = "AUTO"
             reading = _Reading(container, stream)
+            unstamped = container.format.name == "avi"  # which tells the order of decoding alone
             for frame, damaged in reading.frames():
                 image = _upright(frame.to_ndarray(format="bgr24"), frame.rotation)
-                yield clock.frame(index, image, frame.time, damaged=damaged)
+                stamp = None if unstamped and stream.codec_context.has_b_frames else frame.time
+                yield clock.frame(index, image, stamp, damaged=damaged)
                 index += 1
         self.missing = self._missing(reading, index)
 
@@ -62,7 +64,7 @@ class PyavDecoder(VideoDecoder):
                 yield container, stream
         except av.FFmpegError as error:
             raise SourceError(
-                f"The video {self._shown} cannot be read: {error.strerror or type(error).__name__}.",
+                f"The video {self._shown} cannot be opened: {error.strerror or type(error).__name__}.",
                 expected="a file that FFmpeg can decode",
                 fix="check that it is a whole video file, or convert it to MP4",
             ) from error

@@ -109,7 +109,7 @@ def test_control(serve: Serve) -> None:
         (b"not a png", "image/png", 409),
         (png(np.ones((8, 8), np.uint8)), "image/png", 409),
         (png(np.zeros((120, 160), np.uint8)), "image/png", 409),
-        (png(np.ones((120, 160, 3), np.uint8), "RGB"), "image/png", 409),
+        (png(np.full((120, 160, 3), (10, 20, 30), np.uint8), "RGB"), "image/png", 409),
         (b"box=1", "application/x-www-form-urlencoded", 415),
     ],
 )

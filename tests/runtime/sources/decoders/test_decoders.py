@@ -78,6 +78,11 @@ def test_times_are_the_files_own(tmp_path: Path, decoder: type[VideoDecoder]) ->
     assert (len(list(again)), again.missing) == (FRAMES, 0)
 
 
+def test_an_avi_without_stamps_goes_by_its_rate(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "reordered.avi", "libx264", bf="2")
+    assert [frame.time for frame in PyavDecoder(path)] == pytest.approx([i / FPS for i in range(FRAMES)])
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("name", "codec", "share"),
@@ -139,5 +144,5 @@ def test_names_that_are_not_utf8(tmp_path: Path, decoder: type[VideoDecoder]) ->
 @pytest.mark.parametrize("name", ["notes.txt", "notes.mp4"])
 def test_text_is_no_video(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("hello\n" * 100)
-    with pytest.raises(SourceError, match=r"has no video|cannot be read: Invalid data"):
+    with pytest.raises(SourceError, match=r"has no video|cannot be opened: Invalid data"):
         PyavDecoder(tmp_path / name)
