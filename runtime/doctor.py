@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -59,9 +59,8 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
         lambda: _gpu(on_gpu),
         lambda: _cuda_kernels(on_gpu),
         *[lambda name=name: _tensorrt(name) for name in MODULES],
-        *[lambda name=name: _backend(name, device) for name in BACKENDS.names()],
     ]
-    checks = [part() for part in parts]
+    checks = [part() for part in parts] + _backends(device)
     return checks + (list(_bundle(Path(bundle))) if bundle else [])
 
 
@@ -89,9 +88,8 @@ def _onnxruntime(on_gpu: bool) -> Check:
     try:
         import onnxruntime
     except ImportError as error:
-        return Check(
-            "onnxruntime", "missing", _first_line(error), f"pip install 'ermu[{extra}]'", needed=True
-        )
+        fix = f"pip install 'ermu[{extra}]'"
+        return Check("onnxruntime", "missing", _first_line(error), fix, needed=not on_gpu)
     providers = onnxruntime.get_available_providers()
     found = f"{onnxruntime.__version__}; {', '.join(p.removesuffix('ExecutionProvider') for p in providers)}"
     both = {name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)}
@@ -102,7 +100,7 @@ def _onnxruntime(on_gpu: bool) -> Check:
         )
     if on_gpu and "CUDAExecutionProvider" not in providers:
         fix = "pip uninstall -y onnxruntime && pip install 'ermu[gpu]'"
-        return Check("onnxruntime", "mismatch", f"{found}; no CUDA in this build", fix, needed=True)
+        return Check("onnxruntime", "missing", f"{found}; no CUDA in this build", fix)
     return Check("onnxruntime", "ok", found, needed=True)
 
 
@@ -126,6 +124,13 @@ def _cuda_kernels(needed: bool) -> Check:
     except (ErmuError, OSError) as error:
         found, fix = _said(error, "run on a GPU with 'ermu[gpu]' installed")
         return Check("cuda kernels", "missing", found, fix, needed)
+
+
+def _backends(device: str) -> list[Check]:
+    """Each backend on the device; one that runs is enough, and where none does all are failed."""
+    checks = [_backend(name, device) for name in BACKENDS.names()]
+    found = any(check.state == "ok" for check in checks)
+    return checks if found else [replace(check, needed=True) for check in checks]
 
 
 def _backend(name: str, device: str) -> Check:
