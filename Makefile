@@ -22,9 +22,11 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial"
 	$(BIN)/python -m pytest -m serial
+	$(MAKE) test-gpu
 
+# On the GPU of this machine, or on the emulated one of tests/emulated_gpu; its first line says on which.
 test-gpu: $(INSTALLED)
-	$(BIN)/python -m pytest -m gpu -rs
+	$(BIN)/python -m tests.emulated_gpu $(BIN)/python -m pytest -m gpu -rs
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -71,8 +71,7 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
     """
     place = parse_device(device)
     on_gpu = place.on_gpu
-    backends = [check for name in BACKENDS.names() if (check := _backend(name, place))]
-    checks = [_python(), _opencv(), _onnxruntime(on_gpu), _cpu_kernels(), *backends]
+    checks = [_python(), _opencv(), _onnxruntime(on_gpu), _cpu_kernels(), *_backends(place)]
     checks += [_package(*extra) for extra in _EXTRAS]
     if on_gpu or _may_have_gpu():
         parts = [_pycuda(on_gpu), _gpu(place), _cuda_kernels(place), *map(_tensorrt, MODULES)]
@@ -122,9 +121,8 @@ def _onnxruntime(on_gpu: bool) -> Check:
     try:
         import onnxruntime
     except ImportError as error:
-        return Check(
-            "onnxruntime", "missing", _first_line(error), f"pip install 'ermu[{extra}]'", needed=True
-        )
+        fix = f"pip install 'ermu[{extra}]'"
+        return Check("onnxruntime", "missing", _first_line(error), fix, needed=not on_gpu)
     providers = onnxruntime.get_available_providers()
     found = f"{onnxruntime.__version__}; {', '.join(p.removesuffix('ExecutionProvider') for p in providers)}"
     both = {name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)}
@@ -135,7 +133,7 @@ def _onnxruntime(on_gpu: bool) -> Check:
         )
     if on_gpu and "CUDAExecutionProvider" not in providers:
         fix = "pip uninstall -y onnxruntime && pip install 'ermu[gpu]'"
-        return Check("onnxruntime", "mismatch", f"{found}; no CUDA in this build", fix, needed=True)
+        return Check("onnxruntime", "missing", f"{found}; no CUDA in this build", fix)
     return Check("onnxruntime", "ok", found, needed=True)
 
 
@@ -159,6 +157,13 @@ def _cuda_kernels(place: DeviceName) -> Check:
     except (ErmuError, OSError) as error:
         found, fix = _said(error, "run on a GPU with 'ermu[gpu]' installed")
         return Check("cuda kernels", "missing", found, fix, place.on_gpu)
+
+
+def _backends(place: DeviceName) -> list[Check]:
+    """Each backend for the device; one that runs is enough, and where none does all are failed."""
+    checks = [check for name in BACKENDS.names() if (check := _backend(name, place))]
+    found = any(check.state == "ok" for check in checks)
+    return checks if found else [replace(check, needed=True) for check in checks]
 
 
 def _backend(name: str, place: DeviceName) -> Check | None:

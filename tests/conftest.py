@@ -132,7 +132,7 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Servers, browsers and benchmarks have the machine to themselves; tests of a GPU skip where none is."""
-    from tests.gpu import no_gpu
+    from tests.gpu import is_emulated, no_gpu
 
     reason = no_gpu()
     for item in items:
@@ -140,3 +140,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("serial")
         if reason and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason=reason))
+        if is_emulated() and item.get_closest_marker("chip"):
+            item.add_marker(pytest.mark.skip(reason="only a real GPU can do that, or do it in time"))

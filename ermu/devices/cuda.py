@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -22,7 +21,9 @@ from weakref import WeakSet, finalize
 import numpy as np
 import numpy.typing as npt
 
+from ermu.devices.driver_library import call_driver
 from ermu.devices.gpu import GpuDevice, Size
+from ermu.devices.staging import Staging
 from ermu.devices.tensor import DeviceTensor
 from ermu.errors import BackendError, DependencyError, StateError
 from ermu.types import Array
@@ -111,11 +112,13 @@ class CudaDevice(GpuDevice):
         return self._held.current(doing)
 
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
-        """See `Device.empty`; aligned to 256 bytes."""
+        """See `Device.empty`; aligned to 256 bytes, and no memory at all where there is no element."""
         kind, sides = np.dtype(dtype), tuple(map(int, shape))
         nbytes = prod(sides) * kind.itemsize
+        if nbytes == 0:
+            return DeviceTensor(0, sides, kind, self)
         with self.current(f"allocating {nbytes} bytes"):
-            memory = _Memory(self, self._held.driver.mem_alloc(max(nbytes, 1)), nbytes)
+            memory = _Memory(self, self._held.driver.mem_alloc(nbytes), nbytes)
         self._held.live.add(memory)
         return DeviceTensor(memory.address, sides, kind, memory)
 
@@ -124,9 +127,8 @@ class CudaDevice(GpuDevice):
         if target.nbytes == 0:
             return
         with self._copying, self.current(f"uploading {target.nbytes} bytes"):
-            staging = self._held.stage(target.nbytes)
-            staging.copied.synchronize()
-            pinned = staging.pinned[: target.nbytes]
+            staging = self._held.staging.take(target.nbytes)
+            pinned = staging.memory[: target.nbytes]
             pinned.view(target.dtype).reshape(target.shape)[...] = array
             self._held.driver.memcpy_htod_async(target.address, pinned, self._held.stream)
             staging.copied.record(self._held.stream)
@@ -137,7 +139,7 @@ class CudaDevice(GpuDevice):
         if source.nbytes == 0:
             return np.empty(source.shape, source.dtype)
         with self._copying, self.current(f"downloading {source.nbytes} bytes"):
-            pinned = self._held.stage(source.nbytes).pinned[: source.nbytes]
+            pinned = self._held.staging.take(source.nbytes).memory[: source.nbytes]
             self._held.driver.memcpy_dtoh_async(pinned, source.address, self._held.stream)
             self._held.stream.synchronize()
             self.downloaded_bytes += source.nbytes
@@ -157,6 +159,16 @@ class CudaDevice(GpuDevice):
         """See `Device.kernel_argument`: the tensor itself."""
         return tensor
 
+    def shared_word(self) -> tuple[Array, int]:
+        """See `GpuDevice.shared_word`; pinned and mapped memory, so that nothing is copied to read it."""
+        driver = self._held.driver
+        with self.current("allocating pinned memory"):
+            flags = driver.host_alloc_flags.DEVICEMAP
+            word: Any = driver.pagelocked_zeros(1, np.int32, mem_flags=flags)
+            address = int(word.base.get_device_pointer())
+        self._held.shared.append(word)
+        return word, address
+
     def load_module(self, image: bytes) -> None:
         """See `GpuDevice.load_module`."""
         digest = sha256(image).hexdigest()
@@ -173,9 +185,10 @@ class CudaDevice(GpuDevice):
                 self._held.stream.synchronize()
 
     def synchronize(self) -> None:
-        """See `Device.synchronize`."""
+        """See `Device.synchronize`; returns at once where nothing is left to wait for."""
         with self.current("waiting for the stream"):
-            self._held.stream.synchronize()
+            if not self._held.stream.is_done():
+                self._held.stream.synchronize()
 
     def capture(self, work: Callable[[], None]) -> CapturedGraph:
         """Records what `work` enqueues in the stream, without running it.
@@ -197,25 +210,25 @@ class CapturedGraph:
         self._device, self._stream = device, ctypes.c_void_p(device.stream)
         self._graph, self._executable = ctypes.c_void_p(), ctypes.c_void_p()
         with device.current("capturing a graph"), device._held.capturing():
-            _call("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_CAPTURE_THREAD_LOCAL))
+            call_driver("cuStreamBeginCapture_v2", self._stream, ctypes.c_int(_CAPTURE_THREAD_LOCAL))
             try:
                 work()
             finally:
-                _call("cuStreamEndCapture", self._stream, ctypes.byref(self._graph))
+                call_driver("cuStreamEndCapture", self._stream, ctypes.byref(self._graph))
             instantiate = ctypes.byref(self._executable), self._graph, ctypes.c_ulonglong(0)
-            _call("cuGraphInstantiateWithFlags", *instantiate)
+            call_driver("cuGraphInstantiateWithFlags", *instantiate)
 
     def launch(self) -> None:
         """Enqueues the recorded work."""
         with self._device.current("launching a captured graph"):
-            _call("cuGraphLaunch", self._executable, self._stream)
+            call_driver("cuGraphLaunch", self._executable, self._stream)
 
     def close(self) -> None:
         """Frees the graph."""
         if self._executable:
             with self._device.current("freeing a captured graph"):
-                _call("cuGraphExecDestroy", self._executable)
-                _call("cuGraphDestroy", self._graph)
+                call_driver("cuGraphExecDestroy", self._executable)
+                call_driver("cuGraphDestroy", self._graph)
             self._executable = ctypes.c_void_p()
 
 
@@ -226,6 +239,8 @@ class _Held:
         stream: pycuda's stream.
         live: Memory not freed yet.
         modules: By the SHA-256 of their image.
+        shared: Host memory that kernels write.
+        staging: Pinned memory that copies go through.
     """
 
     def __init__(self, index: int, label: str) -> None:
@@ -233,8 +248,9 @@ class _Held:
         self.stream: Any = None
         self.live: WeakSet[_Memory] = WeakSet()
         self.modules: dict[str, Any] = {}
+        self.shared: list[Any] = []  # arrays over pycuda's allocations
         self._functions: dict[str, Any] = {}
-        self._staging: dict[int, _Staging] = {}
+        self.staging = Staging(self.driver)
         self._capturing: int | None = None  # the thread that does
         self._dropped: list[Any] = []  # by that thread, meanwhile
         self._context: Any = None
@@ -277,13 +293,6 @@ class _Held:
             f"No module on {self._label} has a function '{name}'.", fix="reinstall ermu, or clear its cache"
         )
 
-    def stage(self, nbytes: int) -> _Staging:
-        """Pinned memory of at least that size; sizes are powers of two, so that there are few of them."""
-        size = 1 << max(nbytes - 1, 4095).bit_length()
-        if size not in self._staging:
-            self._staging[size] = _Staging(self.driver, size)
-        return self._staging[size]
-
     @contextmanager
     def capturing(self) -> Iterator[None]:
         """What this thread drops inside is freed at the end: freeing it would spoil the capture."""
@@ -315,7 +324,9 @@ class _Held:
         with suppress(BackendError), self.current("closing"):
             self._functions.clear()
             self.modules.clear()
-            self._staging.clear()
+            self.staging.clear()
+            while self.shared:
+                self.shared.pop().base.free()
             self.stream = None
         self._let_go()
 
@@ -327,7 +338,7 @@ class _Held:
         context, self._context = self._context, None
         with suppress(self.driver.Error, BackendError):
             context.push()
-            _call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
+            call_driver("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
             context.detach()
 
     def _out_of_memory(self, doing: str) -> BackendError:
@@ -359,14 +370,6 @@ class _Memory:
         self.free()
 
 
-class _Staging:
-    """Pinned host memory, and the event that says when the last upload has left it."""
-
-    def __init__(self, driver: Any, nbytes: int) -> None:
-        self.pinned: Array = driver.pagelocked_empty(nbytes, np.uint8)
-        self.copied = driver.Event()
-
-
 @cache
 def _driver() -> Any:
     """pycuda's driver module, initialised."""
@@ -390,17 +393,6 @@ def _device(index: int) -> Any:
     if index >= driver.Device.count():
         raise BackendError(f"There is no GPU {index}.", expected=f"a number below {driver.Device.count()}")
     return driver.Device(index)
-
-
-@cache
-def _library() -> ctypes.CDLL:
-    return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-
-
-def _call(function: str, *arguments: Any) -> None:
-    status = getattr(_library(), function)(*arguments)
-    if status:
-        raise BackendError(f"{function} failed with CUDA error {status}.", fix="ermu doctor")
 
 
 def _dotted(version: int) -> str:

@@ -6,6 +6,7 @@ import ctypes
 from abc import abstractmethod
 
 from ermu.devices.base import Device
+from ermu.types import Array
 
 Size = tuple[int, int, int]
 
@@ -18,6 +19,16 @@ class GpuDevice(Device):
     """
 
     capability: tuple[int, int]
+
+    @abstractmethod
+    def shared_word(self) -> tuple[Array, int]:
+        """An int32 of the host's that kernels write, too: (1,) zero, and its address for them.
+
+        What they wrote is there once the device has been waited for; gone when the device is closed.
+
+        Raises:
+            BackendError: there is not enough memory.
+        """
 
     @abstractmethod
     def load_module(self, image: bytes) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from ermu.devices.base import Device
+from ermu.devices.gpu import GpuDevice
 from ermu.kernels.base.tensor_checks import nan_found
 
 # The bits of common.cuh.
@@ -12,7 +10,9 @@ NAMES = {1: "query or keys", 2: "keys", 4: "foreground (or a negative number)", 
 
 
 class FaultWord:
-    """One word on the device for all kernels of a set; launches add to it until it is read.
+    """One word for all kernels of a set; launches add to it until it is read.
+
+    It lies in the host's memory: kernels write it only where there is a fault, and reading it copies nothing.
 
     Args:
         device: Where the kernels run.
@@ -21,21 +21,17 @@ class FaultWord:
         address: For the kernels.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: GpuDevice) -> None:
         self._device = device
-        self._word = device.empty((1,), np.int32)
-        self.address = self._word.address
-        self._clear()
+        self._word, self.address = device.shared_word()
 
     def check(self) -> None:
         """Raises `KernelError` naming what was not finite in the launches since the last check.
 
-        Waits for those launches.
+        Waits for those launches, if nothing has.
         """
-        word = int(self._device.download(self._word)[0])
+        self._device.synchronize()
+        word = int(self._word[0])
         if word:
-            self._clear()
+            self._word[0] = 0
             raise nan_found(" and ".join(name for bit, name in NAMES.items() if word & bit))
-
-    def _clear(self) -> None:
-        self._device.upload(np.zeros(1, np.int32), self._word)

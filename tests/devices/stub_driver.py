@@ -124,6 +124,14 @@ class _Stream:
     def synchronize(self) -> None:
         self._driver.need_context()
 
+    def is_done(self) -> bool:
+        self._driver.need_context()
+        return False
+
+    def query(self) -> bool:
+        self._driver.need_context()
+        return True
+
     def record(self, stream: _Stream) -> None:
         self._driver.need_context()
 

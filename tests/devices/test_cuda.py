@@ -29,7 +29,7 @@ class Params(ctypes.Structure):
 def driver(monkeypatch: pytest.MonkeyPatch) -> StubDriver:
     stub = StubDriver()
     monkeypatch.setattr(cuda, "_driver", lambda: stub)
-    monkeypatch.setattr(cuda, "_call", lambda *arguments: None)
+    monkeypatch.setattr(cuda, "call_driver", lambda *arguments: None)
     return stub
 
 

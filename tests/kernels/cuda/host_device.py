@@ -116,6 +116,10 @@ class FiberDevice(GpuDevice):
     def kernel_argument(self, tensor: DeviceTensor) -> DeviceTensor:
         return tensor
 
+    def shared_word(self) -> tuple[npt.NDArray[Any], int]:
+        word = np.zeros(1, np.int32)
+        return word, word.ctypes.data
+
     def load_module(self, image: bytes) -> None:
         """The library is the module."""
 

@@ -54,6 +54,7 @@ def test_masses_are_the_oracles(cuda: Caller, shape: tuple[int, int, int, int], 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("shape", LARGE, ids=str)
 @pytest.mark.gpu
+@pytest.mark.chip
 def test_large_masses_are_the_oracles(cuda: Caller, shape: tuple[int, int, int, int], dtype: type) -> None:
     assert_masses(cuda, random_scoring(*shape, dtype=dtype))
 
@@ -109,6 +110,7 @@ def test_golden_eviction(cuda: Caller, device: GpuDevice, model: str, precision:
 
 @pytest.mark.parametrize("precision", ["exact", "int8"])
 @pytest.mark.gpu
+@pytest.mark.chip
 def test_every_golden_eviction(cuda: Caller, device: GpuDevice, event: Event, precision: str) -> None:
     scored = cuda if precision == "exact" else quantised(device)
     rows = np.random.default_rng(0).normal(size=(4, event.keys.shape[2])).astype(np.float32)

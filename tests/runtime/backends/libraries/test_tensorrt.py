@@ -18,7 +18,8 @@ from tests.golden_data import GoldenClip, load_golden
 from tests.golden_run import compare
 
 pytestmark = pytest.mark.gpu
-NETWORKS = ["r50_aotl", "r50_deaotl", "aott"]
+LARGE = [pytest.param(name, marks=pytest.mark.chip) for name in ("r50_aotl", "r50_deaotl")]
+NETWORKS = [*LARGE, "aott"]
 STEPS = int(os.environ.get("ERMU_GPU_STEPS", "10000"))
 SLACK_BYTES = 4096  # scoring vectors: a few numbers a memory frame
 
@@ -39,6 +40,7 @@ def test_follows_the_golden_clip_in_float32(name, tensorrt_module, with_engines)
         assert free.equal_pixels >= 0.99
 
 
+@pytest.mark.chip
 @pytest.mark.parametrize("name", NETWORKS)
 def test_follows_the_golden_clip_in_float16(name, tensorrt_module, with_engines):
     clip, at = load_golden(name), with_engines(name, tensorrt_module, "fp16")
@@ -49,7 +51,7 @@ def test_follows_the_golden_clip_in_float16(name, tensorrt_module, with_engines)
 
 
 def test_the_bank_never_leaves_the_device(tensorrt_module, with_engines):
-    clip, at = load_golden("r50_aotl"), with_engines("r50_aotl", tensorrt_module)
+    clip, at = load_golden("aott"), with_engines("aott", tensorrt_module)
     with open_backend(at, backend=tensorrt_module, device="cuda") as backend:
         segmenter = _segmenter(at, clip, backend)
         segmenter.start(clip.frames[0], clip.label)
@@ -68,6 +70,7 @@ def test_closing_frees_what_was_allocated(tensorrt_module, with_engines):
     assert backend.device.live_bytes == 0
 
 
+@pytest.mark.chip
 def test_steady_state_latency_and_no_growth(tensorrt_module, with_engines):
     """Runs STEPS frames and writes percentiles to benchmarks/results/gpu-latency-<tensorrt_module>.json."""
     clip, at = load_golden("r50_aotl"), with_engines("r50_aotl", tensorrt_module, "fp16")

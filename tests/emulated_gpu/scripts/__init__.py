@@ -1,0 +1,1 @@
+"""Programs that tests start on the emulated GPU: `python -m tests.emulated_gpu.scripts.NAME`."""

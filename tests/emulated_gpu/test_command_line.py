@@ -1,0 +1,117 @@
+"""The GPU path as a user starts it, on the emulated GPU: exit codes, messages, and the CPU's label maps."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+import cv2
+import numpy as np
+import pytest
+
+from ermu.runtime.images.labels import read_label_map
+from ermu.runtime.segmenter import Segmenter
+from tests.emulated_gpu.environment import ROOT
+
+ON_GPU = ("--device", "cuda", "--backend", "tensorrt")
+MEMORY = dict(capacity=4, gap=2)
+MEMORY_OPTIONS = ("--capacity", "4", "--gap", "2")
+
+
+def arguments(bundle: Path, clip: Path, out: Path) -> list[object]:
+    """Of `ermu run` on the GPU."""
+    source = ("--source", clip / "frames", "--prompt", clip / "prompt.png", "--out", out)
+    return ["-m", "ermu", "run", "--bundle", bundle, *source, *ON_GPU, *MEMORY_OPTIONS]
+
+
+def on_cpu(bundle: Path, clip: Path) -> np.ndarray:
+    """The label maps that the CPU makes of a clip."""
+    first, *others = (cv2.imread(str(file)) for file in sorted((clip / "frames").iterdir()))
+    prompt = read_label_map(clip / "prompt.png")
+    with Segmenter(bundle, **MEMORY) as segmenter:
+        segmenter.start(first, prompt)
+        return np.stack([prompt, *(segmenter.step(frame).label for frame in others)])
+
+
+def test_doctor_finds_everything_that_a_gpu_needs(python: Callable, engines: Callable) -> None:
+    ran = python("-m", "ermu", "doctor", "--device", "cuda", "--bundle", engines("aot"), "--json")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    states = {check["name"]: check["state"] for check in json.loads(ran.stdout)["checks"]}
+    for name in (
+        "pycuda",
+        "gpu",
+        "cuda kernels",
+        "tensorrt",
+        "backend tensorrt",
+        "engine encode, fp32, sm89",
+    ):
+        assert states[name] == "ok", name
+
+
+@pytest.mark.parametrize("objects", [1, 12])
+@pytest.mark.parametrize("family", ["aot", "deaot"])
+def test_run_makes_the_label_maps_of_the_cpu(
+    family: str, objects: int, python: Callable, engines: Callable, clip: Callable, tmp_path: Path
+) -> None:
+    frames = clip(objects)
+    ran = python(*arguments(engines(family), frames, tmp_path / "out"))
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    assert "13 frames in" in ran.stdout
+    found = np.stack([read_label_map(file) for file in sorted((tmp_path / "out" / "labels").iterdir())])
+    assert np.mean(found == on_cpu(engines(family), frames)) >= 0.999
+
+
+def test_bench_measures_it(python: Callable, engines: Callable, tmp_path: Path) -> None:
+    options = ("--size", "97x129", "--frames", 4, "--warmup", 2, "--objects", 2, "--memory", 3, "--gap", 2)
+    report = ("--json", tmp_path / "report.json")
+    ran = python("-m", "ermu", "bench", "--bundle", engines("aot"), *ON_GPU, *options, *report)
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    assert (tmp_path / "report.json").is_file()
+
+
+def test_two_streams_in_two_threads(
+    python: Callable, engines: Callable, clip: Callable, tmp_path: Path
+) -> None:
+    frames = clip(3)
+    ran = python("-m", "tests.emulated_gpu.scripts.two_threads", engines("aot"), frames, tmp_path / "l.npz")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    expected = on_cpu(engines("aot"), frames)[1:]
+    with np.load(tmp_path / "l.npz") as found:
+        assert min(np.mean(found[name] == expected) for name in ("first", "second")) >= 0.999
+
+
+def test_an_interrupt_ends_it_cleanly(
+    emulated: dict[str, str], engines: Callable, clip: Callable, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, *map(str, arguments(engines("aot"), clip(1, 400), out))]
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=ROOT, env=emulated, **pipes) as process:
+        until = monotonic() + 120
+        while len(list(out.glob("labels/*.png"))) < 3:
+            assert monotonic() < until and process.poll() is None
+            sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said, complained = process.communicate(timeout=120)
+    assert (process.returncode, complained) == (0, "")
+    assert "frames in" in said
+    written = sorted((out / "labels").iterdir())
+    assert 3 <= len(written) < 400
+    assert all(read_label_map(file).shape == (97, 129) for file in written)
+
+
+@pytest.mark.parametrize("number", [2, 44])
+def test_no_memory_is_said_and_nothing_aborts(
+    number: int, python: Callable, engines: Callable, clip: Callable, tmp_path: Path
+) -> None:
+    command = arguments(engines("aot"), clip(1), tmp_path / "out")
+    ran = python(*command, EMULATED_OUT_OF_MEMORY_AT=str(number))
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    said = " ".join((ran.stdout + ran.stderr).split())
+    assert "GPU 0 (Emulated GPU) ran out of memory while" in said
+    assert "--capacity" in said and "Traceback" not in said
