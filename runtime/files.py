@@ -68,6 +68,11 @@ def visible_files(folder: Path, *suffixes: str) -> list[Path]:
     return sorted((p for p in found if not suffixes or p.suffix.lower() in suffixes), key=natural_key)
 
 
+def visible_folders(folder: Path) -> list[Path]:
+    """The folder's visible folders in natural order."""
+    return sorted((path for path in folder.iterdir() if is_visible(path) and path.is_dir()), key=natural_key)
+
+
 def is_unicode(path: str | os.PathLike[str]) -> bool:
     """Whether a path is text: a name that is not UTF-8 is none, and ends OpenCV with a crash."""
     try:

@@ -55,7 +55,7 @@ class Segmenter(Closing):
         precision: fp32, bf16 (CPU), or one that `ermu build` has added to the bundle.
         backend: Name of the library that runs the graphs, or an open backend of this bundle to share: it is
             then the caller's to close, and the options below are its own.
-        device: `cpu` (default), `cuda`, or `cuda:1` for another than the first GPU.
+        device: `cpu`, `cuda`, or `cuda:1` for another than the first GPU.
         threads: CPU threads for each graph and kernel; default, the processors that this process may use.
         kernels: `numpy`, `cpu` or `cuda`; default, the best for the device.
         plan: `whole` or `external_attention`; default, the better one here.
@@ -81,7 +81,7 @@ class Segmenter(Closing):
         long_edge: int | None = None,
         precision: str | None = None,
         backend: str | Backend = DEFAULT_BACKEND,
-        device: str | None = None,
+        device: str = "cpu",
         threads: int | None = None,
         kernels: str | None = None,
         plan: str | None = None,
@@ -101,13 +101,14 @@ class Segmenter(Closing):
             backend = open_backend(
                 self.bundle,
                 backend=backend,
-                device=device or "cpu",
+                device=device,
                 threads=_positive("threads", threads),
                 kernels=kernels,
                 plan=plan,
             )
         else:
-            self._check_lent(backend, device=device, threads=threads, kernels=kernels, plan=plan)
+            own_device = None if device == "cpu" else device
+            self._check_lent(backend, device=own_device, threads=threads, kernels=kernels, plan=plan)
         self.backend = backend
         self._identity = backend.kernels.identity(*self.bundle.identity_weights().values())
         self._encoder: FrameEncoder | None = None
