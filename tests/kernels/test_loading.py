@@ -68,7 +68,8 @@ def test_a_fallback_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.Lo
 def test_without_a_compiler_the_numpy_kernels_serve(tmp_path: Path) -> None:
     """In a fresh process whose library is hidden, whose cache is empty and which finds no compiler."""
     script = (
-        "import sys; sys.modules['ermu.kernels.cpu._native'] = None\n"
+        "import logging, sys; sys.modules['ermu.kernels.cpu._native'] = None\n"
+        "logging.basicConfig()\n"  # a library is quiet until somebody listens
         "from ermu.kernels.loading import load_kernels\n"
         "print(load_kernels().name)"
     )
