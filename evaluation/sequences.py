@@ -11,13 +11,13 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from ermu.errors import DatasetError, PromptError
+from ermu.errors import DatasetError, PromptError, SourceError
 from ermu.evaluation.metrics import object_count
 from ermu.runtime.files import visible_files, visible_folders
 from ermu.runtime.images.labels import object_ids, read_label_map
+from ermu.runtime.images.reading import PictureReader
 from ermu.runtime.sources.base import Frame
 from ermu.runtime.sources.kinds.images import IMAGE_SUFFIXES
 from ermu.types import LabelMap
@@ -204,13 +204,14 @@ class FolderSequence(VideoSequence):
         return tuple(self._label_files)
 
     def frames(self) -> Iterator[Frame]:
+        reader = PictureReader()
         for index, path in enumerate(self._run):
-            image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if image is None:
-                raise DatasetError(
-                    f"{path} cannot be read as an image.", fix="restore the file from the dataset"
-                )
-            yield Frame(index, path.stem, np.asarray(image, np.uint8))
+            try:
+                image = reader.read(path).pixels
+            except SourceError as error:
+                fix = "restore the file from the dataset"
+                raise DatasetError(error.problem, expected=error.expected, fix=fix) from error
+            yield Frame(index, path.stem, image)
 
     def annotation(self, name: str) -> LabelMap:
         return self._read(self._label_files[name])

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.synthetic import write_checkpoint
+from tests.support.synthetic import write_checkpoint
 
 ROOT = Path(__file__).parents[1]
-pytest_plugins = ["tests.gpu"]
+pytest_plugins = ["tests.support.gpu"]
 _SHAPING = ("encoders", "families", "network")  # folders below export/, beside its own modules
 CACHE = Path(os.environ.get("ERMU_TEST_CACHE", ROOT / "tests" / ".cache"))
 
@@ -132,7 +132,7 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Servers, browsers and benchmarks have the machine to themselves; tests of a GPU skip where none is."""
-    from tests.gpu import is_emulated, no_gpu
+    from tests.support.gpu import is_emulated, no_gpu
 
     reason = no_gpu()
     for item in items:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from ermu import registries
-from tests.import_graph import ROOT, all_imports, project_modules
+from tests.support.import_graph import ROOT, all_imports, project_modules
 
 PAGE = ROOT / "docs" / "architecture.md"
 ADDED = {

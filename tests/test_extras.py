@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.import_graph import ROOT, all_imports, project_modules, target
+from tests.support.import_graph import ROOT, all_imports, project_modules, target
 
 if sys.version_info >= (3, 11):
     import tomllib

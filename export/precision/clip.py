@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ermu.errors import SourceError
-from ermu.runtime.images.labels import read_label_map
+from ermu.runtime.images.labels import as_prompt, read_label_map
 from ermu.runtime.sources.opening import open_source
 from ermu.types import Image, LabelMap
 
@@ -61,4 +61,4 @@ def recorded_clip(source: str, prompt: Path, *, frames: int = CLIP_FRAMES) -> Cl
         raise SourceError(
             f"{source} has {len(images)} frames.", expected="at least 2 to compare precisions on"
         )
-    return Clip(Path(source).name, images, read_label_map(prompt))
+    return Clip(Path(source).name, images, as_prompt(read_label_map(prompt)))

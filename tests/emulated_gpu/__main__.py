@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.emulated_gpu.environment import UnavailableError, environment
-from tests.gpu import no_gpu
+from tests.support.gpu import no_gpu
 
 
 def main(command: list[str]) -> int:

@@ -18,8 +18,8 @@ from ermu.errors import CheckpointError, DependencyError
 from ermu.export.checkpoint import build_network, load_checkpoint
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import network_spec
-from tests.golden_data import GOLDEN
-from tests.golden_data import NETWORKS as GOLDEN_NETWORKS
+from tests.support.golden_data import GOLDEN
+from tests.support.golden_data import NETWORKS as GOLDEN_NETWORKS
 
 TINY = dict(width=64, heads=2, key_width=64, feedforward=128, decoder_width=64)
 SPEC = network_spec("aott", **TINY)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ermu.runtime.images.labels import read_label_map, write_label_map
-from tests.golden_data import load_golden
+from tests.support.golden_data import load_golden
 
 
 def ermu(*arguments, **options):

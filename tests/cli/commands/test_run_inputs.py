@@ -12,7 +12,7 @@ import pytest
 
 from ermu.runtime.images.labels import read_label_map, write_label_map
 from tests.cli.commands.test_run import ermu
-from tests.clips import FRAMES, HEIGHT, NOT_UTF8, WIDTH, cut, moving_frames, write_clip
+from tests.support.clips import FRAMES, HEIGHT, NOT_UTF8, WIDTH, cut, moving_frames, write_clip
 
 
 @pytest.fixture

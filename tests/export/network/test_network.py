@@ -9,9 +9,9 @@ from ermu.export.network.spec import network_spec
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
-from tests.golden_data import CLIPS, load_golden
-from tests.golden_run import compare
-from tests.torch_backend import TorchBackend
+from tests.support.golden_data import CLIPS, load_golden
+from tests.support.golden_run import compare
+from tests.support.torch_backend import TorchBackend
 
 
 @pytest.fixture(params=CLIPS)

@@ -23,8 +23,8 @@ from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.catalogue import validation_scenes
 from ermu.scenes.scene import Scene
 from tests.export.precision.precision_bundles import short_clip, with_precision
-from tests.golden_data import load_golden
-from tests.golden_run import compare as compare_golden
+from tests.support.golden_data import load_golden
+from tests.support.golden_run import compare as compare_golden
 
 FORBIDDEN = {
     "NonZero",

@@ -7,7 +7,7 @@ import pytest
 
 from ermu.errors import PromptError
 from ermu.runtime.segmenter import Segmenter
-from tests.golden_data import load_golden
+from tests.support.golden_data import load_golden
 
 
 def _merged(logits, hw):

@@ -13,8 +13,8 @@ from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.catalogue import demo_scene
 from ermu.scenes.scene import Scene
-from tests.golden_data import load_golden
-from tests.golden_run import compare
+from tests.support.golden_data import load_golden
+from tests.support.golden_run import compare
 
 ATTENTION = load_kernels().attention
 PATHS = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ermu.runtime.segmenter import Segmenter
-from tests.golden_data import load_golden
-from tests.golden_run import compare
+from tests.support.golden_data import load_golden
+from tests.support.golden_run import compare
 
 pytestmark = pytest.mark.gpu
 

@@ -14,8 +14,8 @@ from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
-from tests.golden_data import GoldenClip, load_golden
-from tests.golden_run import compare
+from tests.support.golden_data import GoldenClip, load_golden
+from tests.support.golden_run import compare
 
 pytestmark = pytest.mark.gpu
 LARGE = [pytest.param(name, marks=pytest.mark.chip) for name in ("r50_aotl", "r50_deaotl")]

@@ -12,7 +12,7 @@ from ermu.runtime.sources.decoders.base import VideoDecoder
 from ermu.runtime.sources.decoders.opencv import OpencvDecoder
 from ermu.runtime.sources.kinds.video import VideoSource, best_decoder
 from ermu.types import Image
-from tests.clips import FPS, FRAMES, NOT_UTF8, corrupt, cut, moving_frames, write_clip
+from tests.support.clips import FPS, FRAMES, NOT_UTF8, corrupt, cut, moving_frames, write_clip
 
 pytest.importorskip("av", reason="clips are encoded with PyAV (extra `live`)")
 from ermu.runtime.sources.decoders.pyav import PyavDecoder

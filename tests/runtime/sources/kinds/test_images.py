@@ -14,7 +14,7 @@ from ermu.errors import SourceError
 from ermu.runtime.sources.base import Frame
 from ermu.runtime.sources.kinds.animation import AnimationSource
 from ermu.runtime.sources.opening import open_source
-from tests.clips import NOT_UTF8, moving_frames
+from tests.support.clips import NOT_UTF8, moving_frames
 
 PICTURE = moving_frames(1)[0]
 

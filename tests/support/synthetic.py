@@ -1,4 +1,4 @@
-"""The golden networks' synthetic checkpoints: `python -m tests.synthetic r50_aotl r50_aotl.pth`."""
+"""The golden networks' synthetic checkpoints: `python -m tests.support.synthetic r50_aotl r50_aotl.pth`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.golden_data import GOLDEN, load_golden
+from tests.support.golden_data import GOLDEN, load_golden
 
 
 def write_checkpoint(name: str, path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 NETWORKS = ("r50_aotl", "r50_deaotl", "aott", "deaott")
 CLIPS = (*NETWORKS, "r50_aotl_long", "r50_deaotl_long")
 

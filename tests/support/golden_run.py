@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ermu.runtime.segmenter import Segmenter
-from tests.golden_data import GoldenAppend, GoldenClip
+from tests.support.golden_data import GoldenAppend, GoldenClip
 
 
 @dataclass(frozen=True)

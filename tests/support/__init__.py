@@ -1,0 +1,1 @@
+"""What tests share: clips, golden data, networks, a GPU, a server."""
