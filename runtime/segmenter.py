@@ -52,7 +52,8 @@ class Segmenter(Closing):
         gap_seconds: Seconds instead, so that a stream that drops frames still feeds its bank as often; every
             frame then needs its time.
         long_edge: Frames with a longer edge are scaled down to it; ignored by a bundle of fixed size.
-        precision: fp32, bf16 (CPU), or one that `ermu build` has added to the bundle.
+        precision: fp32, bf16 (CPU), or one that `ermu build` has added; default, the bundle's or the lent
+            backend's own.
         backend: Name of the library that runs the graphs, or an open backend of this bundle to share: it is
             then the caller's to close, and the options below are its own.
         device: `cpu`, `cuda`, or `cuda:1` for another than the first GPU.
@@ -87,7 +88,8 @@ class Segmenter(Closing):
         plan: str | None = None,
     ) -> None:
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        self.bundle = loaded.at_precision(precision or loaded.manifest.precision)
+        usual = loaded if isinstance(backend, str) else backend.bundle
+        self.bundle = loaded.at_precision(precision or usual.manifest.precision)
         manifest = self.bundle.manifest
         self._options = MemoryOptions(
             policy,

@@ -99,7 +99,7 @@ def test_max_frames_and_glob_and_video(tiny_bundle, clip, tmp_path):
         (lambda t: {"prompt": _prompt(t, np.ones((35, 50), np.uint8))}, "is 50x35, the video 100x70"),
         (lambda t: {"prompt": _prompt(t, np.zeros((70, 100), np.uint8))}, "no object"),
         (lambda t: {"source": _folder(t, "empty")}, "holds no images"),
-        (lambda t: {"source": _file(t / "broken.mp4", b"not a video")}, "cannot be read"),
+        (lambda t: {"source": _file(t / "broken.mp4", b"not a video")}, "cannot be opened"),
         (lambda t: {"source": _text_image(t)}, "cannot be read as an image"),
         (lambda t: {"bundle": t / "none"}, "is not a bundle"),
         (lambda t: {"policy": "lru"}, "Unknown eviction policy 'lru'"),
