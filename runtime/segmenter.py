@@ -206,7 +206,8 @@ class Segmenter(Closing):
 
         Args:
             frame: BGR uint8, the size of the first.
-            remember: A label map to remember in place of the predicted one (a correction, or the truth).
+            remember: A label map to remember in place of the predicted one (a correction, or the truth); ids
+                that nobody follows are background.
             time: As in `start`.
 
         Raises:
@@ -217,7 +218,7 @@ class Segmenter(Closing):
         groups = self._started()
         hw, number = self._check_size(frame), self._frame + 1
         if remember is not None:
-            check_correction(remember, hw, self.ids)
+            check_correction(remember, hw)
         clock, watch = self._clock(number, time), Stopwatch()
         self._take(frame, watch)
         label, memory = np.zeros(hw, np.uint8), []

@@ -114,19 +114,16 @@ def check_prompt(label: LabelMap, frame_hw: tuple[int, int]) -> list[int]:
     return ids
 
 
-def check_correction(label: LabelMap, frame_hw: tuple[int, int], followed: Sequence[int]) -> None:
-    """Refuses a label map to be remembered that is not of the frame and of objects that are followed.
+def check_correction(label: LabelMap, frame_hw: tuple[int, int]) -> None:
+    """Refuses a label map to be remembered that is not of the frame; ids that nobody follows are background.
 
     Raises:
-        PromptError: another size or dtype, or an id that no object has.
+        PromptError: another size or dtype.
     """
     if label.ndim != 2 or label.dtype != np.uint8 or label.shape != tuple(frame_hw):
         raise PromptError(
             f"The label map to remember is {label.dtype} {label.shape}.", expected=f"uint8 {tuple(frame_hw)}"
         )
-    unknown = sorted(set(object_ids(label)) - set(followed))
-    if unknown:
-        raise PromptError(f"There is no object {unknown[0]}.", expected=f"ids among {list(followed)}")
 
 
 def _misfit(label: LabelMap, frame_hw: tuple[int, int]) -> PromptError:

@@ -82,7 +82,6 @@ def test_options_are_checked_when_they_are_set(tiny_segmenter):
     [
         (LABEL.astype(np.float32), "float32"),
         (LABEL[:32], r"\(32, 80\)"),
-        (LABEL * 7, "no object 7"),
     ],
 )
 def test_corrections_that_do_not_fit(tiny_segmenter, remember, said):
