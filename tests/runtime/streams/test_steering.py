@@ -59,7 +59,7 @@ def test_bystanders_logits_are_bitwise_the_same_when_others_come_and_go(tiny_bun
     assert company.ids == [1, 2, 4]
     banks = [next(iter(segmenter._groups)).bank for segmenter in (alone, company)]
     assert banks[0].frames == banks[1].frames
-    held = [bank.inputs() if plan == "whole" else {"keys": bank.keys()} for bank in banks]
+    held = [bank.slots() if plan == "whole" else {"keys": bank.keys()} for bank in banks]
     for name, tensor in held[0].items():
         assert np.array_equal(host_array(tensor), host_array(held[1][name]))
 
