@@ -7,7 +7,7 @@ from pathlib import Path
 from ermu.errors import DependencyError
 from ermu.evaluation.scores import Report, SequenceScores
 from ermu.runtime.files import replace_atomically
-from ermu.runtime.images.labels import PALETTE
+from ermu.runtime.images.palette import PALETTE
 
 
 def plot_sequence(scores: SequenceScores, path: Path) -> None:

@@ -27,7 +27,7 @@ def bundle_to_build_in(bundle: Bundle, out: Path | None = None) -> Bundle:
         if bundle.package_name is None:
             return bundle
         digest = sha256_of(bundle.path / "manifest.json")[:12]
-        out = cache_folder().parent / "bundles" / f"{bundle.package_name}-{digest}"
+        out = cache_folder("bundles") / f"{bundle.package_name}-{digest}"
     if out.resolve() == bundle.path.resolve():
         return bundle
     if (out / "manifest.json").is_file():

@@ -111,8 +111,7 @@ class Segmenter(Closing):
         else:
             own_device = None if device == "cpu" else device
             self._check_lent(backend, device=own_device, threads=threads, kernels=kernels, plan=plan)
-        self.backend = backend
-        self._identity = backend.kernels.identity(*self.bundle.identity_weights().values())
+        self.backend, self._identity = backend, backend.identity
         self._encoder: FrameEncoder | None = None
         self._groups: GroupSet | None = None
         self._numbers = count()
@@ -364,7 +363,7 @@ class Segmenter(Closing):
     def _open_size(self, source_hw: tuple[int, int]) -> GroupSet:
         """An empty set of groups for frames of a size; what depends on the network's size is kept."""
         grids = Grids(*(self.bundle.manifest.input.size or network_size(source_hw, self._long_edge)))
-        workspace = self._groups.workspace if self._groups else None
+        workspace = None if self._groups is None else self._groups.workspace
         if workspace is None or workspace.grids != grids:
             self._encoder = FrameEncoder(self.backend, grids)
             workspace = Workspace(self.backend, grids)

@@ -24,7 +24,6 @@ from ermu.types import Array
 
 Sample = Mapping[str, Array]
 
-_LABEL_GRAPHS = ("reference", "memorize")
 _NARROW = 16  # channels that a filter reads, or that a convolution writes
 
 # What TensorRT takes: zero points of 0, a scale for each channel of a weight, biases in float32, and nothing
@@ -98,8 +97,8 @@ class _Recorder(OnnxRuntimeBackend):
         self.samples: dict[str, list[Sample]] = {}
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        if graph not in _LABEL_GRAPHS:
-            sample = {name: self.device.download(tensor).copy() for name, tensor in inputs.items()}
+        if graph not in (self.plan.reference, self.plan.memorize):
+            sample = {name: self.device.download(tensor) for name, tensor in inputs.items()}
             self.samples.setdefault(graph, []).append(sample)
         super()._run(graph, inputs, outputs)
 

@@ -129,11 +129,6 @@ class CacheShape:
         """The channels of one head's keys: d."""
         return self.key_width // self.heads
 
-    @property
-    def value_head(self) -> int:
-        """The channels of one head's values: dv."""
-        return self.value_width // self.heads
-
 
 def cache_shape(slots: int, tokens: int, heads: int, key_width: int, value_width: int) -> CacheShape:
     """The sizes of a bank; raises `KernelError` where they make none."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-from ermu.errors import KernelError, OptionError
-from ermu.kernels.cache import cache_folder
+from ermu.errors import OptionError
+from ermu.kernels.cache import built_once, cache_folder, unavailable
 from ermu.kernels.cpu import build
 
 MODULE = "ermu.kernels.cpu._native"
+_WHAT = "CPU kernels"
+_FIX = "install a C++17 compiler and 'pip install pybind11', or set ERMU_KERNELS=numpy"
 
 
 @lru_cache(maxsize=1)
@@ -47,27 +48,13 @@ def instruction_set(wanted: str | None = None) -> str:
 
 def _cached_library() -> Path:
     library = cache_folder() / f"cpu-{build.fingerprint()}" / "_native.so"
-    if not library.exists():
-        try:
-            build.compile_library(library)
-        except (OSError, ImportError) as error:
-            raise _unavailable(str(error)) from error
-        except subprocess.CalledProcessError as error:
-            raise _unavailable(f"the compiler failed: {error.stderr[-2000:]}") from error
-    return library
-
-
-def _unavailable(reason: str) -> KernelError:
-    return KernelError(
-        f"The CPU kernels did not come with this installation and cannot be built: {reason}",
-        fix="install a C++17 compiler and 'pip install pybind11', or set ERMU_KERNELS=numpy",
-    )
+    return built_once(library, build.compile_library, what=_WHAT, compiler="the compiler", fix=_FIX)
 
 
 def _load(library: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(MODULE, library)
     if spec is None or spec.loader is None:
-        raise _unavailable(f"{library} is not a Python extension")
+        raise unavailable(_WHAT, f"{library} is not a Python extension", _FIX)
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE] = module
     spec.loader.exec_module(module)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
-from ermu.errors import KernelError
-from ermu.kernels.cache import cache_folder
+from ermu.kernels.cache import built_once, cache_folder
 from ermu.kernels.cuda import build
 
 SHIPPED = Path(__file__).parent / "ermu.fatbin"
@@ -26,21 +25,11 @@ def fatbin(architecture: int | None = None) -> Path:
         return SHIPPED
     which, hashed = ("all", build.ARCHITECTURES) if architecture is None else (architecture, (architecture,))
     file = cache_folder() / f"cuda-{which}-{build.fingerprint(hashed)}.fatbin"
-    if not file.exists():
-        try:
-            if architecture is None:
-                build.compile_fatbin(file)
-            else:
-                build.compile_for_device(file, architecture)
-        except OSError as error:
-            raise _unavailable(str(error)) from error
-        except subprocess.CalledProcessError as error:
-            raise _unavailable(f"nvcc failed: {error.stderr[-2000:]}") from error
-    return file
+    if architecture is None:
+        return _built(file, lambda path: build.compile_fatbin(path))
+    return _built(file, lambda path: build.compile_for_device(path, architecture))
 
 
-def _unavailable(reason: str) -> KernelError:
-    return KernelError(
-        f"The CUDA kernels did not come with this installation and cannot be built: {reason}",
-        fix="install the CUDA toolkit (nvcc), or a wheel built where it exists",
-    )
+def _built(file: Path, compile_file: Callable[[Path], object]) -> Path:
+    fix = "install the CUDA toolkit (nvcc), or a wheel built where it exists"
+    return built_once(file, compile_file, what="CUDA kernels", compiler="nvcc", fix=fix)

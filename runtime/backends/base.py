@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ermu.closing import Closing
 from ermu.devices.base import Device
 from ermu.devices.tensor import DeviceTensor
 from ermu.errors import StateError
+from ermu.kernels.base.identity import Identity
 from ermu.kernels.loading import Kernels
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, GraphInfo, Plan
@@ -113,6 +115,11 @@ class Backend(Closing, ABC):
     def external_attention(self) -> bool:
         """Whether the kernels read the memories, between graphs."""
         return self.plan_name == EXTERNAL_ATTENTION
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Embeds label maps by the bundle's identity bank; one for all segmenters."""
+        return self.kernels.identity(*self.bundle.identity_weights())
 
     def run(self, graph: str, tensors: Tensors) -> None:
         """Runs a graph, reading and writing tensors in place.

@@ -110,10 +110,10 @@ class Bundle:
         """The ONNX file of a graph."""
         return self.path / self.manifest.graphs[graph].file
 
-    def identity_weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """`weight` (C, 12, 17, 17) and `bias` (C,) of the identity embedding."""
+    def identity_weights(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Weight (C, 12, 17, 17) and bias (C,) of the identity embedding."""
         with np.load(self.path / self.manifest.identity.file) as weights:
-            return {name: weights[name] for name in ("weight", "bias")}
+            return weights["weight"], weights["bias"]
 
     def temporal_rows(self) -> npt.NDArray[np.float32]:
         """The temporal embedding, 4 x D."""

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from ermu.errors import PromptError
 from ermu.runtime.files import replace_atomically, shown
 from ermu.runtime.images.label_values import label_of
-from ermu.runtime.images.palette import PALETTE as PALETTE
+from ermu.runtime.images.palette import PALETTE
 from ermu.types import Array, LabelMap
 
 GROUP_SIZE = 10

@@ -90,11 +90,6 @@ class PictureReader:
         return np.asarray(pixels >> 8, np.uint8)
 
 
-def read_picture(path: Path) -> Picture:
-    """A single picture file; as `PictureReader.read`."""
-    return PictureReader().read(path)
-
-
 def orientation_of(path: Path) -> int:
     """The EXIF orientation of a picture file: 1 where it is stored as it is shown."""
     try:

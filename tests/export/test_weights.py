@@ -59,7 +59,7 @@ def test_one_layout_of_a_weight_serves_every_graph(loaded):
 
 @pytest.mark.parametrize("loaded", BUNDLES, indirect=True)
 def test_a_bundle_is_as_large_as_its_parameters(loaded):
-    embedding = sum(x.nbytes for x in loaded.identity_weights().values())
+    embedding = sum(x.nbytes for x in loaded.identity_weights())
     weights = sum(x.nbytes for x in {x.tobytes(): x for _, x in _constants(loaded)}.values())
     size = sum(file.stat().st_size for file in loaded.path.iterdir())
     graphs = sum(loaded.graph_path(name).stat().st_size for name in loaded.manifest.graphs)
@@ -70,7 +70,7 @@ def test_a_bundle_is_as_large_as_its_parameters(loaded):
 
 @pytest.mark.parametrize("loaded", BUNDLES, indirect=True)
 def test_no_graph_holds_the_identity_banks_weights(loaded):
-    bank = loaded.identity_weights()["weight"]
+    bank = loaded.identity_weights()[0]
     assert not [name for name, x in _constants(loaded) if x.size == bank.size]
     types = {tensor.dtype for info in loaded.manifest.graphs.values() for tensor in info.tensors}
     labels = [t.name for g in loaded.manifest.graphs.values() for t in g.tensors if t.name == "label"]

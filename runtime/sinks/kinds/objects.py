@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,44 +10,26 @@ import numpy.typing as npt
 from ermu.runtime.images.labels import object_ids
 from ermu.runtime.images.masks import bounding_box
 from ermu.runtime.results import FrameResult
-from ermu.runtime.sinks.base import Sink, SinkContext, needed_target
-from ermu.runtime.sinks.json_lines import JsonLines
+from ermu.runtime.sinks.json_lines import JsonLinesSink
 from ermu.runtime.sources.base import Frame
 
 
-class ObjectSink(Sink):
+class ObjectSink(JsonLinesSink):
     """One JSON object a line and frame: id, name, state, box, area and mask of every object on it."""
 
     name = "objects"
     help = "a JSON object a frame: ids, states, boxes, areas, COCO run lengths"
 
-    def __init__(self, path: Path) -> None:
-        self._lines = JsonLines(path)
-
-    @classmethod
-    def open(cls, target: str | None, context: SinkContext) -> ObjectSink:
-        """See `Sink.open`."""
-        return cls(cls.output(target, context))
-
-    @classmethod
-    def output(cls, target: str | None, context: SinkContext) -> Path:
-        """See `Sink.output`."""
-        return context.path(needed_target(target, cls.name, "objects.jsonl"))
-
-    def write(self, frame: Frame, result: FrameResult) -> None:
+    def record(self, frame: Frame, result: FrameResult) -> dict[str, Any]:
+        """See `JsonLinesSink.record`."""
         known = {sighting.id: sighting for sighting in result.objects}
         objects = []
         for object_id in sorted({*known, *object_ids(result.label)}):
-            record: dict[str, Any] = {"id": object_id}
+            known_of: dict[str, Any] = {"id": object_id}
             if object_id in known:
-                record.update(name=known[object_id].name, state=known[object_id].state.value)
-            objects.append({**record, **mask_record(result.label == object_id)})
-        self._lines.append(
-            {"frame": result.frame, "name": frame.name, "time": frame.time, "objects": objects}
-        )
-
-    def close(self) -> None:
-        self._lines.close()
+                known_of.update(name=known[object_id].name, state=known[object_id].state.value)
+            objects.append({**known_of, **mask_record(result.label == object_id)})
+        return {"frame": result.frame, "name": frame.name, "time": frame.time, "objects": objects}
 
 
 def mask_record(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.results import FrameResult
-from ermu.runtime.sinks.base import Sink, SinkContext, needed_target
-from ermu.runtime.sinks.json_lines import JsonLines
+from ermu.runtime.sinks.json_lines import JsonLinesSink
 from ermu.runtime.sources.base import Frame
 
 
-class TraceSink(Sink):
+class TraceSink(JsonLinesSink):
     """One JSON object a line and frame: memory, evictions, scores and times."""
 
     name = "trace"
     help = "a JSON object a frame: memory, evictions, scores, times"
 
-    def __init__(self, path: Path) -> None:
-        self._lines = JsonLines(path)
-
-    @classmethod
-    def open(cls, target: str | None, context: SinkContext) -> TraceSink:
-        """See `Sink.open`."""
-        return cls(cls.output(target, context))
-
-    @classmethod
-    def output(cls, target: str | None, context: SinkContext) -> Path:
-        """See `Sink.output`."""
-        return context.path(needed_target(target, cls.name, "trace.jsonl"))
-
-    def write(self, frame: Frame, result: FrameResult) -> None:
-        self._lines.append(trace_record(frame, result))
-
-    def close(self) -> None:
-        self._lines.close()
+    def record(self, frame: Frame, result: FrameResult) -> dict[str, Any]:
+        """See `JsonLinesSink.record`."""
+        return trace_record(frame, result)
 
 
 def trace_record(frame: Frame, result: FrameResult) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ermu.registries import BACKENDS, POLICIES
-from ermu.runtime.images.labels import PALETTE
+from ermu.runtime.images.palette import PALETTE
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.streams.pipeline import Pipeline
