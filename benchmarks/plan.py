@@ -14,6 +14,7 @@ from ermu.runtime.bundle.sizes import network_size
 from ermu.runtime.segmenter import Segmenter
 
 OURS = "ours"
+_GAP = 5  # of a bundle that never appends in the frames timed, where more memory is asked for
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ class Plan:
             BundleError: the bundle cannot be loaded.
         """
         bundle = Bundle.load(options.bundle)
-        gap = options.gap or bundle.manifest.memory.gap
+        usual = bundle.manifest.memory
+        alone = usual.gap > options.frames  # it keeps its first frame
+        gap = options.gap or (_GAP if alone else usual.gap)
         return cls(
             options=options,
             bundle=bundle,
             precision=options.precision or bundle.manifest.precision,
-            memory=options.memory or bundle.manifest.memory.capacity,
+            memory=options.memory or (1 if alone else usual.capacity),
             gap=gap,
             frames=-(-options.frames // gap) * gap,
             warmup=-(-options.warmup // gap) * gap,

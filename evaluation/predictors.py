@@ -25,7 +25,7 @@ class RunSettings:
         baseline: Name of one, None with a bundle.
         policy: Eviction policy of the memory bank.
         capacity: Memory frames; None for the bundle's own.
-        gap: Frames between appends; None for the rule max(5, round(frames / 30)).
+        gap: Frames between appends; None for the published rule of the network.
         long_edge: Larger frames are scaled down to it; None for the bundle's own.
         backend: That runs the bundle's graphs.
         precision: None for the bundle's own.
@@ -149,8 +149,10 @@ class SegmenterPredictor(Predictor):
         from ermu.runtime.segmenter import Segmenter
 
         self._settings = settings
+        bundle = Bundle.load(str(settings.bundle))
+        self._network = bundle.manifest.network
         self._segmenter = Segmenter(
-            Bundle.load(str(settings.bundle)),
+            bundle,
             policy=settings.policy,
             capacity=settings.capacity,
             long_edge=settings.long_edge,
@@ -161,7 +163,7 @@ class SegmenterPredictor(Predictor):
         )
 
     def start(self, frame: Frame, prompt: LabelMap, sequence: VideoSequence) -> int:
-        self._segmenter.gap = self._settings.gap or sequence.gap
+        self._segmenter.gap = self._settings.gap or self._network.published_gap(len(sequence.frame_names))
         return len(self._segmenter.start(frame.image, prompt).memory_frames)
 
     def step(self, frame: Frame) -> tuple[LabelMap, int]:

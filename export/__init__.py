@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ermu.export.bundle_writer import export_bundle
-    from ermu.export.checkpoint import Checkpoint, build_network, load_checkpoint
+    from ermu.export.checkpoint import Checkpoint, load_checkpoint
     from ermu.export.engines.building import build_engines
     from ermu.export.graphs import build_graphs
     from ermu.export.precision.conversion import add_precision
+    from ermu.export.recognition import build_network, recognise
 
 __all__ = [
     "Checkpoint",
@@ -23,6 +24,7 @@ __all__ = [
     "build_network",
     "export_bundle",
     "load_checkpoint",
+    "recognise",
 ]
 
 _HOMES = {
@@ -30,9 +32,10 @@ _HOMES = {
     "add_precision": "precision.conversion",
     "build_engines": "engines.building",
     "build_graphs": "graphs",
-    "build_network": "checkpoint",
+    "build_network": "recognition",
     "export_bundle": "bundle_writer",
     "load_checkpoint": "checkpoint",
+    "recognise": "recognition",
 }
 
 

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from ermu.errors import BundleError, OptionError
-from ermu.export.checkpoint import Checkpoint, build_network, load_checkpoint
+from ermu.export.checkpoint import Checkpoint, load_checkpoint
 from ermu.export.graph import Graph
 from ermu.export.graphs import build_graphs, build_plans
 from ermu.export.network.network import SegmentationNetwork
-from ermu.export.network.spec import NetworkSpec, network_spec
+from ermu.export.network.spec import NetworkSpec
 from ermu.export.onnx_writer import difference_to_torch, write_onnx
+from ermu.export.recognition import build_network, ignored_keys, recognise
 from ermu.export.weights import WeightsFile
 from ermu.registries import FAMILIES
 from ermu.runtime.bundle.bundle import Bundle
@@ -35,6 +36,7 @@ from ermu.runtime.bundle.manifest import (
 )
 from ermu.runtime.bundle.sizes import LONG_EDGE, is_network_size
 from ermu.runtime.files import sha256_of
+from ermu.runtime.memory.options import MemoryOptions
 
 LICENCE = (
     "The graphs contain the weights of the checkpoint named here and stay under that checkpoint's licence; "
@@ -53,8 +55,9 @@ def export_bundle(
     *,
     network: str | NetworkSpec | None = None,
     size: tuple[int, int] | None = None,
+    policy: str | None = None,
     capacity: int = 9,
-    gap: int = 5,
+    gap: int | None = None,
     long_edge: int = LONG_EDGE,
     image_dtype: str = "uint8",
     opset: int = 20,
@@ -64,12 +67,14 @@ def export_bundle(
     """Exports a checkpoint to a bundle.
 
     Args:
-        checkpoint: A .pth file of the aot_plus family.
+        checkpoint: A .pth file of a known network, or one that carries its description.
         out: Folder to create; replaced as a whole with `overwrite`, and only after everything succeeded.
-        network: Name or description; may be left out when the checkpoint carries its description.
+        network: Name, which the checkpoint is checked against, or description; left out, the checkpoint's
+            keys and shapes say it.
         size: Network input (height, width), each 16k + 1, to fix the graphs to; None keeps them dynamic.
+        policy: Default eviction policy; None, the published one of the network.
         capacity: Default number of memory frames.
-        gap: Default number of frames between two appends to the memory bank.
+        gap: Default number of frames between two appends to the memory bank; None, the published one.
         long_edge: Frames with a longer edge are scaled down to it by default.
         image_dtype: `uint8`, or `float32` to feed frames resized without rounding back to bytes.
         opset: 18 to 21.
@@ -80,7 +85,7 @@ def export_bundle(
         The bundle, loaded and verified.
 
     Raises:
-        CheckpointError: the checkpoint cannot be read or does not fit the network.
+        CheckpointError: the checkpoint cannot be read, is no known network or not the one named.
         BundleError: `out` exists.
         OptionError: an argument is unknown or out of range.
         BackendError: a graph does not reproduce torch.
@@ -89,8 +94,9 @@ def export_bundle(
     tell = progress or (lambda what, step, steps: None)
     _check_arguments(out, size, image_dtype, opset, overwrite)
     loaded = load_checkpoint(Path(checkpoint))
-    spec = _choose_spec(network, loaded)
-    model, unknown = build_network(loaded, spec)
+    spec = network if isinstance(network, NetworkSpec) else recognise(loaded, network)
+    memory = _memory(spec, policy, capacity, gap)
+    model = build_network(loaded, spec)
     graphs = build_graphs(model, image_dtype)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -98,12 +104,12 @@ def export_bundle(
         weights = WeightsFile(folder / WEIGHTS)
         described = _write_graphs(graphs, folder, weights, size, opset, tell)
         manifest = Manifest(
-            memory=MemoryInfo(capacity=capacity, gap=gap),
+            memory=memory,
             input=InputInfo(size=size, dtype=image_dtype, long_edge=long_edge),  # type: ignore[arg-type]
             graphs=described,
             weights=(_listed(weights.path),),
-            provenance=_provenance(loaded, unknown),
-            **_of_network(model, folder),
+            provenance=_provenance(loaded, spec),
+            **network_fields(model, folder),
         )
         (folder / "manifest.json").write_text(manifest.to_json())
         folder.chmod(0o755)
@@ -114,7 +120,7 @@ def export_bundle(
     return Bundle.load(out)
 
 
-def _of_network(network: SegmentationNetwork, folder: Path) -> dict[str, Any]:
+def network_fields(network: SegmentationNetwork, folder: Path) -> dict[str, Any]:
     """The manifest's fields that follow from the network; writes its identity bank."""
     return {
         "format_version": FORMAT_VERSION,
@@ -183,28 +189,24 @@ def _check_arguments(
         raise OptionError(f"Opset {opset} is not supported.", expected=f"{OPSETS[0]} to {OPSETS[-1]}")
 
 
-def _choose_spec(network: str | NetworkSpec | None, checkpoint: Checkpoint) -> NetworkSpec:
-    if isinstance(network, NetworkSpec):
-        return network
-    if network is not None:
-        return network_spec(network)
-    if checkpoint.spec is None:
-        raise OptionError(
-            f"{checkpoint.path} does not say which network it is.", fix="name it: --network r50_aotl"
-        )
-    return checkpoint.spec
+def _memory(spec: NetworkSpec, policy: str | None, capacity: int, gap: int | None) -> MemoryInfo:
+    """The bundle's defaults: the published ones of the network where nothing else is asked for."""
+    options = MemoryOptions(policy or spec.policy, capacity, spec.gap if gap is None else gap)
+    return MemoryInfo(policy=options.policy, capacity=options.capacity, gap=options.gap)
 
 
 def _temporal_rows(network: SegmentationNetwork) -> tuple[tuple[float, ...], ...]:
+    if network.mem_pos_emb is None:
+        return ()
     return tuple(tuple(row) for row in network.mem_pos_emb.tolist())
 
 
-def _provenance(checkpoint: Checkpoint, unknown: list[str]) -> Provenance:
+def _provenance(checkpoint: Checkpoint, spec: NetworkSpec) -> Provenance:
     tools = {name: version(name) for name in ("ermu", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")}
     return Provenance(
         checkpoint=checkpoint.path.name,
         checkpoint_sha256=checkpoint.sha256,
-        unknown_keys=tuple(unknown),
+        ignored_keys=ignored_keys(checkpoint.weights, spec),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         tools={"python": platform.python_version(), **tools},
         licence=LICENCE,

@@ -1,4 +1,4 @@
-"""Published checkpoints: read safely, matched to a network by key and shape, refused by name."""
+"""Published checkpoints, read safely: whatever wraps the weights, and nothing that would run code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import pickle
 import re
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,12 @@ import torch
 from torch import Tensor
 
 from ermu.errors import CheckpointError, DependencyError
-from ermu.export.network.network import SegmentationNetwork
-from ermu.export.network.spec import NetworkSpec, networks
+from ermu.export.network.spec import NetworkSpec
 from ermu.export.state_dict import extraction, find_state_dicts, free_name, plain_copy
 from ermu.runtime.files import sha256_of
 
-_IGNORED_SUFFIX = ".num_batches_tracked"
 _SPEC = {field.name for field in fields(NetworkSpec)}
-_TEMPORAL = {"cur_pos_emb", "mem_pos_emb"}
-
+_NEEDED = {field.name for field in fields(NetworkSpec) if field.default is MISSING}
 
 logger = logging.getLogger("ermu.export")
 
@@ -71,25 +68,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
             extraction(other, path, free_name(path, other.place.replace(".", "-"))),
         )
     spec = content.get("spec")
-    described = NetworkSpec(**spec) if isinstance(spec, dict) and set(spec) == _SPEC else None
+    described = None
+    if isinstance(spec, dict) and _NEEDED <= set(spec) <= _SPEC:
+        described = NetworkSpec(**spec)
     return Checkpoint(path, sha256_of(path), taken.weights, described, taken.place)
-
-
-def build_network(checkpoint: Checkpoint, spec: NetworkSpec) -> tuple[SegmentationNetwork, list[str]]:
-    """The network in evaluation mode with the checkpoint's weights, and the keys that it does not know.
-
-    Raises:
-        CheckpointError: a weight is missing, has another shape or is not finite; every such key is named.
-    """
-    network = SegmentationNetwork(spec).eval().requires_grad_(False)
-    expected = network.state_dict()
-    missing, misshapen = _mismatches(checkpoint.weights, expected)
-    if missing or misshapen:
-        raise _mismatch_error(checkpoint, spec, missing, misshapen)
-    _check_finite(checkpoint, expected)
-    network.load_state_dict({k: checkpoint.weights[k].to(torch.float32) for k in expected})
-    unknown = [k for k in checkpoint.weights if k not in expected and not k.endswith(_IGNORED_SUFFIX)]
-    return network, unknown
 
 
 def _load(path: Path) -> Any:
@@ -147,64 +129,3 @@ def _refused_global(error: Exception) -> str:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
-
-
-def _mismatches(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> tuple[list[str], list[str]]:
-    missing = [k for k in expected if k not in weights]
-    misshapen = [
-        f"{k} is {tuple(weights[k].shape)}, not {tuple(v.shape)}"
-        for k, v in expected.items()
-        if k in weights and weights[k].shape != v.shape
-    ]
-    return missing, misshapen
-
-
-def _check_finite(checkpoint: Checkpoint, expected: dict[str, Tensor]) -> None:
-    broken = []
-    for key in expected:
-        weight = checkpoint.weights[key]
-        count = int((~torch.isfinite(weight)).sum())
-        if count:
-            broken.append(f"{key} ({count} of {weight.numel()} values)")
-    if broken:
-        raise CheckpointError(
-            f"{checkpoint.path} holds weights that are NaN or infinite: {', '.join(broken)}.",
-            expected="finite numbers",
-            fix="take a checkpoint from before its training diverged",
-        )
-
-
-def _mismatch_error(
-    checkpoint: Checkpoint, spec: NetworkSpec, missing: list[str], misshapen: list[str]
-) -> CheckpointError:
-    known = networks()
-    found = [f"missing: {', '.join(missing)}"] if missing else []
-    found += [f"misshapen: {'; '.join(misshapen)}"] if misshapen else []
-    place = "" if checkpoint.place == "the top" else f" (weights under {checkpoint.place})"
-    fitting = [name for name, other in known.items() if _lacks(checkpoint.weights, other) == set()]
-    untimed = [name for name, other in known.items() if _lacks(checkpoint.weights, other) == _TEMPORAL]
-    if fitting:
-        fix = f"--network {fitting[0]} fits this checkpoint"
-    elif untimed:
-        fix = (
-            f"it is {untimed[0]} without temporal embedding, as in the aot-benchmark zoo: "
-            "train from it with `ermu train`, it cannot be exported as it is"
-        )
-    else:
-        fix = f"check that the file is one of: {', '.join(known)}"
-    if len(missing) == len(SegmentationNetwork(spec).state_dict()):
-        shown = ", ".join(list(checkpoint.weights)[:5])
-        found = [f"it has none of its keys, but {len(checkpoint.weights)} others: {shown}, ..."]
-    return CheckpointError(
-        f"{checkpoint.path} does not fit the network {spec.name}{place}; {'; '.join(found)}",
-        expected=f"every key of {spec.name} with its shape",
-        fix=fix,
-    )
-
-
-def _lacks(weights: dict[str, Tensor], spec: NetworkSpec) -> set[str] | None:
-    """What weights lack to be a network's; None where some have another shape."""
-    with torch.device("meta"):
-        expected = SegmentationNetwork(spec).state_dict()
-    missing, misshapen = _mismatches(weights, expected)
-    return None if misshapen else set(missing)

@@ -36,7 +36,7 @@ class Encode(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Features:
-        pixels = image.to(self.network.cur_pos_emb.dtype).permute(0, 3, 1, 2)
+        pixels = image.to(self.network.encoder_projector.weight.dtype).permute(0, 3, 1, 2)
         return self.network.encode(self.network.normalize(pixels))
 
 
@@ -53,13 +53,14 @@ class Reference(nn.Module):
 
 
 class Propagate(nn.Module):
-    """p, temporal rows, bank and previous frame -> z, block 0's query, and what this frame will remember."""
+    """p, any temporal rows, bank and previous frame -> z, block 0's query, what this frame will remember."""
 
     def __init__(self, network: SegmentationNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, p: Tensor, rows: Tensor, *memories: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, p: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        rows, memories = (others[0], others[1:]) if self.network.spec.temporal else (None, others)
         quads = [memories[i : i + 4] for i in range(0, len(memories), 4)]
         long = [(frame_tokens(key), frame_tokens(value)) for key, value, _, _ in quads]
         short = [(tokens(key), tokens(value)) for _, _, key, value in quads]
@@ -123,7 +124,7 @@ def build_graphs(network: SegmentationNetwork, image_dtype: str = "uint8") -> li
         identity_tokens(spec),
     )
     image = described("image", (1, "H", "W", 3), Role.INPUT, dtype=image_dtype)
-    rows = described("rows", ("T", spec.key_width), Role.INPUT)
+    rows = [described("rows", ("T", spec.key_width), Role.INPUT)] if spec.temporal else []
     logits = described("logits", (OBJECT_CAPACITY + 1, "h4", "w4"), Role.OUTPUT)
     prefix, parts = family.external_attention_graphs(network)
     propagated = (z, query(0, spec), *_carried(family, spec))
@@ -131,7 +132,7 @@ def build_graphs(network: SegmentationNetwork, image_dtype: str = "uint8") -> li
     return [
         Graph("encode", Encode(network), (image,), (*maps, p)),
         Graph("reference", Reference(network, family), (p, identity), (z, *_entries(family, spec))),
-        Graph("propagate", Propagate(network), (p, rows, *_memories(family, spec)), propagated),
+        Graph("propagate", Propagate(network), (p, *rows, *_memories(family, spec)), propagated),
         *([prefix] if prefix else []),
         *parts,
         Graph("decode", Decode(network), (z, *maps), (logits,)),

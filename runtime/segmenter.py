@@ -46,7 +46,7 @@ class Segmenter(Closing):
 
     Args:
         bundle: A loaded bundle, its folder, or the name of one that a package brings along.
-        policy: Name of an eviction policy.
+        policy: Name of an eviction policy; default, the bundle's.
         capacity: Memory frames a group holds; default, the bundle's.
         gap: Frames between two appends to the bank; default, the bundle's.
         gap_seconds: Seconds instead, so that a stream that drops frames still feeds its bank as often; every
@@ -75,7 +75,7 @@ class Segmenter(Closing):
         self,
         bundle: Bundle | str | Path,
         *,
-        policy: str = "ermu",
+        policy: str | None = None,
         capacity: int | None = None,
         gap: int | None = None,
         gap_seconds: float | None = None,
@@ -92,7 +92,7 @@ class Segmenter(Closing):
         self.bundle = loaded.at_precision(precision or usual.manifest.precision)
         manifest = self.bundle.manifest
         self._options = MemoryOptions(
-            policy,
+            manifest.memory.policy if policy is None else policy,
             manifest.memory.capacity if capacity is None else capacity,
             manifest.memory.gap if gap is None else gap,
             gap_seconds,

@@ -73,16 +73,17 @@ def bundle(synthetic_checkpoint: Callable[[str], Path]) -> Callable[..., Path]:
 
 def _with_float_images(source: Path, target: Path, checkpoint: Path) -> None:
     """A bundle as `export_bundle(..., image_dtype="float32")` makes it: another `encode`, nothing else."""
-    from ermu.export.checkpoint import build_network, load_checkpoint
+    from ermu.export.checkpoint import load_checkpoint
     from ermu.export.graphs import build_graphs
     from ermu.export.network.spec import network_spec
     from ermu.export.onnx_writer import write_onnx
+    from ermu.export.recognition import build_network
     from ermu.export.weights import WeightsFile, places_of
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.files import sha256_of
 
     manifest = Bundle.load(source).manifest
-    network, _ = build_network(load_checkpoint(checkpoint), network_spec(manifest.network.name))
+    network = build_network(load_checkpoint(checkpoint), network_spec(manifest.network.name))
     encode = build_graphs(network, "float32")[0]
     shutil.copytree(source, target)
     file = target / manifest.graphs["encode"].file
@@ -130,12 +131,17 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
     return _made_once("tiny", make)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Servers, browsers and benchmarks have the machine to themselves; tests of a GPU skip where none is."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Servers, browsers and benchmarks have the machine to themselves; tests of a GPU skip where none is.
+
+    Long ones skip unless asked for.
+    """
     from tests.support.gpu import is_emulated, no_gpu
 
-    reason = no_gpu()
+    reason, asked = no_gpu(), "long" in config.option.markexpr
     for item in items:
+        if item.get_closest_marker("long") and not asked:
+            item.add_marker(pytest.mark.skip(reason="takes minutes: pytest -m long"))
         if {"serve", "benchmarks"} & set(Path(item.path).relative_to(ROOT).parts):
             item.add_marker("serial")
         if reason and item.get_closest_marker("gpu"):

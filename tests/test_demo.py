@@ -42,12 +42,12 @@ def test_ready_made_bundle_is_the_checkpoints():
 
 def test_ready_made_bundle_gives_what_an_export_gives(tmp_path):
     pytest.importorskip("torch")
-    from ermu.export.checkpoint import build_network, load_checkpoint
+    from ermu.export.checkpoint import load_checkpoint
+    from ermu.export.recognition import build_network
     from tests.support.torch_backend import TorchBackend
 
     checkpoint = load_checkpoint(DEMO_CHECKPOINT)
-    network, unknown = build_network(checkpoint, checkpoint.spec)
-    assert unknown == []
+    network = build_network(checkpoint, checkpoint.spec)
     bundle = Bundle.load(DEMO_BUNDLE)
     segmenters = [Segmenter(bundle), Segmenter(bundle, backend=TorchBackend(bundle, network, "whole"))]
     scene = Scene(SceneConfig(seed=5, frames=4))

@@ -13,13 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ermu.errors import BenchmarkError, BundleError, CheckpointError
-from ermu.export.checkpoint import build_network, load_checkpoint
+from ermu.export.checkpoint import load_checkpoint
 from ermu.export.graphs import build_graphs
 from ermu.export.network.spec import NetworkSpec
+from ermu.export.recognition import build_network
 from ermu.kernels.base.identity import LABELS, STRIDE, Identity, check_embedding, check_weights
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import WHOLE
+from ermu.runtime.bundle.roles import Role
 from ermu.types import Array
 
 
@@ -70,9 +72,8 @@ class TorchBackend(Backend):
         super().__init__(replace(opening, kernels=replace(opening.kernels, identity=TorchIdentity)))
         torch.set_num_threads(opening.threads)
         bundle, manifest = opening.bundle, opening.bundle.manifest
-        network, _ = build_network(
-            _matching(bundle, checkpoint), NetworkSpec(**manifest.network.model_dump())
-        )
+        spec = NetworkSpec(**manifest.network.model_dump())
+        network = build_network(_matching(bundle, checkpoint), spec)
         built = {graph.name: graph for graph in build_graphs(network, manifest.input.dtype)}
         self._modules = {name: built[name] for name in self.plan.graphs}
         self._compiled: dict[str, Any] = {}
@@ -104,9 +105,9 @@ class TorchBackend(Backend):
         self._compiled.clear()
 
     def _module(self, graph: str, inputs: Tensors) -> nn.Module | Any:
-        module = self._modules[graph].module
-        rows = inputs.get("rows")
-        if self._compiled_from is None or (rows is not None and rows.shape[0] < self._compiled_from):
+        module, read = self._modules[graph].module, self._modules[graph].inputs
+        held = next((inputs[t.name].shape[0] for t in read if t.role is Role.MEMORY), None)
+        if self._compiled_from is None or (held is not None and held < self._compiled_from):
             return module
         if graph not in self._compiled:
             self._compiled[graph] = torch.compile(module, dynamic=False)

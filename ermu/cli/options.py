@@ -17,7 +17,9 @@ def listed(names: list[str]) -> str:
 
 
 BundleName = Annotated[str, typer.Option("--bundle", help="A bundle folder, or demo.")]
-Policy = Annotated[str, typer.Option(help=f"Eviction policy: {listed(POLICIES.names())}.")]
+Policy = Annotated[
+    str | None, typer.Option(help=f"Eviction policy: {listed(POLICIES.names())}; default: the bundle's.")
+]
 Capacity = Annotated[int | None, typer.Option(min=2, help="Memory frames; default: the bundle's.")]
 Gap = Annotated[int | None, typer.Option(min=1, help="Frames between memory appends; default: the bundle's.")]
 GapSeconds = Annotated[
@@ -62,7 +64,7 @@ Against = Annotated[str, typer.Option(help=f"Peers, with commas: {','.join(PEERS
 class SegmenterOptions:
     """The options of `Segmenter`, by its own names: a command takes them all with `with_option_groups`."""
 
-    policy: Policy = "ermu"
+    policy: Policy = None
     capacity: Capacity = None
     gap: Gap = None
     gap_seconds: GapSeconds = None

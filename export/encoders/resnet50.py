@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,17 +40,22 @@ def _stage(channels: int, width: int, blocks: int, stride: int) -> nn.Sequential
 
 
 class ResNet50(Encoder):
-    """Stages 1 to 3 of ResNet-50; outputs at strides 4, 8, 16 and 16 again (the map that is projected)."""
+    """Stages 1 to 3 of ResNet-50; outputs at strides 4, 8, 16 and 16 again (the map that is projected).
+
+    Attributes:
+        depths: Bottlenecks of each stage.
+    """
 
     channels = (256, 512, 1024, 1024)
+    depths: ClassVar[tuple[int, int, int]] = (3, 4, 6)
 
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = FrozenBatchNorm2d(64)
-        self.layer1 = _stage(64, 64, 3, stride=1)
-        self.layer2 = _stage(256, 128, 4, stride=2)
-        self.layer3 = _stage(512, 256, 6, stride=2)
+        self.layer1 = _stage(64, 64, self.depths[0], stride=1)
+        self.layer2 = _stage(256, 128, self.depths[1], stride=2)
+        self.layer3 = _stage(512, 256, self.depths[2], stride=2)
 
     def forward(self, x: Tensor) -> EncoderMaps:
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)

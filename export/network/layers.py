@@ -53,16 +53,21 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     return F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
 
 
-def attend_memory(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor, heads: int) -> Tensor:
+def moved(x: Tensor, by: Tensor | None) -> Tensor:
+    """x + by, where a network has that embedding."""
+    return x if by is None else x + by
+
+
+def attend_memory(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor | None, heads: int) -> Tensor:
     """Attention over every token of every memory frame, each frame's keys moved by its temporal row.
 
     Args:
         query: B x n x D, with `cur` added.
         keys: B x T x n x D.
         values: B x T x n x Cv.
-        rows: T x D.
+        rows: T x D, or None.
     """
-    placed = (keys + rows[:, None, :]).flatten(1, 2)
+    placed = moved(keys, None if rows is None else rows[:, None, :]).flatten(1, 2)
     return attend(query, placed, values.flatten(1, 2), heads)
 
 

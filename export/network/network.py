@@ -8,16 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from ermu.export.network.decoder import FpnDecoder
-from ermu.export.network.layers import to_tokens
+from ermu.export.network.layers import moved, to_tokens
 from ermu.export.network.memory import KeyValue, MemoryEntry
-from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec
+from ermu.export.network.spec import NetworkSpec
 from ermu.export.network.transformer import BlockCarry
 from ermu.registries import ENCODERS, FAMILIES
 from ermu.runtime.bundle.temporal import TEMPORAL_ROWS, temporal_row
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
-IDENTITY_CHANNELS = OBJECT_CAPACITY + 2  # background, ten ids, ignore
 
 
 class Features(NamedTuple):
@@ -33,7 +32,7 @@ class Carry(NamedTuple):
     """What a propagated frame keeps until its label is known.
 
     Attributes:
-        query: B x n x D, block 0's q + cur: with block 0's keys, all that ERMU's relevance needs.
+        query: B x n x D, block 0's query of the bank: with block 0's keys, all that ERMU's relevance needs.
         blocks: One carry a block.
     """
 
@@ -42,7 +41,9 @@ class Carry(NamedTuple):
 
 
 class SegmentationNetwork(nn.Module):
-    """A network of the aot_plus kind, of any family; parameter names are the published checkpoints'.
+    """A network of any family; parameter names are the published checkpoints'.
+
+    Without temporal rows `cur_pos_emb` and `mem_pos_emb` are None, and so are the rows of `propagate`.
 
     Sizes: images are B x 3 x H x W with H, W = 16k + 1; the token grid is h = (H-1)/16 + 1, n = h * w.
     """
@@ -56,10 +57,13 @@ class SegmentationNetwork(nn.Module):
         self.encoder_projector = nn.Conv2d(channels[3], spec.width, 1)
         self.LSTT = family.transformer(spec)
         self.decoder = FpnDecoder(self.LSTT.output_channels, spec.decoder_width, channels[:3])
-        self.patch_wise_id_bank = nn.Conv2d(IDENTITY_CHANNELS, spec.width, 17, stride=16, padding=8)
+        self.patch_wise_id_bank = nn.Conv2d(spec.identity_channels, spec.width, 17, stride=16, padding=8)
         self.id_norm = family.identity_norm(spec)
-        self.cur_pos_emb = nn.Parameter(torch.zeros(1, spec.key_width))
-        self.mem_pos_emb = nn.Parameter(torch.zeros(TEMPORAL_ROWS, spec.key_width))
+        self.cur_pos_emb: nn.Parameter | None = None
+        self.mem_pos_emb: nn.Parameter | None = None
+        if spec.temporal:
+            self.cur_pos_emb = nn.Parameter(torch.zeros(1, spec.key_width))
+            self.mem_pos_emb = nn.Parameter(torch.zeros(TEMPORAL_ROWS, spec.key_width))
 
     @staticmethod
     def normalize(image: Tensor) -> Tensor:
@@ -74,15 +78,21 @@ class SegmentationNetwork(nn.Module):
         return Features(*self.decoder.adapt(f4, f8, f16), self.encoder_projector(last))
 
     def embed_identity(self, one_hot: Tensor) -> Tensor:
-        """Identity tokens B x n x C of a one-hot label map, B x 12 x H x W (ids 0..10, then ignore)."""
+        """Identity tokens B x n x C of a one-hot label map, B x 12 x H x W (ids 0..10, then ignore).
+
+        A bank of 11 channels has none for what is ignored.
+        """
+        one_hot = one_hot[:, : self.spec.identity_channels]
         return self.id_norm(to_tokens(self.patch_wise_id_bank(one_hot)))
 
-    def temporal_rows(self, frames: int) -> Tensor:
-        """The temporal row of each of `frames` memory frames, oldest first: T x D."""
+    def temporal_rows(self, frames: int) -> Tensor | None:
+        """The temporal row of each of `frames` memory frames, oldest first: T x D; None without any."""
+        if self.mem_pos_emb is None:
+            return None
         return self.mem_pos_emb[[temporal_row(t, frames) for t in range(frames)]]
 
     def propagate(
-        self, p: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
+        self, p: Tensor, long: list[KeyValue], rows: Tensor | None, short: list[KeyValue]
     ) -> tuple[Tensor, Carry]:
         """Reads both memories for a frame.
 
@@ -96,11 +106,12 @@ class SegmentationNetwork(nn.Module):
             The decoder's input z, B x Cz x h x w, and what `memorize` needs.
         """
         z, carries = self.LSTT(p, self.cur_pos_emb, long, rows, short)
-        return z, Carry(carries[0].key + self.cur_pos_emb, carries)
+        return z, Carry(moved(carries[0].key, self.cur_pos_emb), carries)
 
     def reference(self, p: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
         """A labelled frame, read through itself: z and its memory."""
-        return self.LSTT.reference(p, self.cur_pos_emb, self.mem_pos_emb[:1], identity)
+        row = None if self.mem_pos_emb is None else self.mem_pos_emb[:1]
+        return self.LSTT.reference(p, self.cur_pos_emb, row, identity)
 
     def memorize(self, carry: Carry, identity: Tensor) -> MemoryEntry:
         """Memory of a propagated frame, once its label is known."""

@@ -10,15 +10,24 @@ from ermu.registries import FAMILIES
 
 OBJECT_CAPACITY = 10
 
+# What every network of the aot-benchmark zoo has, and the gap of those that keep the first frame alone.
+ZOO: dict[str, Any] = {
+    "temporal": False,
+    "identity_channels": OBJECT_CAPACITY + 1,
+    "policy": "none",
+    "gap_grows": False,
+}
+ONE_FRAME = 9999
+
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One network of the aot_plus family (`docs/spec/network.md`).
+    """One network (`docs/spec/network.md`, `docs/spec/zoo.md`).
 
     Attributes:
         name: The name used on the command line and in manifests.
-        family: Its name in `FAMILIES`: `aot` (multi-head attention, feed-forward) or `deaot` (gated
-            propagation, two branches).
+        family: Its name in `FAMILIES`: `aot` and `aot-local` (multi-head attention, feed-forward) or `deaot`
+            (gated propagation, two branches).
         encoder: Its name in `ENCODERS`, underscores for hyphens.
         blocks: Number of propagation blocks L.
         width: Channels C of the tokens.
@@ -26,6 +35,11 @@ class NetworkSpec:
         key_width: Channels D of a memory key over all heads (width in AOT, width / 2 in DeAOT).
         feedforward: Hidden channels of AOT's feed-forward, or DeAOT's gate width per branch.
         decoder_width: Channels at stride 16 and 8 in and out; half of it at stride 4.
+        temporal: Whether memory frames have learned temporal rows.
+        identity_channels: Of the identity bank: background, ten ids and, where it is 12, ignore.
+        policy: The published memory rule: an eviction policy,
+        gap: and the frames between two appends, which
+        gap_grows: with the length of a file is a thirtieth of it, where that is more.
     """
 
     name: str
@@ -37,6 +51,11 @@ class NetworkSpec:
     key_width: int
     feedforward: int
     decoder_width: int
+    temporal: bool = True
+    identity_channels: int = OBJECT_CAPACITY + 2
+    policy: str = "ermu"
+    gap: int = 5
+    gap_grows: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict, the inverse of `NetworkSpec(**d)`."""

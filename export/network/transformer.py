@@ -23,26 +23,28 @@ class Transformer(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, p: Tensor, cur: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
+        self, p: Tensor, cur: Tensor | None, long: list[KeyValue], rows: Tensor | None, short: list[KeyValue]
     ) -> tuple[Tensor, list[Any]]:
         """A frame whose label is not known: the decoder's input, and each block's carry.
 
         Args:
             p: B x C x h x w.
-            cur: 1 x D, added to the memory query.
+            cur: 1 x D, added to the memory query; None in a network without temporal rows.
             long: Per block, keys B x T x n x D and values B x T x n x Cv of the bank.
-            rows: T x D, temporal row of each memory frame.
+            rows: T x D, temporal row of each memory frame; None likewise.
             short: Per block, key B x n x D and value B x n x Cv of the previous frame.
         """
 
     @abstractmethod
-    def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
+    def reference(
+        self, p: Tensor, cur: Tensor | None, row: Tensor | None, identity: Tensor
+    ) -> tuple[Tensor, MemoryEntry]:
         """A labelled frame, which is its own memory: the decoder's input, and that memory.
 
         Args:
             p: B x C x h x w.
-            cur: 1 x D.
-            row: 1 x D, the temporal row of an only memory frame.
+            cur: 1 x D, or None.
+            row: 1 x D, the temporal row of an only memory frame, or None.
             identity: Identity tokens behind `id_norm`, B x n x C.
         """
 

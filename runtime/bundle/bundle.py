@@ -111,13 +111,14 @@ class Bundle:
         return self.path / self.manifest.graphs[graph].file
 
     def identity_weights(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Weight (C, 12, 17, 17) and bias (C,) of the identity embedding."""
+        """Weight (C, L, 17, 17) and bias (C,) of the identity embedding; L is 12, or 11 without ignore."""
         with np.load(self.path / self.manifest.identity.file) as weights:
             return weights["weight"], weights["bias"]
 
     def temporal_rows(self) -> npt.NDArray[np.float32]:
-        """The temporal embedding, 4 x D."""
-        return np.asarray(self.manifest.temporal_rows, np.float32)
+        """The temporal embedding, 4 x D; 0 x D in a network without."""
+        rows, width = self.manifest.temporal_rows, self.manifest.network.key_width
+        return np.asarray(rows, np.float32).reshape(len(rows), width)
 
     def _changed(self, **fields: Any) -> Bundle:
         return Bundle(self.path, self.manifest.model_copy(update=fields))

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from ermu.runtime.bundle.roles import NEEDED, Kind, Role
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 WHOLE = "whole"
 EXTERNAL_ATTENTION = "external_attention"
 DTYPES = ("uint8", "float32", "float16")
@@ -123,7 +123,10 @@ class Plan(_Part):
 
 
 class NetworkInfo(_Part):
-    """Which network the graphs are; fields as `ermu.export.network.spec.NetworkSpec`."""
+    """Which network the graphs are; fields as `ermu.export.network.spec.NetworkSpec`.
+
+    Its policy and gap are the published ones; the bundle's defaults are in `MemoryInfo`.
+    """
 
     name: str
     family: str
@@ -134,11 +137,21 @@ class NetworkInfo(_Part):
     key_width: int
     feedforward: int
     decoder_width: int
+    temporal: bool
+    identity_channels: int
+    policy: str
+    gap: int
+    gap_grows: bool
+
+    def published_gap(self, frames: int) -> int:
+        """Frames between two appends in a file of so many (`docs/spec/network.md`, 'The frame loop')."""
+        return max(self.gap, round(frames / 30)) if self.gap_grows else self.gap
 
 
 class MemoryInfo(_Part):
-    """Defaults of the memory bank: frames held, and frames between two appends."""
+    """Defaults of the memory bank: eviction policy, frames held, and frames between two appends."""
 
+    policy: str
     capacity: int = Field(ge=2, le=1000)
     gap: int = Field(ge=1)
 
@@ -176,11 +189,11 @@ class InputInfo(_Part):
 
 
 class Provenance(_Part):
-    """Where the bundle comes from."""
+    """Where the bundle comes from; keys of the checkpoint that no network reads are ignored."""
 
     checkpoint: str
     checkpoint_sha256: str
-    unknown_keys: tuple[str, ...]
+    ignored_keys: tuple[str, ...]
     created: str
     tools: dict[str, str]
     licence: str
@@ -281,6 +294,7 @@ class Manifest(_Part):
     """The whole of manifest.json.
 
     Attributes:
+        temporal_rows: The temporal embedding, a row of D numbers each; empty in a network without.
         graphs: By name, each once, whatever plans it belongs to.
         plans: `whole`, and `external_attention` for a runtime with attention kernels of its own.
         weights: Files that the graphs' weights lie in, each tensor once.

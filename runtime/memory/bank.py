@@ -28,7 +28,7 @@ class MemoryBank:
         device: Holds the buffers.
         tensors: The network's memory tensors (role MEMORY), leading axis T.
         symbols: Values of h and w.
-        temporal: The temporal embedding, 4 x D float32.
+        temporal: The temporal embedding, 4 x D float32; 0 x D in a network without, whose rows are zeros.
         slots: Slots to allocate; `write` to the next free slot grows them when they are used up.
         caches: One a block where the kernels' attention reads the bank: keys and values then lie there, and
             of the buffers only block 0's keys are kept, for the redundancy.
@@ -51,6 +51,7 @@ class MemoryBank:
         self._scored_keys = next(t.name for t in tensors if t.block == 0 and t.kind is Kind.KEY)
         self._tensors = [t for t in tensors if not caches or t.name == self._scored_keys]
         self._caches = caches
+        self._placed = bool(len(temporal)) and not caches  # a graph reads the rows
         self._allocate()
         self._gram: KeyGram | None = None
         self.slot_frames: list[int] = []
@@ -77,7 +78,9 @@ class MemoryBank:
     def rows(self) -> npt.NDArray[np.float32]:
         """Temporal row of each slot in use, T x D, on the host."""
         held, order = len(self), np.argsort(self.slot_frames)
-        rows = np.empty((held, self._temporal.shape[1]), np.float32)
+        rows = np.zeros((held, self._temporal.shape[1]), np.float32)
+        if not len(self._temporal):
+            return rows
         rows[order] = self._temporal[[temporal_row(t, held) for t in range(held)]]
         return rows
 
@@ -109,7 +112,7 @@ class MemoryBank:
         for block, cache in enumerate(self._caches):
             halves = (entry[self._sources[block, kind]] for kind in (Kind.KEY, Kind.VALUE))
             cache.write(slot, *(self._device.kernel_argument(_tokens(half)) for half in halves))
-        if not self._caches:
+        if self._placed:
             self._device.upload(self.rows(), self._rows.first(len(self)))
         if self._gram is not None:
             self._gram.update(slot, self.keys())
@@ -131,7 +134,7 @@ class MemoryBank:
         self._buffers = {
             t.name: self._device.empty(resolve(t.shape, symbols), t.dtype) for t in self._tensors
         }
-        if not self._caches:
+        if self._placed:
             self._rows = self._device.empty((self._slots, self._temporal.shape[1]), np.float32)
 
     def _grow(self) -> None:

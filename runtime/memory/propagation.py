@@ -51,11 +51,11 @@ class WholePropagation(Propagation):
         queries = having([backend.graphs[self._graph]], Role.QUERY)
         self._queries = allocate(backend.device, queries, workspace.symbols)  # of this group's latest frame
         self._scored = next(t.name for t in queries if t.block == 0)
-        (self._rows,) = (t.name for t in having([backend.graphs[self._graph]], Role.INPUT))
+        self._rows = [t.name for t in having([backend.graphs[self._graph]], Role.INPUT)]  # none without
 
     def run(self, tensors: Tensors, bank: MemoryBank) -> None:
         """See `Propagation.run`."""
-        held = {**bank.slots(), self._rows: bank.placed_rows()}
+        held = {**bank.slots(), **{name: bank.placed_rows() for name in self._rows}}
         self._backend.run(self._graph, {**tensors, **held, **self._queries})
 
     def relevance(self, bank: MemoryBank, foreground: Any, out: Any) -> None:

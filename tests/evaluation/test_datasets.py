@@ -9,10 +9,8 @@ import pytest
 
 from ermu.errors import DatasetError, OptionError
 from ermu.evaluation.datasets import open_dataset
-from ermu.evaluation.layouts.scenes import SceneSequence
 from ermu.evaluation.predictors import RunSettings
 from ermu.evaluation.runner import Run
-from ermu.scenes.catalogue import validation_scenes
 from tests.evaluation.layouts import bars, vost, write_frames, write_labels
 
 NAMES = [f"{i:05d}" for i in range(4)]
@@ -105,14 +103,6 @@ def test_too_few_annotations_and_annotations_without_a_frame_are_explained(tmp_p
     assert short.scored == () and "2 annotated frames" in short.unscored
     with pytest.raises(DatasetError, match="without a frame: 00099"):
         _ = lost.frame_names
-
-
-@pytest.mark.parametrize(("frames", "gap"), [(60, 5), (149, 5), (165, 6), (300, 10)])
-def test_the_gap_follows_the_length(frames: int, gap: int) -> None:
-    """max(5, round(frames / 30)): 149 / 30 = 4.97, 165 / 30 = 5.5 rounds to the even 6."""
-    from dataclasses import replace
-
-    assert SceneSequence("s", replace(validation_scenes()[0], frames=frames)).gap == gap
 
 
 def test_scenes_need_no_folder_and_every_frame_is_annotated() -> None:

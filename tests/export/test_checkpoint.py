@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from ermu.errors import CheckpointError, DependencyError
-from ermu.export.checkpoint import build_network, load_checkpoint
+from ermu.export.checkpoint import load_checkpoint
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import network_spec
+from ermu.export.recognition import build_network, ignored_keys
 from tests.support.golden_data import GOLDEN
 from tests.support.golden_data import NETWORKS as GOLDEN_NETWORKS
 
@@ -56,16 +57,14 @@ PREFIXES = ["", "module.", "_orig_mod.", "module._orig_mod.", "model.", "ema_mod
 def test_layouts(tmp_path, weights, wrap, prefix):
     path = tmp_path / "c.pth"
     torch.save(wrap({prefix + k: v for k, v in weights.items()}), path)
-    network, unknown = build_network(load_checkpoint(path), network_spec("aott", **TINY))
-    assert unknown in ([], ["n_averaged"])
+    network = build_network(load_checkpoint(path), network_spec("aott", **TINY))
     assert torch.equal(network.cur_pos_emb, weights["cur_pos_emb"])
 
 
 def test_a_part_compiled_by_itself(tmp_path, weights):
     path = tmp_path / "c.pth"
     torch.save({k.replace("encoder.", "encoder._orig_mod."): v for k, v in weights.items()}, path)
-    _, unknown = build_network(load_checkpoint(path), network_spec("aott", **TINY))
-    assert unknown == []
+    build_network(load_checkpoint(path), network_spec("aott", **TINY))
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -92,18 +91,37 @@ def run_printed(command):
     subprocess.run(command.replace("python -c", python, 1), shell=True, check=True, timeout=120)
 
 
-def test_unknown_keys_are_reported_and_counters_are_not(tmp_path, weights):
+@pytest.mark.parametrize(
+    "key",
+    [
+        "encoder.features.0.1.num_batches_tracked",
+        "encoder.layers.0.blocks.1.attn.relative_position_index",
+        "LSTT.mask_token",
+        "n_averaged",
+    ],
+)
+def test_what_published_files_carry_beside_weights_is_left_out(tmp_path, weights, key):
     path = tmp_path / "c.pth"
-    extra = {"head.weight": torch.zeros(1), "encoder.bn1.num_batches_tracked": torch.zeros(())}
-    torch.save({**weights, **extra}, path)
-    _, unknown = build_network(load_checkpoint(path), network_spec("aott", **TINY))
-    assert unknown == ["head.weight"]
+    torch.save({**weights, key: torch.zeros(3)}, path)
+    loaded = load_checkpoint(path)
+    build_network(loaded, SPEC)
+    assert ignored_keys(loaded.weights, SPEC) == (key,)
+
+
+@pytest.mark.parametrize(
+    "key", ["head.weight", "LSTT.layers.1.norm1.weight", "encoder.layer4.0.conv1.weight"]
+)
+def test_weights_that_the_network_does_not_take_are_refused(tmp_path, weights, key):
+    path = tmp_path / "c.pth"
+    torch.save({**weights, key: torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match=f"not the network's: {key}"):
+        build_network(load_checkpoint(path), SPEC)
 
 
 def test_half_precision_weights_become_float32(tmp_path, weights):
     path = tmp_path / "c.pth"
     torch.save({k: v.half() for k, v in weights.items()}, path)
-    network, _ = build_network(load_checkpoint(path), network_spec("aott", **TINY))
+    network = build_network(load_checkpoint(path), network_spec("aott", **TINY))
     assert network.cur_pos_emb.dtype == torch.float32
 
 
@@ -188,27 +206,16 @@ def test_weights_that_are_no_numbers_are_named(tmp_path, weights):
     assert "cur_pos_emb (1 of 64 values)" in error.value.problem
 
 
-def test_only_a_zoo_checkpoint_is_called_one(tmp_path, weights):
+def test_something_else_entirely_is_said_to_be_that(tmp_path, weights):
     path = tmp_path / "c.pth"
     torch.save({"conv1.weight": torch.zeros(3), "fc.bias": torch.zeros(2)}, path)
     with pytest.raises(CheckpointError) as error:
         build_network(load_checkpoint(path), SPEC)
-    assert "zoo" not in error.value.fix
     assert "none of its keys, but 2 others: conv1.weight, fc.bias" in error.value.problem
-    zoo = {k: v for k, v in weights.items() if k not in ("cur_pos_emb", "mem_pos_emb")}
-    torch.save({"state_dict": {k: v for k, v in zoo.items() if "LSTT" not in k}}, path)
+    torch.save({"state_dict": {k: v for k, v in weights.items() if "LSTT" not in k}}, path)
     with pytest.raises(CheckpointError) as error:
         build_network(load_checkpoint(path), SPEC)
-    assert "zoo" not in error.value.fix and "(weights under state_dict)" in error.value.problem
-
-
-def test_a_zoo_checkpoint_is_called_one(tmp_path, synthetic_checkpoint):
-    path = tmp_path / "c.pth"
-    whole = load_checkpoint(synthetic_checkpoint("aott")).weights
-    torch.save({k: v for k, v in whole.items() if k not in ("cur_pos_emb", "mem_pos_emb")}, path)
-    with pytest.raises(CheckpointError) as error:
-        build_network(load_checkpoint(path), network_spec("aott"))
-    assert "it is aott without temporal embedding, as in the aot-benchmark zoo" in error.value.fix
+    assert "(weights under state_dict)" in error.value.problem
 
 
 def write_safetensors(path, weights):
@@ -235,8 +242,8 @@ def test_safetensors(tmp_path, weights, name, monkeypatch):
             load_checkpoint(path)
         assert error.value.fix == "pip install 'ermu[export]'"
     pytest.importorskip("safetensors")
-    network, unknown = build_network(load_checkpoint(path), SPEC)
-    assert unknown == [] and torch.equal(network.cur_pos_emb, weights["cur_pos_emb"])
+    network = build_network(load_checkpoint(path), SPEC)
+    assert torch.equal(network.cur_pos_emb, weights["cur_pos_emb"])
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(CheckpointError, match="truncated or not a checkpoint"):
         load_checkpoint(path)

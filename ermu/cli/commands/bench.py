@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ermu.cli.options import Against, BackendName, Device, Policy, Precision, Threads
+from ermu.cli.options import Against, BackendName, Device, Precision, Threads, listed
+from ermu.registries import POLICIES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +33,9 @@ def bench(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Of the bundle, for peers in torch; the demo's is known.")
     ] = None,
-    policy: Policy = "ermu",
+    policy: Annotated[
+        str, typer.Option(help=f"Eviction policy, which holds the memory frames: {listed(POLICIES.names())}.")
+    ] = "ermu",
     precision: Precision = None,
     device: Device = "cpu",
     backend: BackendName = "onnxruntime",

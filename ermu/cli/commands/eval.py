@@ -34,7 +34,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for label maps and tables."),
     ] = None,
-    policy: Policy = "ermu",
+    policy: Policy = None,
     compare_policies: Annotated[bool, typer.Option("--compare-policies", help="Run every policy.")] = False,
     baseline: Annotated[
         str | None,
@@ -110,7 +110,7 @@ def evaluate(
             cores = threads or _share_of_cores(workers)
             settings = RunSettings(
                 bundle=bundle,
-                policy=policy,
+                policy=policy or _usual_policy(bundle),
                 capacity=capacity,
                 gap=gap,
                 long_edge=long_edge,
@@ -125,6 +125,13 @@ def evaluate(
         _submit(chosen, results if score_only and results else folder, submission)
     if any(report.failures for report in reports.values()):
         raise typer.Exit(1)
+
+
+def _usual_policy(bundle: str | None) -> str:
+    """The bundle's own policy; a baseline has no use for one."""
+    from ermu.runtime.bundle.bundle import Bundle
+
+    return "none" if bundle is None else Bundle.load(bundle).manifest.memory.policy
 
 
 def _check_submission(path: Path, *, alone: bool) -> None:

@@ -9,25 +9,39 @@ import typer
 
 from ermu.cli.options import listed
 from ermu.cli.sizes import parse_size
-from ermu.registries import FAMILIES
+from ermu.registries import POLICIES
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Option(help="A .pth file of the aot_plus family.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Option(help="A .pth or .safetensors file of any network that is known; its keys say which."),
+    ],
     out: Annotated[Path, typer.Option(help="The bundle folder to create.")],
     network: Annotated[
         str | None,
         typer.Option(
-            help=f"A network of the families {listed(FAMILIES.names())}, such as r50_aotl; "
-            "not needed where the checkpoint says it."
+            help="What the checkpoint is said to be, such as r50_aotl (docs/networks.md); refused where its "
+            "keys say otherwise."
         ),
     ] = None,
     size: Annotated[
         str | None,
         typer.Option(help="Fix the network input, HxW, each 16k+1 (353x641); default: any size."),
     ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Eviction policy by default: {listed(POLICIES.names())}; left out, the published one."
+        ),
+    ] = None,
     capacity: Annotated[int, typer.Option(min=2, help="Memory frames held by default.")] = 9,
-    gap: Annotated[int, typer.Option(min=1, help="Frames between two memory appends by default.")] = 5,
+    gap: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Frames between two memory appends by default; left out, the published ones."
+        ),
+    ] = None,
     long_edge: Annotated[int, typer.Option(min=33, help="Scale larger frames down to it by default.")] = 1040,
     image_dtype: Annotated[
         str, typer.Option(help="uint8, or float32 to resize frames without rounding back to bytes.")
@@ -60,6 +74,7 @@ def export(
             out,
             network=network,
             size=hw,
+            policy=policy,
             capacity=capacity,
             gap=gap,
             long_edge=long_edge,
@@ -72,11 +87,12 @@ def export(
         )
     graphs = bundle.manifest.graphs
     worst = max(graphs, key=lambda name: graphs[name].max_difference)
-    unknown = bundle.manifest.provenance.unknown_keys
-    if unknown:
-        plain(console, f"{len(unknown)} keys of the checkpoint are not the network's: {', '.join(unknown)}")
+    memory, ignored = bundle.manifest.memory, bundle.manifest.provenance.ignored_keys
+    if ignored:
+        plain(console, f"{len(ignored)} keys that no network reads were left out: {', '.join(ignored[:5])}")
     plain(
         console,
         f"{bundle.manifest.network.name} -> {out}: {len(graphs)} graphs, "
-        f"largest difference to torch {graphs[worst].max_difference:.2g} ({worst})",
+        f"largest difference to torch {graphs[worst].max_difference:.2g} ({worst}); "
+        f"by default --policy {memory.policy} --capacity {memory.capacity} --gap {memory.gap}",
     )

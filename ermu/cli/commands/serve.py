@@ -77,15 +77,17 @@ def serve(
     except ImportError as error:
         raise DependencyError(error.name or "starlette", "`ermu serve`", "serve") from error
     local = check_access(host, token)
-    if not POLICIES.get(options.policy).bounded:
-        raise OptionError(
-            f"The policy {options.policy} keeps every frame for ever.",
-            expected="a policy that stops at the capacity",
-        )
     names = stream_names(source, name)
     wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
     folders = _check_paths(bundle, source, wanted, names if len(source) > 1 else [None], overwrite)
     loaded = Bundle.load(bundle)
+    policy = options.policy or loaded.manifest.memory.policy
+    if not POLICIES.get(policy).bounded:
+        raise OptionError(
+            f"The policy {policy} keeps every frame for ever.",
+            expected="a policy that stops at the capacity",
+            fix="--policy ermu --gap 5 --capacity 9",
+        )
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
         sources = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from ermu.export.network.layers import GeluDepthwise, attend, attend_memory
+from ermu.export.network.layers import GeluDepthwise, attend, attend_memory, moved
 from ermu.export.network.memory import KeyValue
 from ermu.export.network.spec import NetworkSpec
 
@@ -52,7 +53,93 @@ class MemoryAttention(nn.Module):
         self.projection = nn.Linear(width, width)
 
 
-class AotBlock(nn.Module):
+class PropagationBlock(nn.Module, ABC):
+    """What AOT's blocks share: all but the short-term attention and what is remembered for it.
+
+    Tokens are B x n x C. A subclass makes the modules, in its checkpoints' order.
+    """
+
+    heads: int
+    norm1: nn.LayerNorm
+    self_attn: SelfAttention
+    norm2: nn.LayerNorm
+    linear_Q: nn.Linear  # noqa: N815  the checkpoints' names
+    linear_V: nn.Linear  # noqa: N815
+    long_term_attn: MemoryAttention
+    norm3: nn.LayerNorm
+    linear1: nn.Linear
+    activation: GeluDepthwise
+    linear2: nn.Linear
+
+    @abstractmethod
+    def prepare_query(
+        self,
+        x: Tensor,
+        key: Tensor,
+        value: Tensor,
+        hw: tuple[int, int],
+        cur: Tensor | None,
+        short: KeyValue,
+    ) -> tuple[Tensor, Tensor, Any]:
+        """From `project` to the attention on the bank: tokens, the query that reads the bank, the carry."""
+
+    @abstractmethod
+    def memorize(self, carry: Any, identity: Tensor) -> tuple[KeyValue, KeyValue]:
+        """Long and short memory of a frame, once its label is known."""
+
+    def forward(
+        self,
+        x: Tensor,
+        position: Tensor,
+        hw: tuple[int, int],
+        cur: Tensor | None,
+        long: KeyValue,
+        rows: Tensor | None,
+        short: KeyValue,
+    ) -> tuple[Tensor, Any]:
+        """Propagates a frame whose label is not known.
+
+        Args:
+            x: Tokens.
+            position: n x C.
+            hw: Token grid.
+            cur: 1 x C, added to the long-term query.
+            long: Keys and values, B x T x n x C.
+            rows: T x C, temporal row of each memory frame.
+            short: Key and value of the previous frame, B x n x C.
+        """
+        x, query, carry = self.prepare_query(*self.project(x, position), hw, cur, short)
+        return self.finish(x, attend_memory(query, *long, rows, self.heads), hw), carry
+
+    def project(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Everything before the memories: tokens, key and value. In block 0 no group has a say in it."""
+        x = x + self.self_attn(self.norm1(x), position)
+        value = self.norm2(x)
+        return x, self.linear_Q(value), value
+
+    def finish(self, x: Tensor, memory_readout: Tensor, hw: tuple[int, int]) -> Tensor:
+        """Everything after it: `memory_readout` is what the attention on the bank returned, B x n x C."""
+        x = x + self.long_term_attn.projection(memory_readout)
+        return x + self.linear2(self.activation(self.linear1(self.norm3(x)), hw))
+
+    def reference(
+        self,
+        x: Tensor,
+        position: Tensor,
+        hw: tuple[int, int],
+        cur: Tensor | None,
+        row: Tensor | None,
+        identity: Tensor,
+    ) -> tuple[Tensor, tuple[KeyValue, KeyValue]]:
+        """Propagates a labelled frame, which is its own long and short memory; returns its memory."""
+        x, key, value = self.project(x, position)
+        own = (key, self.linear_V(value + identity))
+        x, query, carry = self.prepare_query(x, key, value, hw, cur, own)
+        readout = attend_memory(query, own[0][:, None], own[1][:, None], row, self.heads)
+        return self.finish(x, readout, hw), self.memorize(carry, identity)
+
+
+class AotBlock(PropagationBlock):
     """One AOT block (`docs/spec/network.md`, 'AOT block'); tokens are B x n x C."""
 
     def __init__(self, spec: NetworkSpec, index: int) -> None:
@@ -75,61 +162,21 @@ class AotBlock(nn.Module):
         self.activation = GeluDepthwise(spec.feedforward)
         self.linear2 = nn.Linear(spec.feedforward, width)
 
-    def forward(
+    def prepare_query(
         self,
         x: Tensor,
-        position: Tensor,
+        key: Tensor,
+        value: Tensor,
         hw: tuple[int, int],
-        cur: Tensor,
-        long: KeyValue,
-        rows: Tensor,
+        cur: Tensor | None,
         short: KeyValue,
-    ) -> tuple[Tensor, AotCarry]:
-        """Propagates a frame whose label is not known.
-
-        Args:
-            x: Tokens.
-            position: n x C.
-            hw: Token grid.
-            cur: 1 x C, added to the long-term query.
-            long: Keys and values, B x T x n x C.
-            rows: T x C, temporal row of each memory frame.
-            short: Key and value of the previous frame, B x n x C.
-        """
-        x, query, carry = self.prepare_query(*self.project(x, position), cur, short)
-        return self.finish(x, attend_memory(query, *long, rows, self.heads), hw), carry
-
-    def project(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Everything before the memories: tokens, key and value. In block 0 no group has a say in it."""
-        x = x + self.self_attn(self.norm1(x), position)
-        value = self.norm2(x)
-        return x, self.linear_Q(value), value
-
-    def prepare_query(
-        self, x: Tensor, key: Tensor, value: Tensor, cur: Tensor, short: KeyValue
     ) -> tuple[Tensor, Tensor, AotCarry]:
-        """From there to the attention on the bank: tokens, the query that reads the bank, the carry."""
+        """See `PropagationBlock.prepare_query`."""
         local = self._local_readout(key, value, short)
-        return x + local, key + cur, AotCarry(key, value, self.linear_QMem(local), local)
-
-    def finish(self, x: Tensor, memory_readout: Tensor, hw: tuple[int, int]) -> Tensor:
-        """Everything after it: `memory_readout` is what the attention on the bank returned, B x n x C."""
-        x = x + self.long_term_attn.projection(memory_readout)
-        return x + self.linear2(self.activation(self.linear1(self.norm3(x)), hw))
-
-    def reference(
-        self, x: Tensor, position: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
-    ) -> tuple[Tensor, tuple[KeyValue, KeyValue]]:
-        """Propagates a labelled frame, which is its own long and short memory; returns its memory."""
-        x, key, value = self.project(x, position)
-        own = (key, self.linear_V(value + identity))
-        local = self._local_readout(key, value, own)
-        readout = attend_memory(key + cur, own[0][:, None], own[1][:, None], row, self.heads)
-        short = (self.linear_QMem(local), self.linear_VMem(local + identity))
-        return self.finish(x + local, readout, hw), (own, short)
+        return x + local, moved(key, cur), AotCarry(key, value, self.linear_QMem(local), local)
 
     def memorize(self, carry: AotCarry, identity: Tensor) -> tuple[KeyValue, KeyValue]:
-        """Long and short memory of a propagated frame, once its label is known."""
+        """See `PropagationBlock.memorize`."""
         long = (carry.key, self.linear_V(carry.value + identity))
         return long, (carry.previous_key, self.linear_VMem(carry.local + identity))
 

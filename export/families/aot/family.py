@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from ermu.export.families.aot.block import AotCarry
@@ -11,21 +13,25 @@ from ermu.export.family import Family
 from ermu.export.graph import Graph
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import NetworkSpec
+from ermu.export.network.transformer import BlockCarry
 from ermu.export.tensors import KEY, new_entry, on_grid
 from ermu.runtime.bundle.manifest import ScoreInfo, TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 
-def _network(name: str, encoder: str, blocks: int) -> NetworkSpec:
-    return NetworkSpec(
-        name, "aot", encoder, blocks, 256, heads=8, key_width=256, feedforward=1024, decoder_width=256
-    )
+def aot_network(name: str, encoder: str, blocks: int, *, family: str = "aot", **others: Any) -> NetworkSpec:
+    """A network of AOT's published widths."""
+    widths: dict[str, Any] = {"key_width": 256, "feedforward": 1024, "decoder_width": 256}
+    return NetworkSpec(name, family, encoder, blocks, 256, heads=8, **widths, **others)
 
 
 class AotFamily(Family):
     """AOT (`docs/spec/network.md`): the next frame reads a memory of its own, made of the local readout."""
 
-    networks = (_network("r50_aotl", "resnet50", 3), _network("aott", "mobilenetv2", 1))
+    networks: tuple[NetworkSpec, ...] = (
+        aot_network("r50_aotl", "resnet50", 3),
+        aot_network("aott", "mobilenetv2", 1),
+    )
     score = ScoreInfo(
         relevance_weight=4,
         redundancy_slope=10,
@@ -33,7 +39,7 @@ class AotFamily(Family):
         momentum=0.8,
         update_mean_at="eviction",
     )
-    carry_type = AotCarry
+    carry_type: type[BlockCarry] = AotCarry
     separate_previous = True
 
     def transformer(self, spec: NetworkSpec) -> AotTransformer:

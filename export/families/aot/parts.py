@@ -58,7 +58,7 @@ class AotPart(nn.Module):
         if index > 0:
             x, key, value = block.project(x, transformer.grid(p)[1])
         previous = (previous_key, previous_value)
-        x, asked, carry = block.prepare_query(x, key, value, self.network.cur_pos_emb, previous)
+        x, asked, carry = block.prepare_query(x, key, value, grid_size(p), self.network.cur_pos_emb, previous)
         return *(grid(t, p) for t in (asked, *carry, x)), *levels
 
 

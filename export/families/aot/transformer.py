@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from ermu.export.families.aot.block import AotBlock, AotCarry
+from ermu.export.families.aot.block import AotBlock, PropagationBlock
 from ermu.export.network.layers import sine_position, to_map, to_tokens
 from ermu.export.network.memory import KeyValue, MemoryEntry
 from ermu.export.network.spec import NetworkSpec
@@ -17,21 +18,23 @@ from ermu.export.network.transformer import Transformer
 class AotTransformer(Transformer):
     """Every block's output is normalised and handed to the decoder beside the projected features."""
 
-    def __init__(self, spec: NetworkSpec) -> None:
+    def __init__(
+        self, spec: NetworkSpec, block: Callable[[NetworkSpec, int], PropagationBlock] = AotBlock
+    ) -> None:
         super().__init__()
         self.width = spec.width
         self.output_channels = spec.width * (spec.blocks + 1)
-        self.layers = nn.ModuleList(AotBlock(spec, i) for i in range(spec.blocks))
+        self.layers = nn.ModuleList(block(spec, i) for i in range(spec.blocks))
         self.decoder_norms = nn.ModuleList(nn.LayerNorm(spec.width) for _ in range(spec.blocks))
 
     @property
-    def blocks(self) -> list[AotBlock]:
+    def blocks(self) -> list[PropagationBlock]:
         """In order."""
-        return cast("list[AotBlock]", list(self.layers))
+        return cast("list[PropagationBlock]", list(self.layers))
 
     def forward(
-        self, p: Tensor, cur: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
-    ) -> tuple[Tensor, list[AotCarry]]:
+        self, p: Tensor, cur: Tensor | None, long: list[KeyValue], rows: Tensor | None, short: list[KeyValue]
+    ) -> tuple[Tensor, list[Any]]:
         """See `Transformer.forward`."""
         hw, position = self.grid(p)
         x, outputs, carries = to_tokens(p), [p], []
@@ -41,7 +44,9 @@ class AotTransformer(Transformer):
             carries.append(carry)
         return torch.cat(outputs, dim=1), carries
 
-    def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
+    def reference(
+        self, p: Tensor, cur: Tensor | None, row: Tensor | None, identity: Tensor
+    ) -> tuple[Tensor, MemoryEntry]:
         """See `Transformer.reference`."""
         hw, position = self.grid(p)
         x, outputs, entry = to_tokens(p), [p], MemoryEntry([], [])
@@ -52,7 +57,7 @@ class AotTransformer(Transformer):
             entry.short.append(short)
         return torch.cat(outputs, dim=1), entry
 
-    def memorize(self, carries: list[AotCarry], identity: Tensor) -> MemoryEntry:
+    def memorize(self, carries: list[Any], identity: Tensor) -> MemoryEntry:
         """See `Transformer.memorize`."""
         pairs = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
         return MemoryEntry([long for long, _ in pairs], [short for _, short in pairs])

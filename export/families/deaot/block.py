@@ -8,13 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ermu.export.network.layers import DepthwiseConv, attend, attend_memory
+from ermu.export.network.layers import DepthwiseConv, attend, attend_memory, moved
 from ermu.export.network.memory import KeyValue
 from ermu.export.network.spec import NetworkSpec
-
-WINDOW_RADIUS = 7
-WINDOW = (2 * WINDOW_RADIUS + 1) ** 2
-MASKED = -1e4
+from ermu.export.network.window import WINDOW, spread
 
 
 class DeaotCarry(NamedTuple):
@@ -57,26 +54,8 @@ class LocalGatedOutput(GatedOutput):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, hw: tuple[int, int]) -> Tensor:
         """Attention in the window; `bias` is `relative_bias`'s."""
-        logits = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5 + _spread(bias, hw)
+        logits = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5 + spread(bias, hw)
         return logits.softmax(-1) @ value
-
-
-def _spread(bias: Tensor, hw: tuple[int, int]) -> Tensor:
-    """B x n x 225 -> B x n x n: the bias inside each query's window, `MASKED` outside it."""
-    padded = torch.cat((bias, torch.full_like(bias[..., :1], MASKED)), dim=-1)
-    return padded.gather(2, _window_index(hw, bias.device).expand(bias.shape[0], -1, -1))
-
-
-def _window_index(hw: tuple[int, int], device: torch.device) -> Tensor:
-    """1 x n x n: position of each key in each query's window, row by row; one past the end outside it."""
-    side = 2 * WINDOW_RADIUS + 1
-    y = torch.arange(hw[0], device=device)
-    x = torch.arange(hw[1], device=device)
-    dy = (y[None, :] - y[:, None] + WINDOW_RADIUS)[:, None, :, None]
-    dx = (x[None, :] - x[:, None] + WINDOW_RADIUS)[None, :, None, :]
-    inside = (dy >= 0) & (dy < side) & (dx >= 0) & (dx < side)
-    index = torch.where(inside, dy * side + dx, side * side)
-    return index.flatten(2, 3).flatten(0, 1)[None]
 
 
 class GatedSelfAttention(GatedOutput):
@@ -125,9 +104,9 @@ class DeaotBlock(nn.Module):
         x: Tensor,
         y: Tensor,
         hw: tuple[int, int],
-        cur: Tensor,
+        cur: Tensor | None,
         long: KeyValue,
-        rows: Tensor,
+        rows: Tensor | None,
         short: KeyValue,
     ) -> tuple[Tensor, Tensor, DeaotCarry]:
         """Propagates a frame whose label is not known.
@@ -159,9 +138,9 @@ class DeaotBlock(nn.Module):
             torch.cat((u, self.linear_ID_U(context)), dim=-1)
         )
 
-    def prepare_query(self, key: Tensor, cur: Tensor) -> tuple[Tensor, Tensor]:
+    def prepare_query(self, key: Tensor, cur: Tensor | None) -> tuple[Tensor, Tensor]:
         """The query that reads the bank, and the local bias B x n x 225; the local query is `key` itself."""
-        return key + cur, self.short_term_attn.relative_bias(key)
+        return moved(key, cur), self.short_term_attn.relative_bias(key)
 
     def finish(
         self,
@@ -180,7 +159,13 @@ class DeaotBlock(nn.Module):
         return x + visual, y + identity
 
     def reference(
-        self, x: Tensor, y: Tensor, hw: tuple[int, int], cur: Tensor, row: Tensor, identity: Tensor
+        self,
+        x: Tensor,
+        y: Tensor,
+        hw: tuple[int, int],
+        cur: Tensor | None,
+        row: Tensor | None,
+        identity: Tensor,
     ) -> tuple[Tensor, Tensor, KeyValue]:
         """Propagates a labelled frame, which is its own long and short memory; returns that memory."""
         carry, gate = self.project(x, y)

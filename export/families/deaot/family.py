@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from ermu.export.families.deaot.block import DeaotCarry
@@ -10,22 +12,29 @@ from ermu.export.families.deaot.transformer import DeaotTransformer
 from ermu.export.family import Family
 from ermu.export.graph import Graph
 from ermu.export.network.network import SegmentationNetwork
-from ermu.export.network.spec import NetworkSpec
+from ermu.export.network.spec import ONE_FRAME, ZOO, NetworkSpec
 from ermu.export.tensors import KEY, new_entry, on_grid
 from ermu.runtime.bundle.manifest import ScoreInfo, TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 
-def _network(name: str, encoder: str, blocks: int) -> NetworkSpec:
-    return NetworkSpec(
-        name, "deaot", encoder, blocks, 256, heads=1, key_width=128, feedforward=512, decoder_width=256
-    )
+def _network(name: str, encoder: str, blocks: int, **others: Any) -> NetworkSpec:
+    widths: dict[str, Any] = {"key_width": 128, "feedforward": 512, "decoder_width": 256}
+    return NetworkSpec(name, "deaot", encoder, blocks, 256, heads=1, **widths, **others)
 
 
 class DeaotFamily(Family):
     """DeAOT (`docs/spec/network.md`): one memory a frame, for the bank and for the next frame alike."""
 
-    networks = (_network("r50_deaotl", "resnet50", 3), _network("deaott", "mobilenetv2", 1))
+    networks = (
+        _network("r50_deaotl", "resnet50", 3),
+        _network("deaott", "mobilenetv2", 1),
+        _network("zoo_deaott", "mobilenetv2", 1, **ZOO, gap=ONE_FRAME),
+        _network("zoo_deaots", "mobilenetv2", 2, **ZOO, gap=ONE_FRAME),
+        _network("zoo_deaotb", "mobilenetv2", 3, **ZOO, gap=ONE_FRAME),
+        _network("zoo_deaotl", "mobilenetv2", 3, **ZOO),
+        _network("zoo_r50_deaotl", "resnet50", 3, **ZOO),
+    )
     score = ScoreInfo(
         relevance_weight=2,
         redundancy_slope=7,

@@ -13,12 +13,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ermu.export.families.deaot.block import WINDOW
 from ermu.export.families.deaot.transformer import DeaotTransformer
 from ermu.export.family import Family
 from ermu.export.graph import Graph, grid, grid_size, tokens
 from ermu.export.network.layers import to_tokens
 from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.window import WINDOW
 from ermu.export.tensors import decoder_input, features, on_grid, query
 from ermu.runtime.bundle.manifest import TensorInfo
 from ermu.runtime.bundle.roles import Role

@@ -40,7 +40,7 @@ class DeaotTransformer(Transformer):
         return cast("list[DeaotBlock]", list(self.layers))
 
     def forward(
-        self, p: Tensor, cur: Tensor, long: list[KeyValue], rows: Tensor, short: list[KeyValue]
+        self, p: Tensor, cur: Tensor | None, long: list[KeyValue], rows: Tensor | None, short: list[KeyValue]
     ) -> tuple[Tensor, list[DeaotCarry]]:
         """See `Transformer.forward`."""
         hw = (p.shape[-2], p.shape[-1])
@@ -50,7 +50,9 @@ class DeaotTransformer(Transformer):
             carries.append(carry)
         return self.output(x, y, hw), carries
 
-    def reference(self, p: Tensor, cur: Tensor, row: Tensor, identity: Tensor) -> tuple[Tensor, MemoryEntry]:
+    def reference(
+        self, p: Tensor, cur: Tensor | None, row: Tensor | None, identity: Tensor
+    ) -> tuple[Tensor, MemoryEntry]:
         """See `Transformer.reference`."""
         hw = (p.shape[-2], p.shape[-1])
         x, y, memory = to_tokens(p), torch.zeros_like(to_tokens(p)), []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ermu.export.checkpoint import build_network, load_checkpoint
+from ermu.export.checkpoint import load_checkpoint
 from ermu.export.network.spec import network_spec
+from ermu.export.recognition import build_network
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
@@ -24,10 +25,8 @@ def opened(bundle, synthetic_checkpoint):
     """A segmenter on the torch network: `opened(clip, plan)`."""
 
     def segmenter(clip, plan):
-        network, unknown = build_network(
-            load_checkpoint(synthetic_checkpoint(clip.network)), network_spec(clip.network)
-        )
-        assert unknown == []
+        checkpoint = load_checkpoint(synthetic_checkpoint(clip.network))
+        network = build_network(checkpoint, network_spec(clip.network))
         loaded = Bundle.load(bundle(clip.network, "float32"))
         options = {"capacity": clip.capacity, "gap": clip.gap, "long_edge": clip.long_edge}
         return Segmenter(loaded, backend=TorchBackend(loaded, network, plan), **options)

@@ -71,3 +71,13 @@ def test_names_of_graphs_mean_nothing(folder, plan):
             segmenter.start(frames[0], label)
             results.append([segmenter.step(frame).label for frame in frames[1:]])
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize(
+    ("grows", "gap", "frames", "found"),
+    [(True, 5, 60, 5), (True, 5, 149, 5), (True, 5, 165, 6), (True, 5, 300, 10), (False, 5, 300, 5)],
+)
+def test_the_published_gap_follows_the_length_or_does_not(tiny_bundle, grows, gap, frames, found):
+    """max(5, round(frames / 30)): 149 / 30 = 4.97, 165 / 30 = 5.5 rounds to the even 6."""
+    network = Bundle.load(tiny_bundle).manifest.network
+    assert network.model_copy(update={"gap_grows": grows, "gap": gap}).published_gap(frames) == found

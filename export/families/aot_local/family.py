@@ -1,0 +1,37 @@
+"""What is the zoo's AOT's own: its networks, carry and block."""
+
+from __future__ import annotations
+
+from ermu.export.families.aot.family import AotFamily, aot_network
+from ermu.export.families.aot.transformer import AotTransformer
+from ermu.export.families.aot_local.block import AotLocalBlock, AotLocalCarry
+from ermu.export.network.spec import ONE_FRAME, ZOO, NetworkSpec
+from ermu.export.tensors import KEY, new_entry, on_grid
+from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.roles import Role
+
+_LOCAL = {**ZOO, "family": "aot-local"}
+
+
+class AotLocalFamily(AotFamily):
+    """AOT (`docs/spec/zoo.md`): one memory a frame; the next frame reads a window of it."""
+
+    networks = (
+        aot_network("zoo_aott", "mobilenetv2", 1, **_LOCAL, gap=ONE_FRAME),
+        aot_network("zoo_aots", "mobilenetv2", 2, **_LOCAL, gap=ONE_FRAME),
+        aot_network("zoo_aotb", "mobilenetv2", 3, **_LOCAL, gap=ONE_FRAME),
+        aot_network("zoo_aotl", "mobilenetv2", 3, **_LOCAL),
+        aot_network("zoo_r50_aotl", "resnet50", 3, **_LOCAL),
+        aot_network("zoo_r101_aotl", "resnet101", 3, **_LOCAL),
+    )
+    carry_type = AotLocalCarry
+    separate_previous = False
+
+    def transformer(self, spec: NetworkSpec) -> AotTransformer:
+        """See `Family.transformer`."""
+        return AotTransformer(spec, AotLocalBlock)
+
+    def carried(self, spec: NetworkSpec, block: int) -> tuple[TensorInfo, ...]:
+        """See `Family.carried`."""
+        value = on_grid(f"carry_value{block}", spec.width, Role.CARRY, block=block)
+        return new_entry(block, KEY, spec.key_width), value
