@@ -32,7 +32,7 @@ def _exporter_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def _made_once(name: str, make: Callable[[Path], None]) -> Path:
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
     """A file or folder that `make` writes to the path it is given, shared between test processes and runs."""
     folder = CACHE / _exporter_version()
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def synthetic_checkpoint() -> Callable[[str], Path]:
     """Path of a golden network's synthetic checkpoint, as a published one is laid out."""
 
     def checkpoint(name: str) -> Path:
-        return _made_once(f"{name}.pth", lambda path: write_checkpoint(name, path))
+        return made_once(f"{name}.pth", lambda path: write_checkpoint(name, path))
 
     return checkpoint
 
@@ -66,7 +66,7 @@ def bundle(synthetic_checkpoint: Callable[[str], Path]) -> Callable[..., Path]:
         def remake(path: Path) -> None:
             _with_float_images(exported(name), path, synthetic_checkpoint(name))
 
-        return _made_once(f"{name}-{image_dtype}", make if image_dtype == "uint8" else remake)
+        return made_once(f"{name}-{image_dtype}", make if image_dtype == "uint8" else remake)
 
     return exported
 
@@ -116,7 +116,7 @@ def tiny_checkpoint() -> Path:
         network = SegmentationNetwork(spec)
         torch.save({"state_dict": network.state_dict(), "spec": spec.to_dict()}, path)
 
-    return _made_once("tiny.pth", make)
+    return made_once("tiny.pth", make)
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +128,7 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
 
         export_bundle(tiny_checkpoint, path, capacity=4, gap=2)
 
-    return _made_once("tiny", make)
+    return made_once("tiny", make)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

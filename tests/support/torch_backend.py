@@ -21,9 +21,12 @@ class TorchBackend(Backend):
     devices = ("cpu",)
     plans = ("whole", "external_attention")
 
-    def __init__(self, bundle: Bundle, network: SegmentationNetwork, plan: str) -> None:
+    def __init__(
+        self, bundle: Bundle, network: SegmentationNetwork, plan: str, kernels: str | None = None
+    ) -> None:
         device = HostDevice()
-        super().__init__(Opening(bundle, plan, device, load_kernels(device, threads=2), threads=2))
+        loaded = load_kernels(device, kernels, threads=2)
+        super().__init__(Opening(bundle, plan, device, loaded, threads=2))
         self._graphs = {graph.name: graph for graph in build_graphs(network, bundle.manifest.input.dtype)}
 
     @classmethod

@@ -22,6 +22,7 @@ from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.encoder import FrameEncoder
 from ermu.runtime.memory.groups import GroupSet
 from ermu.runtime.memory.options import MemoryOptions
+from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, LabelMap
@@ -33,11 +34,15 @@ ADAPTED = ("f4", "f8", "f16")  # the features that the decoder's adapters make
 
 @dataclass
 class ZooRun:
-    """What came out: of every frame the logits, the frames held while it was matched; z of the last."""
+    """What came out: of every frame the logits, the frames held while it was matched; z of the last.
+
+    Label maps and memory updates are those of frames 1 on.
+    """
 
     logits: list[Array] = field(default_factory=list)
     labels: list[LabelMap] = field(default_factory=list)
     held: list[list[int]] = field(default_factory=list)
+    updates: list[MemoryUpdate] = field(default_factory=list)
     z: Array = field(default_factory=lambda: np.empty(0))
 
 
@@ -75,7 +80,7 @@ def run_zoo(
         else:
             run.labels.append(groups.segment(encoder.features, watch))
             given = None if masks is None else masks[t - 1]
-            groups.remember(options, watch, frame=t, clock=t, label=given)
+            run.updates += groups.remember(options, watch, frame=t, clock=t, label=given)
         run.logits.append(groups.logits()[0])
         run.z = np.array(backend.device.kernel_argument(workspace.tensors["z"]))
     return run

@@ -84,7 +84,12 @@ def _print_tables(loaded: Bundle) -> None:
     size = "x".join(map(str, manifest.input.size)) if manifest.input.size else "any 16k+1"
     for name, value in (
         ("network", f"{network.name} ({network.family}, {network.encoder}, {network.blocks} blocks)"),
-        ("memory", f"{manifest.memory.capacity} frames, one every {manifest.memory.gap}"),
+        (
+            "memory",
+            f"--policy {manifest.memory.policy} --capacity {manifest.memory.capacity} "
+            f"--gap {manifest.memory.gap}; published: {network.policy}, one every {network.gap}"
+            + (" or a thirtieth of a file" if network.gap_grows else ""),
+        ),
         (
             "score",
             f"{score.relevance_weight:g} r + 1 / (1 + exp({score.redundancy_slope:g} (red - "

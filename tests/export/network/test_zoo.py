@@ -7,6 +7,7 @@ import pytest
 
 from ermu.kernels.numpy.scoring import NumpyScoring
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+from ermu.runtime.memory.options import MemoryOptions
 from tests.support.torch_backend import TorchBackend
 from tests.support.zoo_data import load_zoo
 from tests.support.zoo_run import run_zoo, torch_network
@@ -61,3 +62,20 @@ def test_closed_loop_block_0_and_masses(opened):
         query = carries[0].key[0].numpy()
         NumpyScoring().frame_masses(query, keys, rows, masses, heads=network.spec.heads)
         assert np.abs(masses - clip.mass_frame7).max() < 1e-4
+
+
+def test_ermu_evicts_as_the_float64_oracle(opened):
+    """The plug-in on a network without temporal rows: our kernels between graphs, and the oracle's."""
+    clip, bundle, network = opened
+    memory = MemoryOptions("ermu", capacity=4, gap=1)
+    ours, oracle = (
+        run_zoo(TorchBackend(bundle, network, plan, kernels), clip, masks=clip.weak_masks, memory=memory)
+        for plan, kernels in ((EXTERNAL_ATTENTION, "cpu"), (WHOLE, "numpy"))
+    )
+    evicted = [update.evicted for update in oracle.updates]
+    assert [update.evicted for update in ours.updates] == evicted
+    assert sum(frame is not None for frame in evicted) == 4
+    for mine, exact in zip(ours.updates, oracle.updates, strict=True):
+        if exact.evicted is not None:
+            assert np.abs(mine.decision.scores - exact.decision.scores).max() < 1e-4
+            assert np.abs(mine.decision.relevance_mean - exact.decision.relevance_mean).max() < 1e-5
