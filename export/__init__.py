@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ermu.export.checkpoint import Checkpoint, load_checkpoint
     from ermu.export.engines.building import build_engines
     from ermu.export.graphs import build_graphs
+    from ermu.export.network.recognition import build_network, recognise
     from ermu.export.precision.conversion import add_precision
-    from ermu.export.recognition import build_network, recognise
 
 __all__ = [
     "Checkpoint",
@@ -32,10 +32,10 @@ _HOMES = {
     "add_precision": "precision.conversion",
     "build_engines": "engines.building",
     "build_graphs": "graphs",
-    "build_network": "recognition",
+    "build_network": "network.recognition",
     "export_bundle": "bundle_writer",
     "load_checkpoint": "checkpoint",
-    "recognise": "recognition",
+    "recognise": "network.recognition",
 }
 
 

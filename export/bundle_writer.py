@@ -18,9 +18,9 @@ from ermu.export.checkpoint import Checkpoint, load_checkpoint
 from ermu.export.graph import Graph
 from ermu.export.graphs import build_graphs, build_plans
 from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.recognition import build_network, ignored_keys, recognise
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.onnx_writer import difference_to_torch, write_onnx
-from ermu.export.recognition import build_network, ignored_keys, recognise
 from ermu.export.weights import WeightsFile
 from ermu.registries import FAMILIES
 from ermu.runtime.bundle.bundle import Bundle

@@ -75,9 +75,9 @@ def _with_float_images(source: Path, target: Path, checkpoint: Path) -> None:
     """A bundle as `export_bundle(..., image_dtype="float32")` makes it: another `encode`, nothing else."""
     from ermu.export.checkpoint import load_checkpoint
     from ermu.export.graphs import build_graphs
+    from ermu.export.network.recognition import build_network
     from ermu.export.network.spec import network_spec
     from ermu.export.onnx_writer import write_onnx
-    from ermu.export.recognition import build_network
     from ermu.export.weights import WeightsFile, places_of
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.files import sha256_of

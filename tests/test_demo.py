@@ -43,7 +43,7 @@ def test_ready_made_bundle_is_the_checkpoints():
 def test_ready_made_bundle_gives_what_an_export_gives(tmp_path):
     pytest.importorskip("torch")
     from ermu.export.checkpoint import load_checkpoint
-    from ermu.export.recognition import build_network
+    from ermu.export.network.recognition import build_network
     from tests.support.torch_backend import TorchBackend
 
     checkpoint = load_checkpoint(DEMO_CHECKPOINT)

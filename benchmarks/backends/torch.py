@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ermu.errors import BenchmarkError, BundleError, CheckpointError
 from ermu.export.checkpoint import load_checkpoint
 from ermu.export.graphs import build_graphs
+from ermu.export.network.recognition import build_network
 from ermu.export.network.spec import NetworkSpec
-from ermu.export.recognition import build_network
 from ermu.kernels.base.identity import LABELS, STRIDE, Identity, check_embedding, check_weights
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.bundle.bundle import Bundle

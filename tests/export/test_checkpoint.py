@@ -17,8 +17,8 @@ import torch
 from ermu.errors import CheckpointError, DependencyError
 from ermu.export.checkpoint import load_checkpoint
 from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.recognition import build_network, ignored_keys
 from ermu.export.network.spec import network_spec
-from ermu.export.recognition import build_network, ignored_keys
 from tests.support.golden_data import GOLDEN
 from tests.support.golden_data import NETWORKS as GOLDEN_NETWORKS
 

@@ -14,8 +14,8 @@ from ermu.export.checkpoint import load_checkpoint
 from ermu.export.family import Family
 from ermu.export.graphs import build_graphs, build_plans
 from ermu.export.network.network import SegmentationNetwork
+from ermu.export.network.recognition import build_network
 from ermu.export.network.spec import network_spec, networks
-from ermu.export.recognition import build_network
 from ermu.kernels.numpy.attention import NumpyAttention
 from ermu.registries import ENCODERS, FAMILIES
 from ermu.runtime.bundle.bundle import Bundle

@@ -14,7 +14,7 @@ from ermu.export.bundle_writer import network_fields
 from ermu.export.checkpoint import load_checkpoint
 from ermu.export.graphs import build_graphs
 from ermu.export.network.network import SegmentationNetwork
-from ermu.export.recognition import build_network, recognise
+from ermu.export.network.recognition import build_network, recognise
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import GraphInfo, InputInfo, Manifest, MemoryInfo, Provenance

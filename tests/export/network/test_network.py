@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ermu.export.checkpoint import load_checkpoint
+from ermu.export.network.recognition import build_network
 from ermu.export.network.spec import network_spec
-from ermu.export.recognition import build_network
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter

@@ -11,8 +11,8 @@ import torch
 
 from ermu.errors import CheckpointError, OptionError
 from ermu.export.checkpoint import Checkpoint
+from ermu.export.network.recognition import check_weights, differences, fitting_networks, recognise
 from ermu.export.network.spec import network_spec, networks
-from ermu.export.recognition import check_weights, differences, fitting_networks, recognise
 from tests.support.golden_data import GOLDEN
 from tests.support.golden_data import NETWORKS as PUBLISHED
 from tests.support.zoo_data import manifests
