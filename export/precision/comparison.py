@@ -32,8 +32,10 @@ def track(bundle: Bundle, clip: Clip, *, remember: Sequence[LabelMap] | None = N
         clip: The clip.
         remember: Label maps of frames 1 on to remember in place of the predicted ones.
     """
-    memory = {"policy": "ermu", "capacity": clip.capacity, "gap": clip.gap}
-    with Segmenter(bundle, **memory, long_edge=clip.long_edge) as segmenter:
+    segmenter = Segmenter(
+        bundle, policy="ermu", capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge
+    )
+    with segmenter:
         labels, evicted = [segmenter.start(clip.frames[0], clip.label).label], []
         logits = [segmenter.logits().astype(np.float32)]
         for t, frame in enumerate(clip.frames[1:]):

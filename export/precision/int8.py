@@ -80,8 +80,14 @@ def record_samples(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, list[Samp
     opening = Opening(bundle, EXTERNAL_ATTENTION, device, load_kernels(device), usable_processors())
     with _Recorder(opening) as backend:
         for clip in clips:
-            memory = {"policy": "ermu", "capacity": clip.capacity, "gap": clip.gap}
-            segmenter = Segmenter(bundle, **memory, long_edge=clip.long_edge, backend=backend)
+            segmenter = Segmenter(
+                bundle,
+                policy="ermu",
+                capacity=clip.capacity,
+                gap=clip.gap,
+                long_edge=clip.long_edge,
+                backend=backend,
+            )
             segmenter.start(clip.frames[0], clip.label)
             for frame in clip.frames[1:]:
                 segmenter.step(frame)
