@@ -16,14 +16,22 @@ def test_export_is_quiet_and_inspect_shows_it(tiny_checkpoint, tmp_path):
     assert Bundle.load(tmp_path / "b").manifest.input.size == (65, 97)
     shown = ermu("inspect", tmp_path / "b")
     assert shown.returncode == 0
-    for fact in ("tiny", "9 frames, one every 3", "65x97", "propagate", "T x h x w x 64", "licence"):
+    for fact in (
+        "tiny",
+        "--policy ermu --capacity 9 --gap 3",
+        "65x97",
+        "propagate",
+        "T x h x w x 64",
+        "licence",
+    ):
         assert fact in shown.stdout
 
 
 def test_errors(tiny_checkpoint, synthetic_checkpoint, tmp_path):
     for arguments, expected in (
         (("--checkpoint", tmp_path / "none.pth", "--network", "aott"), "There is no checkpoint"),
-        (("--checkpoint", synthetic_checkpoint("aott")), "does not say which network"),
+        (("--checkpoint", synthetic_checkpoint("aott"), "--network", "zoo_aott"), "--network aott fits"),
+        (("--checkpoint", tiny_checkpoint, "--policy", "lru"), "Unknown eviction policy 'lru'"),
         (("--checkpoint", synthetic_checkpoint("aott"), "--network", "deaott"), "--network aott fits"),
         (("--checkpoint", tiny_checkpoint, "--size", "large"), "HEIGHTxWIDTH, for example 353x641"),
     ):
