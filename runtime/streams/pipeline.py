@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 
 from ermu.errors import ErmuError, OptionError, SourceError, StateError
+from ermu.registries import POLICIES
 from ermu.runtime.images.prompter import GrabCutPrompter, Prompter
 from ermu.runtime.prompts import Prompts
 from ermu.runtime.segmenter import Segmenter
@@ -25,6 +27,8 @@ from ermu.runtime.timing.statistics import Rate, Timings
 from ermu.types import LabelMap
 
 _CLOSE_SECONDS = 1.5
+
+logger = logging.getLogger("ermu.streams")
 
 
 class Pipeline(Steering):
@@ -160,6 +164,13 @@ class Pipeline(Steering):
             raise StateError(f"The stream {self.name} has begun before.", fix="make a new Pipeline")
         if max_frames is not None and max_frames < 1:
             raise OptionError(f"max_frames is {max_frames}.", expected="at least 1, or None")
+        if self.source.live and not POLICIES.get(self.segmenter.policy).bounded:
+            logger.warning(
+                "The stream %s is live and the policy %s keeps every frame: memory grows until it ends. "
+                "--policy ermu --gap 5 --capacity 9 bounds it.",
+                self.name,
+                self.segmenter.policy,
+            )
         self.segmenter.reset()
         reader = StreamReader(
             self.source,

@@ -156,6 +156,17 @@ def test_what_the_log_tells(tiny_segmenter: Segmenters, caplog: pytest.LogCaptur
     assert pipeline.feeders[0].state is SinkState.STOPPED and torn.closed == 1
 
 
+@pytest.mark.parametrize(
+    ("source", "policy", "told"), [("live", "none", 1), ("live", "ermu", 0), ("file", "none", 0)]
+)
+def test_a_live_stream_whose_memory_grows_for_ever_is_told(
+    tiny_segmenter: Segmenters, caplog: pytest.LogCaptureFixture, source: str, policy: str, told: int
+) -> None:
+    opened = Camera(1) if source == "live" else open_source(SCENE)
+    Pipeline(tiny_segmenter(policy=policy), opened, name="door").begin()
+    assert sum("memory grows" in message for message in caplog.messages) == told
+
+
 def test_a_failed_stream_is_told(tiny_segmenter: Segmenters, caplog: pytest.LogCaptureFixture) -> None:
     pipeline = Pipeline(tiny_segmenter(), Camera(0), name="door", live=LiveOptions(give_up_seconds=0.3))
     with pytest.raises(SourceError, match="ended before its first frame"):
