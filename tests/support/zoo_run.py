@@ -63,7 +63,7 @@ def run_zoo(
         weak: Scale the adapted features, as the weak run scales the adapters that make them.
         memory: Default, the clip's own rule.
     """
-    grids = Grids(*clip.hw)
+    grids = Grids(*clip.hw, backend.bundle.manifest.network.grid)
     encoder, workspace = FrameEncoder(backend, grids), Workspace(backend, grids)
     groups = GroupSet(backend, workspace, clip.hw, backend.identity, count())
     options, watch, run = memory or MemoryOptions("none", 9, clip.gap), Stopwatch(), ZooRun()
