@@ -50,7 +50,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         sustained = measure_sustained(plan, sinks=options.overlay)
     scaling = {axis: measure_scaling(axis, options, progress) for axis in options.scale}
     groups = -(-setup.objects // GROUP_SIZE)
-    symbols = {**Grids(*setup.network_size).symbols(), "T": plan.memory}
+    symbols = {**Grids(*setup.network_size, plan.bundle.manifest.network.grid).symbols(), "T": plan.memory}
     work = count_frame(plan.bundle.at_precision(plan.precision), symbols, groups)
     ours = run.ours.figures()
     peers = {peer.name: peer.figures() for peer in run.peers}

@@ -19,7 +19,7 @@ class BenchOptions:
         bundle: Path, or `demo`.
         source: Anything `ermu run` takes; None draws a procedural scene.
         prompt: Label map of the source's first frame.
-        size: (height, width) of the scene's frames and, rounded to 16k + 1, of the network input.
+        size: (height, width) of the scene's frames and, rounded to the grid, of the network input.
         objects: Drawn in the scene; a source has as many as its prompt.
         memory: T, memory frames held while timing.
         gap: Frames between two appends.

@@ -34,7 +34,7 @@ from ermu.runtime.bundle.manifest import (
     NetworkInfo,
     Provenance,
 )
-from ermu.runtime.bundle.sizes import LONG_EDGE, is_network_size
+from ermu.runtime.bundle.sizes import LONG_EDGE, GridRule
 from ermu.runtime.files import sha256_of
 from ermu.runtime.memory.options import MemoryOptions
 
@@ -71,7 +71,7 @@ def export_bundle(
         out: Folder to create; replaced as a whole with `overwrite`, and only after everything succeeded.
         network: Name, which the checkpoint is checked against, or description; left out, the checkpoint's
             keys and shapes say it.
-        size: Network input (height, width), each 16k + 1, to fix the graphs to; None keeps them dynamic.
+        size: Network input (height, width) to fix the graphs to; None keeps them dynamic.
         policy: Default eviction policy; None, the published one of the network.
         capacity: Default number of memory frames.
         gap: Default number of frames between two appends to the memory bank; None, the published one.
@@ -92,9 +92,10 @@ def export_bundle(
     """
     out = Path(out)
     tell = progress or (lambda what, step, steps: None)
-    _check_arguments(out, size, image_dtype, opset, overwrite)
+    _check_arguments(out, image_dtype, opset, overwrite)
     loaded = load_checkpoint(Path(checkpoint))
     spec = network if isinstance(network, NetworkSpec) else recognise(loaded, network)
+    _check_size(size, spec.grid)
     memory = _memory(spec, policy, capacity, gap)
     model = build_network(loaded, spec)
     graphs = build_graphs(model, image_dtype)
@@ -102,7 +103,7 @@ def export_bundle(
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         weights = WeightsFile(folder / WEIGHTS)
-        described = _write_graphs(graphs, folder, weights, size, opset, tell)
+        described = _write_graphs(graphs, folder, weights, (spec.grid, size), opset, tell)
         manifest = Manifest(
             memory=memory,
             input=InputInfo(size=size, dtype=image_dtype, long_edge=long_edge),  # type: ignore[arg-type]
@@ -137,22 +138,23 @@ def _write_graphs(
     graphs: list[Graph],
     folder: Path,
     weights: WeightsFile,
-    size: tuple[int, int] | None,
+    sizes: tuple[GridRule, tuple[int, int] | None],
     opset: int,
     tell: Progress,
 ) -> dict[str, GraphInfo]:
+    rule, fixed_hw = sizes
     described: dict[str, GraphInfo] = {}
     for i, graph in enumerate(graphs):
         path = folder / f"{graph.name}.onnx"
         tell(f"trace {graph.name}", 2 * i, 2 * len(graphs))
-        write_onnx(graph, path, weights, opset=opset, fixed_hw=size)
+        write_onnx(graph, path, weights, rule=rule, opset=opset, fixed_hw=fixed_hw)
         tell(f"check {graph.name}", 2 * i + 1, 2 * len(graphs))
         described[graph.name] = GraphInfo(
             file=path.name,
             sha256=sha256_of(path),
             inputs=graph.inputs,
             outputs=graph.outputs,
-            max_difference=difference_to_torch(graph, path, fixed_hw=size),
+            max_difference=difference_to_torch(graph, path, rule=rule, fixed_hw=fixed_hw),
         )
     return described
 
@@ -167,9 +169,16 @@ def _listed(path: Path) -> FileInfo:
     return FileInfo(file=path.name, sha256=sha256_of(path))
 
 
-def _check_arguments(
-    out: Path, size: tuple[int, int] | None, image_dtype: str, opset: int, overwrite: bool
-) -> None:
+def _check_size(size: tuple[int, int] | None, rule: GridRule) -> None:
+    if size is not None and not rule.fits(size):
+        raise OptionError(
+            f"Size {size[0]}x{size[1]} does not fit the network.",
+            expected=f"height and width of the form {rule.form}, at least {rule.smallest}, "
+            f"such as {rule.example}",
+        )
+
+
+def _check_arguments(out: Path, image_dtype: str, opset: int, overwrite: bool) -> None:
     if out.exists() and not overwrite:
         raise BundleError(
             f"{out} exists already.", fix="choose another --out, or pass --overwrite to replace it"
@@ -177,11 +186,6 @@ def _check_arguments(
     if out.exists() and any(out.iterdir()) and not (out / "manifest.json").is_file():
         raise BundleError(
             f"{out} is not a bundle and not empty; it will not be replaced.", fix="choose another --out"
-        )
-    if size is not None and not is_network_size(size):
-        raise OptionError(
-            f"Size {size[0]}x{size[1]} does not fit the networks.",
-            expected="height and width of the form 16k + 1, at least 33, such as 353x641",
         )
     if image_dtype not in ("uint8", "float32"):
         raise OptionError(f"Unknown image dtype '{image_dtype}'.", expected="uint8 or float32")

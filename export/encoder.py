@@ -11,7 +11,7 @@ EncoderMaps = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class Encoder(nn.Module, ABC):
-    """Maps of an image at strides 4, 8 and 16, for images with sides of 16k + 1.
+    """Maps of an image at strides 4, 8 and 16, for images with sides of a grid's rule (`GridRule`).
 
     A backbone is a subclass without constructor arguments in a module of its own, assigned to `PLUGIN`.
 

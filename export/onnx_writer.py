@@ -18,15 +18,21 @@ from ermu.errors import BackendError, DependencyError
 from ermu.export.graph import Graph
 from ermu.export.weights import WeightsFile
 from ermu.runtime.bundle.manifest import TensorInfo
-from ermu.runtime.bundle.sizes import Grids
+from ermu.runtime.bundle.sizes import GridRule, Grids
 
 TOLERANCE = 1e-3
 _GRID = (3, 256)  # token grid a side, inclusive
-_FRAMES = (1, 4096)
+_FRAMES = Dim("T", min=1, max=4096)
 
 
 def write_onnx(
-    graph: Graph, path: Path, weights: WeightsFile, *, opset: int, fixed_hw: tuple[int, int] | None
+    graph: Graph,
+    path: Path,
+    weights: WeightsFile,
+    *,
+    rule: GridRule,
+    opset: int,
+    fixed_hw: tuple[int, int] | None,
 ) -> None:
     """Traces a graph and writes it, its weights apart.
 
@@ -34,11 +40,12 @@ def write_onnx(
         graph: From `build_graphs`.
         path: The file to write.
         weights: Takes the weights; in the same folder.
+        rule: The network's.
         opset: 18 to 21.
         fixed_hw: Network input size to fix the graph to, or None for dynamic H and W. T is always dynamic.
     """
-    sizes = _sizes(fixed_hw or (16 * 6 + 1, 16 * 8 + 1), frames=3)
-    model = _traced(graph, sizes, opset, fixed_hw)
+    sizes = _sizes(rule, fixed_hw, (7, 9), frames=3)
+    model = _traced(graph, sizes, opset, {"T": _FRAMES} if fixed_hw else _dimensions(rule))
     for value, tensor in zip(
         (*model.graph.input, *model.graph.output), (*graph.inputs, *graph.outputs), strict=True
     ):
@@ -48,11 +55,8 @@ def write_onnx(
     onnx.save_model(model, path)
 
 
-def _traced(
-    graph: Graph, sizes: dict[str, int], opset: int, fixed_hw: tuple[int, int] | None
-) -> onnx.ModelProto:
+def _traced(graph: Graph, sizes: dict[str, int], opset: int, dims: dict[str, Dim]) -> onnx.ModelProto:
     inputs = [_random(t, sizes, np.random.default_rng(i)) for i, t in enumerate(graph.inputs)]
-    dims = _dimensions(fixed_hw)
     shapes = [{axis: dims[s] for axis, s in enumerate(t.shape) if s in dims} for t in graph.inputs]
     with _quiet():
         program = torch.onnx.export(
@@ -69,7 +73,9 @@ def _traced(
     return program.model_proto
 
 
-def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] | None) -> float:
+def difference_to_torch(
+    graph: Graph, path: Path, *, rule: GridRule, fixed_hw: tuple[int, int] | None
+) -> float:
     """Largest absolute difference between ONNX Runtime and torch over all outputs, on random inputs.
 
     A dynamic graph is tried at another size and memory length than it was traced with.
@@ -84,7 +90,7 @@ def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] |
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    sizes = _sizes(fixed_hw or (16 * 7 + 1, 16 * 5 + 1), frames=5)
+    sizes = _sizes(rule, fixed_hw, (8, 6), frames=5)
     rng = np.random.default_rng(2026)
     inputs = [_random(t, sizes, rng) for t in graph.inputs]
     feeds = {t.name: x.numpy() for t, x in zip(graph.inputs, inputs, strict=True)}
@@ -106,16 +112,22 @@ def difference_to_torch(graph: Graph, path: Path, *, fixed_hw: tuple[int, int] |
     return worst
 
 
-def _sizes(hw: tuple[int, int], frames: int) -> dict[str, int]:
-    return {**Grids(*hw).symbols(), "T": frames}
+def _sizes(
+    rule: GridRule, fixed_hw: tuple[int, int] | None, tokens: tuple[int, int], *, frames: int
+) -> dict[str, int]:
+    """Values of the symbols at the fixed size, or at that of a token grid."""
+    height, width = fixed_hw or (rule.side(tokens[0]), rule.side(tokens[1]))
+    return {**Grids(height, width, rule).symbols(), "T": frames}
 
 
-def _dimensions(fixed_hw: tuple[int, int] | None) -> dict[str, Dim]:
-    dims = {"T": Dim("T", min=_FRAMES[0], max=_FRAMES[1])}
-    if fixed_hw is None:
-        h, w = Dim("h", min=_GRID[0], max=_GRID[1]), Dim("w", min=_GRID[0], max=_GRID[1])
-        dims |= {"h": h, "w": w, "H": 16 * h - 15, "W": 16 * w - 15}
-        dims |= {"h4": 4 * h - 3, "w4": 4 * w - 3, "h8": 2 * h - 1, "w8": 2 * w - 1}
+def _dimensions(rule: GridRule) -> dict[str, Dim]:
+    """All symbols, of which the token grid's and T are free and the others derived."""
+    dims = {"T": _FRAMES}
+    for side in ("h", "w"):
+        dims[side] = Dim(side, min=_GRID[0], max=_GRID[1])
+        for name, stride in ((side.upper(), 1), (f"{side}4", 4), (f"{side}8", 8)):
+            factor, constant = rule.line(stride)
+            dims[name] = factor * dims[side] + constant if constant else factor * dims[side]
     return dims
 
 

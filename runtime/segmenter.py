@@ -15,7 +15,7 @@ from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.loading import DEFAULT_BACKEND, open_backend
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.sizes import Grids, network_size
+from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.encoder import FrameEncoder
 from ermu.runtime.images.labels import (
     GROUP_SIZE,
@@ -362,7 +362,9 @@ class Segmenter(Closing):
 
     def _open_size(self, source_hw: tuple[int, int]) -> GroupSet:
         """An empty set of groups for frames of a size; what depends on the network's size is kept."""
-        grids = Grids(*(self.bundle.manifest.input.size or network_size(source_hw, self._long_edge)))
+        rule = self.bundle.manifest.network.grid
+        size = self.bundle.manifest.input.size or rule.network_size(source_hw, self._long_edge)
+        grids = Grids(*size, rule)
         workspace = None if self._groups is None else self._groups.workspace
         if workspace is None or workspace.grids != grids:
             self._encoder = FrameEncoder(self.backend, grids)

@@ -26,7 +26,7 @@ def _exporter_version() -> str:
     digest = hashlib.sha256(torch.__version__.encode())
     folders = [(ROOT / "export" / name).rglob("*.py") for name in _SHAPING]
     shaping = [file for folder in ((ROOT / "export").glob("*.py"), *folders) for file in folder]
-    contract = (ROOT / "runtime" / "bundle" / name for name in ("manifest.py", "roles.py"))
+    contract = (ROOT / "runtime" / "bundle" / name for name in ("manifest.py", "roles.py", "sizes.py"))
     for file in sorted([*shaping, *contract]):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
@@ -88,7 +88,7 @@ def _with_float_images(source: Path, target: Path, checkpoint: Path) -> None:
     shutil.copytree(source, target)
     file = target / manifest.graphs["encode"].file
     known = WeightsFile(target / "more.bin", places_of([file]))
-    write_onnx(encode, file, known, opset=20, fixed_hw=None)
+    write_onnx(encode, file, known, rule=network.spec.grid, opset=20, fixed_hw=None)
     assert not known.path.exists(), "the weights are those of the byte images"
     info = manifest.graphs["encode"].model_copy(
         update={"sha256": sha256_of(file), "inputs": encode.inputs, "max_difference": 0.0}

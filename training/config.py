@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ermu.errors import ErmuError
+from ermu.errors import ErmuError, OptionError
 from ermu.export.network.spec import NetworkSpec, network_spec
 from ermu.training.learning.schedule import Schedule
 
@@ -82,7 +82,7 @@ class PhaseConfig(_Strict):
         start: Share of the steps after which the phase begins.
         batch: Clips a step and process.
         frames: Frames a clip.
-        size: Side of a clip in pixels, 16k + 1.
+        size: Side of a clip in pixels, on the network's grid.
         max_gap: Most frames of the video between two of the clip.
         scene_frames: Of procedural scenes: frames rendered, in one piece that begins anywhere in the scene.
         memory_gap: Frames of the clip between two that enter the long memory.
@@ -99,13 +99,6 @@ class PhaseConfig(_Strict):
     memory_gap: int = Field(default=4, ge=1)
     encoder_learns: bool = True
     loss_stride: Literal[1, 2, 4] = 1
-
-    @field_validator("size")
-    @classmethod
-    def _on_grid(cls, size: int) -> int:
-        if size < 33 or size % 16 != 1:
-            raise ValueError(f"{size} is not 16k + 1; {size // 16 * 16 + 1} is")
-        return size
 
 
 class ValidationConfig(_Strict):
@@ -149,6 +142,18 @@ class TrainingConfig(_Strict):
             raise ValueError("a phase's scene_frames is more than data.scene_length")
         if self.data.kind != "scenes" and self.data.root is None:
             raise ValueError(f"data.kind '{self.data.kind}' needs data.root")
+        return self
+
+    @model_validator(mode="after")
+    def _on_grid(self) -> TrainingConfig:
+        try:
+            rule = self.network.spec().grid
+        except OptionError:
+            return self  # an unknown base is told where the network is built
+        for phase in self.phases:
+            if not rule.fits((phase.size, phase.size)):
+                nearest = rule.network_size((phase.size, phase.size))[0]
+                raise ValueError(f"a phase's size {phase.size} is not {rule.form}; {nearest} is")
         return self
 
     def schedule(self) -> Schedule:

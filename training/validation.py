@@ -44,7 +44,8 @@ def segment(
         H x W label maps of all frames, the given one first.
     """
     height, width = label.shape
-    size = (_on_grid(width), _on_grid(height))
+    rule = network.spec.grid
+    size = rule.network_size((height, width), max(height, width))[::-1]
     alive = torch.zeros(1, IDENTITIES, dtype=torch.bool)
     alive[0, [0, *np.unique(label[label > 0]).tolist()]] = True
     first = _features(network, frames[0], size)
@@ -54,17 +55,15 @@ def segment(
         maps, rows = _features(network, frame, size), network.temporal_rows(len(memory))
         z, carry = network.propagate(maps.p, memory.stacked(), rows, entry.short)
         coarse = network.decode(z, maps)
-        logits = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=True)
+        logits = F.interpolate(
+            coarse, size=(height, width), mode="bilinear", align_corners=rule.align_corners
+        )
         labels.append(silence_unused(logits, alive).argmax(1)[0].numpy().astype(np.uint8))
         entry = network.memorize(carry, _identity(network, labels[-1], size))
         if t - last_update >= GAP:
             memory.append(entry.long)
             last_update = t
     return labels
-
-
-def _on_grid(side: int) -> int:
-    return round((side - 1) / 16) * 16 + 1
 
 
 def _features(network: SegmentationNetwork, frame: NDArray[np.uint8], size: tuple[int, int]) -> Features:

@@ -17,7 +17,14 @@ from ermu.export.checkpoint import load_checkpoint
 from ermu.export.graphs import build_graphs
 from ermu.export.network.recognition import build_network
 from ermu.export.network.spec import NetworkSpec
-from ermu.kernels.base.identity import LABELS, STRIDE, Identity, check_embedding, check_weights
+from ermu.kernels.base.identity import (
+    LABELS,
+    STRIDE,
+    Identity,
+    check_embedding,
+    check_weights,
+    padding_of,
+)
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import WHOLE
@@ -127,7 +134,8 @@ class TorchIdentity(Identity):
         check_embedding(label, out, self._weight.shape[0])
         ids = torch.arange(self._weight.shape[1])[:, None, None]
         planes = (torch.from_numpy(label).to(torch.int64)[None] == ids) & (ids < LABELS)
-        tokens = F.conv2d(planes.to(torch.float32)[None], self._weight, self._bias, stride=STRIDE, padding=8)
+        padding = padding_of(self._weight.shape[-1])
+        tokens = F.conv2d(planes.to(torch.float32)[None], self._weight, self._bias, STRIDE, padding)
         torch.from_numpy(out).copy_(tokens[0].permute(1, 2, 0))
 
 

@@ -81,7 +81,7 @@ def measure_labels(threads: int, repeats: int) -> dict[str, float]:
 
     return interleaved(
         {
-            "label_map": lambda: pixels.label_map(logits[None], active, source, network),
+            "label_map": lambda: pixels.label_map(logits[None], active, source, network, align_corners=True),
             "cv2.resize and argmax": plain,
         },
         repeats,

@@ -14,7 +14,7 @@ from ermu.errors import BackendError
 from ermu.export.engines.build_log import BuildLog
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE
-from ermu.runtime.bundle.manifest import GraphInfo, Profile, TensorInfo
+from ermu.runtime.bundle.manifest import Profile, TensorInfo
 from ermu.runtime.bundle.sizes import Grids, resolve
 from ermu.runtime.files import replace_atomically
 
@@ -51,7 +51,7 @@ def build_engine(
     network = parse_graph(module, builder, log, bundle, graph)
     config = _configured(module, builder, target, options)
     for profile in options.profiles:
-        config.add_optimization_profile(_shaped(builder, bundle.manifest.graphs[graph], profile))
+        config.add_optimization_profile(_shaped(builder, bundle, graph, profile))
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise BackendError(
@@ -131,11 +131,11 @@ def _configured(module: TensorRTModule, builder: Any, target: str, options: Buil
     return config
 
 
-def _shaped(builder: Any, info: GraphInfo, profile: Profile) -> Any:
+def _shaped(builder: Any, bundle: Bundle, graph: str, profile: Profile) -> Any:
     """An optimisation profile: from one memory frame to all, tuned for all, which is the steady state."""
-    symbols = Grids(*profile.size).symbols()
+    symbols = Grids(*profile.size, bundle.manifest.network.grid).symbols()
     shaped = builder.create_optimization_profile()
-    for tensor in info.inputs:
+    for tensor in bundle.manifest.graphs[graph].inputs:
         least, most = (resolve(tensor.shape, {**symbols, "T": frames}) for frames in (1, profile.frames))
         shaped.set_shape(tensor.name, least, most, most)
     return shaped

@@ -17,7 +17,6 @@ from ermu.export.engines.builder import BuildOptions, build_engine
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE, damage
 from ermu.runtime.bundle.manifest import WHOLE, EngineInfo, Manifest, Profile
-from ermu.runtime.bundle.sizes import is_network_size
 from ermu.runtime.files import sha256_of
 
 Progress = Callable[[str, int, int], None]
@@ -117,20 +116,20 @@ def _build(
 def _profiles(
     bundle: Bundle, sizes: Sequence[tuple[int, int]], max_memory: int | None
 ) -> tuple[Profile, ...]:
-    manifest = bundle.manifest
+    manifest, rule = bundle.manifest, bundle.manifest.network.grid
     chosen = sorted(set(sizes) or ({manifest.input.size} if manifest.input.size else set()))
     if not chosen:
         raise OptionError(
             f"{bundle.path} takes any size, an engine is optimised for some.",
-            fix="name the network input: --size 353x641 for 640x360 video, --size 577x1041 for 16:9 at 1040",
+            fix=f"name the network input: --size {rule.example} for 640x360 video",
         )
     for size in chosen:
-        if not is_network_size(size) or manifest.input.size not in (None, size):
+        if not rule.fits(size) or manifest.input.size not in (None, size):
             raise OptionError(
                 f"Size {size[0]}x{size[1]} does not fit the bundle.",
                 expected="x".join(map(str, manifest.input.size))
                 if manifest.input.size
-                else "16k + 1 a side, from 33",
+                else f"{rule.form} a side, from {rule.smallest}",
             )
     frames = max_memory or manifest.memory.capacity
     if frames < 2:

@@ -20,16 +20,14 @@ class ConvNormRelu(nn.Module):
         return F.relu(self.gn(self.conv(x)))
 
 
-def _resize_as(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=True)
-
-
 class FpnDecoder(nn.Module):
     """Three levels, each adding an adapted encoder map; 11 logits (background and ten ids) at stride 4."""
 
-    def __init__(self, channels: int, width: int, encoder_channels: tuple[int, int, int]) -> None:
+    def __init__(
+        self, channels: int, width: int, encoder_channels: tuple[int, int, int], *, align_corners: bool
+    ) -> None:
         super().__init__()
-        half = width // 2
+        self.align_corners, half = align_corners, width // 2
         c4, c8, c16 = encoder_channels
         self.conv_in = ConvNormRelu(channels, width, 1)
         self.conv_16x = ConvNormRelu(width, width, 3)
@@ -47,6 +45,9 @@ class FpnDecoder(nn.Module):
     def forward(self, z: Tensor, a4: Tensor, a8: Tensor, a16: Tensor) -> Tensor:
         """Logits from the decoder's input and the adapted maps."""
         x = self.conv_16x(self.conv_in(z) + a16)
-        x = self.conv_8x(_resize_as(x, a8) + a8)
-        x = self.conv_4x(_resize_as(x, a4) + a4)
+        x = self.conv_8x(self._resize_as(x, a8) + a8)
+        x = self.conv_4x(self._resize_as(x, a4) + a4)
         return self.conv_out(x)
+
+    def _resize_as(self, x: Tensor, like: Tensor) -> Tensor:
+        return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=self.align_corners)

@@ -12,6 +12,7 @@ from ermu.export.network.layers import moved, to_tokens
 from ermu.export.network.memory import KeyValue, MemoryEntry
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.network.transformer import BlockCarry
+from ermu.kernels.base.identity import STRIDE, padding_of
 from ermu.registries import ENCODERS, FAMILIES
 from ermu.runtime.bundle.temporal import TEMPORAL_ROWS, temporal_row
 
@@ -45,7 +46,7 @@ class SegmentationNetwork(nn.Module):
 
     Without temporal rows `cur_pos_emb` and `mem_pos_emb` are None, and so are the rows of `propagate`.
 
-    Sizes: images are B x 3 x H x W with H, W = 16k + 1; the token grid is h = (H-1)/16 + 1, n = h * w.
+    Sizes: images are B x 3 x H x W as the grid's rule makes them; the token grid is h x w, n = h * w.
     """
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -56,8 +57,12 @@ class SegmentationNetwork(nn.Module):
         channels = self.encoder.channels
         self.encoder_projector = nn.Conv2d(channels[3], spec.width, 1)
         self.LSTT = family.transformer(spec)
-        self.decoder = FpnDecoder(self.LSTT.output_channels, spec.decoder_width, channels[:3])
-        self.patch_wise_id_bank = nn.Conv2d(spec.identity_channels, spec.width, 17, stride=16, padding=8)
+        self.decoder = FpnDecoder(
+            self.LSTT.output_channels, spec.decoder_width, channels[:3], align_corners=spec.align_corners
+        )
+        self.patch_wise_id_bank = nn.Conv2d(
+            spec.identity_channels, spec.width, spec.grid.patch, STRIDE, padding_of(spec.grid.patch)
+        )
         self.id_norm = family.identity_norm(spec)
         self.cur_pos_emb: nn.Parameter | None = None
         self.mem_pos_emb: nn.Parameter | None = None
@@ -118,6 +123,6 @@ class SegmentationNetwork(nn.Module):
         return self.LSTT.memorize(carry.blocks, identity)
 
     def decode(self, z: Tensor, features: Features) -> Tensor:
-        """Logits B x 11 x (H-1)/4+1 x (W-1)/4+1."""
+        """Logits B x 11 x h4 x w4, at stride 4."""
         logits: Tensor = self.decoder(z, features.f4, features.f8, features.f16)
         return logits

@@ -7,6 +7,7 @@ from typing import Any
 
 from ermu.errors import OptionError
 from ermu.registries import FAMILIES
+from ermu.runtime.bundle.sizes import GridRule
 
 OBJECT_CAPACITY = 10
 
@@ -40,6 +41,7 @@ class NetworkSpec:
         policy: The published memory rule: an eviction policy,
         gap: and the frames between two appends, which
         gap_grows: with the length of a file is a thirtieth of it, where that is more.
+        align_corners: Whether grids have their corners on the image's (`GridRule`); Swin's do not.
     """
 
     name: str
@@ -56,6 +58,12 @@ class NetworkSpec:
     policy: str = "ermu"
     gap: int = 5
     gap_grows: bool = True
+    align_corners: bool = True
+
+    @property
+    def grid(self) -> GridRule:
+        """How its grids lie on its input."""
+        return GridRule(self.align_corners)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict, the inverse of `NetworkSpec(**d)`."""

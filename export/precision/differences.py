@@ -13,7 +13,7 @@ from ermu.runtime.bundle.manifest import TensorInfo
 from ermu.runtime.bundle.sizes import Grids, resolve
 from ermu.types import Array
 
-_ANY_SIZE = (113, 81)  # network input to try dynamic graphs at
+_ANY_GRID = (8, 6)  # tokens to try dynamic graphs at
 _FRAMES = 3
 
 
@@ -26,7 +26,9 @@ def largest_difference(bundle: Bundle, graph: str, converted: Path) -> float:
         converted: The other one's file.
     """
     rng = np.random.default_rng(2026)
-    symbols = {**Grids(*(bundle.manifest.input.size or _ANY_SIZE)).symbols(), "T": _FRAMES}
+    rule = bundle.manifest.network.grid
+    size = bundle.manifest.input.size or (rule.side(_ANY_GRID[0]), rule.side(_ANY_GRID[1]))
+    symbols = {**Grids(*size, rule).symbols(), "T": _FRAMES}
     feeds = {t.name: _random(t, symbols, rng) for t in bundle.manifest.graphs[graph].inputs}
     theirs, ours = (_outputs(path, feeds) for path in (bundle.graph_path(graph), converted))
     return max(float(np.abs(a - b.astype(np.float32)).max()) for a, b in zip(theirs, ours, strict=True))

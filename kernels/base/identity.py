@@ -1,9 +1,10 @@
 """The interface of the identity embedding, and the checks of its arguments.
 
-The patch-wise identity bank (`docs/spec/network.md`): a 17 x 17 convolution of stride 16 and padding 8 over
-the one-hot planes of a label map. A label map has one label a pixel and few of them, so that the convolution
-is a sum over runs of equal labels, each a difference of two running sums of the filter: some 20 additions a
-token and channel instead of 12 * 289 products. The compiled kernels read such a table of running sums.
+The patch-wise identity bank (`docs/spec/network.md`): a convolution of stride 16 over the one-hot planes of a
+label map, 17 x 17 with padding 8 where grids have their corners aligned, else 16 x 16 without padding. A
+label map has one label a pixel and few of them, so that the convolution is a sum over runs of equal labels,
+each a difference of two running sums of the filter: some 20 additions a token and channel instead of
+12 * 289 products. The compiled kernels read such a table of running sums.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ class Identity(ABC):
         """Writes a label map's tokens.
 
         Args:
-            label: uint8 (H, W), H and W = 16 k + 1; labels above 10 and the outside of the map set no plane.
-            out: (h, w, C) float32, written; h = (H - 1) / 16 + 1, and w alike.
+            label: uint8 (H, W), sides 16 k + 1 or 16 k; labels above 10 and the outside of the map set no
+                plane.
+            out: (h, w, C) float32, written; h = ceil(H / 16), and w alike.
 
         Raises:
             KernelError: shapes or dtypes do not fit.
@@ -48,6 +50,15 @@ def check_weights(weight: Array, bias: Array) -> None:
             f"The identity weights are {weight.shape} with a bias {bias.shape}.",
             expected="(C, L, K, K) and (C,)",
         )
+
+
+def padding_of(side: int) -> int:
+    """Rows and columns by which the first token's filter reaches beyond the map.
+
+    A filter with an odd side is centred on the pixel 16 i of token i, one with an even side on the 16 pixels
+    that begin there.
+    """
+    return side // 2 if side % 2 else (side - STRIDE) // 2
 
 
 def running_sums(weight: Array) -> npt.NDArray[np.float32]:

@@ -37,8 +37,10 @@ class Pixels(ABC):
         """
 
     @abstractmethod
-    def label_map(self, logits: Tensor, active: Array, source: Tensor, network: Tensor) -> None:
-        """Bilinear (aligned corners) upsampling to source size fused with the arg-max.
+    def label_map(
+        self, logits: Tensor, active: Array, source: Tensor, network: Tensor, *, align_corners: bool
+    ) -> None:
+        """Bilinear upsampling to source size fused with the arg-max.
 
         One group: arg-max over its active channels. More: probabilities are merged, background the product
         of the groups' backgrounds, foreground as is, clamped to [1e-5, 1 - 1e-5]; the first maximum wins.
@@ -50,6 +52,8 @@ class Pixels(ABC):
                 of group g.
             network: uint8 (G, Hn, Wn) at network size, written; the nearest-neighbour (floor) reduction of
                 `source` as cv2.INTER_NEAREST, each group with its own ids 1..10 and 0 elsewhere.
+            align_corners: Whether corners lie on corners (torch's `align_corners=True`), or borders on
+                borders (False, half-pixel centres).
 
         Raises:
             KernelError: shapes or dtypes do not fit, or a value is not finite.

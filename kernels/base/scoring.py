@@ -120,15 +120,17 @@ class Scoring(ABC):
         """An empty `KeyGram` with room for `slots` slots of `channels` channels; it may grow."""
 
     @abstractmethod
-    def foreground(self, logits: Tensor, active: Array, out: Tensor) -> None:
+    def foreground(self, logits: Tensor, active: Array, out: Tensor, *, align_corners: bool) -> None:
         """Foreground probability of each token: 1 - softmax(logits at stride 16)[background].
 
-        Bilinear with aligned corners from (4h-3, 4w-3) to (h, w) takes every fourth logit exactly.
+        Bilinear with aligned corners from (4h-3, 4w-3) to (h, w) takes every fourth logit exactly; with
+        half-pixel centres, from (4h, 4w), the mean of the four around a token's centre.
 
         Args:
-            logits: (C, 4h-3, 4w-3) float32 or float16 stride-4 logits of one group.
+            logits: (C, 4h-3, 4w-3), or (C, 4h, 4w), float32 or float16 stride-4 logits of one group.
             active: (C,) bool on the host, channels in use; the others are silenced.
             out: (h * w,) float32, written.
+            align_corners: Which of the two grids it is.
 
         Raises:
             KernelError: shapes or dtypes do not fit, or a value is not finite.
@@ -241,15 +243,24 @@ def check_active(active: Array, shape: Sequence[int]) -> None:
         raise KernelError("The background channel is not active.", expected="active[..., 0] true")
 
 
-def check_foreground(logits: Tensor, active: Array, out: Tensor) -> tuple[int, int]:
+def check_foreground(logits: Tensor, active: Array, out: Tensor, align_corners: bool) -> tuple[int, int]:
     """Checks the arguments of `Scoring.foreground`; returns the token grid (h, w)."""
     expect_float("logits", logits)
-    if len(logits.shape) != 3 or any(side % 4 != 1 for side in logits.shape[1:]):
-        raise KernelError(f"logits have shape {tuple(logits.shape)}.", expected="(C, 4h-3, 4w-3)")
+    if len(logits.shape) != 3 or any(side % 4 != int(align_corners) for side in logits.shape[1:]):
+        expected = "(C, 4h-3, 4w-3)" if align_corners else "(C, 4h, 4w)"
+        raise KernelError(f"logits have shape {tuple(logits.shape)}.", expected=expected)
     check_active(active, logits.shape[:1])
     height, width = ((side + 3) // 4 for side in logits.shape[1:])
     expect_output("out", out, (height * width,), np.float32)
     return height, width
+
+
+def logits_at_tokens(logits: Array, active: Array, align_corners: bool, dtype: npt.DTypeLike) -> Array:
+    """Stride-4 logits (C, h4, w4) resized to the token grid, of the active channels: (C', h, w)."""
+    if align_corners:
+        return logits[active, ::4, ::4].astype(dtype)
+    around = [logits[active, y::4, x::4].astype(dtype) for y in (1, 2) for x in (1, 2)]
+    return np.asarray(sum(around) / np.asarray(4, dtype))
 
 
 def foreground_weights(foreground: Array) -> npt.NDArray[np.float64]:

@@ -22,9 +22,17 @@ def slot_dots(isa: str, keys: Numbers, slot: int, sums: Double, dots: Double, th
 def redundancy(sums: Double, dots: Double, rows: Single, tokens: int, out: Double) -> None: ...
 def foreground(logits: Single, out: Single) -> bool: ...
 def label_maps(
-    isa: str, logits: Single, active: Bytes, source: Bytes, network: Bytes, threads: int
+    isa: str,
+    logits: Single,
+    active: Bytes,
+    align_corners: bool,
+    source: Bytes,
+    network: Bytes,
+    threads: int,
 ) -> None: ...
-def identity_tokens(table: Single, bias: Single, label: Bytes, out: Single, threads: int) -> None: ...
+def identity_tokens(
+    table: Single, bias: Single, padding: int, label: Bytes, out: Single, threads: int
+) -> None: ...
 def precisions(isa: str) -> list[str]: ...
 def window(
     isa: str,

@@ -37,10 +37,12 @@ class CpuPixels(Pixels):
         size = out.shape[1], out.shape[0]
         cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB, dst=out)
 
-    def label_map(self, logits: Array, active: Array, source: LabelMap, network: LabelMap) -> None:
+    def label_map(
+        self, logits: Array, active: Array, source: LabelMap, network: LabelMap, *, align_corners: bool
+    ) -> None:
         """See `Pixels.label_map`; the upsampled logits exist 16 pixels at a time."""
         check_label_map(logits, active, source, network)
         single = np.ascontiguousarray(logits, dtype=np.float32)
         expect_finite(logits=single[active])
         flags = np.ascontiguousarray(active).view(np.uint8)
-        native().label_maps(self.isa, single, flags, source, network, self.threads)
+        native().label_maps(self.isa, single, flags, align_corners, source, network, self.threads)

@@ -16,6 +16,7 @@ from ermu.kernels.base.scoring import (
     check_masses,
     check_scoring,
     foreground_weights,
+    logits_at_tokens,
     picked_queries,
     put_shares,
 )
@@ -81,10 +82,10 @@ class CpuScoring(Scoring):
         """See `Scoring.key_gram`."""
         return CpuKeyGram(slots, channels, self.isa, self.threads)
 
-    def foreground(self, logits: Array, active: Array, out: Array) -> None:
+    def foreground(self, logits: Array, active: Array, out: Array, *, align_corners: bool) -> None:
         """See `Scoring.foreground`."""
-        tokens = check_foreground(logits, active, out)
-        at_tokens = np.ascontiguousarray(logits[active, ::4, ::4], dtype=np.float32)
+        tokens = check_foreground(logits, active, out, align_corners)
+        at_tokens = np.ascontiguousarray(logits_at_tokens(logits, active, align_corners, np.float32))
         if not native().foreground(at_tokens.reshape(len(at_tokens), tokens[0] * tokens[1]), out):
             raise nan_found("logits")
 

@@ -7,7 +7,14 @@ import numpy as np
 from ermu.devices.gpu import GpuDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.errors import KernelError
-from ermu.kernels.base.identity import LABELS, Identity, check_embedding, check_weights, running_sums
+from ermu.kernels.base.identity import (
+    LABELS,
+    Identity,
+    check_embedding,
+    check_weights,
+    padding_of,
+    running_sums,
+)
 from ermu.kernels.cuda import params
 from ermu.kernels.cuda.tensors import address_of, divided
 from ermu.types import Array
@@ -46,7 +53,8 @@ class CudaIdentity(Identity):
         channels = self._bias.shape[0]
         height, width = check_embedding(label, out, channels)
         pointers = self._table.address, self._bias.address, address_of("label", label), address_of("out", out)
-        sizes = min(self._table.shape[0], LABELS), self._side, channels, *label.shape
+        labels = min(self._table.shape[0], LABELS)
+        sizes = labels, self._side, padding_of(self._side), channels, *label.shape
         self._device.launch(
             "identity_tokens",
             (width, height, divided(channels, CHANNELS_A_BLOCK)),

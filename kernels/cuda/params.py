@@ -91,7 +91,7 @@ class ForegroundParams(Structure):
 
     _fields_ = (
         *((name, c_void_p) for name in ("logits", "active", "foreground", "fault")),
-        *((name, c_int) for name in ("channels", "height", "width")),
+        *((name, c_int) for name in ("channels", "height", "width", "align_corners")),
     )
 
 
@@ -101,6 +101,7 @@ class LabelParams(Structure):
     _fields_ = (
         *((name, c_void_p) for name in ("logits", "active", "source", "fault")),
         *((name, c_int) for name in ("groups", "channels", "in_h", "in_w", "source_h", "source_w")),
+        ("align_corners", c_int),
     )
 
 
@@ -130,5 +131,5 @@ class IdentityParams(Structure):
 
     _fields_ = (
         *((name, c_void_p) for name in ("table", "bias", "label", "out")),
-        *((name, c_int) for name in ("labels", "side", "channels", "height", "width")),
+        *((name, c_int) for name in ("labels", "side", "padding", "channels", "height", "width")),
     )

@@ -44,14 +44,21 @@ class CudaPixels(Pixels):
         self._over_pixels("prepare_frame", network, params.FrameParams(*pointers, *source, *network))
 
     def label_map(
-        self, logits: DeviceTensor, active: Array, source: DeviceTensor, network: DeviceTensor
+        self,
+        logits: DeviceTensor,
+        active: Array,
+        source: DeviceTensor,
+        network: DeviceTensor,
+        *,
+        align_corners: bool,
     ) -> None:
         """See `Pixels.label_map`; no upsampled logit is ever written."""
         check_label_map(logits, active, source, network)
         flags = self._scratch.constant("active", active.view(np.uint8))
         source_at = address_of("source", source)
         pointers = address_of("logits", logits, logits.dtype.itemsize), flags.address, source_at
-        arguments = params.LabelParams(*pointers, self._faults.address, *logits.shape, *source.shape)
+        sizes = *logits.shape, *source.shape
+        arguments = params.LabelParams(*pointers, self._faults.address, *sizes, align_corners)
         self._over_pixels(f"label_map_{kind_of(logits)}", source.shape, arguments)
         groups, *size = network.shape
         steps = [1.0 / (size[axis] / source.shape[axis]) for axis in (0, 1)]

@@ -98,17 +98,19 @@ class CudaScoring(Scoring):
         """See `Scoring.key_gram`; the products stay on the device."""
         return CudaKeyGram(self._device, self._faults, self._scratch, slots, channels)
 
-    def foreground(self, logits: DeviceTensor, active: Array, out: DeviceTensor) -> None:
+    def foreground(
+        self, logits: DeviceTensor, active: Array, out: DeviceTensor, *, align_corners: bool
+    ) -> None:
         """See `Scoring.foreground`."""
-        height, width = check_foreground(logits, active, out)
+        sizes = *logits.shape[:1], *check_foreground(logits, active, out, align_corners)
         flags = self._scratch.constant("active", active.view(np.uint8))
         pointers = (
             address_of("logits", logits, logits.dtype.itemsize),
             flags.address,
             address_of("out", out, 4),
         )
-        arguments = params.ForegroundParams(*pointers, self._faults.address, logits.shape[0], height, width)
-        grid = (divided(height * width, THREADS[0]), 1, 1)
+        arguments = params.ForegroundParams(*pointers, self._faults.address, *sizes, align_corners)
+        grid = (divided(out.shape[0], THREADS[0]), 1, 1)
         self._device.launch(f"foreground_{kind_of(logits)}", grid, THREADS, arguments)
 
     def _shape(self, query: DeviceTensor, keys: DeviceTensor, rows: Array, heads: int) -> ScoringShape:

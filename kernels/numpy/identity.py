@@ -6,7 +6,14 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ermu.kernels.base.identity import LABELS, STRIDE, Identity, check_embedding, check_weights
+from ermu.kernels.base.identity import (
+    LABELS,
+    STRIDE,
+    Identity,
+    check_embedding,
+    check_weights,
+    padding_of,
+)
 from ermu.types import Array, LabelMap
 
 OUTSIDE = 255  # sets no plane
@@ -32,7 +39,7 @@ class NumpyIdentity(Identity):
     def embed(self, label: LabelMap, out: npt.NDArray[np.float32]) -> None:
         """See `Identity.embed`; one row of the token grid at a time."""
         height, _ = check_embedding(label, out, len(self._bias))
-        padded = np.pad(label, self._side // 2, constant_values=OUTSIDE)
+        padded = np.pad(label, padding_of(self._side), constant_values=OUTSIDE)
         patches = sliding_window_view(padded, (self._side, self._side))[::STRIDE, ::STRIDE]
         planes = np.arange(LABELS)[:, None, None]
         for y in range(height):

@@ -29,13 +29,15 @@ class NumpyPixels(Pixels):
         size = out.shape[1], out.shape[0]
         cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB, dst=out)
 
-    def label_map(self, logits: Array, active: Array, source: LabelMap, network: LabelMap) -> None:
+    def label_map(
+        self, logits: Array, active: Array, source: LabelMap, network: LabelMap, *, align_corners: bool
+    ) -> None:
         """See `Pixels.label_map`; interpolates and decides in float64, a band of rows at a time."""
         check_label_map(logits, active, source, network)
         expect_finite(logits=logits[active])
         silenced = np.where(active[:, :, None, None], logits.astype(np.float64), -np.inf)
-        rows = aligned_taps(source.shape[0], logits.shape[2])
-        columns = aligned_taps(source.shape[1], logits.shape[3])
+        taps = aligned_taps if align_corners else half_pixel_taps
+        rows, columns = taps(source.shape[0], logits.shape[2]), taps(source.shape[1], logits.shape[3])
         for start in range(0, len(source), ROWS_AT_ONCE):
             band = slice(start, start + ROWS_AT_ONCE)
             upsampled = _interpolate(silenced, (rows[0][band], rows[1][band], rows[2][band]), axis=2)
@@ -47,6 +49,17 @@ def aligned_taps(outputs: int, inputs: int) -> Taps:
     """Lower and upper source index and the upper one's weight, corners aligned."""
     position: Double = np.arange(outputs, dtype=np.float64)
     position *= (inputs - 1) / (outputs - 1) if outputs > 1 else 0.0
+    return _taps_at(position, inputs)
+
+
+def half_pixel_taps(outputs: int, inputs: int) -> Taps:
+    """The same with borders aligned: the centre of output i lies at (i + 0.5) * inputs / outputs."""
+    position: Double = np.arange(outputs, dtype=np.float64)
+    position = (position + 0.5) * (inputs / outputs) - 0.5
+    return _taps_at(position.clip(0.0, inputs - 1.0), inputs)
+
+
+def _taps_at(position: Double, inputs: int) -> Taps:
     low: npt.NDArray[np.intp] = np.minimum(position.astype(np.intp), inputs - 1)
     return low, np.minimum(low + 1, inputs - 1), position - low
 

@@ -11,6 +11,7 @@ from ermu.kernels.base.scoring import (
     check_masses,
     check_scoring,
     foreground_weights,
+    logits_at_tokens,
     put_shares,
 )
 from ermu.kernels.base.tensor_checks import expect_finite, expect_output, expect_tensor
@@ -51,10 +52,10 @@ class NumpyScoring(Scoring):
         """See `Scoring.key_gram`."""
         return NumpyKeyGram(slots, channels)
 
-    def foreground(self, logits: Array, active: Array, out: Array) -> None:
+    def foreground(self, logits: Array, active: Array, out: Array, *, align_corners: bool) -> None:
         """See `Scoring.foreground`."""
-        check_foreground(logits, active, out)
-        at_tokens = logits[active, ::4, ::4].astype(np.float64)
+        check_foreground(logits, active, out, align_corners)
+        at_tokens = logits_at_tokens(logits, active, align_corners, np.float64)
         expect_finite(logits=at_tokens)
         raised = np.exp(at_tokens - at_tokens.max(axis=0))
         out[:] = (raised[1:].sum(axis=0) / raised.sum(axis=0)).ravel()

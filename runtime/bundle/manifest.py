@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ermu.runtime.bundle.roles import NEEDED, Kind, Role
+from ermu.runtime.bundle.sizes import GridRule
 
 FORMAT_VERSION = 5
 WHOLE = "whole"
@@ -142,6 +143,12 @@ class NetworkInfo(_Part):
     policy: str
     gap: int
     gap_grows: bool
+    align_corners: bool
+
+    @property
+    def grid(self) -> GridRule:
+        """How its grids lie on its input."""
+        return GridRule(self.align_corners)
 
     def published_gap(self, frames: int) -> int:
         """Frames between two appends in a file of so many (`docs/spec/network.md`, 'The frame loop')."""
@@ -180,7 +187,7 @@ class InputInfo(_Part):
     Attributes:
         size: (height, width) when the graphs are fixed to one size, else None.
         dtype: `uint8`, or `float32` for frames resized without rounding (0..255).
-        long_edge: Frames with a longer edge are scaled down to it before rounding to 16k + 1.
+        long_edge: Frames with a longer edge are scaled down to it before each side is rounded to the grid.
     """
 
     size: tuple[int, int] | None

@@ -7,7 +7,70 @@ from dataclasses import dataclass
 
 LONG_EDGE = 1040  # 480 * 1.3 * 800 / 480, as published
 STRIDE = 16
-_SMALLEST = 2 * STRIDE + 1
+_FEWEST_TOKENS = 3  # a side
+
+
+@dataclass(frozen=True)
+class GridRule:
+    """How the grids of a network lie on its input (`docs/spec/network.md`, 'Input').
+
+    Attributes:
+        align_corners: Whether grids have their corners on the image's, which makes sides of 16k + 1, or their
+            borders, which makes 16k. Resizing inside the network follows it.
+    """
+
+    align_corners: bool
+
+    @property
+    def form(self) -> str:
+        """The sides it makes, in words."""
+        return "16k + 1" if self.align_corners else "16k"
+
+    @property
+    def example(self) -> str:
+        """The size that 640x360 video enters with."""
+        return "x".join(map(str, self.network_size((360, 640))))
+
+    @property
+    def smallest(self) -> int:
+        """The shortest side that a network takes."""
+        return self.side(_FEWEST_TOKENS)
+
+    @property
+    def patch(self) -> int:
+        """Side of the pixels that a token stands for, neighbours' corners included."""
+        return STRIDE + self.align_corners
+
+    def line(self, stride: int = 1) -> tuple[int, int]:
+        """Factor a and constant b: the side at a stride is a * (side of the token grid) + b."""
+        factor = STRIDE // stride
+        return factor, (1 - factor) * self.align_corners
+
+    def side(self, tokens: int, stride: int = 1) -> int:
+        """A side at a stride, from that of the token grid."""
+        factor, constant = self.line(stride)
+        return factor * tokens + constant
+
+    def tokens(self, side: int) -> int:
+        """A side of the token grid, from that of the network's input."""
+        return (side - self.align_corners) // STRIDE + self.align_corners
+
+    def network_size(self, source_hw: tuple[int, int], long_edge: int = LONG_EDGE) -> tuple[int, int]:
+        """Network input size for a frame.
+
+        The long edge is scaled down to `long_edge` if it exceeds it; then each side goes to the nearest of
+        the rule's.
+        """
+        scale, first = min(1.0, long_edge / max(source_hw)), int(self.align_corners)
+        height, width = (round((side * scale - first) / STRIDE) * STRIDE + first for side in source_hw)
+        return max(self.smallest, height), max(self.smallest, width)
+
+    def fits(self, hw: tuple[int, int]) -> bool:
+        """Whether the network takes an input of this size."""
+        return all(side >= self.smallest and side == self.side(self.tokens(side)) for side in hw)
+
+
+ALIGNED, UNALIGNED = GridRule(True), GridRule(False)
 
 
 @dataclass(frozen=True)
@@ -16,6 +79,7 @@ class Grids:
 
     height: int
     width: int
+    rule: GridRule
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -24,36 +88,15 @@ class Grids:
     @property
     def tokens(self) -> tuple[int, int]:
         """Token grid (h, w) at stride 16."""
-        return (self.height - 1) // STRIDE + 1, (self.width - 1) // STRIDE + 1
+        return self.rule.tokens(self.height), self.rule.tokens(self.width)
 
     def symbols(self) -> dict[str, int]:
         """Values of H, W, h, w, h8, w8, h4, w4."""
         h, w = self.tokens
-        return {
-            "H": self.height,
-            "W": self.width,
-            "h": h,
-            "w": w,
-            "h8": 2 * h - 1,
-            "w8": 2 * w - 1,
-            "h4": 4 * h - 3,
-            "w4": 4 * w - 3,
-        }
-
-
-def network_size(source_hw: tuple[int, int], long_edge: int = LONG_EDGE) -> tuple[int, int]:
-    """Network input size for a frame (`docs/spec/network.md`, 'Input').
-
-    The long edge is scaled down to `long_edge` if it exceeds it; then each side goes to the nearest 16k + 1.
-    """
-    scale = min(1.0, long_edge / max(source_hw))
-    height, width = (max(_SMALLEST, round((side * scale - 1) / STRIDE) * STRIDE + 1) for side in source_hw)
-    return height, width
-
-
-def is_network_size(hw: tuple[int, int]) -> bool:
-    """Whether both sides have the form 16k + 1 and are at least 33."""
-    return all(side >= _SMALLEST and (side - 1) % STRIDE == 0 for side in hw)
+        found = {"H": self.height, "W": self.width, "h": h, "w": w}
+        for stride in (8, 4):
+            found |= {f"h{stride}": self.rule.side(h, stride), f"w{stride}": self.rule.side(w, stride)}
+        return found
 
 
 def resolve(shape: Sequence[int | str], symbols: Mapping[str, int]) -> tuple[int, ...]:

@@ -47,7 +47,10 @@ class BankEvidence(Evidence):
         """See `Evidence.relevance`."""
         argument = self._backend.device.kernel_argument
         foreground = argument(self._workspace.foreground)
-        self._backend.kernels.scoring.foreground(argument(self._logits), self._active, foreground)
+        aligned = self._workspace.grids.rule.align_corners
+        self._backend.kernels.scoring.foreground(
+            argument(self._logits), self._active, foreground, align_corners=aligned
+        )
         return self._computed(lambda out: self._propagation.relevance(self._bank, foreground, out))
 
     def redundancy(self) -> Vector:

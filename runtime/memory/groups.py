@@ -178,7 +178,11 @@ class GroupSet:
         active = np.stack([group.active for group in self._groups])
         argument = self._device.kernel_argument
         self._backend.kernels.pixels.label_map(
-            argument(self._logits), active, argument(self._source), argument(self._labels)
+            argument(self._logits),
+            active,
+            argument(self._source),
+            argument(self._labels),
+            align_corners=self.workspace.grids.rule.align_corners,
         )
         merged = self._device.download(self._source)
         self._backend.kernels.check_faults()

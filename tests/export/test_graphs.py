@@ -21,10 +21,10 @@ from ermu.registries import ENCODERS, FAMILIES
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, TensorInfo
 from ermu.runtime.bundle.roles import Role
-from ermu.runtime.bundle.sizes import Grids, resolve
+from ermu.runtime.bundle.sizes import ALIGNED, Grids, resolve
 
 NETWORKS = ["aott", "deaott", "r50_aotl", "r50_deaotl"]
-SYMBOLS = {**Grids(81, 113).symbols(), "T": 3}
+SYMBOLS = {**Grids(81, 113, ALIGNED).symbols(), "T": 3}
 BLOCK_ROLES = {
     Role.MEMORY,
     Role.PREVIOUS,

@@ -58,19 +58,27 @@ class Caller:
         gram.redundancy(rows, self.device.kernel_argument(out))
         return self._result(out)
 
-    def foreground(self, logits: Array, active: Array) -> Array:
+    def foreground(self, logits: Array, active: Array, *, align_corners: bool = True) -> Array:
         out = self._out((tokens_below(logits),), np.float32)
         argument = self.device.kernel_argument(out)
-        self.kernels.scoring.foreground(self.held(logits), active, argument)
+        held = self.held(logits)
+        self.kernels.scoring.foreground(held, active, argument, align_corners=align_corners)
         return self._result(out)
 
     def label_map(
-        self, logits: Array, active: Array, source_hw: tuple[int, int], network_hw: tuple[int, int]
+        self,
+        logits: Array,
+        active: Array,
+        source_hw: tuple[int, int],
+        network_hw: tuple[int, int],
+        *,
+        align_corners: bool = True,
     ) -> tuple[Array, Array]:
         """Labels at source size (H, W) and at network size (G, Hn, Wn)."""
         source, network = self._out(source_hw, np.uint8), self._out((len(logits), *network_hw), np.uint8)
         arguments = self.device.kernel_argument(source), self.device.kernel_argument(network)
-        self.kernels.pixels.label_map(self.held(logits), active, *arguments)
+        held = self.held(logits)
+        self.kernels.pixels.label_map(held, active, *arguments, align_corners=align_corners)
         return self._result(source), self._result(network)
 
     def prepare_frame(self, frame: Array, network_hw: tuple[int, int]) -> Array:
@@ -93,5 +101,5 @@ class Caller:
 
 
 def tokens_below(logits: Array) -> int:
-    """Tokens below the stride-4 logits (C, 4h-3, 4w-3)."""
+    """Tokens below the stride-4 logits (C, 4h-3, 4w-3) or (C, 4h, 4w)."""
     return (logits.shape[1] + 3) // 4 * ((logits.shape[2] + 3) // 4)

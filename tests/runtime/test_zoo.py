@@ -16,7 +16,18 @@ from tests.support.zoo_data import load_zoo
 from tests.support.zoo_run import run_zoo, write_zoo_checkpoint
 
 QUICK = ("aott", "deaott")
-LONG = ("aots", "aotb", "aotl", "r50_aotl", "deaots", "deaotb", "deaotl", "r50_deaotl")
+LONG = (
+    "aots",
+    "aotb",
+    "aotl",
+    "r50_aotl",
+    "deaots",
+    "deaotb",
+    "deaotl",
+    "r50_deaotl",
+    "swinb_aotl",
+    "swinb_deaotl",
+)
 
 
 @pytest.fixture(scope="module", params=[*QUICK, *(pytest.param(n, marks=pytest.mark.long) for n in LONG)])

@@ -63,7 +63,7 @@ def run_zoo(
         weak: Scale the adapted features, as the weak run scales the adapters that make them.
         memory: Default, the clip's own rule.
     """
-    grids = Grids(*clip.hw)
+    grids = Grids(*clip.hw, backend.bundle.manifest.network.grid)
     encoder, workspace = FrameEncoder(backend, grids), Workspace(backend, grids)
     groups = GroupSet(backend, workspace, clip.hw, backend.identity, count())
     options, watch, run = memory or MemoryOptions("none", 9, clip.gap), Stopwatch(), ZooRun()
@@ -112,6 +112,11 @@ def torch_network(name: str, folder: Path) -> tuple[Bundle, SegmentationNetwork]
     write_zoo_checkpoint(name, path)
     checkpoint = load_checkpoint(path)
     network = build_network(checkpoint, recognise(checkpoint, f"zoo_{name}"))
+    return unwritten_bundle(network, folder), network
+
+
+def unwritten_bundle(network: SegmentationNetwork, folder: Path) -> Bundle:
+    """The bundle of a network for float images, of which only the manifest and the identity bank exist."""
     graphs = {
         g.name: GraphInfo(file=g.name, sha256="", inputs=g.inputs, outputs=g.outputs, max_difference=0)
         for g in build_graphs(network, "float32")
@@ -125,4 +130,4 @@ def torch_network(name: str, folder: Path) -> tuple[Bundle, SegmentationNetwork]
         ),
         **network_fields(network, folder),
     )
-    return Bundle(folder, manifest), network
+    return Bundle(folder, manifest)

@@ -40,7 +40,7 @@ def augmented(
         rng: Decides everything.
         frames: H x W x 3, RGB.
         labels: H x W, ids or 255; at most ten different ids in the first frame are kept.
-        size: Side of the clip, 16k + 1.
+        size: Side of the clip.
     """
     window = _window(rng, labels[0], size)
     flipped = rng.random() < 0.5

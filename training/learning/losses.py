@@ -61,19 +61,22 @@ def soft_jaccard(logits: Tensor, label: Tensor, alive: Tensor) -> Tensor:
     return (lost * alive).sum(1) / alive.sum(1)
 
 
-def frame_loss(logits: Tensor, label: Tensor, alive: Tensor, hardest: float) -> Tensor:
+def frame_loss(
+    logits: Tensor, label: Tensor, alive: Tensor, hardest: float, *, align_corners: bool
+) -> Tensor:
     """Half bootstrapped cross-entropy, half soft Jaccard, averaged over the batch, computed in float32.
 
     Args:
-        logits: (B, 11, h, w), resized with aligned corners to the label's size if that differs.
+        logits: (B, 11, h, w), resized to the label's size if that differs.
         label: (B, h', w') int64 ids or 255.
         alive: (B, 11) bool.
         hardest: Share of the pixels that the cross-entropy looks at.
+        align_corners: How they are resized: the network's rule.
     """
     logits = logits.float()
     if logits.shape[-2:] != label.shape[-2:]:
         size = (label.shape[-2], label.shape[-1])
-        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=True)
+        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=align_corners)
     logits = silence_unused(logits, alive)
     entropy = bootstrapped_cross_entropy(logits, label, hardest)
     return torch.mean(0.5 * entropy + 0.5 * soft_jaccard(logits, label, alive))

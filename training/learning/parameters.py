@@ -10,9 +10,10 @@ from torch import nn
 FIRST_STAGES = {
     "resnet50": ("encoder.conv1.", "encoder.bn1.", "encoder.layer1."),
     "mobilenetv2": tuple(f"encoder.features.{i}." for i in range(4)),
+    "swinb": ("encoder.patch_embed.", "encoder.layers.0.blocks."),
     "efficientnet_lite0": ("encoder.stem.", *(f"encoder.blocks.{i}." for i in range(3))),
 }
-_POSITION_TABLES = ("cur_pos_emb", "mem_pos_emb", "relative_emb")
+_POSITION_TABLES = ("cur_pos_emb", "mem_pos_emb", "relative_emb", "relative_position_bias_table")
 _IDENTITY = ("patch_wise_id_bank.", "id_norm.")
 
 

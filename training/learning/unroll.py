@@ -25,8 +25,8 @@ class UnrollSettings:
         hardest: Share of the pixels in the cross-entropy.
         reference_weight: Weight of the reference frame's own loss.
         loss_stride: Pixels between two at which the loss looks, 1, 2 or 4. The logits lie on a grid of stride
-            4 with aligned corners: at stride 4 they are judged exactly where they are, for a sixteenth of the
-            cost.
+            4: at stride 4 they are judged where they are (exactly, with aligned corners), for a sixteenth of
+            the cost.
     """
 
     capacity: int = 9
@@ -56,6 +56,7 @@ class ClipLoss(nn.Module):
             reference frame's own; `jaccard`, the mean J of the last frame's objects (no gradient).
         """
         network, length = self.network, len(batch.frames)
+        aligned = network.spec.align_corners
         features = self._encode(batch.frames)
         entry_identity = network.embed_identity(one_hot(batch.labels[0]))
         z, entry = network.reference(features[0].p, entry_identity)
@@ -68,14 +69,14 @@ class ClipLoss(nn.Module):
             losses.append(self._loss(logits, batch, t, settings))
             if t == length - 1:
                 break
-            label = _predicted(logits, batch, t) if settings.own_predictions else batch.labels[t]
+            label = _predicted(logits, batch, t, aligned) if settings.own_predictions else batch.labels[t]
             entry = network.memorize(carry, network.embed_identity(one_hot(label)))
             if t - last_update >= settings.memory_gap:
                 memory.append(entry.long)
                 last_update = t
         frames = torch.stack(losses).mean()
         loss = frames + settings.reference_weight * reference
-        jaccard = _jaccard(logits.detach(), batch, length - 1)
+        jaccard = _jaccard(logits.detach(), batch, length - 1, aligned)
         return {"loss": loss, "frames": frames.detach(), "reference": reference.detach(), "jaccard": jaccard}
 
     def _encode(self, frames: Tensor) -> list[Features]:
@@ -85,25 +86,30 @@ class ClipLoss(nn.Module):
         maps = [m.chunk(length) for m in self.network.encode(images)]
         return [Features(*(m[t] for m in maps)) for t in range(length)]
 
-    @staticmethod
-    def _loss(logits: Tensor, batch: Batch, t: int, settings: UnrollSettings) -> Tensor:
-        stride = settings.loss_stride
-        label = batch.labels[t][:, ::stride, ::stride].long()
-        return frame_loss(logits, label, batch.alive, settings.hardest)
+    def _loss(self, logits: Tensor, batch: Batch, t: int, settings: UnrollSettings) -> Tensor:
+        aligned = self.network.spec.align_corners
+        label = _reduced(batch.labels[t], settings.loss_stride, aligned)
+        return frame_loss(logits, label, batch.alive, settings.hardest, align_corners=aligned)
+
+
+def _reduced(label: Tensor, stride: int, align_corners: bool) -> Tensor:
+    """Every `stride`-th pixel of B x H x W: those on corners, or those next to the centres of the cells."""
+    first = 0 if align_corners else stride // 2
+    return label[:, first::stride, first::stride].long()
 
 
 @torch.no_grad()
-def _predicted(logits: Tensor, batch: Batch, t: int) -> Tensor:
+def _predicted(logits: Tensor, batch: Batch, t: int, align_corners: bool) -> Tensor:
     """The label map that the runtime would write to memory: B x H x W."""
     size = (batch.labels.shape[-2], batch.labels.shape[-1])
-    full = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=True)
+    full = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=align_corners)
     return silence_unused(full, batch.alive).argmax(1)
 
 
 @torch.no_grad()
-def _jaccard(logits: Tensor, batch: Batch, t: int) -> Tensor:
+def _jaccard(logits: Tensor, batch: Batch, t: int, align_corners: bool) -> Tensor:
     """Mean intersection over union of the objects at stride 4; absent and not predicted counts as 1."""
-    label = batch.labels[t][:, ::4, ::4].long()
+    label = _reduced(batch.labels[t], 4, align_corners)
     guess = silence_unused(logits.float(), batch.alive).argmax(1)
     truth, found = one_hot(label)[:, 1:-1], one_hot(guess)[:, 1:-1]
     shared = (truth * found).sum((2, 3))

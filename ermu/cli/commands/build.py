@@ -44,7 +44,8 @@ def build(
     size: Annotated[
         list[str] | None,
         typer.Option(
-            help="Network input HxW, each 16k+1; repeat it for more. Not for bundles of fixed size."
+            help="Network input HxW, such as 353x641 (352x640 for Swin); repeat it for more. "
+            "Not for bundles of fixed size."
         ),
     ] = None,
     max_memory: Annotated[

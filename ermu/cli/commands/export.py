@@ -27,7 +27,9 @@ def export(
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="Fix the network input, HxW, each 16k+1 (353x641); default: any size."),
+        typer.Option(
+            help="Fix the network input, HxW, such as 353x641 (352x640 for Swin); default: any size."
+        ),
     ] = None,
     policy: Annotated[
         str | None,

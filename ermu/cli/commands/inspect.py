@@ -81,7 +81,7 @@ def _print_tables(loaded: Bundle) -> None:
     facts = Table.grid(padding=(0, 2))
     network, source = manifest.network, manifest.provenance
     score = manifest.score
-    size = "x".join(map(str, manifest.input.size)) if manifest.input.size else "any 16k+1"
+    size = "x".join(map(str, manifest.input.size)) if manifest.input.size else f"any {network.grid.form}"
     for name, value in (
         ("network", f"{network.name} ({network.family}, {network.encoder}, {network.blocks} blocks)"),
         (

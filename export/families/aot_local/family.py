@@ -23,6 +23,7 @@ class AotLocalFamily(AotFamily):
         aot_network("zoo_aotl", "mobilenetv2", 3, **_LOCAL),
         aot_network("zoo_r50_aotl", "resnet50", 3, **_LOCAL),
         aot_network("zoo_r101_aotl", "resnet101", 3, **_LOCAL),
+        aot_network("zoo_swinb_aotl", "swinb", 3, **_LOCAL, align_corners=False),
     )
     carry_type = AotLocalCarry
     separate_previous = False

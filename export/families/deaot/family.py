@@ -34,6 +34,7 @@ class DeaotFamily(Family):
         _network("zoo_deaotb", "mobilenetv2", 3, **ZOO, gap=ONE_FRAME),
         _network("zoo_deaotl", "mobilenetv2", 3, **ZOO),
         _network("zoo_r50_deaotl", "resnet50", 3, **ZOO),
+        _network("zoo_swinb_deaotl", "swinb", 3, **ZOO, align_corners=False),
     )
     score = ScoreInfo(
         relevance_weight=2,

@@ -79,9 +79,9 @@ bool foreground(const Contiguous<float>& logits, Contiguous<float>& out) {
 }
 
 void label_maps(const std::string& isa, const Contiguous<float>& logits, const Contiguous<uint8_t>& active,
-                Contiguous<uint8_t>& source, Contiguous<uint8_t>& network, int threads) {
-    const ermu::LabelJob job{logits.data(),   active.data(),   side(logits, 0), side(logits, 1),      side(logits, 2),
-                             side(logits, 3), side(source, 0), side(source, 1), source.mutable_data()};
+                bool align_corners, Contiguous<uint8_t>& source, Contiguous<uint8_t>& network, int threads) {
+    const ermu::LabelJob job{logits.data(),   active.data(),   side(logits, 0), side(logits, 1), side(logits, 2),
+                             side(logits, 3), align_corners,   side(source, 0), side(source, 1), source.mutable_data()};
     uint8_t* network_out = network.mutable_data();
     const int network_h = side(network, 1), network_w = side(network, 2);
     const ermu::Isa& chosen = isa_named(isa);
@@ -137,10 +137,10 @@ bool window(const std::string& isa, const Contiguous<float>& query, const Contig
     return ermu::attend_window(chosen, job, threads);
 }
 
-void identity_tokens(const Contiguous<float>& table, const Contiguous<float>& bias, const Contiguous<uint8_t>& label,
-                     Contiguous<float>& out, int threads) {
-    const ermu::IdentityJob job{table.data(), bias.data(),  side(table, 0), side(table, 1),    side(table, 3),
-                                label.data(), side(label, 0), side(label, 1), out.mutable_data()};
+void identity_tokens(const Contiguous<float>& table, const Contiguous<float>& bias, int padding,
+                     const Contiguous<uint8_t>& label, Contiguous<float>& out, int threads) {
+    const ermu::IdentityJob job{table.data(), bias.data(),   side(table, 0), side(table, 1), padding,
+                                side(table, 3), label.data(), side(label, 0), side(label, 1), out.mutable_data()};
     py::gil_scoped_release unlocked;
     ermu::embed_identity(job, threads);
 }

@@ -48,6 +48,7 @@ struct LabelJob {
     const float* logits;    // (G, C, h4, w4)
     const uint8_t* active;  // (G, C)
     int groups, channels, in_h, in_w;
+    bool align_corners;  // or half-pixel centres
     int source_h, source_w;
     uint8_t* source;  // (H, W)
 };

@@ -117,7 +117,7 @@ def test_an_unknown_shape_is_refused(tmp_path: Path) -> None:
 def test_long_attention_grows_with_the_memory(tiny_bundle: Path) -> None:
     """A memory frame more costs each block two products of n x n x width; groups share the encoder alone."""
     bundle = Bundle.load(tiny_bundle)
-    grids = Grids(33, 49)
+    grids = Grids(33, 49, bundle.manifest.network.grid)
     (h, w), network = grids.tokens, bundle.manifest.network
     one, two = (count_frame(bundle, {**grids.symbols(), "T": t}, 1) for t in (2, 3))
     more = 2 * network.blocks * (h * w) ** 2 * (network.key_width + network.width)

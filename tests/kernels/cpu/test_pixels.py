@@ -21,16 +21,18 @@ def cpu(request: pytest.FixtureRequest) -> Caller:
     return Caller(compiled(request.param))
 
 
+@pytest.mark.parametrize("align_corners", [True, False])
 @pytest.mark.parametrize("groups", [1, 3, 25])
 @pytest.mark.parametrize(
     "sizes", [((45, 81), (180, 320)), ((12, 70), (5, 3)), ((1, 1), (4, 9)), ((9, 9), (1, 1))]
 )
 def test_labels_are_the_oracles(
-    cpu: Caller, groups: int, sizes: tuple[tuple[int, int], tuple[int, int]]
+    cpu: Caller, groups: int, sizes: tuple[tuple[int, int], tuple[int, int]], align_corners: bool
 ) -> None:
     logits, active = random_logits(groups, *sizes[0])
-    source, network = cpu.label_map(logits, active, sizes[1], (33, 49))
-    expected, expected_network = ORACLE.label_map(logits, active, sizes[1], (33, 49))
+    arguments = logits, active, sizes[1], (33, 49)
+    source, network = cpu.label_map(*arguments, align_corners=align_corners)
+    expected, expected_network = ORACLE.label_map(*arguments, align_corners=align_corners)
     assert (source != expected).mean() < 1e-4, "only ties may fall another way"
     assert (network != expected_network).mean() < 1e-3
 

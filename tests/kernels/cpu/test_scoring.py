@@ -119,9 +119,13 @@ def test_foreground_is_the_oracles(cpu: Caller, event: Event, dtype: type) -> No
     every = np.ones(11, dtype=np.bool_)
     logits = event.logits.astype(dtype)
     np.testing.assert_allclose(cpu.foreground(logits, every), ORACLE.foreground(logits, every), atol=1e-6)
-    random, active = random_logits(1, 9, 13)
-    found = cpu.foreground(random[0].astype(dtype), active[0])
-    np.testing.assert_allclose(found, ORACLE.foreground(random[0].astype(dtype), active[0]), atol=1e-6)
+    for sides, align_corners in (((9, 13), True), ((8, 12), False)):
+        random, active = random_logits(1, *sides)
+        arguments = random[0].astype(dtype), active[0]
+        found, expected = (
+            caller.foreground(*arguments, align_corners=align_corners) for caller in (cpu, ORACLE)
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_not_a_number_is_refused(cpu: Caller) -> None:

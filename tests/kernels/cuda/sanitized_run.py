@@ -35,8 +35,11 @@ def main() -> None:
         cuda.redundancy(gram, np.zeros((2, 40), dtype=np.float32))
         for groups in (1, 2):
             logits, active = random_logits(groups, 5, 9)
-            cuda.label_map(logits.astype(dtype), active, (7, 11), (5, 9))
+            for align_corners in (True, False):
+                cuda.label_map(logits.astype(dtype), active, (7, 11), (5, 9), align_corners=align_corners)
         cuda.foreground(logits[0].astype(dtype), active[0])
+        logits, active = random_logits(1, 4, 8)
+        cuda.foreground(logits[0].astype(dtype), active[0], align_corners=False)
     cuda.prepare_frame(np.arange(7 * 11 * 3, dtype=np.uint8).reshape(7, 11, 3), (17, 33))
     embed(cuda)
     unreached = {kernel for kernel in device.known() if kernel not in device.launches}
@@ -55,10 +58,11 @@ def score(scored: dict[float, Caller], dtype: type) -> None:
 
 
 def embed(cuda: Caller) -> None:
-    weight, bias = weights(5)
-    label = np.random.default_rng(0).integers(0, 13, (17, 33)).astype(np.uint8)
-    found, expected = (caller.embed(weight, bias, label) for caller in (cuda, ORACLE))
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    for side, hw in ((17, (17, 33)), (16, (16, 32))):
+        weight, bias = weights(5, side)
+        label = np.random.default_rng(0).integers(0, 13, hw).astype(np.uint8)
+        found, expected = (caller.embed(weight, bias, label) for caller in (cuda, ORACLE))
+        np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,17 @@ import pytest
 from ermu.errors import KernelError
 from ermu.kernels.loading import numpy_kernels
 from tests.kernels.calls import Caller
-from tests.kernels.identity_cases import LABELS, label_map, weights
+from tests.kernels.identity_cases import LABELS, SHAPES, label_map, weights
 
 ORACLE = Caller(numpy_kernels())
 
 
+@pytest.mark.parametrize("side", SHAPES)
 @pytest.mark.parametrize("name", LABELS)
 @pytest.mark.parametrize("channels", [9, 130])
-def test_it_is_the_oracles(cuda: Caller, name: str, channels: int) -> None:
-    weight, bias = weights(channels)
-    label = label_map(name)
+def test_it_is_the_oracles(cuda: Caller, name: str, channels: int, side: int) -> None:
+    weight, bias = weights(channels, side)
+    label = label_map(name, side)
     out, expected = cuda.embed(weight, bias, label), ORACLE.embed(weight, bias, label)
     np.testing.assert_allclose(out, expected, atol=2e-4, rtol=1e-5)
 

@@ -14,18 +14,24 @@ from tests.kernels.kernel_cases import random_logits
 ORACLE = Caller(numpy_kernels())
 
 
+@pytest.mark.parametrize("align_corners", [True, False])
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize(
     "sizes", [((12, 21), (45, 80)), ((12, 30), (5, 3)), ((1, 1), (4, 9)), ((9, 9), (1, 1))]
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_labels_are_the_oracles(
-    cuda: Caller, groups: int, sizes: tuple[tuple[int, int], tuple[int, int]], dtype: type
+    cuda: Caller,
+    groups: int,
+    sizes: tuple[tuple[int, int], tuple[int, int]],
+    dtype: type,
+    align_corners: bool,
 ) -> None:
     logits, active = random_logits(groups, *sizes[0])
     logits = logits.astype(dtype)
-    source, network = cuda.label_map(logits, active, sizes[1], (33, 49))
-    expected, expected_network = ORACLE.label_map(logits, active, sizes[1], (33, 49))
+    arguments = logits, active, sizes[1], (33, 49)
+    source, network = cuda.label_map(*arguments, align_corners=align_corners)
+    expected, expected_network = ORACLE.label_map(*arguments, align_corners=align_corners)
     assert (source != expected).mean() < 1e-3, "only ties may fall another way"
     assert (network != expected_network).mean() < 1e-2
 
@@ -59,7 +65,7 @@ def test_a_steady_frame_uploads_the_frame_alone(cuda: Caller, device: GpuDevice)
     for _ in range(2):
         before = device.uploaded_bytes, device.downloaded_bytes
         cuda.kernels.pixels.prepare_frame(frame, out)
-        cuda.kernels.pixels.label_map(held, active, *maps)
+        cuda.kernels.pixels.label_map(held, active, *maps, align_corners=True)
     assert (device.uploaded_bytes, device.downloaded_bytes) == (before[0] + frame.nbytes, before[1])
 
 

@@ -150,11 +150,16 @@ def test_golden_foreground(cuda: Caller, event: Event) -> None:
     np.testing.assert_allclose(foreground, event.foreground, atol=1e-5)
 
 
-def test_silenced_identities_are_no_foreground(cuda: Caller) -> None:
-    logits, active = random_logits(2, 9, 13)
+@pytest.mark.parametrize(("sides", "align_corners"), [((9, 13), True), ((8, 12), False)])
+def test_silenced_identities_are_no_foreground(
+    cuda: Caller, sides: tuple[int, int], align_corners: bool
+) -> None:
+    logits, active = random_logits(2, *sides)
     for group in (0, 1, 0):
         half = logits[group].astype(np.float16)
-        found, expected = cuda.foreground(half, active[group]), ORACLE.foreground(half, active[group])
+        found, expected = (
+            caller.foreground(half, active[group], align_corners=align_corners) for caller in (cuda, ORACLE)
+        )
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 

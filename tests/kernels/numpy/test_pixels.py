@@ -35,6 +35,21 @@ def test_golden_labels(event: Event, source_hw: tuple[int, int]) -> None:
     np.testing.assert_array_equal(network[0], expected)
 
 
+@pytest.mark.parametrize("source_hw", [(180, 320), (5, 9), (1, 7)])
+def test_half_pixel_labels_are_those_of_opencvs_resize(source_hw: tuple[int, int]) -> None:
+    """Without aligned corners: cv2.INTER_LINEAR, which has half-pixel centres, in double precision."""
+    logits = np.random.default_rng(3).standard_normal((11, 12, 20))
+    size = source_hw[::-1]
+    up = np.stack([cv2.resize(channel, size, interpolation=cv2.INTER_LINEAR) for channel in logits])
+    single, active = logits[None].astype(np.float32), np.ones((1, 11), bool)
+    source, network = ORACLE.label_map(single, active, source_hw, (48, 80), align_corners=False)
+    assert (source == up.argmax(axis=0)).mean() > 0.999
+    aligned, _ = ORACLE.label_map(single, active, source_hw, (48, 80))
+    assert (source != aligned).mean() > 0.05
+    expected = cv2.resize(source, (80, 48), interpolation=cv2.INTER_NEAREST)
+    np.testing.assert_array_equal(network[0], expected)
+
+
 def test_silenced_identity_never_appears() -> None:
     logits = np.zeros((1, 11, 5, 5), dtype=np.float32)
     logits[0, 7] = 9.0
@@ -78,14 +93,16 @@ def test_bad_input_is_refused() -> None:
     silent = active.copy()
     silent[0, 0] = False
     with pytest.raises(KernelError, match="background"):
-        pixels.label_map(logits, silent, source, network)
+        pixels.label_map(logits, silent, source, network, align_corners=True)
     with pytest.raises(KernelError, match="network has shape"):
-        pixels.label_map(logits, active, source, np.empty((2, 17, 17), np.uint8))
+        pixels.label_map(logits, active, source, np.empty((2, 17, 17), np.uint8), align_corners=True)
     with pytest.raises(KernelError, match="in place"):
-        pixels.label_map(logits, active, np.empty((9, 18), np.uint8)[:, ::2], network)
+        pixels.label_map(logits, active, np.empty((9, 18), np.uint8)[:, ::2], network, align_corners=True)
     many = np.zeros((26, 11, 1, 1), dtype=np.float32)
     with pytest.raises(KernelError, match="fit a byte"):
-        pixels.label_map(many, np.ones((26, 11), bool), source, np.empty((26, 17, 17), np.uint8))
+        pixels.label_map(
+            many, np.ones((26, 11), bool), source, np.empty((26, 17, 17), np.uint8), align_corners=True
+        )
     with pytest.raises(KernelError, match="BGR"):
         pixels.prepare_frame(np.zeros((9, 9, 4), np.uint8), np.empty((17, 17, 3), np.uint8))
     with pytest.raises(KernelError, match="out has shape"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -10,7 +11,7 @@ from ermu.errors import KernelError
 from ermu.kernels.loading import numpy_kernels
 from ermu.kernels.numpy.key_gram import redundancy_direct
 from tests.kernels.calls import Caller
-from tests.kernels.kernel_cases import HEADS, Event, Scoring, choose, random_scoring
+from tests.kernels.kernel_cases import HEADS, Event, Scoring, choose, random_logits, random_scoring
 
 ORACLE = Caller(numpy_kernels())
 
@@ -41,6 +42,17 @@ def test_golden_masses_and_relevance(event: Event) -> None:
 def test_golden_foreground(event: Event) -> None:
     foreground = ORACLE.foreground(event.logits, np.ones(11, dtype=np.bool_))
     np.testing.assert_allclose(foreground, event.foreground, atol=1e-5)
+
+
+def test_half_pixel_foreground_is_that_of_opencvs_resize() -> None:
+    """Without aligned corners a token sees the logits as cv2.INTER_LINEAR, with half-pixel centres, does."""
+    logits, active = random_logits(1, 12, 20)
+    resized = np.stack([cv2.resize(c.astype(np.float64), (5, 3)) for c in logits[0, active[0]]])
+    raised = np.exp(resized)
+    found = ORACLE.foreground(logits[0], active[0], align_corners=False)
+    np.testing.assert_allclose(found, (1 - raised[0] / raised.sum(axis=0)).ravel(), atol=1e-6)
+    with pytest.raises(KernelError, match="4h-3, 4w-3"):
+        ORACLE.foreground(logits[0], active[0])
 
 
 def test_incremental_redundancy_is_the_direct_one(event: Event) -> None:

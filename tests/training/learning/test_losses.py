@@ -66,11 +66,11 @@ def test_frame_loss_is_half_of_each_and_zero_for_certainty() -> None:
     label = torch.zeros(1, 2, 2, dtype=torch.long)
     alive = torch.zeros(1, 11, dtype=torch.bool)
     alive[0, :2] = True
-    assert frame_loss(logits, label, alive, 1.0).item() == pytest.approx(0.0, abs=1e-6)
+    assert frame_loss(logits, label, alive, 1.0, align_corners=True).item() == pytest.approx(0.0, abs=1e-6)
     flat = torch.zeros(1, 11, 2, 2)
     # Two living classes at 0.5: cross-entropy ln 2; background 1 - (2+1)/(4+1), absent object 1 - 1/(2+1).
     expected = 0.5 * math.log(2) + 0.5 * (2 / 5 + 2 / 3) / 2
-    assert frame_loss(flat, label, alive, 1.0).item() == pytest.approx(expected, rel=1e-5)
-    assert frame_loss(flat, label.repeat_interleave(2, 1), alive, 1.0).item() == pytest.approx(
-        0.5 * math.log(2) + 0.5 * ((1 - 5 / 9) + (1 - 1 / 5)) / 2, rel=1e-5
-    )
+    assert frame_loss(flat, label, alive, 1.0, align_corners=True).item() == pytest.approx(expected, rel=1e-5)
+    assert frame_loss(
+        flat, label.repeat_interleave(2, 1), alive, 1.0, align_corners=True
+    ).item() == pytest.approx(0.5 * math.log(2) + 0.5 * ((1 - 5 / 9) + (1 - 1 / 5)) / 2, rel=1e-5)

@@ -9,7 +9,7 @@ namespace ermu {
 namespace {
 
 void embed_token(const IdentityJob& job, int token_y, int token_x, float* out) {
-    const int half = job.side / 2, y0 = token_y * kIdentityStride - half, x0 = token_x * kIdentityStride - half;
+    const int y0 = token_y * kIdentityStride - job.padding, x0 = token_x * kIdentityStride - job.padding;
     const int begin = std::max(0, -x0), end = std::min(job.side, job.width - x0);
     std::copy_n(job.bias, job.channels, out);
     for (int ky = std::max(0, -y0); ky < std::min(job.side, job.height - y0); ++ky) {

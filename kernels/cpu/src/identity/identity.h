@@ -12,10 +12,10 @@ constexpr int kIdentityStride = 16;
 struct IdentityJob {
     const float* table;
     const float* bias;  // (C)
-    int labels, side, channels;
+    int labels, side, padding, channels;
     const uint8_t* label;  // (H, W)
     int height, width;
-    float* out;  // (h, w, C), h = (H - 1) / 16 + 1
+    float* out;  // (h, w, C), h = ceil(H / 16)
 };
 
 void embed_identity(const IdentityJob& job, int threads);

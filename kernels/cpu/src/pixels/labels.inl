@@ -10,19 +10,33 @@ struct Span {
     int32_t wide;  // the lanes reach past one vector of input columns (the logits are shrunk, not enlarged)
 };
 
-inline double stride(int outputs, int inputs) { return outputs > 1 ? double(inputs - 1) / (outputs - 1) : 0.0; }
+// Where the outputs of one axis lie on its inputs: corners on corners, or borders on borders.
+struct Axis {
+    double step, first;
+    int inputs;
 
-inline int low_tap(double position, int inputs) {
-    const int low = static_cast<int>(position);
-    return low < inputs - 1 ? low : inputs - 1;
+    double at(int output) const {
+        const double position = output * step + first;
+        return position > 0.0 ? position : 0.0;
+    }
+    int low(double position) const {
+        const int tap = static_cast<int>(position);
+        return tap < inputs - 1 ? tap : inputs - 1;
+    }
+};
+
+inline Axis axis(bool align_corners, int outputs, int inputs) {
+    if (align_corners) return {outputs > 1 ? double(inputs - 1) / (outputs - 1) : 0.0, 0.0, inputs};
+    const double step = double(inputs) / outputs;
+    return {step, 0.5 * step - 0.5, inputs};
 }
 
 inline Span span_at(const LabelJob& job, int x) {
     Span s;
-    const double step = stride(job.source_w, job.in_w);
+    const Axis columns = axis(job.align_corners, job.source_w, job.in_w);
     for (int i = 0; i < kLanes; ++i) {
-        const double position = (x + i < job.source_w ? x + i : job.source_w - 1) * step;
-        const int low = low_tap(position, job.in_w);
+        const double position = columns.at(x + i < job.source_w ? x + i : job.source_w - 1);
+        const int low = columns.low(position);
         if (i == 0) s.base = low;
         s.index[i] = low - s.base;
         s.weight[i] = static_cast<float>(position - low);
@@ -45,8 +59,9 @@ inline int row_pitch(const LabelJob& job) { return job.in_w + kLanes; }
 
 // Interpolates all active channels vertically at source row y, and takes the rise to the next column.
 inline void put_row(const LabelJob& job, int y, float* rows, float* rises) {
-    const double position = y * stride(job.source_h, job.in_h);
-    const int low = low_tap(position, job.in_h), high = low + 1 < job.in_h ? low + 1 : low;
+    const Axis along = axis(job.align_corners, job.source_h, job.in_h);
+    const double position = along.at(y);
+    const int low = along.low(position), high = low + 1 < job.in_h ? low + 1 : low;
     const float weight = static_cast<float>(position - low);
     const int pitch = row_pitch(job);
     for (int c = 0; c < job.groups * job.channels; ++c) {

@@ -10,7 +10,7 @@ struct IdentityParams {
     const float* bias;   // (C)
     const unsigned char* label;  // (H, W)
     float* out;                  // (h, w, C)
-    int labels, side, channels, height, width;
+    int labels, side, padding, channels, height, width;
 };
 
 // A block takes 128 channels of one token: its patch of labels lies in shared memory, and each run of equal labels
@@ -20,7 +20,7 @@ extern "C" __global__ void __launch_bounds__(kIdentityThreads) identity_tokens(c
     __shared__ unsigned char patch[kMostTaps];
     const int token_x = static_cast<int>(blockIdx.x), token_y = static_cast<int>(blockIdx.y);
     const int thread = static_cast<int>(threadIdx.x), side = p.side;
-    const int x0 = token_x * kIdentityStride - side / 2, y0 = token_y * kIdentityStride - side / 2;
+    const int x0 = token_x * kIdentityStride - p.padding, y0 = token_y * kIdentityStride - p.padding;
     for (int i = thread; i < side * side; i += kIdentityThreads) {
         const int x = x0 + i % side, y = y0 + i / side;
         const bool inside = x >= 0 && y >= 0 && x < p.width && y < p.height;

@@ -7,28 +7,32 @@ struct LabelParams {
     unsigned char* source;        // (H, W)
     int* fault;
     int groups, channels, in_h, in_w, source_h, source_w;
+    int align_corners;  // corners of both grids on each other, or else their borders (half-pixel centres)
 };
 
-// The four corners of a source pixel in the stride-4 logits, corners aligned, in exact integer arithmetic.
+// The four corners of a source pixel in the stride-4 logits, in exact integer arithmetic.
 struct Corners {
     int low, right, down;  // offset of the upper left one, and the steps to its neighbours
     float x, y;            // weights of the neighbours
 };
 
-__device__ __forceinline__ int low_tap(int at, int outputs, int inputs, float& weight) {
-    if (outputs == 1) {
-        weight = 0.0f;
-        return 0;
+__device__ __forceinline__ int low_tap(bool align_corners, int at, int outputs, int inputs, float& weight) {
+    long long position = static_cast<long long>(at) * (inputs - 1);
+    int unit = outputs > 1 ? outputs - 1 : 1;
+    if (!align_corners) {
+        unit = 2 * outputs;
+        position = static_cast<long long>(2 * at + 1) * inputs - outputs;
+        if (position < 0) position = 0;
     }
-    const long long position = static_cast<long long>(at) * (inputs - 1);
-    const int low = static_cast<int>(position / (outputs - 1));
-    weight = static_cast<float>(position - static_cast<long long>(low) * (outputs - 1)) / static_cast<float>(outputs - 1);
+    const int low = static_cast<int>(position / unit);
+    weight = static_cast<float>(position - static_cast<long long>(low) * unit) / static_cast<float>(unit);
     return low;
 }
 
 __device__ __forceinline__ Corners corners_of(const LabelParams& p, int x, int y) {
     Corners at;
-    const int column = low_tap(x, p.source_w, p.in_w, at.x), row = low_tap(y, p.source_h, p.in_h, at.y);
+    const bool aligned = p.align_corners != 0;
+    const int column = low_tap(aligned, x, p.source_w, p.in_w, at.x), row = low_tap(aligned, y, p.source_h, p.in_h, at.y);
     at.low = row * p.in_w + column;
     at.right = column + 1 < p.in_w ? 1 : 0;
     at.down = row + 1 < p.in_h ? p.in_w : 0;
