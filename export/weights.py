@@ -71,16 +71,38 @@ class WeightsFile:
         return self._places[digest]
 
 
+def read_graph(path: Path) -> onnx.ModelProto:
+    """A graph with all its weights in it.
+
+    `onnx.load` refuses weights in a file with several hard links, as every file that uv installs has.
+    """
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        if uses_external_data(tensor):
+            tensor.raw_data = _outside(path, _place(tensor))
+            tensor.ClearField("external_data")
+            tensor.ClearField("data_location")
+    return model
+
+
 def places_of(graphs: Iterable[Path]) -> dict[bytes, Place]:
     """The weights that graphs in one folder keep outside themselves, by the SHA-256 of their bytes."""
     places: dict[Place, bytes] = {}
     for path in graphs:
         for tensor in onnx.load(path, load_external_data=False).graph.initializer:
             if uses_external_data(tensor):
-                info = ExternalDataInfo(tensor)
-                place = Place(info.location, info.offset or 0, info.length or 0)
+                place = _place(tensor)
                 if place not in places:
-                    with (path.parent / place.file).open("rb") as file:
-                        file.seek(place.offset)
-                        places[place] = sha256(file.read(place.length)).digest()
+                    places[place] = sha256(_outside(path, place)).digest()
     return {digest: place for place, digest in places.items()}
+
+
+def _place(tensor: onnx.TensorProto) -> Place:
+    info = ExternalDataInfo(tensor)
+    return Place(info.location, info.offset or 0, info.length or 0)
+
+
+def _outside(graph: Path, place: Place) -> bytes:
+    with (graph.parent / place.file).open("rb") as file:
+        file.seek(place.offset)
+        return file.read(place.length)

@@ -17,7 +17,7 @@ from ermu.errors import ErmuError, OptionError
 from ermu.registries import BACKENDS
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import damage, misfit, rebuild_command
-from ermu.runtime.opencv import opencv_error
+from ermu.runtime.opencv import opencv_error, opencv_wheels
 
 State = Literal["ok", "missing", "mismatch"]
 RUNNING, LIVE, MAKING, GPU, BUNDLE = GROUPS = ("running", "video and live", "making bundles", "gpu", "bundle")
@@ -108,6 +108,11 @@ def _opencv() -> Check:
         return Check("opencv", "missing", *_said(error, None), needed=True)
     import cv2
 
+    wheels = opencv_wheels()
+    if len(wheels) > 1:
+        found = f"{cv2.__version__}; {' and '.join(wheels)} installed, one over the other"
+        fix = f"pip uninstall -y {' '.join(wheels)} && pip install 'ermu[headless]'  # or ermu[window]"
+        return Check("opencv", "mismatch", found, fix, needed=True)
     lines = (line.strip() for line in cv2.getBuildInformation().splitlines())
     wanted = {"FFMPEG:": "ffmpeg", "GStreamer:": "gstreamer", "GUI:": "windows"}
     words = (line.split() for line in lines)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ermu.errors import ErmuError
+import re
+from importlib.metadata import distributions
 
+from ermu.errors import DependencyError, ErmuError
+
+_WHEEL = "opencv-(contrib-)?python(-headless)?"
 # A wheel with windows needs libraries that small containers lack; one without windows needs none of them.
-_ABSENT = "pip install opencv-python-headless, or opencv-python for windows"
 _BROKEN = (
     "apt install libgl1 libglib2.0-0; or, where nobody needs a window: "
     "pip uninstall -y opencv-python && pip install opencv-python-headless"
@@ -18,17 +21,24 @@ def opencv_error() -> ErmuError | None:
         import cv2  # noqa: F401
     except (ImportError, OSError) as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "cv2":
-            return ErmuError("OpenCV is not installed.", fix=_ABSENT)
+            return DependencyError("opencv-python-headless", "ERMU", "headless")
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return ErmuError(f"OpenCV is installed and does not load: {reason}.", fix=_BROKEN)
     return None
+
+
+def opencv_wheels() -> list[str]:
+    """Installed packages that bring OpenCV; of several, the last one overwrote the others' files."""
+    names = {(distribution.metadata["Name"] or "").lower() for distribution in distributions()}
+    return sorted(name for name in names if re.fullmatch(_WHEEL, name))
 
 
 def need_opencv() -> None:
     """Loads OpenCV.
 
     Raises:
-        ErmuError: it is not installed, or a library of the system's that it needs is not.
+        DependencyError: it is not installed.
+        ErmuError: a library of the system's that it needs is not.
     """
     error = opencv_error()
     if error is not None:

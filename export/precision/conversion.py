@@ -18,7 +18,7 @@ from ermu.export.precision.differences import largest_difference
 from ermu.export.precision.float16 import to_float16
 from ermu.export.precision.int8 import record_samples, to_int8
 from ermu.export.precision.trial import copy_bundle
-from ermu.export.weights import WeightsFile, places_of
+from ermu.export.weights import WeightsFile, places_of, read_graph
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import WHOLE, FileInfo, GraphInfo, TensorInfo, Variant
 from ermu.runtime.bundle.roles import Role
@@ -112,13 +112,13 @@ def _to_float16(trial: Bundle) -> Models:
         info = manifest.graphs[name]
         given = [t.name for t in info.inputs if t.role is Role.INPUT]
         final = [t.name for t in info.outputs if t.role is Role.OUTPUT and t.name not in read]
-        models[name] = to_float16(onnx.load(trial.graph_path(name)), float32=[*given, *final])
+        models[name] = to_float16(read_graph(trial.graph_path(name)), float32=[*given, *final])
     return models
 
 
 def _to_int8(trial: Bundle, clips: Sequence[Clip]) -> Models:
     samples = record_samples(trial, clips)
-    return {name: to_int8(onnx.load(trial.graph_path(name)), samples[name]) for name in samples}
+    return {name: to_int8(read_graph(trial.graph_path(name)), samples[name]) for name in samples}
 
 
 def _calibration_clips() -> list[Clip]:

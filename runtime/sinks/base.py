@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,12 +116,15 @@ def output_folder(folder: Path, *, overwrite: bool) -> Path:
 def refuse_filled(folder: Path, *, overwrite: bool, option: str = "--overwrite") -> None:
     """Makes sure that a folder for results is new or empty, or the user's to overwrite.
 
+    Folders without a file are empty too: what a run leaves that failed on its first frame.
+
     Raises:
         SinkError: it is not empty and `overwrite` is not set, or it is not a folder.
     """
     if folder.exists() and not folder.is_dir():
         raise SinkError(f"{folder} is a file.", expected="a folder for the results")
-    if folder.is_dir() and not overwrite and any(os.scandir(folder)):
+    held = (path.is_symlink() or not path.is_dir() for path in folder.rglob("*"))
+    if folder.is_dir() and not overwrite and any(held):
         raise SinkError(
             f"The output folder {folder} is not empty.", fix=f"choose another --out, or pass {option}"
         )

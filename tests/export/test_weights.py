@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 
 import numpy as np
@@ -11,7 +12,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from ermu.export.weights import ALIGNMENT, LEAST_BYTES, Place, WeightsFile, places_of
+from ermu.export.weights import ALIGNMENT, LEAST_BYTES, Place, WeightsFile, places_of, read_graph
 from ermu.runtime.bundle.bundle import Bundle
 
 BUNDLES = ["tiny", "deaott"]
@@ -133,4 +134,16 @@ def test_a_second_file_holds_only_what_the_first_lacks(tmp_path):
     assert not (tmp_path / "unnamed.bin").exists()
     reread = onnx.load(tmp_path / "b.onnx").graph.initializer
     for tensor, values in zip(reread, (large, other), strict=True):
+        np.testing.assert_array_equal(numpy_helper.to_array(tensor), values)
+
+
+def test_weights_with_several_links_are_read(tmp_path):
+    """As uv installs every file of a package; `onnx.load` takes them for an attack."""
+    large, small = np.arange(1000, dtype=np.float32), np.ones(4, np.float32)
+    model = _model(large, small)
+    WeightsFile(tmp_path / "weights.bin").take(model)
+    onnx.save_model(model, tmp_path / "a.onnx")
+    os.link(tmp_path / "weights.bin", tmp_path / "again.bin")
+    read = read_graph(tmp_path / "a.onnx")
+    for tensor, values in zip(read.graph.initializer, (large, small), strict=True):
         np.testing.assert_array_equal(numpy_helper.to_array(tensor), values)

@@ -167,3 +167,17 @@ def test_a_machine_without_a_gpu_is_not_told_what_it_lacks_for_one(command):
 def test_what_is_amiss_is_the_last_line(command, tiny):
     (tiny / "decode.onnx").unlink()
     assert command("--bundle", str(tiny)).output.splitlines()[-1].startswith("amiss: bundle")
+
+
+def test_two_opencvs_over_each_other_are_told(tmp_path, monkeypatch):
+    for name in ("opencv-python", "opencv-python-headless"):
+        folder = tmp_path / f"{name.replace('-', '_')}-5.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 5.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (check,) = [check for check in examine() if check.name == "opencv"]
+    assert check.state == "mismatch" and check.fails
+    assert "opencv-python and opencv-python-headless installed" in check.found
+    assert check.fix.startswith(
+        "pip uninstall -y opencv-python opencv-python-headless && pip install 'ermu[headless]'"
+    )

@@ -99,3 +99,28 @@ def test_a_bundle_of_its_own_backend_is_closed_with_it(tiny_bundle):
         backend = segmenter.backend
     with pytest.raises(StateError, match="closed"):
         backend.run("encode", {})
+
+
+def test_a_second_start_of_the_same_size_allocates_nothing_anew(tiny_segmenter, monkeypatch):
+    """Encoder and workspace stay when the last object leaves; another size has its own."""
+    segmenter = tiny_segmenter()
+    made = []
+    device = type(segmenter.backend.device)
+    empty = device.empty
+
+    def counted(self, shape, dtype):
+        made.append(shape)
+        return empty(self, shape, dtype)
+
+    monkeypatch.setattr(device, "empty", counted)
+    first = segmenter.start(FRAME, LABEL)
+    segmenter.remove_objects([1])
+    once, made[:] = len(made), []
+    segmenter.start(FRAME)
+    assert once > 0 and made == []
+    again = segmenter.start(FRAME, LABEL)
+    np.testing.assert_array_equal(again.label, first.label)
+    assert len(made) < once  # a group's own
+    made.clear()
+    segmenter.start(np.zeros((96, 80, 3), np.uint8))
+    assert made

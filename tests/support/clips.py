@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,21 @@ def write_clip(
     *,
     pixels: str = "yuv420p",
     interlaced: bool = False,
-    stamps: Iterable[int] = range(FRAMES),
+    images: Sequence[Image] | None = None,
+    stamps: Iterable[int] | None = None,
     rotation: int = 0,
     container: dict[str, str] | None = None,
     **options: str,
 ) -> Path:
-    """Encodes `moving_frames`; skips the test where PyAV or the encoder is missing.
+    """Encodes pictures; skips the test where PyAV or the encoder is missing.
 
     Args:
         path: Its suffix names the container.
         codec: FFmpeg's name of the encoder.
         pixels: Pixel format.
         interlaced: Two fields a frame.
-        stamps: When each frame is shown, in 1/25 s.
+        images: Of `HEIGHT` by `WIDTH`; default, `moving_frames`.
+        stamps: When each frame is shown, in 1/25 s; default, one after the other.
         rotation: Degrees that a player turns it by.
         container: Options of the container.
         options: Of the encoder.
@@ -61,8 +63,8 @@ def write_clip(
             pytest.skip("this PyAV cannot write a rotation")
         if rotation:
             stream.set_display_rotation(rotation)
-        shown_at = list(stamps)
-        for stamp, image in zip(shown_at, moving_frames(len(shown_at)), strict=True):
+        shown_at = list(range(len(images or moving_frames())) if stamps is None else stamps)
+        for stamp, image in zip(shown_at, images or moving_frames(len(shown_at)), strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format=pixels)
             frame.pts = stamp
             file.mux(stream.encode(frame))

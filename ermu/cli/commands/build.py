@@ -91,7 +91,7 @@ def build(
         from ermu.export.precision.clip import recorded_clip
         from ermu.export.precision.conversion import add_precision
     except ModuleNotFoundError as error:
-        raise DependencyError(error.name or "onnx", "Building a bundle", "export") from error
+        raise DependencyError(error.name or "onnx", "Building a bundle", "build") from error
     whole = Bundle.load(bundle)
     _check_paths(whole.path, clip, prompt, timing_cache)
     target = bundle_to_build_in(whole, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import cv2
@@ -12,6 +13,8 @@ from ermu.runtime.images.overlay import draw_overlay
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink, SinkContext
 from ermu.runtime.sources.base import Frame
+
+_FIX = "pip uninstall -y opencv-python-headless && pip install 'ermu[window]'"
 
 
 class WindowSink(Sink):
@@ -35,6 +38,8 @@ class WindowSink(Sink):
                 "There is no display for a window.",
                 fix="leave --window out, or use `ermu serve` and a browser",
             )
+        if re.search(r"^ *GUI: *NONE", cv2.getBuildInformation(), re.MULTILINE):
+            raise SinkError("This OpenCV was built without windows.", fix=_FIX)
         self._title, self._shown = title, False
 
     @classmethod
@@ -47,9 +52,7 @@ class WindowSink(Sink):
             cv2.imshow(self._title, draw_overlay(frame.image, result.label))
             cv2.waitKey(1)
         except cv2.error as error:
-            raise SinkError(
-                f"OpenCV cannot open a window: {error.err}.", fix="install opencv-python, not -headless"
-            ) from error
+            raise SinkError(f"OpenCV cannot open a window: {error.err}.", fix=_FIX) from error
         self._shown = True
 
     def close(self) -> None:

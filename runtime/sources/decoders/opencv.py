@@ -13,12 +13,13 @@ from ermu.errors import SourceError
 from ermu.runtime.files import is_unicode
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
+from ermu.runtime.sources.decoders.conversion import converted, may_be_interlaced
 
 _STAMP = getattr(cv2, "CAP_PROP_PTS", -1)  # in frames; before OpenCV 4.11 there is none, and it gives 0
 
 
 class OpencvDecoder(VideoDecoder):
-    """OpenCV's FFmpeg: tells neither damaged frames nor why a file cannot be opened."""
+    """OpenCV's FFmpeg: no interlaced video; tells neither damaged frames nor why a file cannot be opened."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -26,8 +27,14 @@ class OpencvDecoder(VideoDecoder):
             self.fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
             count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.total_frames = count if count > 0 else None
+        with _openable(path) as name:
+            self._doubtful = may_be_interlaced(name)
 
     def __iter__(self) -> Iterator[Frame]:
+        frames = self._decoded()
+        return converted(frames, self._shown) if self._doubtful else frames
+
+    def _decoded(self) -> Iterator[Frame]:
         self.missing, index, end, promised = 0, 0, 0.0, self.total_frames or 0
         clock = FrameClock(self.fps)
         with self._opened() as capture:

@@ -15,6 +15,7 @@ import numpy as np
 from ermu.errors import SourceError
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
+from ermu.runtime.sources.decoders.witness import Witness
 from ermu.types import Image
 
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -120,6 +121,7 @@ class _Reading:
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
+        self._witness = Witness(stream)
         self.packets = self.lost = 0
         self.end = 0.0
 
@@ -132,7 +134,7 @@ class _Reading:
                 self.lost += 1
                 continue
             for frame in decoded:
-                yield frame, self.lost + bool(frame.is_corrupt)
+                yield frame, self.lost + (frame.is_corrupt or self._witness.objects_to(frame))
                 self.lost = 0
 
     def _read(self) -> Iterator[Any]:
@@ -141,6 +143,7 @@ class _Reading:
             for packet in self._container.demux(self._stream):
                 if packet.size:
                     self._count(packet)
+                    self._witness.look(packet)
                 yield packet
         except av.InvalidDataError:
             yield _Flush(self._stream)

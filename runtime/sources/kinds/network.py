@@ -10,6 +10,7 @@ import cv2
 
 from ermu.errors import SourceError
 from ermu.runtime.sources.base import Frame, Source, live_frame
+from ermu.runtime.sources.decoders.conversion import converted_live
 from ermu.runtime.sources.redaction import redact
 from ermu.types import Image
 
@@ -59,7 +60,7 @@ class NetworkSource(Source):
         try:
             import av  # noqa: F401
         except ImportError:
-            images = self._through_opencv()
+            images = converted_live(self._through_opencv(), self.description)
         else:
             images = self._through_pyav()
         for image in images:

@@ -16,8 +16,8 @@ logger = logging.getLogger("ermu.sources")
 class VideoSource(Source):
     """Every frame of a video file, in order, at the times that the file says.
 
-    PyAV is the choice where it is installed, as for streams: measured, OpenCV decodes interlaced video
-    wrongly and AV1 not at all, and says nothing of damaged frames.
+    PyAV is the choice where it is installed, as for streams: measured, OpenCV decodes neither interlaced
+    video nor AV1, and says nothing of damaged frames.
 
     Args:
         path: Of the file.
@@ -62,8 +62,8 @@ def best_decoder() -> type[VideoDecoder]:
         from ermu.runtime.sources.decoders.opencv import OpencvDecoder
 
         logger.warning(
-            "PyAV is not installed: OpenCV decodes interlaced video wrongly and tells no damaged frames "
-            "(pip install av)."
+            "PyAV is not installed: OpenCV decodes neither interlaced video nor AV1, and tells no "
+            "damaged frames (pip install av)."
         )
         return OpencvDecoder
     return PyavDecoder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from tests.support.clips import FPS, FRAMES, NOT_UTF8, corrupt, cut, moving_fram
 pytest.importorskip("av", reason="clips are encoded with PyAV (extra `live`)")
 from ermu.runtime.sources.decoders.pyav import PyavDecoder
 
+CONVERTS = tuple(int(part) for part in cv2.__version__.split(".")[:2]) < (4, 13)  # interlaced video too
 BOTH = pytest.mark.parametrize("decoder", [PyavDecoder, OpencvDecoder])
 CODECS = {
     "h264.mp4": dict(codec="libx264", crf="18"),
@@ -29,11 +31,15 @@ CODECS = {
     "prores.mov": dict(codec="prores_ks", pixels="yuv422p10le"),
     "lossless.mkv": dict(codec="ffv1"),
 }
-ONLY_PYAV = {
+INTERLACED = {
     "interlaced.mts": {"codec": "libx264", "interlaced": True, "x264opts": "tff=1", "crf": "18"},
+    "interlaced.mp4": {"codec": "libx264", "interlaced": True, "x264opts": "tff=1", "crf": "18"},
     "interlaced.mpg": dict(codec="mpeg2video", interlaced=True, b="4000000"),
-    "av1.mp4": dict(codec="libsvtav1"),
+    "interlaced.avi": dict(codec="mpeg4", interlaced=True, b="4000000"),
+    "interlaced.mov": dict(codec="prores_ks", interlaced=True, pixels="yuv422p10le"),
+    "hevc.mkv": {"codec": "libx265", "x265-params": "interlace=tff:log-level=none"},
 }
+ONLY_PYAV = {**INTERLACED, "av1.mp4": dict(codec="libsvtav1")}
 
 
 def difference(left: list[Image], right: list[Image]) -> float:
@@ -61,6 +67,42 @@ def test_what_opencv_decodes_wrongly_or_not_at_all(tmp_path: Path, name: str) ->
     assert best_decoder() is PyavDecoder
     assert difference([frame.image for frame in source], moving_frames()) < 7
     assert source.missing == 0
+
+
+@pytest.mark.parametrize("name", INTERLACED)
+def test_opencv_refuses_what_it_does_not_convert(tmp_path: Path, name: str) -> None:
+    """The 4.x of before 4.13 convert it: then it is right."""
+    decoder = OpencvDecoder(write_clip(tmp_path / name, **INTERLACED[name]))  # type: ignore[arg-type]
+    if CONVERTS:
+        assert difference(images(decoder), moving_frames()) < 7
+        return
+    came = []
+    with pytest.raises(SourceError, match="may be interlaced") as refused:
+        came.extend(iter(decoder))
+    assert not came and refused.value.fix == "pip install av"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "libx264"), ("a.mts", "libx264"), ("a.webm", "libvpx-vp9"), ("a.mkv", "libx265")],
+)
+def test_a_picture_that_stands_still_passes_where_the_header_says_progressive(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    still = [moving_frames(1)[0]] * 5
+    assert len(images(OpencvDecoder(write_clip(tmp_path / name, codec, images=still)))) == 5
+
+
+def test_a_still_picture_in_doubt_is_refused(tmp_path: Path) -> None:
+    """A header that leaves room for fields, in a file without any: right as long as something moves."""
+    options = {"x264opts": "fake-interlaced=1", "crf": "18"}
+    moving = write_clip(tmp_path / "moving.mp4", "libx264", **options)
+    assert difference(images(OpencvDecoder(moving)), moving_frames()) < 7
+    still = write_clip(
+        tmp_path / "still.mp4", "libx264", images=[np.zeros_like(moving_frames(1)[0])] * 3, **options
+    )
+    with pytest.raises(SourceError, match="may be interlaced"):
+        images(OpencvDecoder(still))
 
 
 @BOTH
@@ -123,6 +165,33 @@ def test_damaged_frames_are_marked(tmp_path: Path, name: str, codec: str) -> Non
     assert sum(frame.damaged for frame in frames) > 0
     lost = FRAMES - len(frames)
     assert lost <= sum(frame.damaged for frame in frames) + broken.missing
+
+
+@pytest.mark.parametrize("size", [1, 16])
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.8])
+def test_damage_in_vp9_is_told_frame_by_frame(tmp_path: Path, at: float, size: int) -> None:
+    """FFmpeg's own decoder of VP9 passes over it: the wrong frames are those that are marked."""
+    whole = write_clip(tmp_path / "a.webm", "libvpx-vp9", b="2000000")
+    right = images(PyavDecoder(whole))
+    frames = list(PyavDecoder(corrupt(whole, at, size)))
+    wrong = [not np.array_equal(frame.image, image) for frame, image in zip(frames, right, strict=True)]
+    assert any(wrong)
+    assert [bool(frame.damaged) for frame in frames] == wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [("a.webm", "libvpx", "yuv420p"), ("a.webm", "libvpx-vp9", "yuv444p"), ("a.avi", "mjpeg", "yuvj420p")],
+)
+def test_whole_files_have_no_damage(tmp_path: Path, name: str, codec: str, pixels: str) -> None:
+    frames = list(PyavDecoder(write_clip(tmp_path / name, codec, pixels=pixels, g="6")))
+    assert len(frames) == FRAMES and not any(frame.damaged for frame in frames)
+
+
+def test_damage_in_motion_jpeg_is_told(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "a.avi", "mjpeg", pixels="yuvj420p")
+    told = sum(any(f.damaged for f in PyavDecoder(corrupt(whole, at / 20))) for at in range(4, 18))
+    assert told >= 12  # of 14; where the bytes happen to be a JPEG's, nothing can tell
 
 
 @BOTH
