@@ -95,7 +95,7 @@ def _describe(plan: Plan, clip: Clip) -> Setup:
         checkpoint_sha256=manifest.provenance.checkpoint_sha256,
         precision=plan.precision,
         device=options.device,
-        backend=options.backend,
+        backend=plan.backend,
         policy=options.policy,
         source=clip.description,
         source_size=clip.hw,

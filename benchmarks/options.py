@@ -48,7 +48,7 @@ class BenchOptions:
     checkpoint: Path | None = None
     precision: str | None = None
     device: str = "cpu"
-    backend: str = "onnxruntime"
+    backend: str = "auto"
     policy: str = "ermu"
     overlay: bool = False
     scale: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.peer import PeerOptions
 from ermu.devices.processors import usable_processors
 from ermu.registries import PEERS
+from ermu.runtime.backends.choosing import choose_backend, choose_precision
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
 
@@ -24,6 +25,7 @@ class Plan:
         options: As asked.
         bundle: At its own precision, which peers run.
         precision: Of ours.
+        backend: Of ours.
         memory: T.
         gap: Frames between two appends.
         frames: Timed, whole gap cycles.
@@ -34,6 +36,7 @@ class Plan:
     options: BenchOptions
     bundle: Bundle
     precision: str
+    backend: str
     memory: int
     gap: int
     frames: int
@@ -45,16 +48,20 @@ class Plan:
         """Settles what the options leave to the bundle.
 
         Raises:
-            BundleError: the bundle cannot be loaded.
+            BundleError: the bundle cannot be loaded, or lacks the precision.
+            BackendError: no backend runs it here.
         """
         bundle = Bundle.load(options.bundle)
+        precision = choose_precision(bundle, options.precision, options.device)
+        at_precision = bundle.at_precision(precision)
         usual = bundle.manifest.memory
         alone = usual.gap > options.frames  # it keeps its first frame
         gap = options.gap or (_GAP if alone else usual.gap)
         return cls(
             options=options,
             bundle=bundle,
-            precision=options.precision or bundle.manifest.precision,
+            precision=precision,
+            backend=choose_backend(at_precision, options.backend, options.device),
             memory=options.memory or (1 if alone else usual.capacity),
             gap=gap,
             frames=-(-options.frames // gap) * gap,
@@ -84,13 +91,13 @@ class Plan:
             self.bundle,
             precision=self.precision,
             device=options.device,
-            backend=options.backend,
+            backend=self.backend,
             threads=self.threads,
             policy=options.policy,
             capacity=max(self.memory, 2),
             long_edge=self.long_edge,
         )
-        description = f"ermu, {self.precision}, {options.backend} on {options.device}"
+        description = f"ermu, {self.precision}, {self.backend} on {options.device}"
         return Candidate(OURS, description, segmenter, self.memory, self.gap)
 
     def peer(self, name: str) -> Candidate:

@@ -91,7 +91,7 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
         count,
         precision=plan.precision,
         device=options.device,
-        backend=options.backend,
+        backend=plan.backend,
         threads=plan.threads,
         policy=options.policy,
         capacity=max(plan.memory, 2),

@@ -39,7 +39,7 @@ class RunSettings:
     capacity: int | None = None
     gap: int | None = None
     long_edge: int | None = None
-    backend: str = "onnxruntime"
+    backend: str = "auto"
     precision: str | None = None
     device: str = "cpu"
     threads: int | None = None

@@ -1,7 +1,8 @@
-"""Prompts by frame: a folder of label maps named after frames, each of which may bring new objects in."""
+"""Prompts by frame: what brings objects in while a run goes on, and a folder of label maps that does."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,38 @@ import numpy as np
 from ermu.errors import PromptError
 from ermu.runtime.files import visible_files
 from ermu.runtime.images.labels import IGNORE, object_ids, read_label_map
+from ermu.runtime.sources.base import Frame
 from ermu.types import LabelMap
 
 
-class Prompts:
-    """What to follow from which frame on: an object is taken from the first label map that has it.
+class Prompts(ABC):
+    """Says what to follow from which frame on."""
+
+    @abstractmethod
+    def take(self, frame: Frame) -> LabelMap | None:
+        """The label map of the objects that a frame brings in, None where it brings none.
+
+        Args:
+            frame: The next one.
+
+        Raises:
+            PromptError: there are none to be had from what was given.
+        """
+
+    def check_used(self, frames: int) -> None:
+        """Tells, at the end, of what no frame has asked for.
+
+        Args:
+            frames: How many came.
+
+        Raises:
+            PromptError: there is some.
+        """
+        return
+
+
+class PromptFolder(Prompts):
+    """Label maps on disk: an object is taken from the first one that has it.
 
     A frame's label map is found by the frame's name; numbers count as such, 5 and 00005 are the same.
 
@@ -39,16 +67,9 @@ class Prompts:
                 f"{folder} holds no label map.", expected="PNGs that are called as the frames they belong to"
             )
 
-    def take(self, frame: str) -> LabelMap | None:
-        """The label map of the objects that a frame brings in, None where it brings none.
-
-        Args:
-            frame: Its name.
-
-        Raises:
-            PromptError: the label map cannot be read.
-        """
-        path = self._waiting.pop(_key(frame), None)
+    def take(self, frame: Frame) -> LabelMap | None:
+        """See `Prompts.take`."""
+        path = self._waiting.pop(_key(frame.name), None)
         if path is None:
             return None
         label = read_label_map(path)
@@ -62,14 +83,7 @@ class Prompts:
         return label if new else None
 
     def check_used(self, frames: int) -> None:
-        """Tells of label maps whose frame has not come.
-
-        Args:
-            frames: How many have.
-
-        Raises:
-            PromptError: there are some.
-        """
+        """See `Prompts.check_used`: label maps whose frame has not come."""
         left = [path.name for path in self._waiting.values()]
         if left:
             raise PromptError(

@@ -13,7 +13,8 @@ from ermu.closing import Closing
 from ermu.errors import OptionError, PromptError, SourceError, StateError
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
-from ermu.runtime.backends.loading import DEFAULT_BACKEND, open_backend
+from ermu.runtime.backends.choosing import AUTO, choose_precision
+from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.encoder import FrameEncoder
@@ -52,10 +53,10 @@ class Segmenter(Closing):
         gap_seconds: Seconds instead, so that a stream that drops frames still feeds its bank as often; every
             frame then needs its time.
         long_edge: Frames with a longer edge are scaled down to it; ignored by a bundle of fixed size.
-        precision: fp32, bf16 (CPU), or one that `ermu build` has added; default, the bundle's or the lent
-            backend's own.
-        backend: Name of the library that runs the graphs, or an open backend of this bundle to share: it is
-            then the caller's to close, and the options below are its own.
+        precision: fp32, bf16 (CPU), one that `ermu build` has added, or `auto` for the fastest of those that
+            were measured to change little; default, the bundle's or the lent backend's own.
+        backend: Name of the library that runs the graphs, `auto` for the fastest here, or an open backend of
+            this bundle to share: it is then the caller's to close, and the options below are its own.
         device: `cpu`, `cuda`, or `cuda:1` for another than the first GPU.
         threads: CPU threads for each graph and kernel; default, the processors that this process may use.
         kernels: `numpy`, `cpu` or `cuda`; default, the best for the device.
@@ -81,15 +82,18 @@ class Segmenter(Closing):
         gap_seconds: float | None = None,
         long_edge: int | None = None,
         precision: str | None = None,
-        backend: str | Backend = DEFAULT_BACKEND,
+        backend: str | Backend = AUTO,
         device: str = "cpu",
         threads: int | None = None,
         kernels: str | None = None,
         plan: str | None = None,
     ) -> None:
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        usual = loaded if isinstance(backend, str) else backend.bundle
-        self.bundle = loaded.at_precision(precision or usual.manifest.precision)
+        if isinstance(backend, str):
+            precision = choose_precision(loaded, precision, device)
+        elif precision in (None, AUTO):
+            precision = backend.bundle.manifest.precision
+        self.bundle = loaded.at_precision(precision)
         manifest = self.bundle.manifest
         self._options = MemoryOptions(
             manifest.memory.policy if policy is None else policy,

@@ -16,7 +16,6 @@ def listed(names: list[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-BundleName = Annotated[str, typer.Option("--bundle", help="A bundle folder, or demo.")]
 Policy = Annotated[
     str | None, typer.Option(help=f"Eviction policy: {listed(POLICIES.names())}; default: the bundle's.")
 ]
@@ -32,10 +31,16 @@ LongEdge = Annotated[
 ]
 Precision = Annotated[
     str | None,
-    typer.Option(help="fp32; bf16 (CPU); or one that `ermu build` has added; default: the bundle's."),
+    typer.Option(
+        help="fp32; bf16 (CPU); one that `ermu build` has added; auto, the fastest of those that change "
+        "little; default: the bundle's."
+    ),
 ]
 BackendName = Annotated[
-    str, typer.Option("--backend", help=f"What runs the graphs: {listed(BACKENDS.names())}.")
+    str,
+    typer.Option(
+        "--backend", help=f"What runs the graphs: auto, the fastest here; {listed(BACKENDS.names())}."
+    ),
 ]
 Device = Annotated[
     str, typer.Option(help="Where to run: cpu, cuda, or cuda:1 for another than the first GPU.")
@@ -70,7 +75,7 @@ class SegmenterOptions:
     gap_seconds: GapSeconds = None
     long_edge: LongEdge = None
     precision: Precision = None
-    backend: BackendName = "onnxruntime"
+    backend: BackendName = "auto"
     device: Device = "cpu"
     threads: Threads = None
     kernels: KernelsName = None
@@ -79,6 +84,37 @@ class SegmenterOptions:
     def keywords(self) -> dict[str, Any]:
         """As `Segmenter` and `open_segmenters` take them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class PromptOptions:
+    """What to follow: label maps, boxes and points, or whatever is drawn on the page."""
+
+    prompt: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--prompt",
+            "--prompts",
+            help="Label map of the first frame (palette PNG), or a folder of them named after frames, "
+            "each with what appears there; one a source; a scene has its own.",
+        ),
+    ] = None
+    box: Annotated[
+        list[str] | None,
+        typer.Option(help="x0,y0,x1,y1 around an object of the first frame, in its pixels; repeatable."),
+    ] = None
+    point: Annotated[
+        list[str] | None, typer.Option(help="x,y on an object of the first frame; repeatable.")
+    ] = None
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page",
+            help="Serve the live page, to look at and draw on; in a terminal it comes by itself if nothing "
+            "says what to follow. A file waits for its first object.",
+        ),
+    ] = False
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8000
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What `ermu run` and `ermu serve` share: names, prompts, the table of streams, a clean stop."""
+"""What `ermu run` and `ermu serve` share: names, the table of streams, a clean stop."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ermu.errors import OptionError, PromptError
+from ermu.errors import OptionError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ermu.runtime.prompts import Prompts
-    from ermu.runtime.sources.base import Source
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
-    from ermu.types import LabelMap
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
@@ -40,28 +37,6 @@ def stream_names(sources: Sequence[str], names: Sequence[str] | None) -> list[st
                 expected="names that differ, of up to 32 letters, digits, - and _",
             )
     return list(names)
-
-
-def prompts_for(sources: Sequence[Source], labels: Sequence[LabelMap | Prompts]) -> list[LabelMap | Prompts]:
-    """What to follow in every source: what is given, or what the sources know themselves.
-
-    Raises:
-        PromptError: a source has none.
-    """
-    if labels:
-        if len(labels) != len(sources):
-            raise PromptError(
-                f"{len(sources)} sources have {len(labels)} prompts.", expected="one --prompt a --source"
-            )
-        return list(labels)
-    own = [source.first_label() for source in sources]
-    missing = next((s.description for s, label in zip(sources, own, strict=True) if label is None), None)
-    if missing is not None:
-        raise PromptError(
-            f"Nothing says which objects to follow in {missing}.",
-            fix="pass --prompt LABEL.png, or draw boxes on the page of `ermu serve`",
-        )
-    return [label for label in own if label is not None]
 
 
 def stream_table(pipelines: Sequence[Pipeline]) -> Table:

@@ -95,6 +95,19 @@ class Backend(Closing, ABC):
             device: `cpu`, `cuda`, or `cuda:1` and so on for another than the first GPU.
         """
 
+    @classmethod
+    def rank(cls, device: str, precision: str) -> int:
+        """How fast it is beside others, for `--backend auto`: the highest that runs is taken.
+
+        Args:
+            device: `cpu` or `cuda`.
+            precision: To run at.
+
+        Returns:
+            By the measurements of `docs/benchmarks.md`; 0 where nobody has measured it.
+        """
+        return 0
+
     @abstractmethod
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         """See `run`."""

@@ -12,16 +12,15 @@ from ermu.errors import BackendError, OptionError
 from ermu.kernels.loading import Kernels, load_kernels
 from ermu.registries import BACKENDS
 from ermu.runtime.backends.base import Backend, Misfit, Opening
+from ermu.runtime.backends.choosing import AUTO, choose_backend
 from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
-
-DEFAULT_BACKEND = "onnxruntime"
 
 
 def open_backend(
     bundle: Bundle,
     *,
-    backend: str = DEFAULT_BACKEND,
+    backend: str = AUTO,
     device: str = "cpu",
     threads: int | None = None,
     kernels: str | None = None,
@@ -31,7 +30,7 @@ def open_backend(
 
     Args:
         bundle: Verified, at the precision to run.
-        backend: Its name in `BACKENDS`.
+        backend: Its name in `BACKENDS`, or `auto` for the fastest that runs here.
         device: `cpu`, `cuda`, or `cuda:1` for another than the first GPU.
         threads: CPU threads for each graph and kernel; default, the processors that this process may use.
         kernels: `numpy`, `cpu` or `cuda`; default, the best for the device.
@@ -42,8 +41,9 @@ def open_backend(
         BackendError: it does not run here; the message has every reason.
     """
     place = parse_device(device)
-    library = BACKENDS.get(backend)
-    _refuse(backend, library.misfits(bundle, str(place)))
+    name = choose_backend(bundle, backend, str(place))
+    library = BACKENDS.get(name)
+    _refuse(name, library.misfits(bundle, str(place)))
     threads = threads or usable_processors()
     opened = _open_device(place)
     try:

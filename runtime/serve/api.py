@@ -112,6 +112,7 @@ class Api:
             ids = await run_in_threadpool(
                 stream.pipeline.add_objects, shape, name=hint.name, frame=hint.frame
             )
+        await _show_latest(stream)
         return JSONResponse({"ids": ids}, 201)
 
     @answered
@@ -129,9 +130,7 @@ class Api:
     async def remove_object(self, request: Request) -> Response:
         stream, object_id = self._object(request)
         await run_in_threadpool(stream.pipeline.remove_objects, [object_id])
-        latest = stream.pipeline.latest
-        if latest is not None:
-            await run_in_threadpool(stream.broadcast.write, latest.frame, latest.result)
+        await _show_latest(stream)
         return Response(status_code=204)
 
     @answered
@@ -155,6 +154,13 @@ class Api:
                 404, "There is no such object.", expected=f"one of {stream.pipeline.objects.ids}"
             )
         return stream, object_id
+
+
+async def _show_latest(stream: ServedStream) -> None:
+    """Draws the latest frame anew: a stream that stands still shows at once what has changed."""
+    latest = stream.pipeline.latest
+    if latest is not None:
+        await run_in_threadpool(stream.broadcast.write, latest.frame, latest.result)
 
 
 def _media_type(request: Request) -> str:

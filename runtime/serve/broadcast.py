@@ -26,6 +26,7 @@ class Broadcast(Sink):
     """
 
     name = "page"
+    is_view = True
 
     def __init__(self, *, long_edge: int = 1280, quality: int = 80) -> None:
         self._long_edge, self._quality = long_edge, quality

@@ -40,11 +40,13 @@ class Sink(Closing, ABC):
         name: For tables and messages.
         help: In a line: what it writes, and what its target is.
         fills_folder: Whether its `output` is a folder for files whose names are known later.
+        is_view: Somebody looks at it: it may be given a frame that waits to be drawn on, and then again.
     """
 
     name: str = "sink"
     help: str = ""
     fills_folder: bool = False
+    is_view: bool = False
 
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> Sink:

@@ -19,6 +19,8 @@ class LiveOptions:
         lost_seconds: Without a pixel after which an object counts as lost.
         stale_seconds: Without a frame after which the stream counts as stale.
         give_up_seconds: Without a frame after which the stream has ended; None, never.
+        wait_for_objects: Hold a file at its first frame while there is nothing to follow: somebody will draw
+            on it. Live streams go on.
 
     Raises:
         OptionError: a choice is unknown, or a time out of range.
@@ -28,6 +30,7 @@ class LiveOptions:
     lost_seconds: float = 2.0
     stale_seconds: float = 1.0
     give_up_seconds: float | None = None
+    wait_for_objects: bool = False
 
     def __post_init__(self) -> None:
         if self.on_add not in ON_ADD:

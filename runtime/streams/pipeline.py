@@ -10,10 +10,11 @@ from ermu.errors import ErmuError, OptionError, SourceError, StateError
 from ermu.registries import POLICIES
 from ermu.runtime.images.prompter import GrabCutPrompter, Prompter
 from ermu.runtime.prompts import Prompts
+from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sinks.feeder import SinkFeeder
-from ermu.runtime.sources.base import Source
+from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.sources.reader import StreamReader, StreamState
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.memory_history import MemoryHistory
@@ -69,7 +70,7 @@ class Pipeline(Steering):
         self.error: ErmuError | None = None
         self._sinks = sinks
         self._run: Run | None = None
-        self._finished = False
+        self._finished = self._withheld = False
 
     @property
     def reader(self) -> StreamReader:
@@ -86,6 +87,11 @@ class Pipeline(Steering):
         if self.done:
             return StreamState.ENDED
         return self._run.reader.state if self._run else StreamState.CONNECTING
+
+    @property
+    def awaits_prompt(self) -> bool:
+        """Whether it has begun, or will, with nothing to follow."""
+        return self._begun().prompt is None and not self.objects.ids
 
     @property
     def frames(self) -> int:
@@ -203,8 +209,9 @@ class Pipeline(Steering):
         """
         run = self._started()
         self._commands.run()
-        if self.paused or self.done:
+        if self.paused or self.done or self._waits():
             return False
+        self._release()
         frame = run.reader.take()
         if frame is None:
             if run.reader.finished:
@@ -214,8 +221,7 @@ class Pipeline(Steering):
             run.note_damaged(frame)
         result = self.tracker.segment(frame, run.prompt)
         self.rate.tick(monotonic())
-        for feeder in self.feeders:
-            feeder.put(frame, result)
+        self._feed(frame, result)
         if run.on_frame:
             run.on_frame(frame, result)
         if run.max_frames is not None and self.frames >= run.max_frames:
@@ -275,6 +281,24 @@ class Pipeline(Steering):
     def fail(self, error: ErmuError) -> None:
         """Ends the run with an error; the first one counts."""
         self.error, self.done = self.error or error, True
+
+    def _waits(self) -> bool:
+        """Whether a file's first frame waits for somebody to draw on it."""
+        waiting = self.options.wait_for_objects and not self.source.live
+        return waiting and self.frames > 0 and not self.objects.ids
+
+    def _feed(self, frame: Frame, result: FrameResult) -> None:
+        """Gives the sinks a frame; while it waits to be drawn on, to those alone that are looked at."""
+        self._withheld = self._waits()
+        for feeder in self.feeders:
+            if feeder.sink.is_view or not self._withheld:
+                feeder.put(frame, result)
+
+    def _release(self) -> None:
+        """Gives the sinks the frame that waited, with what was drawn on it."""
+        latest = self.latest
+        if self._withheld and latest is not None:
+            self._feed(latest.frame, latest.result)
 
     def _begun(self) -> Run:
         if self._run is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ermu.runtime.backends.choosing import choose_precision
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
@@ -23,7 +24,8 @@ def open_segmenters(bundle: Bundle, count: int, **options: Any) -> Iterator[list
         options: As in `Segmenter`.
     """
     of_backend = {name: options.pop(name) for name in OF_THE_BACKEND if name in options}
-    at_precision = bundle.at_precision(options.pop("precision", None) or bundle.manifest.precision)
+    precision = choose_precision(bundle, options.pop("precision", None), of_backend.get("device", "cpu"))
+    at_precision = bundle.at_precision(precision)
     with open_backend(at_precision, **of_backend) as backend:
         segmenters = [Segmenter(at_precision, backend=backend, **options) for _ in range(count)]
         try:

@@ -56,7 +56,7 @@ class Tracker:
     def segment(self, frame: Frame, prompt: LabelMap | Prompts | None) -> FrameResult:
         """Segments the next frame; `prompt` is the first one's label map, or those of several by name."""
         began, wait = perf_counter(), monotonic() - frame.stamp
-        label = prompt.take(frame.name) if isinstance(prompt, Prompts) else prompt
+        label = prompt.take(frame) if isinstance(prompt, Prompts) else prompt
         result = self._first(frame, label) if self.frames == 0 else self._next(frame)
         if self.frames and isinstance(prompt, Prompts) and label is not None:
             result = self._appear(frame, label, result)
@@ -85,13 +85,15 @@ class Tracker:
         if self._options.on_add == "restart":
             held = latest.label_at(image, self.objects.ids)
             merged = np.where(np.isin(label, (0, IGNORE)), held, label).astype(np.uint8)
-            self._restart(picture.image, merged, latest.result.frame, now)
+            added = self._restart(picture.image, merged, latest.result.frame, now)
         elif picture.index == latest.result.frame:
-            self.segmenter.add_objects(label, time=now)
+            added = self.segmenter.add_objects(label, time=now)
         else:
-            self.segmenter.add_objects(label, time=now, frame=picture.image, number=picture.index)
+            added = self.segmenter.add_objects(label, time=now, frame=picture.image, number=picture.index)
         new = sorted(set(self.segmenter.ids) - known)
         self.objects.add(new, frame=latest.result.frame, time=now, name=name)
+        if picture.index == latest.result.frame:
+            self._show(added)
         self._note_memory()
         return new
 
@@ -163,6 +165,14 @@ class Tracker:
         logger.info("Every memory begins anew at frame %d, %dx%d.", number, image.shape[1], image.shape[0])
         prompt = label if object_ids(label) else None
         return self.segmenter.start(image, prompt, number=number, time=time)
+
+    def _show(self, added: FrameResult) -> None:
+        """Puts what was drawn on the latest frame on show at once, not with the next frame."""
+        latest = self.shown()
+        label = np.where(added.label == IGNORE, 0, added.label).astype(np.uint8)
+        self.objects.observe(label, frame=latest.result.frame, time=latest.frame.time)
+        result = replace(latest.result, label=label, memory=added.memory, objects=self.objects.sightings)
+        self.latest = SegmentedFrame(latest.frame, result)
 
     def _note_memory(self) -> None:
         """Brings the history up to date between two frames."""

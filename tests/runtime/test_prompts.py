@@ -10,10 +10,15 @@ import pytest
 
 from ermu.errors import PromptError
 from ermu.runtime.images.labels import read_label_map, write_label_map
-from ermu.runtime.prompts import Prompts
+from ermu.runtime.prompts import PromptFolder
+from ermu.runtime.sources.base import Frame
 from tests.cli.commands.test_run import ermu
 
 HW = (70, 100)
+
+
+def frame(name):
+    return Frame(0, name, np.zeros((*HW, 3), np.uint8))
 
 
 def square(object_id, column):
@@ -45,35 +50,35 @@ def frames(tmp_path):
 
 
 def test_each_label_map_brings_its_new_objects(folder):
-    prompts = Prompts(folder)
-    np.testing.assert_array_equal(prompts.take("im0"), square(4, 5))
-    assert prompts.take("im1") is None
-    np.testing.assert_array_equal(prompts.take("im3"), square(200, 70))
+    prompts = PromptFolder(folder)
+    np.testing.assert_array_equal(prompts.take(frame("im0")), square(4, 5))
+    assert prompts.take(frame("im1")) is None
+    np.testing.assert_array_equal(prompts.take(frame("im3")), square(200, 70))
     with pytest.raises(PromptError, match=r"1 label maps in .* none of the 4 frames: im5\.png\."):
         prompts.check_used(4)
-    assert prompts.take("im5") is not None
+    assert prompts.take(frame("im5")) is not None
     prompts.check_used(8)
 
 
 def test_numbers_count_as_numbers(tmp_path):
     write_label_map(tmp_path / "007.png", square(1, 0))
-    assert Prompts(tmp_path).take("00007") is not None
+    assert PromptFolder(tmp_path).take(frame("00007")) is not None
     write_label_map(tmp_path / "7.png", square(1, 0))
     with pytest.raises(PromptError, match=r"7\.png and 007\.png .* same frame"):
-        Prompts(tmp_path)
+        PromptFolder(tmp_path)
 
 
 def test_a_mask_of_0_and_255_is_object_1(tmp_path):
     write_label_map(tmp_path / "a.png", square(255, 0))
     write_label_map(tmp_path / "b.png", square(255, 0) + square(2, 40))
-    prompts = Prompts(tmp_path)
-    np.testing.assert_array_equal(prompts.take("a"), square(1, 0))
-    np.testing.assert_array_equal(prompts.take("b"), square(255, 0) + square(2, 40))
+    prompts = PromptFolder(tmp_path)
+    np.testing.assert_array_equal(prompts.take(frame("a")), square(1, 0))
+    np.testing.assert_array_equal(prompts.take(frame("b")), square(255, 0) + square(2, 40))
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(PromptError, match="holds no label map"):
-        Prompts(tmp_path)
+        PromptFolder(tmp_path)
 
 
 def test_run_adds_objects_where_they_appear(tiny_bundle, folder, frames, tmp_path):

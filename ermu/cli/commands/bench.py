@@ -38,7 +38,7 @@ def bench(
     ] = "ermu",
     precision: Precision = None,
     device: Device = "cpu",
-    backend: BackendName = "onnxruntime",
+    backend: BackendName = "auto",
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Also time the pipeline with labels and overlay written.")
     ] = False,

@@ -86,7 +86,7 @@ def build(
     need_opencv()
     console = Console()
     try:
-        from ermu.export.derived_bundle import bundle_to_build_in
+        from ermu.export.caching.derived_bundle import bundle_to_build_in
         from ermu.export.engines.building import build_engines
         from ermu.export.precision.clip import recorded_clip
         from ermu.export.precision.conversion import add_precision

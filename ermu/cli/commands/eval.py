@@ -47,7 +47,7 @@ def evaluate(
     ] = None,
     long_edge: LongEdge = None,
     precision: Precision = None,
-    backend: BackendName = "onnxruntime",
+    backend: BackendName = "auto",
     device: Device = "cpu",
     threads: Annotated[
         int | None,

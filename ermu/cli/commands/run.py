@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ermu.cli.bundles import BundleOptions
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import BundleName, SegmenterOptions, SinkOptions
+from ermu.cli.options import PromptOptions, SegmenterOptions, SinkOptions
 from ermu.registries import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import ExitStack
 
+    from ermu.runtime.serve.broadcast import Broadcast
     from ermu.runtime.sinks.base import Sink
     from ermu.runtime.streams.pipeline import Pipeline
 
 
 @with_option_groups
 def run(
-    bundle: BundleName,
+    which: BundleOptions,
     source: Annotated[
         list[str],
         typer.Option(
@@ -28,16 +31,12 @@ def run(
             f"repeatable. Kinds: {', '.join(SOURCES.names())}."
         ),
     ],
+    prompts: PromptOptions,
     out: Annotated[
-        Path, typer.Option(help="Folder: OUT/labels/<name>.png, with several streams OUT/<stream>/labels.")
-    ],
-    prompt: Annotated[
-        list[Path] | None,
+        Path | None,
         typer.Option(
-            "--prompt",
-            "--prompts",
-            help="Label map of the first frame (palette PNG), or a folder of them named after frames, "
-            "each with what appears there; one a source; a scene has its own.",
+            help="Folder: OUT/labels/<name>.png, with several streams OUT/<stream>/labels; "
+            "default: one in runs/ named after the time."
         ),
     ] = None,
     name: Annotated[
@@ -68,40 +67,44 @@ def run(
 
     from rich.console import Console
 
-    from ermu.cli.streams import prompts_for, stream_names, stream_table, until_stopped
-    from ermu.runtime.bundle.bundle import Bundle
+    from ermu.cli.prompts import prompts_for, read_prompts
+    from ermu.cli.streams import stream_names, stream_table, until_stopped
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
     from ermu.runtime.images.label_folder import remove_own
-    from ermu.runtime.images.labels import read_label_map
-    from ermu.runtime.prompts import Prompts
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
     from ermu.runtime.streams.segmenters import open_segmenters
 
-    console, live = Console(), LiveOptions(give_up_seconds=give_up)
+    console, out = Console(), out or _new_folder()
     names = stream_names(source, name)
     parts = names if len(source) > 1 else [None]
-    folders = _check_paths(bundle, source, prompt or [], out, sinks.wanted(), parts, overwrite)
-    loaded = Bundle.load(bundle)
-    labels = [Prompts(path) if path.is_dir() else read_label_map(path) for path in prompt or []]
+    folders = _check_paths(which, source, prompts.prompt or [], out, sinks.wanted(), parts, overwrite)
+    given = read_prompts(prompts, len(source))
+    loaded = which.load(console, options)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(where)) for where in source]
-        labels = prompts_for(sources, labels)
+        page = prompts.page or (console.is_terminal and _can_serve())
+        labels = prompts_for(sources, given, page=page)
+        page = prompts.page or any(label is None for label in labels)
+        live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
         segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
         for folder in folders:
             remove_own(folder)
-        pipelines = []
-        for stream, part, opened, segmenter in zip(names, parts, sources, segmenters, strict=True):
-            taking = _sinks(sinks.wanted(), out, opened.fps, part)
-            pipelines.append(Pipeline(segmenter, opened, taking, name=stream, live=live))
+        pipelines, views = [], _views(len(sources)) if page else []
+        for i, (stream, part) in enumerate(zip(names, parts, strict=True)):
+            taking = [*_sinks(sinks.wanted(), out, sources[i].fps, part), *views[i : i + 1]]
+            pipelines.append(Pipeline(segmenters[i], sources[i], taking, name=stream, live=live))
+            stack.callback(pipelines[-1].finish)
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
+        scheduler = Scheduler(pipelines)
+        stop = _open_page(stack, console, pipelines, views, prompts.port) if page else None
         with _progress(console, pipelines, max_frames) as advance:
-            number = until_stopped(Scheduler(pipelines), on_turn=advance)
+            number = until_stopped(scheduler, on_turn=advance, on_stop=stop or (lambda: None))
     if len(pipelines) > 1:
         console.print(stream_table(pipelines))
     for pipeline in pipelines:
@@ -112,8 +115,50 @@ def run(
         raise typer.Exit(1)
 
 
+def _new_folder() -> Path:
+    """`runs/` and the time, a folder that is not there yet."""
+    from datetime import datetime
+
+    return Path("runs", datetime.now().strftime("%Y%m%d-%H%M%S"))  # the user's own clock
+
+
+def _can_serve() -> bool:
+    from ermu.cli.live_page import need_server
+    from ermu.errors import DependencyError
+
+    try:
+        need_server()
+    except DependencyError:
+        return False
+    return True
+
+
+def _views(count: int) -> list[Broadcast]:
+    """A sink a stream that the page shows."""
+    from ermu.cli.live_page import need_server
+
+    need_server()
+    from ermu.runtime.serve.broadcast import Broadcast
+
+    return [Broadcast() for _ in range(count)]
+
+
+def _open_page(
+    stack: ExitStack, console: Any, pipelines: list[Pipeline], views: list[Broadcast], port: int
+) -> Callable[[], None]:
+    """Opens the page until the stack ends, for this machine alone; returns what begins to stop it."""
+    from ermu.cli.live_page import live_page
+    from ermu.cli.printing import plain
+    from ermu.runtime.serve.guard import Access
+
+    server = stack.enter_context(live_page(pipelines, views, Access(local_only=True), port=port))
+    waiting = any(pipeline.awaits_prompt for pipeline in pipelines)
+    plain(console, f"{'draw what to follow' if waiting else 'the page is'} at {server.url}")
+    return server.stop
+
+
 def _check_paths(
-    bundle: str,
+    which: BundleOptions,
     sources: list[str],
     prompts: list[Path],
     out: Path,
@@ -124,7 +169,7 @@ def _check_paths(
     """Refuses what would cost the user a file, before anything is read.
 
     Args:
-        bundle, sources, prompts, out, overwrite: As of `run`.
+        which, sources, prompts, out, overwrite: As of `run`.
         wanted: The sinks.
         parts: The streams' names where there are several, else None.
 
@@ -138,7 +183,7 @@ def _check_paths(
 
     refuse_filled(out, overwrite=overwrite)
     paths = Paths(overwrite=overwrite)
-    paths.reads_bundle(bundle)
+    which.tell(paths)
     for what, inputs in (("the source", sources), ("the prompt", prompts)):
         for where in inputs:
             paths.reads(what, where)

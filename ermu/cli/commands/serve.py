@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ermu.cli.bundles import BundleOptions
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import BundleName, Objects, SegmenterOptions, SinkList
+from ermu.cli.options import Objects, SegmenterOptions, SinkList
 from ermu.registries import POLICIES, SOURCES
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @with_option_groups
 def serve(
-    bundle: BundleName,
+    which: BundleOptions,
     source: Annotated[
         list[str],
         typer.Option(
@@ -63,24 +64,24 @@ def serve(
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
+    from ermu.cli.live_page import need_server
     from ermu.cli.streams import stream_names
-    from ermu.errors import DependencyError, OptionError
-    from ermu.runtime.bundle.bundle import Bundle
+    from ermu.errors import OptionError
     from ermu.runtime.images.label_folder import remove_own
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.segmenters import open_segmenters
 
-    try:
-        from ermu.runtime.serve.server import check_access
-    except ImportError as error:
-        raise DependencyError(error.name or "starlette", "`ermu serve`", "serve") from error
+    need_server()
+    from ermu.runtime.serve.server import check_access
+
     local = check_access(host, token)
     names = stream_names(source, name)
     wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
-    folders = _check_paths(bundle, source, wanted, names if len(source) > 1 else [None], overwrite)
-    loaded = Bundle.load(bundle)
+    folders = _check_paths(which, source, wanted, names if len(source) > 1 else [None], overwrite)
+    console = Console()
+    loaded = which.load(console, options)
     policy = options.policy or loaded.manifest.memory.policy
     if not POLICIES.get(policy).bounded:
         raise OptionError(
@@ -98,11 +99,11 @@ def serve(
         for folder in folders:
             remove_own(folder)
         streams = list(zip(names, sources, segmenters, strict=True))
-        _serve(Console(), streams, live, wanted, host=host, port=port, token=token, local=local)
+        _serve(console, streams, live, wanted, host=host, port=port, token=token, local=local)
 
 
 def _check_paths(
-    bundle: str, sources: list[str], wanted: list[str], parts: Sequence[str | None], overwrite: bool
+    which: BundleOptions, sources: list[str], wanted: list[str], parts: Sequence[str | None], overwrite: bool
 ) -> list[Path]:
     """Refuses what would cost the user a file.
 
@@ -114,7 +115,7 @@ def _check_paths(
     from ermu.runtime.images.label_folder import refuse_others
 
     paths = Paths(overwrite=overwrite)
-    paths.reads_bundle(bundle)
+    which.tell(paths)
     for where in sources:
         paths.reads("the source", where)
     tell_sinks(paths, wanted, parts)
@@ -136,13 +137,11 @@ def _serve(
     local: bool,
 ) -> None:
     """Runs the streams and the server until a signal."""
+    from ermu.cli.live_page import live_page
     from ermu.cli.printing import plain
     from ermu.cli.streams import until_stopped
-    from ermu.runtime.serve.app import create_app
     from ermu.runtime.serve.broadcast import Broadcast
     from ermu.runtime.serve.guard import Access
-    from ermu.runtime.serve.server import Server
-    from ermu.runtime.serve.streams import served
     from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.streams.pipeline import Pipeline
@@ -156,8 +155,8 @@ def _serve(
         pipelines.append(Pipeline(segmenter, opened, sinks, name=stream, live=live))
     for pipeline in pipelines:
         pipeline.begin()
-    app = create_app(served(pipelines, broadcasts), Access(token=token, local_only=local and token is None))
-    with Server(app, host=host, port=port) as server:
+    access = Access(token=token, local_only=local and token is None)
+    with live_page(pipelines, broadcasts, access, host=host, port=port) as server:
         hint = "?token=..." if token else ""
         plain(console, f"{len(pipelines)} streams at {server.url}{hint} (stop with Ctrl-C)")
         until_stopped(Scheduler(pipelines, endless=True), on_stop=server.stop)

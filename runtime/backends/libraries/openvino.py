@@ -38,6 +38,11 @@ class OpenVinoBackend(Backend):
         """See `Backend.misfits`."""
         return wrong_device(cls.name, device, cls.devices) + importable("openvino", "openvino")
 
+    @classmethod
+    def rank(cls, device: str, precision: str) -> int:
+        """See `Backend.rank`: twice as fast as ONNX Runtime in bf16 and int8, as fast in fp32."""
+        return 4 if precision in (BF16, "int8") else 1
+
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)
         import openvino

@@ -1,0 +1,116 @@
+"""Which bundle a command runs: one that exists, or a checkpoint's, exported into the cache when it is new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ermu.errors import OptionError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ermu.cli.options import SegmenterOptions
+    from ermu.cli.paths import Paths
+    from ermu.runtime.bundle.bundle import Bundle
+
+_USUAL_FRAMES = ((1080, 1920), (360, 640), (480, 640))  # engines are optimised for what cameras send
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """`--bundle`, or `--checkpoint` in its place."""
+
+    bundle: Annotated[str | None, typer.Option(help="A bundle folder, or demo.")] = None
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .pth file instead, exported into the user's cache when it is new (needs torch, once)."
+        ),
+    ] = None
+    network: Annotated[
+        str | None, typer.Option(help="Refuse the checkpoint unless it is this network.")
+    ] = None
+
+    def tell(self, paths: Paths) -> None:
+        """Tells `paths` what is read.
+
+        Raises:
+            OptionError: neither or both of them are given, or what does not go with them.
+        """
+        if (self.bundle is None) == (self.checkpoint is None):
+            raise OptionError(
+                "There is nothing to run." if self.bundle is None else "There are a bundle and a checkpoint.",
+                expected="--bundle BUNDLE or --checkpoint FILE.pth",
+            )
+        if self.bundle is not None and self.network is not None:
+            raise OptionError("A bundle knows its network.", fix="leave --network out")
+        paths.reads("the checkpoint", self.checkpoint)
+        if self.bundle is not None:
+            paths.reads_bundle(self.bundle)
+
+    def load(self, console: Console, options: SegmenterOptions) -> Bundle:
+        """The bundle, with what it takes to run fast on the chosen device.
+
+        Raises:
+            ErmuError: as `Bundle.load`, `cached_bundle` and `build_engines`.
+        """
+        from ermu.runtime.bundle.bundle import Bundle
+
+        if self.checkpoint is None:
+            return Bundle.load(str(self.bundle))
+        from ermu.cli.printing import plain
+        from ermu.export.caching.cached_bundle import cached_bundle
+
+        with _progress(console) as show:
+            bundle = cached_bundle(self.checkpoint, network=self.network, progress=show)
+            bundle = _with_engines(bundle, options, show)
+        plain(console, f"{bundle.manifest.network.name} -> {bundle.path}")
+        return bundle
+
+
+def _with_engines(bundle: Bundle, options: SegmenterOptions, show: Any) -> Bundle:
+    """The bundle with engines, where TensorRT is to run it and is here."""
+    from ermu.devices.names import parse_device
+    from ermu.devices.tensorrt_module import MODULES
+    from ermu.registries import BACKENDS
+    from ermu.runtime.backends.choosing import AUTO
+    from ermu.runtime.bundle.bundle import Bundle
+
+    if not parse_device(options.device).on_gpu:
+        return bundle
+    wanted = [name for name in MODULES if options.backend in (AUTO, name)]
+    here = [name for name in wanted if not BACKENDS.get(name).misfits(None, options.device)]
+    if not here:
+        return bundle
+    from ermu.export.engines.building import build_engines
+    from ermu.export.precision.conversion import add_precision
+    from ermu.runtime.bundle.sizes import network_size
+
+    given = bundle.manifest.input
+    edge = options.long_edge or given.long_edge
+    sizes = [] if given.size else sorted({network_size(hw, edge) for hw in _USUAL_FRAMES})
+    precision = options.precision or bundle.manifest.precision
+    precision = "fp16" if precision == AUTO else precision
+    add_precision(bundle, precision, progress=show)
+    build_engines(bundle.path, module=here[0], precision=precision, sizes=sizes, progress=show)
+    return Bundle.load(bundle.path)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Any]:
+    """A line that says what is being made, while something is."""
+    from rich.progress import Progress
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("export", total=None, visible=False)
+
+        def show(what: str, step: int, steps: int) -> None:
+            bar.update(task, description=what, completed=step, total=steps, visible=True)
+
+        yield show

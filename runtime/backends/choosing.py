@@ -1,0 +1,100 @@
+"""What `auto` takes: the fastest backend here, and a lower precision where it is known to cost little."""
+
+from __future__ import annotations
+
+import logging
+
+from ermu.devices.names import parse_device
+from ermu.errors import BackendError, OptionError
+from ermu.registries import BACKENDS
+from ermu.runtime.backends.base import Backend, Misfit
+from ermu.runtime.bundle.bundle import Bundle
+
+AUTO = "auto"
+LEAST_AGREEMENT = 0.99  # share of pixels that a precision must leave as fp32 has them, to be taken unasked
+
+logger = logging.getLogger("ermu.backends")
+
+
+def choose_precision(bundle: Bundle, precision: str | None, device: str) -> str:
+    """The precision to run at.
+
+    Args:
+        bundle: At its own precision.
+        precision: A name, which is taken as it is; None, the bundle's own; or `auto`: of the precisions that
+            `ermu build` has added, the one that some backend here runs fastest, if the stored comparison says
+            that `LEAST_AGREEMENT` of the pixels stay; else the bundle's own.
+        device: `cpu`, `cuda`, or `cuda:1` and so on.
+    """
+    own = bundle.manifest.precision
+    if precision != AUTO:
+        return precision or own
+    fits = {own: _rank(bundle, device)}
+    for name, variant in bundle.manifest.variants.items():
+        agreement = variant.comparison.pixel_agreement
+        if agreement < LEAST_AGREEMENT:
+            logger.info("%s is not taken: it leaves %.2f%% of the pixels.", name, 100 * agreement)
+            continue
+        rank = _rank(bundle.at_precision(name), device)
+        if rank is not None:
+            fits[name] = rank
+    return max(fits, key=lambda name: (fits[name] is not None, fits[name] or 0))
+
+
+def choose_backend(bundle: Bundle, backend: str, device: str) -> str:
+    """The backend to run a bundle with.
+
+    Args:
+        bundle: At the precision to run.
+        backend: A name, which is taken as it is; or `auto`: of those that run the bundle here, the one that
+            `Backend.rank` puts first.
+        device: `cpu`, `cuda`, or `cuda:1` and so on.
+
+    Raises:
+        BackendError: `auto`, and none runs here; the message has every reason.
+    """
+    if backend != AUTO:
+        return backend
+    misfits: dict[str, list[Misfit]] = {}
+    for library in _by_rank(bundle, device):
+        misfits[library.name] = library.misfits(bundle, device)
+        if not misfits[library.name]:
+            passed = ", ".join(name for name, found in misfits.items() if found)
+            why = f"; {passed} would be faster, and do not run" if passed else ""
+            logger.info("The backend is %s%s.", library.name, why)
+            return library.name
+    found = "; ".join(f"{name}: {'; '.join(m.found for m in of)}" for name, of in misfits.items())
+    fixes = dict.fromkeys(m.fix for of in misfits.values() for m in of)
+    raise BackendError(
+        f"No backend runs {bundle.path} in {bundle.manifest.precision} on {device}: {found}.",
+        expected="one that does (`ermu doctor` tells)",
+        fix=" or ".join(fixes),
+    )
+
+
+def _rank(bundle: Bundle, device: str) -> int | None:
+    """The rank of the backend that would be taken; None where none runs."""
+    for library in _by_rank(bundle, device):
+        if not library.misfits(bundle, device):
+            return library.rank(_kind(device), bundle.manifest.precision)
+    return None
+
+
+def _by_rank(bundle: Bundle, device: str) -> list[type[Backend]]:
+    """Every backend for the device, the fastest first; one that does not load is left out."""
+    kind, precision = _kind(device), bundle.manifest.precision
+    loaded = filter(None, map(_loaded, BACKENDS.names()))
+    libraries = [library for library in loaded if kind in library.devices]
+    return sorted(libraries, key=lambda library: -library.rank(kind, precision))
+
+
+def _loaded(name: str) -> type[Backend] | None:
+    try:
+        return BACKENDS.get(name)
+    except OptionError as error:
+        logger.warning("%s", error.problem)
+        return None
+
+
+def _kind(device: str) -> str:
+    return "cuda" if parse_device(device).on_gpu else "cpu"
