@@ -56,7 +56,7 @@ def export_bundle(
     capacity: int = 9,
     gap: int = 5,
     long_edge: int = LONG_EDGE,
-    image_dtype: str = "uint8",
+    image_dtype: str = "float32",
     opset: int = 20,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -71,7 +71,7 @@ def export_bundle(
         capacity: Default number of memory frames.
         gap: Default number of frames between two appends to the memory bank.
         long_edge: Frames with a longer edge are scaled down to it by default.
-        image_dtype: `uint8`, or `float32` to feed frames resized without rounding back to bytes.
+        image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
         opset: 18 to 21.
         overwrite: Replace an existing bundle.
         progress: Called with (what, step, steps).
@@ -177,8 +177,8 @@ def _check_arguments(
             f"Size {size[0]}x{size[1]} does not fit the networks.",
             expected="height and width of the form 16k + 1, at least 33, such as 353x641",
         )
-    if image_dtype not in ("uint8", "float32"):
-        raise OptionError(f"Unknown image dtype '{image_dtype}'.", expected="uint8 or float32")
+    if image_dtype not in ("float32", "uint8"):
+        raise OptionError(f"Unknown image dtype '{image_dtype}'.", expected="float32 or uint8")
     if opset not in OPSETS:
         raise OptionError(f"Opset {opset} is not supported.", expected=f"{OPSETS[0]} to {OPSETS[-1]}")
 

@@ -166,7 +166,7 @@ class InputInfo(_Part):
 
     Attributes:
         size: (height, width) when the graphs are fixed to one size, else None.
-        dtype: `uint8`, or `float32` for frames resized without rounding (0..255).
+        dtype: `float32` for frames resized exactly, neither rounded nor clipped, or `uint8`.
         long_edge: Frames with a longer edge are scaled down to it before rounding to 16k + 1.
     """
 

@@ -28,7 +28,7 @@ def opened(bundle, synthetic_checkpoint):
             load_checkpoint(synthetic_checkpoint(clip.network)), network_spec(clip.network)
         )
         assert unknown == []
-        loaded = Bundle.load(bundle(clip.network, "float32"))
+        loaded = Bundle.load(bundle(clip.network))
         options = {"capacity": clip.capacity, "gap": clip.gap, "long_edge": clip.long_edge}
         return Segmenter(loaded, backend=TorchBackend(loaded, network, plan), **options)
 

@@ -39,7 +39,7 @@ def twenty():
 def test_two_groups_are_two_runs_merged(twenty, bundle):
     frames, label = twenty
     options = dict(capacity=4, gap=1, long_edge=288)
-    together, *apart = (Segmenter(bundle("aott", "float32"), **options) for _ in range(3))
+    together, *apart = (Segmenter(bundle("aott"), **options) for _ in range(3))
     parts = [_ids(label, 1, 10), _ids(label, 11, 20)]
     together.start(frames[0], label)
     for run, part in zip(apart, parts, strict=True):
