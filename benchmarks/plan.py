@@ -10,7 +10,7 @@ from ermu.benchmarks.peer import PeerOptions
 from ermu.devices.processors import usable_processors
 from ermu.registries import PEERS
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.sizes import network_size
+from ermu.runtime.bundle.sizes import SizeLimits, network_size
 from ermu.runtime.segmenter import Segmenter
 
 OURS = "ours"
@@ -72,7 +72,7 @@ class Plan:
 
     def network_hw(self, source_hw: tuple[int, int]) -> tuple[int, int]:
         """Network input size for frames of a size."""
-        return self.bundle.manifest.input.size or network_size(source_hw, self.long_edge)
+        return self.bundle.manifest.input.size or network_size(source_hw, SizeLimits(self.long_edge))
 
     def ours(self) -> Candidate:
         """The runtime as a user has it."""

@@ -135,11 +135,6 @@ class VideoSequence(ABC):
             return "nothing but its prompts is annotated"
         return f"it has {len(self.annotated)} annotated frames, and neither the first nor the last counts"
 
-    @property
-    def gap(self) -> int:
-        """Frames between two appends to the memory bank, by the rule of `docs/spec/evaluation.md`."""
-        return max(5, round(len(self.frame_names) / 30))
-
 
 @dataclass(frozen=True)
 class FolderSequence(VideoSequence):

@@ -41,6 +41,7 @@ LICENCE = (
     "ERMU itself is Apache-2.0."
 )
 OPSETS = range(18, 22)
+PUBLISHED_GAP = 5
 WEIGHTS = "weights.bin"
 IDENTITY = "identity.npz"
 
@@ -54,7 +55,7 @@ def export_bundle(
     network: str | NetworkSpec | None = None,
     size: tuple[int, int] | None = None,
     capacity: int = 9,
-    gap: int = 5,
+    gap: int | None = None,
     long_edge: int = LONG_EDGE,
     image_dtype: str = "float32",
     opset: int = 20,
@@ -69,7 +70,8 @@ def export_bundle(
         network: Name or description; may be left out when the checkpoint carries its description.
         size: Network input (height, width), each 16k + 1, to fix the graphs to; None keeps them dynamic.
         capacity: Default number of memory frames.
-        gap: Default number of frames between two appends to the memory bank.
+        gap: Default number of frames between two appends to the memory bank, for clips of any length; None,
+            the published rule max(5, round(frames / 30)).
         long_edge: Frames with a longer edge are scaled down to it by default.
         image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
         opset: 18 to 21.
@@ -98,7 +100,7 @@ def export_bundle(
         weights = WeightsFile(folder / WEIGHTS)
         described = _write_graphs(graphs, folder, weights, size, opset, tell)
         manifest = Manifest(
-            memory=MemoryInfo(capacity=capacity, gap=gap),
+            memory=_memory(capacity, gap),
             input=InputInfo(size=size, dtype=image_dtype, long_edge=long_edge),  # type: ignore[arg-type]
             graphs=described,
             weights=(_listed(weights.path),),
@@ -193,6 +195,12 @@ def _choose_spec(network: str | NetworkSpec | None, checkpoint: Checkpoint) -> N
             f"{checkpoint.path} does not say which network it is.", fix="name it: --network r50_aotl"
         )
     return checkpoint.spec
+
+
+def _memory(capacity: int, gap: int | None) -> MemoryInfo:
+    if gap is None:
+        return MemoryInfo(capacity=capacity, gap=PUBLISHED_GAP, gap_rule="length")
+    return MemoryInfo(capacity=capacity, gap=gap, gap_rule="constant")
 
 
 def _temporal_rows(network: SegmentationNetwork) -> tuple[tuple[float, ...], ...]:

@@ -137,10 +137,23 @@ class NetworkInfo(_Part):
 
 
 class MemoryInfo(_Part):
-    """Defaults of the memory bank: frames held, and frames between two appends."""
+    """Defaults of the memory bank.
+
+    Attributes:
+        capacity: Frames held.
+        gap: Frames between two appends.
+        gap_rule: Whether that is constant, or grows with a clip whose length is known: max(gap, frames / 30).
+    """
 
     capacity: int = Field(ge=2, le=1000)
     gap: int = Field(ge=1)
+    gap_rule: Literal["constant", "length"]
+
+    def gap_for(self, frames: int | None) -> int:
+        """Frames between two appends in a clip of so many frames; None, their number is not known."""
+        if self.gap_rule == "constant" or frames is None:
+            return self.gap
+        return max(self.gap, round(frames / 30))
 
 
 class ScoreInfo(_Part):

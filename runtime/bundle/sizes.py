@@ -41,13 +41,37 @@ class Grids:
         }
 
 
-def network_size(source_hw: tuple[int, int], long_edge: int = LONG_EDGE) -> tuple[int, int]:
+@dataclass(frozen=True)
+class SizeLimits:
+    """How large a frame may enter the network, as the published evaluator has it.
+
+    Attributes:
+        long_edge: A longer edge is scaled down to it,
+        short_edge: after the shorter one to this, where not None;
+        scale: then both are multiplied, and truncated to whole pixels.
+    """
+
+    long_edge: int = LONG_EDGE
+    short_edge: int | None = None
+    scale: float = 1.0
+
+    def limited(self, source_hw: tuple[int, int]) -> tuple[int, int]:
+        """A frame's size within the limits, before it goes to the network's grid."""
+        height, width = map(float, source_hw)
+        for limit, edge in ((self.short_edge, min), (self.long_edge, max)):
+            if limit is not None and edge(height, width) > limit:
+                shrunk = limit / edge(height, width)
+                height, width = height * shrunk, width * shrunk
+        return int(height * self.scale), int(width * self.scale)
+
+
+def network_size(source_hw: tuple[int, int], limits: SizeLimits | None = None) -> tuple[int, int]:
     """Network input size for a frame (`docs/spec/network.md`, 'Input').
 
-    The long edge is scaled down to `long_edge` if it exceeds it; then each side goes to the nearest 16k + 1.
+    The frame is brought within the limits; then each side goes to the nearest 16k + 1, halves to even.
     """
-    scale = min(1.0, long_edge / max(source_hw))
-    height, width = (max(_SMALLEST, round((side * scale - 1) / STRIDE) * STRIDE + 1) for side in source_hw)
+    within = (limits or SizeLimits()).limited(source_hw)
+    height, width = (max(_SMALLEST, round((side - 1) / STRIDE) * STRIDE + 1) for side in within)
     return height, width
 
 

@@ -9,10 +9,8 @@ import pytest
 
 from ermu.errors import DatasetError, OptionError
 from ermu.evaluation.datasets import open_dataset
-from ermu.evaluation.layouts.scenes import SceneSequence
-from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.runner import Run
-from ermu.scenes.catalogue import validation_scenes
 from tests.evaluation.layouts import bars, vost, write_frames, write_labels
 
 NAMES = [f"{i:05d}" for i in range(4)]
@@ -42,6 +40,17 @@ def listed(root: Path, where: str, text: str) -> None:
     path = root / "ImageSets" / where / "val.txt"
     path.parent.mkdir(parents=True)
     path.write_text(text)
+
+
+def test_davis_2017_at_full_resolution_has_folders_of_its_own(tmp_path: Path) -> None:
+    root = davis(tmp_path / "DAVIS", bars((8, 16)))
+    listed(root, "2017", "bear\n")
+    with pytest.raises(DatasetError, match="Full-Resolution"):
+        open_dataset("davis2017-full", root)
+    for kind in ("JPEGImages", "Annotations"):
+        (root / kind / "480p").rename(root / kind / "Full-Resolution")
+    (sequence,) = open_dataset("davis2017-full", root).sequences
+    assert sequence.prompt(sequence.annotated[0]) is not None and list(sequence.frames())
 
 
 def test_davis_2017_adds_f_and_their_mean(tmp_path: Path) -> None:
@@ -105,14 +114,6 @@ def test_too_few_annotations_and_annotations_without_a_frame_are_explained(tmp_p
     assert short.scored == () and "2 annotated frames" in short.unscored
     with pytest.raises(DatasetError, match="without a frame: 00099"):
         _ = lost.frame_names
-
-
-@pytest.mark.parametrize(("frames", "gap"), [(60, 5), (149, 5), (165, 6), (300, 10)])
-def test_the_gap_follows_the_length(frames: int, gap: int) -> None:
-    """max(5, round(frames / 30)): 149 / 30 = 4.97, 165 / 30 = 5.5 rounds to the even 6."""
-    from dataclasses import replace
-
-    assert SceneSequence("s", replace(validation_scenes()[0], frames=frames)).gap == gap
 
 
 def test_scenes_need_no_folder_and_every_frame_is_annotated() -> None:

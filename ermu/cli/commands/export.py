@@ -27,7 +27,12 @@ def export(
         typer.Option(help="Fix the network input, HxW, each 16k+1 (353x641); default: any size."),
     ] = None,
     capacity: Annotated[int, typer.Option(min=2, help="Memory frames held by default.")] = 9,
-    gap: Annotated[int, typer.Option(min=1, help="Frames between two memory appends by default.")] = 5,
+    gap: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Frames between two memory appends by default; left out, max(5, round(frames / 30))."
+        ),
+    ] = None,
     long_edge: Annotated[int, typer.Option(min=33, help="Scale larger frames down to it by default.")] = 1040,
     image_dtype: Annotated[
         str, typer.Option(help="float32: frames are resized exactly; uint8: rounded back to bytes.")

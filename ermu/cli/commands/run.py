@@ -68,7 +68,7 @@ def run(
 
     from rich.console import Console
 
-    from ermu.cli.streams import prompts_for, stream_names, stream_table, until_stopped
+    from ermu.cli.streams import fit_gaps, prompts_for, stream_names, stream_table, until_stopped
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.opencv import need_opencv
 
@@ -92,6 +92,8 @@ def run(
         sources = [stack.enter_context(open_source(where)) for where in source]
         labels = prompts_for(sources, labels)
         segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
+        if options.gap is None:
+            fit_gaps(loaded, segmenters, sources, max_frames)
         for folder in folders:
             remove_own(folder)
         pipelines = []

@@ -13,7 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
+from ermu.cli.streams import fit_gaps
+from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.images.labels import read_label_map, write_label_map
+from ermu.runtime.sources.opening import open_source
+from ermu.runtime.streams.segmenters import open_segmenters
 from tests.support.golden_data import NETWORKS, load_golden
 
 
@@ -154,6 +158,22 @@ def test_full_disk_keeps_what_is_written(tiny_bundle, clip, tmp_path):
         assert all(read_label_map(p).shape == (70, 100) for p in written)
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_the_gap_of_a_clip_follows_its_length(tiny_bundle, tmp_path):
+    """max(1, round(60 / 30)) = 2 frames, for as many as will be run; a stream has the bundle's gap."""
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["memory"] |= {"gap": 1, "gap_rule": "length"}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    loaded = Bundle.load(bundle)
+    with open_segmenters(loaded, 1) as (segmenter,):
+        for where, frames, gap in (
+            ("scene:7", None, 2), ("scene:7", 20, 1), ("scene:7", 500, 2), ("scene:7,swing", 600, 1)
+        ):  # fmt: skip
+            with open_source(where) as source:
+                fit_gaps(loaded, [segmenter], [source], frames)
+            assert segmenter.gap == gap, (where, frames)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -10,6 +10,7 @@ import pytest
 
 from ermu.errors import BundleError
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import MemoryInfo
 from ermu.runtime.segmenter import Segmenter
 from tests.runtime.conftest import boxes
 
@@ -71,3 +72,10 @@ def test_names_of_graphs_mean_nothing(folder, plan):
             segmenter.start(frames[0], label)
             results.append([segmenter.step(frame).label for frame in frames[1:]])
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize(("frames", "gap"), [(60, 5), (149, 5), (165, 6), (300, 10), (None, 5)])
+def test_the_gap_follows_the_length(frames, gap):
+    """max(5, round(frames / 30)): 149 / 30 = 4.97, 165 / 30 = 5.5 rounds to the even 6."""
+    assert MemoryInfo(capacity=9, gap=5, gap_rule="length").gap_for(frames) == gap
+    assert MemoryInfo(capacity=9, gap=5, gap_rule="constant").gap_for(frames) == 5
