@@ -7,7 +7,6 @@ from pathlib import Path
 from ermu.evaluation.layout import Layout, folder_in, listed, sequences_in
 from ermu.evaluation.sequences import VideoSequence
 
-
 KINDS = ("JPEGImages", "Annotations")
 
 
