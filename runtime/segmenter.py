@@ -29,9 +29,10 @@ from ermu.runtime.images.labels import (
 from ermu.runtime.memory.group import Tensors
 from ermu.runtime.memory.groups import GroupSet
 from ermu.runtime.memory.options import PRESENT, MemoryOptions
+from ermu.runtime.memory.probabilities import Probabilities
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
-from ermu.runtime.results import FrameResult, Probabilities
+from ermu.runtime.results import FrameResult
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, Image, LabelMap
 
@@ -52,7 +53,6 @@ class Segmenter(Closing):
         gap_seconds: Seconds instead, so that a stream that drops frames still feeds its bank as often; every
             frame then needs its time.
         long_edge: Frames with a longer edge are scaled down to it; ignored by a bundle of fixed size.
-        limits: Of the frames' size in full, instead of `long_edge`.
         identities: `present`, or `published` to keep ten alive in a group however many objects it has.
         precision: fp32, bf16 (CPU), or one that `ermu build` has added; default, the bundle's or the lent
             backend's own.
@@ -65,6 +65,7 @@ class Segmenter(Closing):
 
     Attributes:
         bundle: At its precision.
+        limits: Of the size at which frames enter; may be set before `start`.
         backend: Runs the graphs.
 
     Raises:
@@ -82,7 +83,6 @@ class Segmenter(Closing):
         gap: int | None = None,
         gap_seconds: float | None = None,
         long_edge: int | None = None,
-        limits: SizeLimits | None = None,
         identities: str = PRESENT,
         precision: str | None = None,
         backend: str | Backend = DEFAULT_BACKEND,
@@ -102,7 +102,7 @@ class Segmenter(Closing):
             gap_seconds,
             identities,
         )
-        self._limits = limits or SizeLimits(_positive("long_edge", long_edge) or manifest.input.long_edge)
+        self.limits = SizeLimits(_positive("long_edge", long_edge) or manifest.input.long_edge)
         self._owns_backend, self._closed = isinstance(backend, str), False
         if isinstance(backend, str):
             backend = open_backend(
@@ -354,7 +354,7 @@ class Segmenter(Closing):
 
     def _open_size(self, source_hw: tuple[int, int]) -> GroupSet:
         """An empty set of groups for frames of a size; what depends on the network's size is kept."""
-        grids = Grids(*(self.bundle.manifest.input.size or network_size(source_hw, self._limits)))
+        grids = Grids(*(self.bundle.manifest.input.size or network_size(source_hw, self.limits)))
         workspace = None if self._groups is None else self._groups.workspace
         if workspace is None or workspace.grids != grids:
             self._encoder = FrameEncoder(self.backend, grids)

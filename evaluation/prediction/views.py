@@ -46,20 +46,17 @@ class ViewsPredictor(Predictor):
         backend = open_backend(
             bundle, backend=settings.backend, device=settings.device, threads=settings.threads
         )
-        self._views = [
-            (
-                view,
-                Segmenter(
-                    bundle,
-                    policy=settings.policy,
-                    capacity=settings.capacity,
-                    limits=size_limits(settings, view, bundle.manifest.input.long_edge),
-                    identities=settings.identities,
-                    backend=backend,
-                ),
+        self._views: list[tuple[View, Segmenter]] = []
+        for view in settings.views:
+            segmenter = Segmenter(
+                bundle,
+                policy=settings.policy,
+                capacity=settings.capacity,
+                identities=settings.identities,
+                backend=backend,
             )
-            for view in settings.views
-        ]
+            segmenter.limits = size_limits(settings, view, bundle.manifest.input.long_edge)
+            self._views.append((view, segmenter))
 
     def start(self, frame: Frame, prompt: LabelMap, sequence: VideoSequence) -> int:
         for view, segmenter in self._views:

@@ -15,9 +15,9 @@ from ermu.runtime.images.labels import GROUP_SIZE, in_groups, to_channels
 from ermu.runtime.memory.group import ObjectGroup, Tensors
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.policy import EvictionPolicy
+from ermu.runtime.memory.probabilities import Probabilities
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
-from ermu.runtime.results import Probabilities
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, LabelMap
 

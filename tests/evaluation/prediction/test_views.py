@@ -82,7 +82,9 @@ def merged(logits: np.ndarray, active: list[list[bool]]) -> torch.Tensor:
 
 def by_hand(bundle: Path, clip: Clip, views: list[tuple[SizeLimits, bool]]) -> list[LabelMap]:
     """The label maps of frames 1 on; every view has a Segmenter of its own, with a backend of its own."""
-    runs = [(Segmenter(bundle, gap=2, limits=limits, threads=1), flip) for limits, flip in views]
+    runs = [(Segmenter(bundle, gap=2, threads=1), flip) for _, flip in views]
+    for (run, _), (limits, _) in zip(runs, views, strict=True):
+        run.limits = limits
     turned = lambda picture, flip: np.ascontiguousarray(picture[:, ::-1] if flip else picture)  # noqa: E731
     labels = []
     for frame in clip.frames():
