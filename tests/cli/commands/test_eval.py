@@ -157,4 +157,4 @@ def test_views_are_part_of_what_resume_goes_by(tiny_bundle: Path, tmp_path: Path
     with pytest.raises(SinkError, match="scales"):
         ermu_eval(*options, *same, "--scales", "1.0,1.3")
     with pytest.raises(OptionError, match="scales 'large'"):
-        ermu_eval(*options, "--scales", "large")
+        ermu_eval(*options, *same, "--scales", "large")
