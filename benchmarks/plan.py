@@ -11,6 +11,7 @@ from ermu.devices.processors import usable_processors
 from ermu.registries import PEERS
 from ermu.runtime.backends.choosing import choose_backend, choose_precision
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.sizes import SizeLimits
 from ermu.runtime.segmenter import Segmenter
 
 OURS = "ours"
@@ -81,8 +82,8 @@ class Plan:
 
     def network_hw(self, source_hw: tuple[int, int]) -> tuple[int, int]:
         """Network input size for frames of a size."""
-        manifest = self.bundle.manifest
-        return manifest.input.size or manifest.network.grid.network_size(source_hw, self.long_edge)
+        manifest, limits = self.bundle.manifest, SizeLimits(self.long_edge)
+        return manifest.input.size or manifest.network.grid.network_size(source_hw, limits)
 
     def ours(self) -> Candidate:
         """The runtime as a user has it."""

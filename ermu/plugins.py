@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ermu.benchmarks.peer import Peer, PeerOptions
     from ermu.evaluation.layout import Layout
-    from ermu.evaluation.predictors import Predictor
+    from ermu.evaluation.prediction.base import Predictor
     from ermu.export.encoder import Encoder
     from ermu.export.family import Family
     from ermu.runtime.backends.base import Backend, Misfit, Opening
@@ -44,7 +44,7 @@ __all__ = [
 _HOMES = {
     "ermu.benchmarks.peer": ("Peer", "PeerOptions"),
     "ermu.evaluation.layout": ("Layout",),
-    "ermu.evaluation.predictors": ("Predictor",),
+    "ermu.evaluation.prediction.base": ("Predictor",),
     "ermu.export.encoder": ("Encoder",),
     "ermu.export.family": ("Family",),
     "ermu.runtime.backends.base": ("Backend", "Misfit", "Opening"),

@@ -13,7 +13,7 @@ from ermu.registry import Registry
 if TYPE_CHECKING:
     from ermu.benchmarks.peer import Peer
     from ermu.evaluation.layout import Layout
-    from ermu.evaluation.predictors import Predictor
+    from ermu.evaluation.prediction.base import Predictor
     from ermu.export.encoder import Encoder
     from ermu.export.family import Family
     from ermu.runtime.backends.base import Backend
@@ -50,7 +50,10 @@ ENCODERS: Registry[type[Encoder]] = Registry(
     "encoder", "ermu.export.encoders", "ermu.export.encoder:Encoder", group="ermu.encoders"
 )
 BASELINES: Registry[type[Predictor]] = Registry(
-    "baseline", "ermu.evaluation.baselines", "ermu.evaluation.predictors:Predictor", group="ermu.baselines"
+    "baseline",
+    "ermu.evaluation.baselines",
+    "ermu.evaluation.prediction.base:Predictor",
+    group="ermu.baselines",
 )
 PEERS: Registry[Peer] = Registry(
     "peer", "ermu.benchmarks.peers", "ermu.benchmarks.peer:Peer", group="ermu.peers"

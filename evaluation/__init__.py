@@ -2,7 +2,7 @@
 
 Example:
     >>> from ermu.evaluation.datasets import open_dataset
-    >>> from ermu.evaluation.predictors import RunSettings
+    >>> from ermu.evaluation.prediction.settings import RunSettings
     >>> from ermu.evaluation.runner import Run
     >>> dataset = open_dataset("scenes")
     >>> report = Run(dataset, RunSettings(baseline="flow"), Path("out")).execute()   # doctest: +SKIP

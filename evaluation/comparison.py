@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ermu.evaluation.datasets import Dataset
-from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.results import write_csv
 from ermu.evaluation.runner import Run
 from ermu.evaluation.scores import Report

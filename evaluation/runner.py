@@ -13,7 +13,9 @@ from pathlib import Path
 
 from ermu.errors import BackendError, DatasetError, ErmuError, SinkError
 from ermu.evaluation.datasets import Dataset
-from ermu.evaluation.predictors import Predictor, RunSettings, open_predictor
+from ermu.evaluation.prediction.base import Predictor
+from ermu.evaluation.prediction.opening import open_predictor
+from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.results import score_results, write_tables
 from ermu.evaluation.scores import Report, SequenceScorer, SequenceScores
 from ermu.evaluation.sequences import VideoSequence
@@ -79,7 +81,8 @@ class Run:
     def _claim_settings(self) -> None:
         """Leaves a note of what is run, or checks that the note there says the same."""
         note = make_folder(self.out / _SCORES) / "run.json"
-        wanted = {"dataset": self.dataset.name, "split": self.dataset.split, **self._identity()}
+        own = {"dataset": self.dataset.name, "split": self.dataset.split, **self._identity()}
+        wanted: dict[str, object] = json.loads(json.dumps(own))
         if not note.is_file():
             with replace_atomically(note) as temporary:
                 temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")

@@ -60,7 +60,7 @@ def export_bundle(
     capacity: int = 9,
     gap: int | None = None,
     long_edge: int = LONG_EDGE,
-    image_dtype: str = "uint8",
+    image_dtype: str = "float32",
     opset: int = 20,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -75,9 +75,10 @@ def export_bundle(
         size: Network input (height, width) to fix the graphs to; None keeps them dynamic.
         policy: Default eviction policy; None, the published one of the network.
         capacity: Default number of memory frames.
-        gap: Default number of frames between two appends to the memory bank; None, the published one.
+        gap: Default number of frames between two appends to the memory bank, for clips of any length; None,
+            the network's published rule.
         long_edge: Frames with a longer edge are scaled down to it by default.
-        image_dtype: `uint8`, or `float32` to feed frames resized without rounding back to bytes.
+        image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
         opset: 18 to 21.
         overwrite: Replace an existing bundle.
         progress: Called with (what, step, steps).
@@ -198,8 +199,8 @@ def _check_arguments(out: Path, image_dtype: str, opset: int, overwrite: bool) -
         raise BundleError(
             f"{out} is not a bundle and not empty; it will not be replaced.", fix="choose another --out"
         )
-    if image_dtype not in ("uint8", "float32"):
-        raise OptionError(f"Unknown image dtype '{image_dtype}'.", expected="uint8 or float32")
+    if image_dtype not in ("float32", "uint8"):
+        raise OptionError(f"Unknown image dtype '{image_dtype}'.", expected="float32 or uint8")
     if opset not in OPSETS:
         raise OptionError(f"Opset {opset} is not supported.", expected=f"{OPSETS[0]} to {OPSETS[-1]}")
 
@@ -207,7 +208,13 @@ def _check_arguments(out: Path, image_dtype: str, opset: int, overwrite: bool) -
 def _memory(spec: NetworkSpec, policy: str | None, capacity: int, gap: int | None) -> MemoryInfo:
     """The bundle's defaults: the published ones of the network where nothing else is asked for."""
     options = MemoryOptions(policy or spec.policy, capacity, spec.gap if gap is None else gap)
-    return MemoryInfo(policy=options.policy, capacity=options.capacity, gap=options.gap)
+    grows = gap is None and spec.gap_grows
+    return MemoryInfo(
+        policy=options.policy,
+        capacity=options.capacity,
+        gap=options.gap,
+        gap_rule="length" if grows else "constant",
+    )
 
 
 def _temporal_rows(network: SegmentationNetwork) -> tuple[tuple[float, ...], ...]:

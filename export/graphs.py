@@ -108,12 +108,12 @@ class Memorize(nn.Module):
         return Carry(unread, blocks)
 
 
-def build_graphs(network: SegmentationNetwork, image_dtype: str = "uint8") -> list[Graph]:
+def build_graphs(network: SegmentationNetwork, image_dtype: str = "float32") -> list[Graph]:
     """Every graph of a network in evaluation mode, each once, in the order of a frame.
 
     Args:
         network: The network with its weights.
-        image_dtype: `uint8`, or `float32` to feed frames resized without rounding back to bytes.
+        image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
     """
     spec, family = network.spec, FAMILIES.get(network.spec.family)
     half, width = spec.decoder_width // 2, spec.decoder_width

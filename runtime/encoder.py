@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
-
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import Grids
@@ -24,7 +21,7 @@ class FrameEncoder:
     """
 
     def __init__(self, backend: Backend, grids: Grids) -> None:
-        self._backend, self._grids = backend, grids
+        self._backend = backend
         plan = backend.plan
         once_a_frame = [plan.encode, *([plan.prefix] if plan.prefix else [])]
         graphs = [backend.graphs[name] for name in once_a_frame]
@@ -38,13 +35,8 @@ class FrameEncoder:
     def take(self, frame: Image) -> None:
         """Resizes a frame (BGR uint8 H x W x 3) to network size; `encode` will find it."""
         (image,) = self._images.values()
-        device = self._backend.device
-        if self._backend.bundle.manifest.input.dtype == "uint8":
-            self._backend.kernels.pixels.prepare_frame(frame, device.kernel_argument(image.at(0)))
-        else:
-            hw = self._grids.hw
-            resized = cv2.resize(frame.astype(np.float32), hw[::-1], interpolation=cv2.INTER_CUBIC)
-            device.upload(resized[None, :, :, ::-1], image)
+        out = self._backend.device.kernel_argument(image.at(0))
+        self._backend.kernels.pixels.prepare_frame(frame, out)
         self._encoded = False
 
     def encode(self) -> None:

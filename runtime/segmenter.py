@@ -14,9 +14,9 @@ from ermu.errors import OptionError, PromptError, SourceError, StateError
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.choosing import AUTO, choose_precision
-from ermu.runtime.backends.loading import open_backend
+from ermu.runtime.backends.loading import check_lent, open_backend
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.sizes import Grids
+from ermu.runtime.bundle.sizes import Grids, SizeLimits
 from ermu.runtime.encoder import FrameEncoder
 from ermu.runtime.images.labels import (
     GROUP_SIZE,
@@ -29,7 +29,8 @@ from ermu.runtime.images.labels import (
 )
 from ermu.runtime.memory.group import Tensors
 from ermu.runtime.memory.groups import GroupSet
-from ermu.runtime.memory.options import MemoryOptions
+from ermu.runtime.memory.options import PRESENT, MemoryOptions
+from ermu.runtime.memory.probabilities import Probabilities
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.results import FrameResult
@@ -53,6 +54,7 @@ class Segmenter(Closing):
         gap_seconds: Seconds instead, so that a stream that drops frames still feeds its bank as often; every
             frame then needs its time.
         long_edge: Frames with a longer edge are scaled down to it; ignored by a bundle of fixed size.
+        identities: `present`, or `published` to keep ten alive in a group however many objects it has.
         precision: fp32, bf16 (CPU), one that `ermu build` has added, or `auto` for the fastest of those that
             were measured to change little; default, the bundle's or the lent backend's own.
         backend: Name of the library that runs the graphs, `auto` for the fastest here, or an open backend of
@@ -64,6 +66,7 @@ class Segmenter(Closing):
 
     Attributes:
         bundle: At its precision.
+        limits: Of the size at which frames enter; may be set before `start`.
         backend: Runs the graphs.
 
     Raises:
@@ -81,6 +84,7 @@ class Segmenter(Closing):
         gap: int | None = None,
         gap_seconds: float | None = None,
         long_edge: int | None = None,
+        identities: str = PRESENT,
         precision: str | None = None,
         backend: str | Backend = AUTO,
         device: str = "cpu",
@@ -100,8 +104,9 @@ class Segmenter(Closing):
             manifest.memory.capacity if capacity is None else capacity,
             manifest.memory.gap if gap is None else gap,
             gap_seconds,
+            identities,
         )
-        self._long_edge = _positive("long_edge", long_edge) or manifest.input.long_edge
+        self.limits = SizeLimits(_positive("long_edge", long_edge) or manifest.input.long_edge)
         self._owns_backend, self._closed = isinstance(backend, str), False
         if isinstance(backend, str):
             backend = open_backend(
@@ -114,7 +119,7 @@ class Segmenter(Closing):
             )
         else:
             own_device = None if device == "cpu" else device
-            self._check_lent(backend, device=own_device, threads=threads, kernels=kernels, plan=plan)
+            check_lent(backend, self.bundle, device=own_device, threads=threads, kernels=kernels, plan=plan)
         self.backend, self._identity = backend, backend.identity
         self._encoder: FrameEncoder | None = None
         self._groups: GroupSet | None = None
@@ -187,7 +192,7 @@ class Segmenter(Closing):
         hw = _check_frame(frame)
         label = None if label is None else as_prompt(label)
         ids = [] if label is None else check_prompt(label, hw)
-        clock = self._clock(number, time)
+        clock = self._options.clock(number, time)
         self.reset()
         groups, watch = self._open_size(hw), Stopwatch()
         self._take(frame, watch)
@@ -222,7 +227,7 @@ class Segmenter(Closing):
         hw, number = self._check_size(frame), self._frame + 1
         if remember is not None:
             check_correction(remember, hw)
-        clock, watch = self._clock(number, time), Stopwatch()
+        clock, watch = self._options.clock(number, time), Stopwatch()
         self._take(frame, watch)
         label, memory = np.zeros(hw, np.uint8), []
         if len(groups):
@@ -266,7 +271,7 @@ class Segmenter(Closing):
                 f"{len(ids)} more objects do not fit.",
                 expected=f"at most {MAX_OBJECTS // GROUP_SIZE} groups of them",
             )
-        clock, watch = self._clock(self._frame, time), Stopwatch()
+        clock, watch = self._options.clock(self._frame, time), Stopwatch()
         if frame is not None:
             self._check_size(frame)
             self._take(frame, watch)
@@ -320,6 +325,14 @@ class Segmenter(Closing):
         """
         return self._started().logits()
 
+    def probabilities(self) -> Probabilities:
+        """Of the latest frame's labels at source size, merged over the groups, on the host.
+
+        Raises:
+            StateError: `start` has not been called.
+        """
+        return self._started().probabilities()
+
     def close(self) -> None:
         """Forgets everything, and closes the backend unless it was lent; closing twice is harmless."""
         self.reset()
@@ -327,27 +340,6 @@ class Segmenter(Closing):
         self._closed = True
         if self._owns_backend:
             self.backend.close()
-
-    def _check_lent(self, backend: Backend, **own: object) -> None:
-        """A lent backend has the bundle open, and options of its own."""
-        if backend.bundle.manifest != self.bundle.manifest:
-            theirs, ours = backend.bundle, self.bundle
-            raise OptionError(
-                f"The backend runs {theirs.path} in {theirs.manifest.precision}, "
-                f"not {ours.path} in {ours.manifest.precision}.",
-                fix="open it with the same bundle, at the same precision",
-            )
-        given = [name for name, value in own.items() if value is not None]
-        if given:
-            raise OptionError(f"{', '.join(given)}: a lent backend has its own.", fix="leave them out")
-
-    def _clock(self, number: int, time: float | None) -> float:
-        """A frame's place on the axis along which the gap is measured: frames or seconds."""
-        if self._options.gap_seconds is None:
-            return number
-        if time is None:
-            raise SourceError("A frame has no time.", expected="its time, since the memory gap is in seconds")
-        return time
 
     def _started(self) -> GroupSet:
         if self._groups is None or self._frame < 0:
@@ -367,7 +359,7 @@ class Segmenter(Closing):
     def _open_size(self, source_hw: tuple[int, int]) -> GroupSet:
         """An empty set of groups for frames of a size; what depends on the network's size is kept."""
         rule = self.bundle.manifest.network.grid
-        size = self.bundle.manifest.input.size or rule.network_size(source_hw, self._long_edge)
+        size = self.bundle.manifest.input.size or rule.network_size(source_hw, self.limits)
         grids = Grids(*size, rule)
         workspace = None if self._groups is None else self._groups.workspace
         if workspace is None or workspace.grids != grids:

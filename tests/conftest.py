@@ -55,24 +55,24 @@ def synthetic_checkpoint() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def bundle(synthetic_checkpoint: Callable[[str], Path]) -> Callable[..., Path]:
-    """Path of a golden network's bundle: `bundle("r50_aotl")`, `bundle("aott", "float32")`."""
+    """Path of a golden network's bundle: `bundle("r50_aotl")`, `bundle("aott", "uint8")`."""
 
-    def exported(name: str, image_dtype: str = "uint8") -> Path:
+    def exported(name: str, image_dtype: str = "float32") -> Path:
         def make(path: Path) -> None:
             from ermu import export_bundle
 
             export_bundle(synthetic_checkpoint(name), path, network=name)
 
         def remake(path: Path) -> None:
-            _with_float_images(exported(name), path, synthetic_checkpoint(name))
+            _with_byte_images(exported(name), path, synthetic_checkpoint(name))
 
-        return made_once(f"{name}-{image_dtype}", make if image_dtype == "uint8" else remake)
+        return made_once(f"{name}-{image_dtype}", make if image_dtype == "float32" else remake)
 
     return exported
 
 
-def _with_float_images(source: Path, target: Path, checkpoint: Path) -> None:
-    """A bundle as `export_bundle(..., image_dtype="float32")` makes it: another `encode`, nothing else."""
+def _with_byte_images(source: Path, target: Path, checkpoint: Path) -> None:
+    """A bundle as `export_bundle(..., image_dtype="uint8")` makes it: another `encode`, nothing else."""
     from ermu.export.checkpoint import load_checkpoint
     from ermu.export.graphs import build_graphs
     from ermu.export.network.recognition import build_network
@@ -84,18 +84,18 @@ def _with_float_images(source: Path, target: Path, checkpoint: Path) -> None:
 
     manifest = Bundle.load(source).manifest
     network = build_network(load_checkpoint(checkpoint), network_spec(manifest.network.name))
-    encode = build_graphs(network, "float32")[0]
+    encode = build_graphs(network, "uint8")[0]
     shutil.copytree(source, target)
     file = target / manifest.graphs["encode"].file
     known = WeightsFile(target / "more.bin", places_of([file]))
     write_onnx(encode, file, known, rule=network.spec.grid, opset=20, fixed_hw=None)
-    assert not known.path.exists(), "the weights are those of the byte images"
+    assert not known.path.exists(), "the weights are those of the exact images"
     info = manifest.graphs["encode"].model_copy(
         update={"sha256": sha256_of(file), "inputs": encode.inputs, "max_difference": 0.0}
     )
-    floats = manifest.input.model_copy(update={"dtype": "float32"})
+    as_bytes = manifest.input.model_copy(update={"dtype": "uint8"})
     graphs = {**manifest.graphs, "encode": info}
-    changed = manifest.model_copy(update={"graphs": graphs, "input": floats})
+    changed = manifest.model_copy(update={"graphs": graphs, "input": as_bytes})
     (target / "manifest.json").write_text(changed.to_json())
 
 

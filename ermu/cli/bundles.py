@@ -90,11 +90,12 @@ def _with_engines(bundle: Bundle, options: SegmenterOptions, show: Any) -> Bundl
         return bundle
     from ermu.export.engines.building import build_engines
     from ermu.export.precision.conversion import add_precision
-    from ermu.runtime.bundle.sizes import network_size
+    from ermu.runtime.bundle.sizes import SizeLimits
 
     given = bundle.manifest.input
-    edge = options.long_edge or given.long_edge
-    sizes = [] if given.size else sorted({network_size(hw, edge) for hw in _USUAL_FRAMES})
+    limits = SizeLimits(options.long_edge or given.long_edge)
+    usual = {bundle.manifest.network.grid.network_size(hw, limits) for hw in _USUAL_FRAMES}
+    sizes = [] if given.size else sorted(usual)
     precision = options.precision or bundle.manifest.precision
     precision = "fp16" if precision == AUTO else precision
     add_precision(bundle, precision, progress=show)

@@ -20,7 +20,9 @@ Policy = Annotated[
     str | None, typer.Option(help=f"Eviction policy: {listed(POLICIES.names())}; default: the bundle's.")
 ]
 Capacity = Annotated[int | None, typer.Option(min=2, help="Memory frames; default: the bundle's.")]
-Gap = Annotated[int | None, typer.Option(min=1, help="Frames between memory appends; default: the bundle's.")]
+Gap = Annotated[
+    int | None, typer.Option(min=1, help="Frames between memory appends; default: the bundle's rule.")
+]
 GapSeconds = Annotated[
     float | None,
     typer.Option(help="Seconds between memory appends instead, for streams that drop frames."),
@@ -28,6 +30,14 @@ GapSeconds = Annotated[
 LongEdge = Annotated[
     int | None,
     typer.Option(min=33, help="Scale larger frames down to this long edge; default: the bundle's."),
+]
+IdentityChannels = Annotated[
+    str,
+    typer.Option(
+        "--identities",
+        help="present: identities that no object has are silenced; published: ten stay alive, as in the "
+        "published inference.",
+    ),
 ]
 Precision = Annotated[
     str | None,
@@ -74,6 +84,7 @@ class SegmenterOptions:
     gap: Gap = None
     gap_seconds: GapSeconds = None
     long_edge: LongEdge = None
+    identities: IdentityChannels = "present"
     precision: Precision = None
     backend: BackendName = "auto"
     device: Device = "cpu"

@@ -15,3 +15,20 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (height.isdecimal() and width.isdecimal()):
         raise OptionError(f"Cannot read the size '{text}'.", expected="HEIGHTxWIDTH, for example 353x641")
     return int(height), int(width)
+
+
+def parse_scales(text: str) -> tuple[float, ...]:
+    """`1.0,1.3` as numbers.
+
+    Raises:
+        OptionError: it is something else, or names a scale twice.
+    """
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        scales = ()
+    if not scales or len(set(scales)) != len(scales):
+        raise OptionError(
+            f"Cannot read the scales '{text}'.", expected="numbers that differ, such as 1.0,1.3"
+        )
+    return scales

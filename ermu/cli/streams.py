@@ -12,6 +12,9 @@ from ermu.errors import OptionError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.segmenter import Segmenter
+    from ermu.runtime.sources.base import Source
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
 
@@ -37,6 +40,15 @@ def stream_names(sources: Sequence[str], names: Sequence[str] | None) -> list[st
                 expected="names that differ, of up to 32 letters, digits, - and _",
             )
     return list(names)
+
+
+def fit_gaps(
+    bundle: Bundle, segmenters: Sequence[Segmenter], sources: Sequence[Source], max_frames: int | None
+) -> None:
+    """Gives the segmenter of every source of known length the gap that the bundle's rule asks for."""
+    for segmenter, source in zip(segmenters, sources, strict=True):
+        frames = min(filter(None, (source.total_frames, max_frames)), default=0)
+        segmenter.gap = bundle.manifest.memory.gap_for(frames if source.total_frames else None)
 
 
 def stream_table(pipelines: Sequence[Pipeline]) -> Table:

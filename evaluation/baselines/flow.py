@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ermu.evaluation.predictors import Predictor
+from ermu.evaluation.prediction.base import Predictor
 from ermu.evaluation.sequences import VideoSequence
 from ermu.runtime.sources.base import Frame
 from ermu.types import LabelMap

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ermu.evaluation.predictors import Predictor
+from ermu.evaluation.prediction.base import Predictor
 from ermu.evaluation.sequences import VideoSequence
 from ermu.runtime.sources.base import Frame
 from ermu.types import LabelMap

@@ -26,11 +26,12 @@ class Pixels(ABC):
 
     @abstractmethod
     def prepare_frame(self, frame: Tensor, out: Tensor) -> None:
-        """Resizes a frame to network size, bicubic as cv2.INTER_CUBIC.
+        """Resizes a frame to network size, bicubic as cv2.INTER_CUBIC of the output's dtype.
 
         Args:
             frame: uint8 (H, W, 3) in BGR order; a numpy array on every device, or a tensor on this one.
-            out: uint8 (Hn, Wn, 3) in RGB order, written.
+            out: (Hn, Wn, 3) in RGB order, written: float32, neither rounded nor clipped (0..255 and what
+                overshoots), or uint8.
 
         Raises:
             KernelError: shapes or dtypes do not fit.
@@ -69,7 +70,8 @@ def check_frame(frame: Tensor, out: Tensor) -> None:
         )
     expect_size("The frame's size", frame.shape[:2])
     expect_size("out's size", out.shape[:2])
-    expect_output("out", out, (*out.shape[:2], 3), np.uint8)
+    dtype = np.dtype(np.uint8 if np.dtype(out.dtype) == np.uint8 else np.float32)
+    expect_output("out", out, (*out.shape[:2], 3), dtype)
 
 
 def check_label_map(logits: Tensor, active: Array, source: Tensor, network: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The pixel work on CPUs: label maps in C++, frames by OpenCV's own resize."""
+"""The pixel work on CPUs: label maps and exact frames in C++, frames of bytes by OpenCV's own resize."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ class CpuPixels(Pixels):
         self.isa = instruction_set(isa)
         self.threads = threads or usable_processors()
 
-    def prepare_frame(self, frame: Image, out: Image) -> None:
+    def prepare_frame(self, frame: Image, out: Array) -> None:
         """See `Pixels.prepare_frame`."""
         import cv2  # late: `ermu doctor` loads kernels where OpenCV does not load
 
         check_frame(frame, out)
+        if out.dtype == np.float32:
+            native().resize_frame(self.isa, np.ascontiguousarray(frame), out, self.threads)
+            return
         size = out.shape[1], out.shape[0]
         cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB, dst=out)
 

@@ -118,7 +118,7 @@ class SplitParams(Structure):
 
 
 class FrameParams(Structure):
-    """Arguments of `prepare_frame`."""
+    """Arguments of `prepare_frame_*`."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("frame", "resized", "rows", "columns")),

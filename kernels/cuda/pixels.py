@@ -10,7 +10,7 @@ from ermu.devices.gpu import GpuDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map
 from ermu.kernels.cuda import params
-from ermu.kernels.cuda.cubic import cubic_taps
+from ermu.kernels.cuda.cubic import EXACT_TAPS, FIXED_TAPS, cubic_taps
 from ermu.kernels.cuda.faults import FaultWord
 from ermu.kernels.cuda.tensors import Scratch, address_of, divided, kind_of
 from ermu.types import Array, Image
@@ -31,17 +31,18 @@ class CudaPixels(Pixels):
     def __init__(self, device: GpuDevice, faults: FaultWord) -> None:
         self._device, self._faults = device, faults
         self._scratch = Scratch(device)
-        self._tap_sizes: tuple[int, ...] = ()
+        self._taps_for: tuple[object, ...] = ()
         self._taps: list[DeviceTensor] = []
 
     def prepare_frame(self, frame: Image | DeviceTensor, out: DeviceTensor) -> None:
-        """See `Pixels.prepare_frame`; OpenCV's fixed point, at most one level from its vector code."""
+        """See `Pixels.prepare_frame`; bytes in fixed point, at most one level from OpenCV's vector code."""
         check_frame(frame, out)
         held = self._scratch.uploaded("frame", frame) if isinstance(frame, np.ndarray) else frame
-        source, network = frame.shape[:2], out.shape[:2]
-        taps = [tensor.address for tensor in self._taps_between(network, source)]
+        source, network, exact = frame.shape[:2], out.shape[:2], out.dtype == np.float32
+        taps = [tensor.address for tensor in self._taps_between(network, source, exact=exact)]
         pointers = address_of("frame", held), address_of("out", out), *taps
-        self._over_pixels("prepare_frame", network, params.FrameParams(*pointers, *source, *network))
+        kernel = f"prepare_frame_{'f32' if exact else 'u8'}"
+        self._over_pixels(kernel, network, params.FrameParams(*pointers, *source, *network))
 
     def label_map(
         self,
@@ -67,14 +68,17 @@ class CudaPixels(Pixels):
         )
         self._over_pixels("split_groups", size, split)
 
-    def _taps_between(self, network: tuple[int, ...], source: tuple[int, ...]) -> list[DeviceTensor]:
+    def _taps_between(
+        self, network: tuple[int, ...], source: tuple[int, ...], *, exact: bool
+    ) -> list[DeviceTensor]:
         """Taps of rows and columns; computed once for each pair of sizes in turn."""
-        if self._tap_sizes != (*network, *source):
+        if self._taps_for != (network, source, exact):
+            kind = EXACT_TAPS if exact else FIXED_TAPS
             self._taps = [
-                self._scratch.uploaded(name, cubic_taps(outputs, inputs))
+                self._scratch.uploaded(name, cubic_taps(outputs, inputs, kind))
                 for name, outputs, inputs in zip(("rows", "columns"), network, source, strict=True)
             ]
-            self._tap_sizes = (*network, *source)
+            self._taps_for = (network, source, exact)
         return self._taps
 
     def _over_pixels(

@@ -21,13 +21,14 @@ class NumpyPixels(Pixels):
 
     name = "numpy"
 
-    def prepare_frame(self, frame: Image, out: Image) -> None:
+    def prepare_frame(self, frame: Image, out: Array) -> None:
         """See `Pixels.prepare_frame`."""
         import cv2  # late: `ermu doctor` loads kernels where OpenCV does not load
 
         check_frame(frame, out)
         size = out.shape[1], out.shape[0]
-        cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB, dst=out)
+        resized = cv2.resize(frame.astype(out.dtype), size, interpolation=cv2.INTER_CUBIC)
+        cv2.cvtColor(resized, cv2.COLOR_BGR2RGB, dst=out)
 
     def label_map(
         self, logits: Array, active: Array, source: LabelMap, network: LabelMap, *, align_corners: bool

@@ -150,17 +150,27 @@ class NetworkInfo(_Part):
         """How its grids lie on its input."""
         return GridRule(self.align_corners)
 
-    def published_gap(self, frames: int) -> int:
-        """Frames between two appends in a file of so many (`docs/spec/network.md`, 'The frame loop')."""
-        return max(self.gap, round(frames / 30)) if self.gap_grows else self.gap
-
 
 class MemoryInfo(_Part):
-    """Defaults of the memory bank: eviction policy, frames held, and frames between two appends."""
+    """Defaults of the memory bank.
+
+    Attributes:
+        policy: Eviction policy.
+        capacity: Frames held.
+        gap: Frames between two appends.
+        gap_rule: Whether that is constant, or grows with a clip whose length is known: max(gap, frames / 30).
+    """
 
     policy: str
     capacity: int = Field(ge=2, le=1000)
     gap: int = Field(ge=1)
+    gap_rule: Literal["constant", "length"]
+
+    def gap_for(self, frames: int | None) -> int:
+        """Frames between two appends in a clip of so many frames; None, their number is not known."""
+        if self.gap_rule == "constant" or frames is None:
+            return self.gap
+        return max(self.gap, round(frames / 30))
 
 
 class ScoreInfo(_Part):
@@ -186,7 +196,7 @@ class InputInfo(_Part):
 
     Attributes:
         size: (height, width) when the graphs are fixed to one size, else None.
-        dtype: `uint8`, or `float32` for frames resized without rounding (0..255).
+        dtype: `float32` for frames resized exactly, neither rounded nor clipped, or `uint8`.
         long_edge: Frames with a longer edge are scaled down to it before each side is rounded to the grid.
     """
 

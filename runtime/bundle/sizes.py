@@ -11,6 +11,30 @@ _FEWEST_TOKENS = 3  # a side
 
 
 @dataclass(frozen=True)
+class SizeLimits:
+    """How large a frame may enter the network, as the published evaluator has it.
+
+    Attributes:
+        long_edge: A longer edge is scaled down to it,
+        short_edge: after the shorter one to this, where not None;
+        scale: then both are multiplied, and truncated to whole pixels.
+    """
+
+    long_edge: int = LONG_EDGE
+    short_edge: int | None = None
+    scale: float = 1.0
+
+    def limited(self, source_hw: tuple[int, int]) -> tuple[int, int]:
+        """A frame's size within the limits, before it goes to the network's grid."""
+        height, width = map(float, source_hw)
+        for limit, edge in ((self.short_edge, min), (self.long_edge, max)):
+            if limit is not None and edge(height, width) > limit:
+                shrunk = limit / edge(height, width)
+                height, width = height * shrunk, width * shrunk
+        return int(height * self.scale), int(width * self.scale)
+
+
+@dataclass(frozen=True)
 class GridRule:
     """How the grids of a network lie on its input (`docs/spec/network.md`, 'Input').
 
@@ -55,14 +79,16 @@ class GridRule:
         """A side of the token grid, from that of the network's input."""
         return (side - self.align_corners) // STRIDE + self.align_corners
 
-    def network_size(self, source_hw: tuple[int, int], long_edge: int = LONG_EDGE) -> tuple[int, int]:
+    def network_size(
+        self, source_hw: tuple[int, int], limits: SizeLimits | None = None
+    ) -> tuple[int, int]:
         """Network input size for a frame.
 
-        The long edge is scaled down to `long_edge` if it exceeds it; then each side goes to the nearest of
-        the rule's.
+        The frame is brought within the limits; then each side goes to the nearest of the rule's, halves to
+        even.
         """
-        scale, first = min(1.0, long_edge / max(source_hw)), int(self.align_corners)
-        height, width = (round((side * scale - first) / STRIDE) * STRIDE + first for side in source_hw)
+        first, within = int(self.align_corners), (limits or SizeLimits()).limited(source_hw)
+        height, width = (round((side - first) / STRIDE) * STRIDE + first for side in within)
         return max(self.smallest, height), max(self.smallest, width)
 
     def fits(self, hw: tuple[int, int]) -> bool:

@@ -16,6 +16,7 @@ from ermu.runtime.bundle.roles import Kind, Role
 from ermu.runtime.images.labels import GROUP_SIZE
 from ermu.runtime.memory.bank import MemoryBank
 from ermu.runtime.memory.evidence import BankEvidence
+from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.policy import Decision, EvictionPolicy
 from ermu.runtime.memory.propagation import open_propagation
 from ermu.runtime.memory.update import MemoryUpdate
@@ -33,7 +34,7 @@ class ObjectGroup:
         number: Of the group.
         ids: The caller's ids, at most ten; object i has identity channel i + 1.
         policy: Fresh, for this group alone.
-        capacity: Frames that the bank may hold, where the policy is bounded.
+        options: Of its memory.
     """
 
     def __init__(
@@ -43,10 +44,10 @@ class ObjectGroup:
         number: int,
         ids: Sequence[int],
         policy: EvictionPolicy,
-        capacity: int,
+        options: MemoryOptions,
     ) -> None:
         self._backend, self._workspace = backend, workspace
-        self.number, self._policy, self._capacity = number, policy, capacity
+        self.number, self._policy, self._options = number, policy, options
         self.channel_ids: list[int | None] = [*ids, *[None] * (GROUP_SIZE - len(ids))]
         plan = self._plan = backend.plan
         named = (*plan.propagation, plan.memorize, plan.reference)
@@ -70,7 +71,7 @@ class ObjectGroup:
     @property
     def active(self) -> npt.NDArray[np.bool_]:
         """Channels in use, background first: 11."""
-        return np.array([True, *(i is not None for i in self.channel_ids)])
+        return np.array([True, *(i is not None or self._options.all_identities for i in self.channel_ids)])
 
     def remove(self, object_id: int) -> None:
         """Silences an object's channel; it is not used again."""
@@ -114,7 +115,7 @@ class ObjectGroup:
         evidence = BankEvidence(
             self._backend, self._workspace, self.bank, self._propagation, logits, self.active
         )
-        full = self._policy.bounded and len(self.bank) >= self._capacity
+        full = self._policy.bounded and len(self.bank) >= self._options.capacity
         decision = self._policy.decide(evidence, full=full)
         slot = len(self.bank) if decision.slot is None else decision.slot
         evicted = None if decision.slot is None else self.bank.slot_frames[slot]
@@ -134,7 +135,7 @@ class ObjectGroup:
             tensors,
             symbols,
             backend.bundle.temporal_rows(),
-            self._capacity,
+            self._options.capacity,
             caches=self._caches(tensors) if backend.external_attention else (),
             scoring=backend.kernels.scoring if self._policy.needs_redundancy else None,
         )
@@ -147,7 +148,7 @@ class ObjectGroup:
         widths = {(t.block, t.kind): int(t.shape[-1]) for t in tensors}
         return [
             attention.cache(
-                self._capacity,
+                self._options.capacity,
                 tokens,
                 network.heads,
                 widths[block, Kind.KEY],

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ermu.kernels.base.identity import Identity
+from ermu.kernels.numpy.probabilities import merged_probabilities
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.sizes import resolve
@@ -14,6 +15,7 @@ from ermu.runtime.images.labels import GROUP_SIZE, in_groups, to_channels
 from ermu.runtime.memory.group import ObjectGroup, Tensors
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.policy import EvictionPolicy
+from ermu.runtime.memory.probabilities import Probabilities
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.timing.stopwatch import Stopwatch
@@ -83,7 +85,7 @@ class GroupSet:
             [
                 *self._groups,
                 *(
-                    ObjectGroup(*shared, next(self._numbers), own, self._policy(options), options.capacity)
+                    ObjectGroup(*shared, next(self._numbers), own, self._policy(options), options)
                     for own in in_groups(ids)
                 ),
             ]
@@ -155,6 +157,15 @@ class GroupSet:
     def logits(self) -> Array:
         """G x C x h4 x w4 of the latest frame, a copy on the host."""
         return self._device.download(self._logits)
+
+    def probabilities(self) -> Probabilities:
+        """Of the latest frame's labels at source size; computed on the host."""
+        if not self._groups:
+            return Probabilities(np.ones((1, *self.source_hw), np.float32), np.zeros(1, np.uint8))
+        active = np.stack([group.active for group in self._groups])
+        aligned = self.workspace.grids.rule.align_corners
+        merged = merged_probabilities(self.logits(), active, self.source_hw, align_corners=aligned)
+        return Probabilities(merged, self._table()[: len(merged)])
 
     def _policy(self, options: MemoryOptions) -> EvictionPolicy:
         return POLICIES.get(options.policy)(self._backend.bundle.manifest.score)

@@ -1,13 +1,14 @@
-"""How memories are kept: which policy, how many frames, how often."""
+"""How memories are kept: which policy, how many frames, how often, for which identities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ermu.errors import OptionError
+from ermu.errors import OptionError, SourceError
 from ermu.registries import POLICIES
 
 SMALLEST_CAPACITY = 2
+PRESENT, PUBLISHED = IDENTITIES = ("present", "published")
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class MemoryOptions:
         capacity: Frames that a bank may hold.
         gap: Frames between two appends.
         gap_seconds: Seconds instead, where not None.
+        identities: `present` silences the identity channels of a group that no object has; `published` keeps
+            all ten alive, as the published inference does.
 
     Raises:
         OptionError: the policy is unknown, or a number is out of its range.
@@ -28,6 +31,7 @@ class MemoryOptions:
     capacity: int
     gap: int
     gap_seconds: float | None = None
+    identities: str = PRESENT
 
     def __post_init__(self) -> None:
         for name in ("capacity", "gap"):
@@ -36,6 +40,8 @@ class MemoryOptions:
                 raise OptionError(f"The {name} is {value!r}.", expected="a whole number of frames")
         if self.gap_seconds is not None and not isinstance(self.gap_seconds, (int, float)):
             raise OptionError(f"The gap is {self.gap_seconds!r} seconds.", expected="a number, or None")
+        if self.identities not in IDENTITIES:
+            raise OptionError(f"Unknown identities '{self.identities}'.", expected=" or ".join(IDENTITIES))
         largest = POLICIES.get(self.policy).max_capacity
         if self.capacity < SMALLEST_CAPACITY:
             raise OptionError(
@@ -51,6 +57,23 @@ class MemoryOptions:
             raise OptionError(f"Gap {self.gap} is too small.", expected="at least 1 frame")
         if self.gap_seconds is not None and not self.gap_seconds > 0:
             raise OptionError(f"Gap {self.gap_seconds} s is too small.", expected="more than 0 seconds")
+
+    @property
+    def all_identities(self) -> bool:
+        """Whether channels that no object has stay alive."""
+        return self.identities == PUBLISHED
+
+    def clock(self, number: int, time: float | None) -> float:
+        """A frame's place on the axis along which the gap is measured: frames or seconds.
+
+        Raises:
+            SourceError: the gap is in seconds and the frame has no time.
+        """
+        if self.gap_seconds is None:
+            return number
+        if time is None:
+            raise SourceError("A frame has no time.", expected="its time, since the memory gap is in seconds")
+        return time
 
     @property
     def interval(self) -> float:

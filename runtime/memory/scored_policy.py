@@ -32,12 +32,16 @@ class ScoredPolicy(EvictionPolicy):
             evidence: What else may be asked.
         """
 
+    def note_lone(self, frame: int) -> None:
+        """A scoring of one frame alone: its relevance is 1, and it never leaves."""
+        self._mean = {frame: 1.0}
+
     def decide(self, evidence: Evidence, *, full: bool) -> Decision:
         """See `EvictionPolicy.decide`."""
         if not full and self.constants.update_mean_at == "eviction":
             return Decision()
-        if len(evidence.slot_frames) == 1:  # a lone frame's relevance is 1, and it never leaves
-            self._mean = {evidence.slot_frames[0]: 1.0}
+        if len(evidence.slot_frames) == 1:
+            self.note_lone(evidence.slot_frames[0])
             return Decision()
         decision = self._scored(evidence)
         return decision if full else replace(decision, slot=None)

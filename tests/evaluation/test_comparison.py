@@ -9,7 +9,7 @@ import pytest
 
 from ermu.evaluation.comparison import compared_settings, planned_runs, write_comparison
 from ermu.evaluation.datasets import open_dataset
-from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.runner import Run
 from tests.evaluation.layouts import vost
 

@@ -9,7 +9,7 @@ import pytest
 
 from ermu.errors import DatasetError, OptionError
 from ermu.evaluation.datasets import open_dataset
-from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.runner import Run
 from tests.evaluation.layouts import bars, vost, write_frames, write_labels
 
@@ -40,6 +40,17 @@ def listed(root: Path, where: str, text: str) -> None:
     path = root / "ImageSets" / where / "val.txt"
     path.parent.mkdir(parents=True)
     path.write_text(text)
+
+
+def test_davis_2017_at_full_resolution_has_folders_of_its_own(tmp_path: Path) -> None:
+    root = davis(tmp_path / "DAVIS", bars((8, 16)))
+    listed(root, "2017", "bear\n")
+    with pytest.raises(DatasetError, match="Full-Resolution"):
+        open_dataset("davis2017-full", root)
+    for kind in ("JPEGImages", "Annotations"):
+        (root / kind / "480p").rename(root / kind / "Full-Resolution")
+    (sequence,) = open_dataset("davis2017-full", root).sequences
+    assert sequence.prompt(sequence.annotated[0]) is not None and list(sequence.frames())
 
 
 def test_davis_2017_adds_f_and_their_mean(tmp_path: Path) -> None:

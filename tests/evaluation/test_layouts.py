@@ -10,7 +10,7 @@ import pytest
 
 from ermu.errors import DatasetError
 from ermu.evaluation.datasets import Dataset, open_dataset
-from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.runner import Run, score_only
 from ermu.evaluation.scores import Report
 from ermu.registries import DATASETS

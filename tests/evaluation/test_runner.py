@@ -14,7 +14,7 @@ import pytest
 
 from ermu.errors import DatasetError, OptionError, SinkError
 from ermu.evaluation.datasets import open_dataset
-from ermu.evaluation.predictors import RunSettings
+from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.runner import Run, score_only
 from ermu.runtime.images.labels import read_label_map
 from tests.evaluation.layouts import HW, WIDTHS, bars, vost, write_labels
@@ -115,7 +115,7 @@ def test_a_run_resumes_after_a_kill_and_scores_nothing_twice(tmp_path: Path) -> 
         "import os, signal\n"
         "from pathlib import Path\n"
         "from ermu.evaluation.datasets import open_dataset\n"
-        "from ermu.evaluation.predictors import RunSettings\n"
+        "from ermu.evaluation.prediction.settings import RunSettings\n"
         "from ermu.evaluation.runner import Run\n"
         f"dataset, out = open_dataset('vost', Path({str(root)!r})), Path({str(out)!r})\n"
         "run = Run(dataset, RunSettings(baseline='hold'), out)\n"

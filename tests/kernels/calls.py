@@ -81,8 +81,10 @@ class Caller:
         self.kernels.pixels.label_map(held, active, *arguments, align_corners=align_corners)
         return self._result(source), self._result(network)
 
-    def prepare_frame(self, frame: Array, network_hw: tuple[int, int]) -> Array:
-        out = self._out((*network_hw, 3), np.uint8)
+    def prepare_frame(
+        self, frame: Array, network_hw: tuple[int, int], dtype: npt.DTypeLike = np.uint8
+    ) -> Array:
+        out = self._out((*network_hw, 3), dtype)
         self.kernels.pixels.prepare_frame(frame, self.device.kernel_argument(out))
         return self._result(out)
 

@@ -16,7 +16,7 @@ def _segmenter(bundle_path, clip):
 @pytest.mark.parametrize("name", CLIPS)
 def test_same_floats_and_masks(name, bundle):
     clip = load_golden(name)
-    found = compare(_segmenter(bundle(clip.network, "float32"), clip), clip, golden_masks=True)
+    found = compare(_segmenter(bundle(clip.network), clip), clip, golden_masks=True)
     assert found.logits < 1e-4
     assert found.same_memory
     assert found.scores < 1e-4
@@ -26,7 +26,7 @@ def test_same_floats_and_masks(name, bundle):
 @pytest.mark.parametrize("name", CLIPS)
 def test_same_floats_own_masks(name, bundle):
     clip = load_golden(name)
-    found = compare(_segmenter(bundle(clip.network, "float32"), clip), clip, golden_masks=False)
+    found = compare(_segmenter(bundle(clip.network), clip), clip, golden_masks=False)
     assert found.equal_pixels >= 0.998
     assert found.same_memory
 
@@ -34,6 +34,6 @@ def test_same_floats_own_masks(name, bundle):
 @pytest.mark.parametrize("name", [c for c in CLIPS if c.startswith("r50")])
 def test_real_bytes(name, bundle):
     clip = load_golden(name)
-    found = compare(_segmenter(bundle(clip.network), clip), clip, golden_masks=False)
+    found = compare(_segmenter(bundle(clip.network, "uint8"), clip), clip, golden_masks=False)
     assert found.equal_pixels >= 0.985
     assert found.same_memory

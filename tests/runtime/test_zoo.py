@@ -65,7 +65,7 @@ def test_the_bundle_has_the_published_memory_and_takes_another(exported):
     manifest = bundle.manifest
     assert manifest.network.name == f"zoo_{clip.name}"
     assert (manifest.memory.policy, manifest.memory.gap) == ("none", clip.default_gap)
-    assert manifest.network.published_gap(3000) == clip.default_gap
+    assert manifest.memory.gap_for(3000) == clip.default_gap
     assert bundle.temporal_rows().shape == (0, manifest.network.key_width)
     assert bundle.identity_weights()[0].shape[1] == 11
     read = [t for t in manifest.graphs["propagate"].inputs if t.role is Role.INPUT]

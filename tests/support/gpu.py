@@ -63,7 +63,7 @@ def with_engines(
 
         key = name, module, precision
         if key not in made:
-            path = Path(shutil.copytree(bundle(name, "float32"), tmp_path_factory.mktemp("gpu") / name))
+            path = Path(shutil.copytree(bundle(name), tmp_path_factory.mktemp("gpu") / name))
             add_precision(path, precision)
             build_engines(path, module=module, precision=precision, sizes=[GOLDEN_SIZE], max_memory=9)
             made[key] = Bundle.load(path).at_precision(precision)

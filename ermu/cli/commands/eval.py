@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ermu.cli.options import BackendName, Capacity, Device, LongEdge, Policy, Precision, listed
+from ermu.cli.options import (
+    BackendName,
+    Capacity,
+    Device,
+    IdentityChannels,
+    LongEdge,
+    Policy,
+    Precision,
+    listed,
+)
 from ermu.registries import BASELINES, DATASETS
 
 if TYPE_CHECKING:
     from ermu.evaluation.datasets import Dataset
-    from ermu.evaluation.predictors import RunSettings
+    from ermu.evaluation.prediction.settings import RunSettings
     from ermu.evaluation.scores import Report
 
 
@@ -43,9 +52,15 @@ def evaluate(
     capacity: Capacity = None,
     gap: Annotated[
         int | None,
-        typer.Option(min=1, help="Frames between memory appends; default: max(5, round(frames / 30))."),
+        typer.Option(min=1, help="Frames between memory appends; default: the bundle's rule."),
     ] = None,
     long_edge: LongEdge = None,
+    identities: IdentityChannels = "present",
+    scales: Annotated[
+        str,
+        typer.Option(help="Sizes at which every frame is seen, with commas: 1.0,1.3; their mean decides."),
+    ] = "1.0",
+    flip: Annotated[bool, typer.Option("--flip", help="See every frame mirrored as well.")] = False,
     precision: Precision = None,
     backend: BackendName = "auto",
     device: Device = "cpu",
@@ -84,9 +99,10 @@ def evaluate(
 
     need_opencv()
     from ermu.cli.result_folders import check_evaluation, check_tables
+    from ermu.cli.sizes import parse_scales
     from ermu.errors import DatasetError, SinkError
     from ermu.evaluation.datasets import open_dataset
-    from ermu.evaluation.predictors import RunSettings
+    from ermu.evaluation.prediction.settings import RunSettings
 
     if submission is not None:
         _check_submission(submission, alone=not compare_policies and (bundle is None or baseline is None))
@@ -114,6 +130,9 @@ def evaluate(
                 capacity=capacity,
                 gap=gap,
                 long_edge=long_edge,
+                identities=identities,
+                scales=parse_scales(scales),
+                flip=flip,
                 backend=backend,
                 precision=precision,
                 device=device,

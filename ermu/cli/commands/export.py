@@ -41,13 +41,13 @@ def export(
     gap: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Frames between two memory appends by default; left out, the published ones."
+            min=1, help="Frames between two memory appends by default; left out, the published rule."
         ),
     ] = None,
     long_edge: Annotated[int, typer.Option(min=33, help="Scale larger frames down to it by default.")] = 1040,
     image_dtype: Annotated[
-        str, typer.Option(help="uint8, or float32 to resize frames without rounding back to bytes.")
-    ] = "uint8",
+        str, typer.Option(help="float32: frames are resized exactly; uint8: rounded back to bytes.")
+    ] = "float32",
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset.")] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
 ) -> None:

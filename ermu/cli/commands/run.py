@@ -68,7 +68,7 @@ def run(
     from rich.console import Console
 
     from ermu.cli.prompts import prompts_for, read_prompts
-    from ermu.cli.streams import stream_names, stream_table, until_stopped
+    from ermu.cli.streams import fit_gaps, stream_names, stream_table, until_stopped
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
@@ -92,6 +92,8 @@ def run(
         page = prompts.page or any(label is None for label in labels)
         live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
         segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
+        if options.gap is None:
+            fit_gaps(loaded, segmenters, sources, max_frames)
         for folder in folders:
             remove_own(folder)
         pipelines, views = [], _views(len(sources)) if page else []

@@ -89,6 +89,15 @@ void label_maps(const std::string& isa, const Contiguous<float>& logits, const C
     ermu::label_maps(chosen, job, network_h, network_w, network_out, threads);
 }
 
+void resize_frame(const std::string& isa, const Contiguous<uint8_t>& frame, Contiguous<float>& resized, int threads) {
+    const uint8_t* from = frame.data();
+    float* to = resized.mutable_data();
+    const int source_h = side(frame, 0), source_w = side(frame, 1), network_h = side(resized, 0), network_w = side(resized, 1);
+    const ermu::Isa& chosen = isa_named(isa);
+    py::gil_scoped_release unlocked;
+    ermu::resize_frame(chosen, from, source_h, source_w, network_h, network_w, to, threads);
+}
+
 std::vector<std::string> isas() {
     std::vector<std::string> names;
     for (const ermu::Isa* isa : ermu::available_isas()) names.emplace_back(isa->name);
@@ -171,6 +180,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("redundancy", &redundancy);
     module.def("foreground", &foreground);
     module.def("label_maps", &label_maps);
+    module.def("resize_frame", &resize_frame);
     module.def("precisions", &precisions);
     module.def("window", &window);
     module.def("identity_tokens", &identity_tokens);

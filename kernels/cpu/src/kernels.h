@@ -53,6 +53,21 @@ struct LabelJob {
     uint8_t* source;  // (H, W)
 };
 
+// Where an output pixel of an axis reads, borders repeated, and with which weights.
+struct CubicTap {
+    int32_t at[4];
+    float weight[4];
+};
+
+// One frame to network size.
+struct FrameJob {
+    const uint8_t* frame;  // (H, W, 3) BGR
+    int source_w;
+    const CubicTap *rows, *columns;  // (Hn), (Wn)
+    int network_w;
+    float* resized;  // (Hn, Wn, 3) RGB
+};
+
 struct Isa {
     const char* name;
     int query_block;  // rows of the micro-kernel: chunks of queries are best a multiple of it
@@ -70,6 +85,10 @@ struct Isa {
     size_t (*label_scratch)(const LabelJob&);
     // Labels of the source rows [begin, end).
     void (*label_rows)(const LabelJob&, int begin, int end, void* scratch);
+
+    size_t (*frame_scratch)(const FrameJob&);
+    // The resized rows [begin, end).
+    void (*frame_rows)(const FrameJob&, int begin, int end, void* scratch);
 
     Reader fp32, int8;  // attention in fp32 and in 8-bit codes
 

@@ -15,7 +15,8 @@ from ermu.types import Vector
 class RmemPolicy(ScoredPolicy):
     """s = relevance + 1.5 * sqrt(ln(sum N) / (N + 8)) (`docs/spec/ermu.md`).
 
-    N is the number of scorings in a row that a frame has been through, and T for the first frame.
+    N is the number of scorings that a frame has been through, the one at which it was appended included, and
+    T for the first frame.
     """
 
     help = "relevance plus a bonus for frames scored seldom (RMem)"
@@ -24,10 +25,17 @@ class RmemPolicy(ScoredPolicy):
         super().__init__(constants)
         self._scorings: dict[int, int] = {}
 
+    def note_lone(self, frame: int) -> None:
+        """See `ScoredPolicy.note_lone`."""
+        super().note_lone(frame)
+        self._scorings = {frame: 1}
+
     def scores(self, mean: Vector, evidence: Evidence) -> tuple[Vector, Vector | None]:
         """See `ScoredPolicy.scores`."""
         frames = evidence.slot_frames
-        self._scorings = {frame: self._scorings.get(frame, 0) + 1 for frame in frames}
+        # Once there is a scoring, every append is one: a frame not seen yet came with the latest.
+        before = 1 if self._scorings else 0
+        self._scorings = {frame: self._scorings.get(frame, before) + 1 for frame in frames}
         counts = np.array([self._scorings[frame] for frame in frames])
         counts[evidence.order[0]] = len(frames)
         return mean + 1.5 * np.sqrt(log(counts.sum()) / (counts + 8)), None

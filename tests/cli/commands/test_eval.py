@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from ermu.cli.commands.eval import evaluate
-from ermu.errors import DatasetError, ErmuError, SinkError
+from ermu.errors import DatasetError, ErmuError, OptionError, SinkError
 from tests.evaluation.layouts import bars, vost, write_frames, write_labels
 
 app = typer.Typer()
@@ -143,3 +143,18 @@ def test_names_of_sequences_are_printed_as_they_are(tmp_path: Path) -> None:
     (root / "Annotations" / odd / "frame00024.png").write_bytes(b"")
     code, output = ermu_eval(*options, "--out", tmp_path / "broken")
     assert code == 1 and f"not scored, {odd}" in output
+
+
+def test_views_are_part_of_what_resume_goes_by(tiny_bundle: Path, tmp_path: Path) -> None:
+    write_frames(tmp_path / "data" / "JPEGImages" / "still", ["0", "1", "2"])
+    write_labels(tmp_path / "data" / "Annotations" / "still", dict.fromkeys(["0", "1", "2"], bars((8, 16))))
+    out = tmp_path / "out"
+    options = ("--bundle", tiny_bundle, "--dataset", "folder", "--root", tmp_path / "data", "--out", out)
+    code, output = ermu_eval(*options, "--flip", "--scales", "1.0,1.5", "--identities", "published")
+    assert code == 0 and "J-Mean" in output
+    same = ("--resume", "--flip", "--identities", "published")
+    assert ermu_eval(*options, *same, "--scales", "1,1.5")[0] == 0
+    with pytest.raises(SinkError, match="scales"):
+        ermu_eval(*options, *same, "--scales", "1.0,1.3")
+    with pytest.raises(OptionError, match="scales 'large'"):
+        ermu_eval(*options, *same, "--scales", "large")

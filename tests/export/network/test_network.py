@@ -27,7 +27,7 @@ def opened(bundle, synthetic_checkpoint):
     def segmenter(clip, plan):
         checkpoint = load_checkpoint(synthetic_checkpoint(clip.network))
         network = build_network(checkpoint, network_spec(clip.network))
-        loaded = Bundle.load(bundle(clip.network, "float32"))
+        loaded = Bundle.load(bundle(clip.network))
         options = {"capacity": clip.capacity, "gap": clip.gap, "long_edge": clip.long_edge}
         return Segmenter(loaded, backend=TorchBackend(loaded, network, plan), **options)
 

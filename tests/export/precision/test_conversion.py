@@ -48,7 +48,7 @@ def _graphs(bundle: Bundle) -> Iterator[tuple[str, onnx.GraphProto]]:
 def float16(bundle, tmp_path_factory):
     made: dict[tuple[str, str], Bundle] = {}
 
-    def at(name: str, image_dtype: str = "uint8") -> Bundle:
+    def at(name: str, image_dtype: str = "float32") -> Bundle:
         if (name, image_dtype) not in made:
             folder = tmp_path_factory.mktemp("fp16") / name
             made[name, image_dtype] = with_precision(bundle(name, image_dtype), folder, "fp16")
@@ -105,9 +105,7 @@ def test_float16_halves_the_memory_bank(float16):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_float16_follows_the_golden_clip(name, float16):
     clip = load_golden(name)
-    segmenter = Segmenter(
-        float16(name, "float32"), capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge
-    )
+    segmenter = Segmenter(float16(name), capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge)
     found = compare_golden(segmenter, clip, golden_masks=False)
     assert found.equal_pixels >= 0.995
     assert found.same_memory

@@ -9,7 +9,7 @@ from ermu.errors import KernelError
 from ermu.kernels.loading import numpy_kernels
 from tests.kernels.calls import Caller
 from tests.kernels.cpu.compiled import ISAS, compiled, needs_compiler
-from tests.kernels.kernel_cases import random_logits
+from tests.kernels.kernel_cases import EXACT_SIZES, cubic_frame, random_logits
 
 pytestmark = needs_compiler
 
@@ -41,6 +41,14 @@ def test_frames_are_opencvs(cpu: Caller) -> None:
     frame = np.random.default_rng(5).integers(0, 256, (50, 77, 3), dtype=np.uint8)
     for size in ((33, 49), (81, 97), (50, 77)):
         np.testing.assert_array_equal(cpu.prepare_frame(frame, size), ORACLE.prepare_frame(frame, size))
+
+
+@pytest.mark.parametrize("sizes", EXACT_SIZES)
+def test_exact_frames_are_the_cubics(cpu: Caller, sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    frame = np.random.default_rng(6).integers(0, 256, (*sizes[0], 3), dtype=np.uint8)
+    found = cpu.prepare_frame(frame, sizes[1], np.float32)
+    np.testing.assert_allclose(found, cubic_frame(frame, sizes[1]), atol=1e-3)
+    np.testing.assert_array_equal(found, cpu.prepare_frame(frame[::-1][::-1], sizes[1], np.float32))
 
 
 def test_not_a_number_is_refused_where_it_counts(cpu: Caller) -> None:

@@ -40,7 +40,8 @@ def main() -> None:
         cuda.foreground(logits[0].astype(dtype), active[0])
         logits, active = random_logits(1, 4, 8)
         cuda.foreground(logits[0].astype(dtype), active[0], align_corners=False)
-    cuda.prepare_frame(np.arange(7 * 11 * 3, dtype=np.uint8).reshape(7, 11, 3), (17, 33))
+    for dtype in (np.uint8, np.float32):
+        cuda.prepare_frame(np.arange(7 * 11 * 3, dtype=np.uint8).reshape(7, 11, 3), (17, 33), dtype)
     embed(cuda)
     unreached = {kernel for kernel in device.known() if kernel not in device.launches}
     assert not unreached, f"never launched: {unreached}"

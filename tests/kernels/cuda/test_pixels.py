@@ -9,7 +9,7 @@ from ermu.devices.gpu import GpuDevice
 from ermu.errors import KernelError
 from ermu.kernels.loading import numpy_kernels
 from tests.kernels.calls import Caller
-from tests.kernels.kernel_cases import random_logits
+from tests.kernels.kernel_cases import EXACT_SIZES, cubic_frame, random_logits
 
 ORACLE = Caller(numpy_kernels())
 
@@ -57,10 +57,18 @@ def test_frame_is_opencvs(cuda: Caller, network_hw: tuple[int, int]) -> None:
     np.testing.assert_array_equal(on_device, cuda.prepare_frame(frame, network_hw))
 
 
-def test_a_steady_frame_uploads_the_frame_alone(cuda: Caller, device: GpuDevice) -> None:
+@pytest.mark.parametrize("sizes", EXACT_SIZES)
+def test_exact_frame_is_the_cubics(cuda: Caller, sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    frame = np.random.default_rng(6).integers(0, 256, (*sizes[0], 3), dtype=np.uint8)
+    found = cuda.prepare_frame(frame, sizes[1], np.float32)
+    np.testing.assert_allclose(found, cubic_frame(frame, sizes[1]), atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_steady_frame_uploads_the_frame_alone(cuda: Caller, device: GpuDevice, dtype: type) -> None:
     frame = np.zeros((50, 77, 3), dtype=np.uint8)
     logits, active = random_logits(2, 9, 13)
-    held, out = cuda.held(logits), cuda.held(np.zeros((33, 49, 3), np.uint8))
+    held, out = cuda.held(logits), cuda.held(np.zeros((33, 49, 3), dtype))
     maps = cuda.held(np.zeros((50, 77), np.uint8)), cuda.held(np.zeros((2, 33, 49), np.uint8))
     for _ in range(2):
         before = device.uploaded_bytes, device.downloaded_bytes

@@ -10,7 +10,7 @@ from ermu.errors import KernelError
 from ermu.kernels.loading import numpy_kernels
 from ermu.kernels.numpy.pixels import nearest_taps
 from tests.kernels.calls import Caller
-from tests.kernels.kernel_cases import Event
+from tests.kernels.kernel_cases import EXACT_SIZES, Event, cubic_frame
 
 ORACLE = Caller(numpy_kernels())
 
@@ -86,6 +86,15 @@ def test_frame_is_resized_and_turned_to_rgb() -> None:
     assert ORACLE.prepare_frame(frame, (17, 33))[5, 5].tolist() == [200, 0, 10]
 
 
+@pytest.mark.parametrize("sizes", EXACT_SIZES)
+def test_exact_frame_is_neither_rounded_nor_clipped(sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    """OpenCV's IPP places its taps in double precision, which moves a pixel by 0.03 at the very most."""
+    frame = np.random.default_rng(6).integers(0, 256, (*sizes[0], 3), dtype=np.uint8)
+    found = ORACLE.prepare_frame(frame, sizes[1], np.float32)
+    np.testing.assert_allclose(found, cubic_frame(frame, sizes[1]), atol=0.05)
+    assert found.min() < 0 and found.max() > 255 and (found != found.round()).any()
+
+
 def test_bad_input_is_refused() -> None:
     pixels = ORACLE.kernels.pixels
     logits, active = np.zeros((1, 11, 5, 5), dtype=np.float32), np.ones((1, 11), dtype=np.bool_)
@@ -105,5 +114,7 @@ def test_bad_input_is_refused() -> None:
         )
     with pytest.raises(KernelError, match="BGR"):
         pixels.prepare_frame(np.zeros((9, 9, 4), np.uint8), np.empty((17, 17, 3), np.uint8))
+    with pytest.raises(KernelError, match="out"):
+        pixels.prepare_frame(np.zeros((9, 9, 3), np.uint8), np.empty((17, 17, 3), np.float64))
     with pytest.raises(KernelError, match="out has shape"):
         pixels.prepare_frame(np.zeros((9, 9, 3), np.uint8), np.empty((17, 17, 1), np.uint8))

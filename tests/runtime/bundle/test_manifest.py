@@ -10,6 +10,7 @@ import pytest
 
 from ermu.errors import BundleError
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import MemoryInfo
 from ermu.runtime.segmenter import Segmenter
 from tests.runtime.conftest import boxes
 
@@ -73,11 +74,9 @@ def test_names_of_graphs_mean_nothing(folder, plan):
     np.testing.assert_array_equal(*results)
 
 
-@pytest.mark.parametrize(
-    ("grows", "gap", "frames", "found"),
-    [(True, 5, 60, 5), (True, 5, 149, 5), (True, 5, 165, 6), (True, 5, 300, 10), (False, 5, 300, 5)],
-)
-def test_the_published_gap_follows_the_length_or_does_not(tiny_bundle, grows, gap, frames, found):
+@pytest.mark.parametrize(("frames", "gap"), [(60, 5), (149, 5), (165, 6), (300, 10), (None, 5)])
+def test_the_gap_follows_the_length(frames, gap):
     """max(5, round(frames / 30)): 149 / 30 = 4.97, 165 / 30 = 5.5 rounds to the even 6."""
-    network = Bundle.load(tiny_bundle).manifest.network
-    assert network.model_copy(update={"gap_grows": grows, "gap": gap}).published_gap(frames) == found
+    bank = {"policy": "ermu", "capacity": 9, "gap": 5}
+    assert MemoryInfo(**bank, gap_rule="length").gap_for(frames) == gap
+    assert MemoryInfo(**bank, gap_rule="constant").gap_for(frames) == 5

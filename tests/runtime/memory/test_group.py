@@ -39,7 +39,7 @@ def twenty():
 def test_two_groups_are_two_runs_merged(twenty, bundle):
     frames, label = twenty
     options = dict(capacity=4, gap=1, long_edge=288)
-    together, *apart = (Segmenter(bundle("aott", "float32"), **options) for _ in range(3))
+    together, *apart = (Segmenter(bundle("aott"), **options) for _ in range(3))
     parts = [_ids(label, 1, 10), _ids(label, 11, 20)]
     together.start(frames[0], label)
     for run, part in zip(apart, parts, strict=True):
@@ -63,6 +63,25 @@ def test_unused_channels_stay_silent(twenty, bundle):
     segmenter.start(frames[0], np.where(label == 3, 77, 0).astype(np.uint8))
     for frame in frames[1:4]:
         assert set(np.unique(segmenter.step(frame).label)) <= {0, 77}
+
+
+def test_published_identities_stay_alive(twenty, bundle):
+    """All eleven channels compete: what the ten objects' run calls 2 to 10 is nobody's here."""
+    import torch.nn.functional as F
+    from torch import from_numpy
+
+    frames, label = twenty
+    one = np.where(label == 3, 77, 0).astype(np.uint8)
+    segmenter = Segmenter(bundle("aott"), long_edge=288, identities="published")
+    segmenter.start(frames[0], one)
+    ghosts = 0
+    for frame in frames[1:4]:
+        found = segmenter.step(frame).label
+        logits = from_numpy(segmenter.logits())
+        likeliest = F.interpolate(logits, size=label.shape, mode="bilinear", align_corners=True).argmax(1)[0]
+        assert np.mean((found == 77) == (likeliest.numpy() == 1)) > 0.9999
+        ghosts += int((likeliest > 1).sum())
+    assert ghosts and set(np.unique(found)) <= {0, 77}
 
 
 @pytest.mark.parametrize(

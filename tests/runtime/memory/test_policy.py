@@ -88,14 +88,32 @@ def test_a_lone_frame_has_a_mean_of_one_without_being_scored():
 
 
 def test_rmem_adds_a_bonus_for_frames_scored_seldom():
+    """Frame 7 was appended at the first scoring, which it has been through: N = 2 at its first relevance."""
     policy = _policy("rmem")
-    policy.decide(Observed([0, 1, 2], [0.3, 0.4, 0.3]), full=True)
-    decision = policy.decide(Observed([0, 1, 7], [0.3, 0.35, 0.35]), full=True)
+    first = policy.decide(Observed([0, 1, 2], [0.3, 0.4, 0.3]), full=True)
+    assert np.allclose(first.scores, np.add([0.3, 0.4, 0.3], _bonus([3, 1, 1])))
+    assert first.slot == 2
+    second = policy.decide(Observed([0, 1, 7], [0.3, 0.35, 0.35]), full=True)
     means = [0.3, 0.8 * 0.35 + 0.2 * 0.4, 0.35]
-    counts = [3, 2, 1]  # N[0] = T
-    bonus = [1.5 * sqrt(log(6) / (n + 8)) for n in counts]
-    assert np.allclose(decision.scores, np.add(means, bonus))
-    assert decision.slot == 1
+    assert np.allclose(second.scores, np.add(means, _bonus([3, 2, 2])))
+    assert second.slot == 2
+    third = policy.decide(Observed([0, 1, 9], [0.3, 0.3, 0.4]), full=True)
+    means = [0.3, 0.8 * 0.3 + 0.2 * means[1], 0.4]
+    assert np.allclose(third.scores, np.add(means, _bonus([3, 3, 2])))
+
+
+def test_rmem_counts_every_append_where_the_mean_moves_at_appends():
+    """Counts by hand: frame 1 came with the lone scoring, 2 with the second, 3 with the third."""
+    policy = _policy("rmem", update_mean_at="append")
+    policy.decide(Observed([0]), full=False)
+    policy.decide(Observed([0, 1], [0.5, 0.5]), full=False)
+    third = policy.decide(Observed([0, 1, 2], [0.4, 0.3, 0.3]), full=True)
+    means = [0.8 * 0.4 + 0.2 * (0.8 * 0.5 + 0.2 * 1.0), 0.8 * 0.3 + 0.2 * 0.5, 0.3]
+    assert np.allclose(third.scores, np.add(means, _bonus([3, 3, 2])))
+
+
+def _bonus(counts):
+    return [1.5 * sqrt(log(sum(counts)) / (n + 8)) for n in counts]
 
 
 def test_unknown_policy():

@@ -32,7 +32,7 @@ def _open(bundle, path):
 @pytest.mark.parametrize("name", ["r50_aotl", "r50_deaotl", "aott", "deaott"])
 @pytest.mark.parametrize("path", PATHS, ids=", ".join)
 def test_golden_results_on_every_path(name, path, bundle):
-    clip, loaded = load_golden(name), Bundle.load(bundle(name, "float32"))
+    clip, loaded = load_golden(name), Bundle.load(bundle(name))
     options = {"capacity": clip.capacity, "gap": clip.gap, "long_edge": clip.long_edge}
     found = compare(Segmenter(loaded, backend=_open(loaded, path), **options), clip, golden_masks=True)
     assert found.logits < 1e-4

@@ -6,6 +6,7 @@
 using namespace ermu;
 
 #include "pixels/labels.inl"
+#include "pixels/frame.inl"
 #include "isa/exp.inl"
 #include "attention/tile.inl"
 #include "attention/fp32.inl"
@@ -22,6 +23,7 @@ using namespace ermu;
 const Isa ermu::kAvx512 = {
     "avx512",     kRows,           mass_scratch,   score,
     channel_range, channel_dots,    label_scratch,  label_rows,
+    frame_scratch, frame_rows,
     reader<OnlineSoftmax<Fp32>>(),     reader<Int8>(),
     window_key_floats, window_value_floats, window_relative_floats, pack_window_row, pack_window_relative,
     window_scratch, window_row,

@@ -187,7 +187,8 @@ const Kernel kKernels[] = {
     KERNEL(CosineParams, slot_cosines),         KERNEL(ShareParams, redundancy_shares),
     KERNEL(ForegroundParams, foreground_f32),   KERNEL(ForegroundParams, foreground_f16),
     KERNEL(LabelParams, label_map_f32),         KERNEL(LabelParams, label_map_f16),
-    KERNEL(SplitParams, split_groups),          KERNEL(FrameParams, prepare_frame),
+    KERNEL(SplitParams, split_groups),          KERNEL(FrameParams, prepare_frame_f32),
+    KERNEL(FrameParams, prepare_frame_u8),
     KERNEL(IdentityParams, identity_tokens),
 };
 

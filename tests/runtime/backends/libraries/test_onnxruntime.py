@@ -18,7 +18,7 @@ def test_follows_the_golden_clip(name, bundle):
         pytest.skip("this ONNX Runtime has no CUDA: pip install 'ermu[gpu]'")
     clip = load_golden(name)
     options = {"capacity": clip.capacity, "gap": clip.gap, "long_edge": clip.long_edge}
-    segmenter = Segmenter(bundle(name, "float32"), **options, device="cuda")
+    segmenter = Segmenter(bundle(name), **options, device="cuda")
     found = compare(segmenter, clip, golden_masks=True)
     assert found.logits < 5e-2
     assert found.same_memory

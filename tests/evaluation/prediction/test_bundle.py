@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pytest
 
 from ermu.errors import BundleError
 from ermu.evaluation.layouts.scenes import SceneSequence
-from ermu.evaluation.predictors import RunSettings, open_predictor
+from ermu.evaluation.prediction.opening import open_predictor
+from ermu.evaluation.prediction.settings import RunSettings
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.config import SceneConfig
@@ -19,8 +22,18 @@ from ermu.scenes.scene import Scene
 CONFIG = SceneConfig(seed=2, size_hw=(64, 80), frames=13, objects=2)
 
 
-def test_a_bundle_is_run_as_the_segmenter_runs_it(tiny_bundle: Path) -> None:
-    predictor = open_predictor(RunSettings(bundle=str(tiny_bundle), policy="fifo", threads=1))
+@pytest.fixture
+def by_length(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """The tiny bundle with the rule of the published networks: 13 frames are few, the gap is 5."""
+    folder = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["memory"] |= {"gap": 5, "gap_rule": "length"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_bundle_is_run_as_the_segmenter_runs_it(tiny_bundle: Path, by_length: Path) -> None:
+    predictor = open_predictor(RunSettings(bundle=str(by_length), policy="fifo", threads=1))
     predictions = list(predictor.predict(SceneSequence("s", CONFIG)))
     by_hand = Segmenter(Bundle.load(tiny_bundle), policy="fifo", gap=5, threads=1)
     frames = list(Scene(CONFIG))
