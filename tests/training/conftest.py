@@ -26,10 +26,15 @@ def tiny() -> dict[str, Any]:
             "decoder_width": 16,
         },
         "data": {
-            "scene_hw": [96, 96],
-            "objects": [1, 2],
-            "textures": "generated",
-            "clips_per_scene": 2,
+            "sources": [
+                {
+                    "kind": "scenes",
+                    "size_hw": [96, 96],
+                    "objects": [1, 2],
+                    "textures": "generated",
+                    "clips_per_scene": 2,
+                }
+            ],
             "workers": 0,
         },
         "phases": [

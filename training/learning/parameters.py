@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -13,30 +14,45 @@ FIRST_STAGES = {
     "swinb": ("encoder.patch_embed.", "encoder.layers.0.blocks."),
     "efficientnet_lite0": ("encoder.stem.", *(f"encoder.blocks.{i}." for i in range(3))),
 }
-_POSITION_TABLES = ("cur_pos_emb", "mem_pos_emb", "relative_emb", "relative_position_bias_table")
+# Weights that do not decay in the published code, beside biases and norms (`docs/spec/training.md`).
+PUBLISHED_UNDECAYED = (
+    "cur_pos_emb",
+    "mem_pos_emb",
+    "relative_emb_v",
+    "relative_position_bias_table",
+    "absolute_pos_embed",
+    "conv_out",
+)
 _IDENTITY = ("patch_wise_id_bank.", "id_norm.")
 
 
 def parameter_groups(
-    network: nn.Module, encoder: str, weight_decay: float, encoder_rate: float
+    network: nn.Module,
+    encoder: str,
+    weight_decay: float,
+    encoder_rate: float,
+    undecayed: Iterable[str] = PUBLISHED_UNDECAYED,
 ) -> list[dict[str, Any]]:
     """The optimizer's groups: encoder or not, decayed or not; every learnable weight in exactly one.
 
-    Biases, norms (one-dimensional weights) and position tables do not decay. The encoder's stem and first
-    stage are in no group.
+    Biases, norms outside the encoder (one-dimensional weights) and the weights named do not decay. The
+    encoder's stem and first stage are in no group.
 
     Args:
         network: A `SegmentationNetwork`.
         encoder: The encoder's name in the network's spec.
         weight_decay: Of the weights that decay.
         encoder_rate: Factor on the learning rate of the encoder, kept in the group as `rate`.
+        undecayed: Parts of the names of those that do not.
     """
     members: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if name.startswith(FIRST_STAGES[encoder]):
             continue
-        decays = parameter.ndim > 1 and not any(table in name for table in _POSITION_TABLES)
-        members.setdefault((name.startswith("encoder."), decays), []).append(parameter)
+        deep = name.startswith("encoder.")
+        decays = not name.endswith(".bias") and (deep or parameter.ndim > 1)
+        decays = decays and not any(part in name for part in undecayed)
+        members.setdefault((deep, decays), []).append(parameter)
     return [
         {
             "params": parameters,

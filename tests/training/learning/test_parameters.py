@@ -34,6 +34,13 @@ def test_groups(encoder: str, family: str) -> None:
     assert group("decoder.conv_in.conv.bias") == (0.0, 1.0)
     assert group("LSTT.layers.0.norm1.weight") == (0.0, 1.0)
     assert group("cur_pos_emb") == group("mem_pos_emb") == (0.0, 1.0)
+    assert group("decoder.conv_out.weight") == (0.0, 1.0)
+    if family == "deaot":
+        assert group("LSTT.layers.0.short_term_attn.relative_emb_k.weight") == (0.07, 1.0)
+        assert group("LSTT.layers.0.short_term_attn.relative_emb_k.bias") == (0.0, 1.0)
+    others = parameter_groups(network, encoder, 0.07, 0.1, undecayed=("linear_V",))
+    decays = {id(p): g["weight_decay"] for g in others for p in g["params"]}
+    assert decays[id(named["decoder.conv_out.weight"])] == decays[id(named["mem_pos_emb"])] == 0.07
     last = [name for name, p in named.items() if name.startswith("encoder.") and p.ndim == 4][-1]
     assert group(last) == (0.07, 0.1)
     first = next(name for name in named if name.startswith("encoder."))
