@@ -11,6 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from ermu.cli import app
+from ermu.export.checkpoint import load_checkpoint
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import network_spec
 from ermu.training.config import load_config
@@ -103,17 +104,19 @@ def test_sources_of_the_stages() -> None:
 
 
 SMALL = {"encoder": "efficientnet_lite0", "blocks": 1, "width": 32, "feedforward": 32, "decoder_width": 16}
-HEADS = {
-    "r50_aotl": {"heads": 1, "key_width": 32},
-    "r50_deaotl": {"heads": 1, "key_width": 16},
-}
+HEADS = {"aot": {"heads": 1, "key_width": 32}, "deaot": {"heads": 1, "key_width": 16}}
+
+
+def _narrow(base: str) -> dict[str, Any]:
+    """What makes a network of a name small enough for tests."""
+    return {**SMALL, **HEADS["deaot" if "deaot" in base else "aot"]}
 
 
 def _small(name: str, folder: Path, base: str | None = None, **start: str) -> Path:
     """A stage's own config, cut to two steps of one clip of 65 px with a narrow network."""
     content = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text("utf-8"))
     base = base or content["network"]["base"]
-    content["network"] = {"base": base, **SMALL, **HEADS[base]}
+    content["network"] = {"base": base, **_narrow(base)}
     content |= {"steps": 2, "precision": "float32", "threads": 1, "log_every": 1, "start": start}
     content["phases"][0] |= {"batch": 1, "size": 65, "frames": min(5, content["phases"][0]["frames"])}
     content["data"]["workers"] = 0
@@ -134,55 +137,62 @@ def _train(config: Path, out: Path) -> str:
 
 
 def _zoo_checkpoint(path: Path, base: str) -> dict[str, torch.Tensor]:
-    """Weights laid out as a zoo file: 11 identity channels, no temporal rows, what zoo AOT has instead."""
+    """Weights of a narrow zoo network, laid out as a zoo file."""
     torch.manual_seed(1)
-    spec = network_spec(base, **{**SMALL, **HEADS[base]})
-    weights = dict(SegmentationNetwork(spec).state_dict())
-    for key in ("cur_pos_emb", "mem_pos_emb"):
-        del weights[key]
-    weights["patch_wise_id_bank.weight"] = weights["patch_wise_id_bank.weight"][:, :11].clone()
-    if "de" not in base:
-        block = "LSTT.layers.0."
-        for key in [k for k in weights if k.startswith(block) and ("Mem." in k or "norm4" in k)]:
-            del weights[key]
-        weights[f"{block}short_term_attn.relative_emb_k.weight"] = torch.zeros(225, 32, 1, 1)
-        weights[f"{block}short_term_attn.relative_emb_v"] = torch.zeros(1, 32, 225)
-    torch.save({"state_dict": weights}, path)
+    weights = SegmentationNetwork(network_spec(base, **_narrow(base))).state_dict()
+    torch.save({"state_dict": {f"module.{key}": value for key, value in weights.items()}}, path)
     return weights
 
 
-@pytest.mark.parametrize("base", ["r50_aotl", "r50_deaotl"])
-def test_fine_tuning_on_vost_starts_from_a_zoo_checkpoint(tmp_path: Path, base: str) -> None:
+def _close(trained: dict[str, torch.Tensor], start: dict[str, torch.Tensor]) -> bool:
+    """Two steps at a rate of at most 4e-4 move no weight by more than twice that, and a little decay."""
+    return all(torch.allclose(trained[key], value, atol=1e-3) for key, value in start.items())
+
+
+@pytest.mark.parametrize(("base", "zoo"), [("r50_aotl", "zoo_r50_aotl"), ("r50_deaotl", "zoo_r50_deaotl")])
+def test_fine_tuning_on_vost_starts_from_a_zoo_checkpoint(tmp_path: Path, base: str, zoo: str) -> None:
     root, start = tmp_path / "data" / "VOST", tmp_path / "zoo.pth"
     write_dataset(root, "vost", {"a": 9, "b": 9})
     (root / "JPEGImages_10fps").rename(root / "JPEGImages")
-    weights = _zoo_checkpoint(start, base)
+    weights = _zoo_checkpoint(start, zoo)
     said = _train(_small("pre_vost_2", tmp_path, base, checkpoint=str(start)), tmp_path / "out")
     assert "1 without the last channel: patch_wise_id_bank.weight" in said
     missing = said.partition("missing: ")[2].split("\n")[0].split(", ")
     assert {"cur_pos_emb", "mem_pos_emb"} <= set(missing)
-    if base == "r50_aotl":
-        assert "unknown: LSTT.layers.0.short_term_attn.relative_emb_k.weight" in said
-        assert "LSTT.layers.0.linear_QMem.weight" in missing
     trained = torch.load(tmp_path / "out" / "checkpoint.pth")["network"]
-    # Two steps at a rate of at most 2e-4 move no weight by more than twice that, and a little decay.
-    for key, value in weights.items():
-        if key in trained and value.shape == trained[key].shape:
-            assert torch.allclose(trained[key], value, atol=5e-4), key
-    bank = trained["patch_wise_id_bank.weight"]
-    assert torch.allclose(bank[:, :11], weights["patch_wise_id_bank.weight"], atol=5e-4)
+    bank = weights.pop("patch_wise_id_bank.weight")
+    assert torch.allclose(trained["patch_wise_id_bank.weight"][:, :11], bank, atol=1e-3)
+    local = {key for key in weights if "relative_emb" in key and "deaot" not in zoo}
+    for key in local:
+        assert key in said.partition("unknown: ")[2].split("\n")[0]
+    assert len(local) == (3 if base == "r50_aotl" else 0)
+    assert _close(trained, {key: value for key, value in weights.items() if key in trained})
+    assert {key for key in weights if key not in trained} <= {*local, "LSTT.mask_token"}
     assert 0 < trained["mem_pos_emb"].std() < 0.1
 
 
-def test_the_zoos_stages_follow_each_other(tmp_path: Path) -> None:
-    """Pictures first, then videos from the averaged weights that those left."""
+@pytest.mark.parametrize("base", ["zoo_aott", "zoo_deaott"])
+def test_the_zoos_stages_follow_each_other(tmp_path: Path, base: str) -> None:
+    """Pictures first, then videos from the averaged weights that those left; the result exports."""
     static = tmp_path / "data" / "Static"
     for name in ("COCO", "ECSSD", "MSRA10K", "PASCAL-S", "PASCALVOC2012"):
         write_pictures(static / "JPEGImages" / name, static / "Annotations" / name, 1)
     write_dataset(tmp_path / "data" / "YTB" / "2019" / "train", "youtube", {"a": 6, "b": 6})
     write_dataset(tmp_path / "data" / "DAVIS", "davis", {"c": 20, "d": 20})
-    said = _train(_small("pre", tmp_path, "r50_deaotl", draw="published"), tmp_path / "pre")
-    assert "reference" in said
+    _train(_small("pre", tmp_path, base, draw="published"), tmp_path / "pre")
     start = str(tmp_path / "pre" / "weights.pth")
-    said = _train(_small("pre_ytb_dav", tmp_path, "r50_deaotl", checkpoint=start), tmp_path / "second")
+    said = _train(_small("pre_ytb_dav", tmp_path, base, checkpoint=start), tmp_path / "second")
     assert "weights loaded" in said and "missing" not in said and "unknown" not in said
+    first, second = (torch.load(tmp_path / part / "weights.pth") for part in ("pre", "second"))
+    assert first["state_dict"]["patch_wise_id_bank.weight"].shape[1] == 11
+    assert (
+        first["spec"] == second["spec"] and not {"cur_pos_emb", "mem_pos_emb"} & second["state_dict"].keys()
+    )
+    assert _close(
+        {key: value.float() for key, value in second["state_dict"].items()},
+        {key: value.float() for key, value in first["state_dict"].items()},
+    )
+    loaded = load_checkpoint(tmp_path / "second" / "weights.pth")
+    assert loaded.spec is not None and not loaded.spec.temporal
+    network = SegmentationNetwork(loaded.spec)
+    assert network.load_state_dict(loaded.weights)

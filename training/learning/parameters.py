@@ -23,7 +23,7 @@ PUBLISHED_UNDECAYED = (
     "absolute_pos_embed",
     "conv_out",
 )
-_IDENTITY = ("patch_wise_id_bank.", "id_norm.")
+_IDENTITY = "patch_wise_id_bank."
 
 
 def parameter_groups(
