@@ -13,6 +13,7 @@ from ermu.errors import ErmuError, OptionError
 from ermu.export.network.spec import NetworkSpec, network_spec
 from ermu.training.data.config import DataConfig, Strict
 from ermu.training.learning.parameters import PUBLISHED_UNDECAYED
+from ermu.training.learning.regularization import Dropped
 from ermu.training.learning.schedule import Schedule
 
 
@@ -120,6 +121,8 @@ class TrainingConfig(Strict):
         drop_path: Probability, for each sample of a batch, that a block's self-attention (AOT: or its
             feed-forward) is skipped.
         drop_channels: Probability, in DeAOT, that a channel behind a depthwise convolution is dropped.
+        drop_encoder_path: Probability, in a Swin encoder, that a branch of the last of its 24 blocks is
+            skipped; it grows from 0 with the block's number.
     """
 
     name: str
@@ -143,6 +146,7 @@ class TrainingConfig(Strict):
     reference_until: float = Field(default=1.0, gt=0, le=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
     drop_channels: float = Field(default=0.0, ge=0, lt=1)
+    drop_encoder_path: float = Field(default=0.0, ge=0, lt=1)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     threads: int = Field(default=0, ge=0)
     log_every: int = Field(default=10, ge=1)
@@ -182,6 +186,10 @@ class TrainingConfig(Strict):
             own_predictions_from=self.own_predictions_from,
             reference_until=self.reference_until,
         )
+
+    def dropped(self) -> Dropped:
+        """What is dropped while training."""
+        return Dropped(self.drop_path, self.drop_channels, self.drop_encoder_path)
 
     def phase(self, step: int) -> PhaseConfig:
         """The phase that a step belongs to."""

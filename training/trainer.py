@@ -71,11 +71,9 @@ class Trainer:
         )
         self._schedule = config.schedule()
         self._regularization = Regularization(
-            self.network, config.drop_path, config.drop_channels, config.seed, self._processes.rank
+            self.network, config.dropped(), config.seed, self._processes.rank
         )
-        groups = parameter_groups(
-            self.network, self._encoder, config.weight_decay, config.encoder_rate, config.undecayed
-        )
+        groups = parameter_groups(self.network, config.weight_decay, config.encoder_rate, config.undecayed)
         scaler = torch.amp.GradScaler(self._processes.device.type, enabled=config.precision == "float16")
         self._progress = Progress(
             self.network,
@@ -93,10 +91,6 @@ class Trainer:
     def _checkpoint(self) -> Path:
         return self._out / "checkpoint.pth"
 
-    @property
-    def _encoder(self) -> str:
-        return self.network.spec.encoder
-
     def run(self, stop_after: int | None = None) -> TrainingResult:
         """Trains to the end, or until `stop_after` steps are done in total, and saves."""
         config, last = self.config, min(self.config.steps, stop_after or self.config.steps)
@@ -108,9 +102,7 @@ class Trainer:
             wanted = self._learning(self.step)
             if wanted != learning:
                 learning = wanted
-                choose_learning(
-                    self.network, self._encoder, encoder_learns=wanted[0], identities_learn=wanted[1]
-                )
+                choose_learning(self.network, encoder_learns=wanted[0], identities_learn=wanted[1])
                 model = self._wrapped()
             row = self._train_step(model, next(stream))
             self.step += 1

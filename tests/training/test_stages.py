@@ -84,6 +84,7 @@ def test_figures_that_all_stages_share(name: str) -> None:
     config = load_config(CONFIGS / f"{name}.yaml")
     assert (config.warm_up, config.encoder_rate, config.clip_gradient) == (0.05, 0.1, 5.0)
     assert (config.average_ratio, config.drop_path, config.drop_channels) == (0.1, 0.1, 0.1)
+    assert config.drop_encoder_path == 0.3
     assert config.rates_above_final and config.start.drawn_as_published
     assert config.phases[0].size == 465 and config.phases[0].loss_stride == 1
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import network_spec
-from ermu.training.learning.regularization import Regularization
+from ermu.training.learning.regularization import Dropped, Regularization
 
 
 def _network(family: str, blocks: int = 2) -> SegmentationNetwork:
@@ -61,7 +61,7 @@ def test_aot_drops_self_attention_and_feed_forward_by_sample() -> None:
     network.eval()
     plain = _Outputs(network, ".self_attn", ".linear2")
     _reference(network, 1)
-    Regularization(network, 0.1, 0.5)
+    Regularization(network, Dropped(0.1, 0.5))
     network.train()
     dropped = _Outputs(network, ".self_attn", ".linear2", ".projection")
     _reference(network, 2000)
@@ -80,7 +80,7 @@ def test_aot_drops_self_attention_and_feed_forward_by_sample() -> None:
 
 def test_deaots_two_branches_are_dropped_each_by_itself() -> None:
     network = _network("deaot", blocks=1).train()
-    Regularization(network, 0.1, 0.0)
+    Regularization(network, Dropped(0.1, 0.0))
     dropped = _Outputs(network, ".self_attn")
     _reference(network, 3000)
     ((visual, identity),) = dropped.seen["LSTT.layers.0.self_attn"]
@@ -94,7 +94,7 @@ def test_deaots_channels_are_dropped_behind_depthwise_convolutions() -> None:
     network.eval()
     plain = _Outputs(network, ".dw_conv")
     _reference(network, 1)
-    Regularization(network, 0.0, 0.1)
+    Regularization(network, Dropped(0.0, 0.1))
     network.train()
     dropped = _Outputs(network, ".dw_conv")
     _reference(network, 200)
@@ -113,14 +113,14 @@ def test_deaots_channels_are_dropped_behind_depthwise_convolutions() -> None:
 def test_nothing_is_dropped_in_evaluation(family: str) -> None:
     network = _network(family).eval()
     plain = _reference(network, 3)
-    Regularization(network, 0.5, 0.5)
+    Regularization(network, Dropped(0.5, 0.5))
     assert torch.equal(_reference(network, 3), plain)
     assert not torch.equal(_reference(network.train(), 3), plain)
 
 
 def test_a_step_and_a_process_drop_the_same_again() -> None:
     network = _network("aot").train()
-    regularization = Regularization(network, 0.5, 0.0, seed=7, rank=0)
+    regularization = Regularization(network, Dropped(0.5, 0.0), seed=7, rank=0)
 
     def drawn(step: int) -> Tensor:
         regularization.begin_step(step)
@@ -129,5 +129,25 @@ def test_a_step_and_a_process_drop_the_same_again() -> None:
     one, two = drawn(1), drawn(2)
     assert torch.equal(drawn(1), one) and not torch.equal(one, two)
     other = _network("aot").train()
-    Regularization(other, 0.5, 0.0, seed=7, rank=1).begin_step(1)
+    Regularization(other, Dropped(0.5), seed=7, rank=1).begin_step(1)
     assert not torch.equal(_reference(other, 8), one)
+
+
+def test_swins_blocks_are_dropped_the_likelier_the_deeper() -> None:
+    """Block i of 24 with 0.3 i / 23; the two of the first stage not at all."""
+    torch.manual_seed(0)
+    network = SegmentationNetwork(network_spec("zoo_swinb_deaotl", blocks=1))
+    Regularization(network, Dropped(encoder_path=0.3))
+    outputs: dict[str, Tensor] = {}
+    for name, module in network.encoder.named_modules():
+        if name.endswith((".attn", ".mlp")):
+            module.register_forward_hook(lambda m, i, output, name=name: outputs.update({name: output}))
+    with torch.no_grad():
+        network.encoder.train()(torch.ones(40, 3, 48, 48))
+    names = [f"layers.{s}.blocks.{b}" for s, depth in enumerate((2, 2, 18)) for b in range(depth)]
+    gone = [(~_kept(outputs[f"{name}.{part}"])).sum().item() for name in names for part in ("attn", "mlp")]
+    assert gone[:4] == [0] * 4
+    expected = [0.3 * i / 23 * 40 for i in range(22) for _ in "am"]
+    assert sum(gone) == pytest.approx(sum(expected), rel=0.15)
+    assert sum(gone[-8:]) == pytest.approx(sum(expected[-8:]), rel=0.35)
+    assert sum(gone[4:12]) < sum(gone[-8:]) / 2
