@@ -17,9 +17,12 @@ class Encoder(nn.Module, ABC):
 
     Attributes:
         channels: Of the four maps that it returns.
+        first_stage: What the names of the weights that make the stride-4 map begin with. A training leaves
+            them alone: such filters are general, and their gradients are the dearest to compute.
     """
 
     channels: ClassVar[tuple[int, int, int, int]]
+    first_stage: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def forward(self, x: Tensor) -> EncoderMaps:

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ermu.errors import ErmuError, OptionError
 from ermu.export.network.spec import NetworkSpec, network_spec
+from ermu.training.data.config import DataConfig, Strict
+from ermu.training.learning.parameters import PUBLISHED_UNDECAYED
+from ermu.training.learning.regularization import Dropped
 from ermu.training.learning.schedule import Schedule
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NetworkConfig(_Strict):
+class NetworkConfig(Strict):
     """A named network and what is different about this one; None keeps the named network's value."""
 
     base: str = "aott"
@@ -42,40 +41,29 @@ class NetworkConfig(_Strict):
         return NetworkSpec(**{**network_spec(self.base).to_dict(), **changes, "name": name})
 
 
-class StartConfig(_Strict):
-    """Where weights come from: a checkpoint (aot-benchmark zoo or ours), ImageNet (encoder), or chance."""
-
-    checkpoint: Path | None = None
-    imagenet_encoder: bool = False
-
-
-class DataConfig(_Strict):
-    """Where the clips come from.
+class StartConfig(Strict):
+    """Where weights come from.
 
     Attributes:
-        kind: Procedural scenes, or a folder in a published layout.
-        root: The folder (VOST, DAVIS).
-        split: The list of sequences in it.
-        scene_hw: Height and width at which scenes are rendered.
-        scene_length: Frames of a scene.
-        objects: Least and most objects of a scene.
-        textures: Where scenes take their surfaces from.
-        clips_per_scene: Clips drawn from a scene, in different steps, before it gives way to a new one.
-        workers: Processes that prepare batches.
+        checkpoint: Of the aot-benchmark zoo, of the published system or of ours.
+        encoder: ImageNet weights of the encoder alone, in torchvision's or Swin's own layout.
+        imagenet_encoder: Whether EfficientNet-Lite0 gets its ImageNet weights from the package that has them.
+        draw: How the rest is drawn: `identities`, such that they survive to the decoder's end, or as
+            `published`. None: published where there is a checkpoint.
     """
 
-    kind: Literal["scenes", "vost", "davis"] = "scenes"
-    root: Path | None = None
-    split: str = "train"
-    scene_hw: tuple[int, int] = (240, 416)
-    scene_length: int = Field(default=60, ge=2)
-    objects: tuple[int, int] = (1, 6)
-    textures: Literal["generated", "photographs", "mixed"] = "mixed"
-    clips_per_scene: int = Field(default=1, ge=1)
-    workers: int = Field(default=1, ge=0)
+    checkpoint: Path | None = None
+    encoder: Path | None = None
+    imagenet_encoder: bool = False
+    draw: Literal["identities", "published"] | None = None
+
+    @property
+    def drawn_as_published(self) -> bool:
+        """Whether weights that nobody trained are drawn as the published code draws them."""
+        return (self.draw or ("published" if self.checkpoint else "identities")) == "published"
 
 
-class PhaseConfig(_Strict):
+class PhaseConfig(Strict):
     """What a stretch of the training looks at.
 
     Attributes:
@@ -83,7 +71,9 @@ class PhaseConfig(_Strict):
         batch: Clips a step and process.
         frames: Frames a clip.
         size: Side of a clip in pixels, on the network's grid.
-        max_gap: Most frames of the video between two of the clip.
+        max_gap: Most frames of the video between two of the clip, where the source has no say in it.
+        augmentation: `window` cuts one from every frame and resizes it; `v1` and `v2` are the published ones.
+        merge: Probability that a second clip of the same source is laid over the first.
         scene_frames: Of procedural scenes: frames rendered, in one piece that begins anywhere in the scene.
         memory_gap: Frames of the clip between two that enter the long memory.
         encoder_learns: Whether the encoder beyond its first stage learns.
@@ -95,21 +85,45 @@ class PhaseConfig(_Strict):
     frames: int = Field(default=15, ge=2)
     size: int = 465
     max_gap: int = Field(default=3, ge=1)
+    augmentation: Literal["window", "v1", "v2"] = "window"
+    merge: float = Field(default=0.0, ge=0, le=1)
     scene_frames: int = Field(default=20, ge=2)
     memory_gap: int = Field(default=4, ge=1)
     encoder_learns: bool = True
     loss_stride: Literal[1, 2, 4] = 1
 
 
-class ValidationConfig(_Strict):
+class ValidationConfig(Strict):
     """How often (0: never) the averaged network's J is measured, and on how many of the validation clips."""
 
     every_steps: int = Field(default=0, ge=0)
     clips: int = Field(default=8, ge=1)
 
 
-class TrainingConfig(_Strict):
-    """A whole training; the defaults are the published fine-tuning recipe (`docs/spec/evaluation.md`)."""
+class TrainingConfig(Strict):
+    """A whole training; the defaults are those figures that the published fine-tuning on VOST has.
+
+    What only some published stages have is off by default: merged clips, drop path, the published
+    augmentation (`docs/spec/training.md`).
+
+    Attributes:
+        rate: Learning rate after the warm-up.
+        final_rate: Learning rate at the last step.
+        rates_above_final: Whether the warm-up begins at `final_rate` and the encoder's rate is a share of
+            what lies above it, as published; otherwise both are shares of the rate itself.
+        warm_up: Share of the steps.
+        encoder_rate: Factor on the encoder's rate.
+        undecayed: Parts of names of weights that do not decay, beside biases and norms.
+        average_ratio: Share of the steps that the averaged weights look back on.
+        capacity: Frames in the memory.
+        own_predictions_from: Share of the steps after which the memory is written from predictions.
+        reference_until: Share of the steps in which the weight of the reference frame's loss falls to 0.
+        drop_path: Probability, for each sample of a batch, that a block's self-attention (AOT: or its
+            feed-forward) is skipped.
+        drop_channels: Probability, in DeAOT, that a channel behind a depthwise convolution is dropped.
+        drop_encoder_path: Probability, in a Swin encoder, that a branch of the last of its 24 blocks is
+            skipped; it grows from 0 with the block's number.
+    """
 
     name: str
     seed: int = 0
@@ -120,13 +134,19 @@ class TrainingConfig(_Strict):
     phases: tuple[PhaseConfig, ...] = (PhaseConfig(),)
     rate: float = Field(default=2e-4, gt=0)
     final_rate: float = Field(default=1e-5, ge=0)
+    rates_above_final: bool = True
     warm_up: float = Field(default=0.05, ge=0, lt=1)
     encoder_rate: float = Field(default=0.1, ge=0)
     weight_decay: float = Field(default=0.07, ge=0)
+    undecayed: tuple[str, ...] = PUBLISHED_UNDECAYED
     clip_gradient: float = Field(default=5.0, gt=0)
     average_ratio: float = Field(default=0.1, gt=0, le=1)
     capacity: int = Field(default=9, ge=2)
     own_predictions_from: float = Field(default=0.5, ge=0, le=1)
+    reference_until: float = Field(default=1.0, gt=0, le=1)
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
+    drop_channels: float = Field(default=0.0, ge=0, lt=1)
+    drop_encoder_path: float = Field(default=0.0, ge=0, lt=1)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     threads: int = Field(default=0, ge=0)
     log_every: int = Field(default=10, ge=1)
@@ -138,10 +158,9 @@ class TrainingConfig(_Strict):
         starts = [phase.start for phase in self.phases]
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
             raise ValueError(f"phases must start at 0 and follow each other, not at {starts}")
-        if self.data.kind == "scenes" and max(p.scene_frames for p in self.phases) > self.data.scene_length:
-            raise ValueError("a phase's scene_frames is more than data.scene_length")
-        if self.data.kind != "scenes" and self.data.root is None:
-            raise ValueError(f"data.kind '{self.data.kind}' needs data.root")
+        shortest = self.data.shortest_scene
+        if shortest is not None and max(phase.scene_frames for phase in self.phases) > shortest:
+            raise ValueError("a phase's scene_frames is more than the length of a source's scenes")
         return self
 
     @model_validator(mode="after")
@@ -163,8 +182,14 @@ class TrainingConfig(_Strict):
             self.rate,
             self.final_rate,
             self.warm_up,
+            above_final=self.rates_above_final,
             own_predictions_from=self.own_predictions_from,
+            reference_until=self.reference_until,
         )
+
+    def dropped(self) -> Dropped:
+        """What is dropped while training."""
+        return Dropped(self.drop_path, self.drop_channels, self.drop_encoder_path)
 
     def phase(self, step: int) -> PhaseConfig:
         """The phase that a step belongs to."""

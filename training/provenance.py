@@ -31,8 +31,9 @@ def provenance(config: TrainingConfig, steps: int, processes: int = 1) -> dict[s
                 "licence": "Apache-2.0",
             }
         )
-    if config.start.checkpoint is not None:
-        sources.append({"what": "starting weights", "file": config.start.checkpoint.name})
+    for what, file in (("encoder", config.start.encoder), ("starting weights", config.start.checkpoint)):
+        if file is not None:
+            sources.append({"what": what, "file": file.name})
     return {
         "config": config.model_dump(mode="json"),
         "steps": steps,

@@ -18,9 +18,11 @@ from ermu.training.config import TrainingConfig
 from ermu.training.data.stream import batches
 from ermu.training.distributed import Processes
 from ermu.training.learning.averaging import WeightAverage
+from ermu.training.learning.drawing import draw_published_weights, draw_weights
 from ermu.training.learning.parameters import choose_learning, parameter_groups
+from ermu.training.learning.regularization import Regularization
 from ermu.training.learning.starting_weights import (
-    draw_weights,
+    start_encoder_from_file,
     start_encoder_from_imagenet,
     start_from_checkpoint,
 )
@@ -68,7 +70,10 @@ class Trainer:
             self._processes.device, memory_format=torch.channels_last
         )
         self._schedule = config.schedule()
-        groups = parameter_groups(self.network, self._encoder, config.weight_decay, config.encoder_rate)
+        self._regularization = Regularization(
+            self.network, config.dropped(), config.seed, self._processes.rank
+        )
+        groups = parameter_groups(self.network, config.weight_decay, config.encoder_rate, config.undecayed)
         scaler = torch.amp.GradScaler(self._processes.device.type, enabled=config.precision == "float16")
         self._progress = Progress(
             self.network,
@@ -86,10 +91,6 @@ class Trainer:
     def _checkpoint(self) -> Path:
         return self._out / "checkpoint.pth"
 
-    @property
-    def _encoder(self) -> str:
-        return self.network.spec.encoder
-
     def run(self, stop_after: int | None = None) -> TrainingResult:
         """Trains to the end, or until `stop_after` steps are done in total, and saves."""
         config, last = self.config, min(self.config.steps, stop_after or self.config.steps)
@@ -101,9 +102,7 @@ class Trainer:
             wanted = self._learning(self.step)
             if wanted != learning:
                 learning = wanted
-                choose_learning(
-                    self.network, self._encoder, encoder_learns=wanted[0], identities_learn=wanted[1]
-                )
+                choose_learning(self.network, encoder_learns=wanted[0], identities_learn=wanted[1])
                 model = self._wrapped()
             row = self._train_step(model, next(stream))
             self.step += 1
@@ -134,7 +133,8 @@ class Trainer:
             loss_stride=phase.loss_stride,
         )
         for group in progress.optimizer.param_groups:
-            group["lr"] = rate * group["rate"]
+            group["lr"] = schedule.learning_rate(self.step, group["rate"])
+        self._regularization.begin_step(self.step)
         with self._precision():
             losses = model(batch.to(self._processes.device), settings)
         progress.optimizer.zero_grad(set_to_none=True)
@@ -152,11 +152,14 @@ class Trainer:
     def _start(self) -> SegmentationNetwork:
         """The network before its first step."""
         network, start = SegmentationNetwork(self.config.network.spec()), self.config.start
-        draw_weights(network, self.config.seed)
+        draw = draw_published_weights if start.drawn_as_published else draw_weights
+        draw(network, self.config.seed)
         if start.imagenet_encoder:
             start_encoder_from_imagenet(network)
+        if start.encoder is not None:
+            self._report(f"{start.encoder}: {start_encoder_from_file(network, start.encoder).summary()}")
         if start.checkpoint is not None:
-            self._report(start_from_checkpoint(network, start.checkpoint).summary())
+            self._report(f"{start.checkpoint}: {start_from_checkpoint(network, start.checkpoint).summary()}")
         return network
 
     def _learning(self, step: int) -> tuple[bool, bool]:

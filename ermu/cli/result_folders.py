@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ermu.cli.paths import Paths
@@ -48,12 +49,12 @@ def check_tables(out: Path, split: str, *, overwrite: bool) -> None:
     paths.check()
 
 
-def check_training(config: Path, start: Path | None, out: Path) -> None:
+def check_training(config: Path, starts: Sequence[Path | None], out: Path) -> None:
     """Refuses a folder for a training in which something else would be written over.
 
     Args:
         config: The training's description.
-        start: The checkpoint that it starts from.
+        starts: The weights that it starts from.
         out: For checkpoint, weights, log and curve.
 
     Raises:
@@ -66,7 +67,8 @@ def check_training(config: Path, start: Path | None, out: Path) -> None:
     began = log.is_file() and log.read_text("utf-8", "replace").startswith(",".join(COLUMNS))
     paths = Paths(overwrite=began, option="another --out")
     paths.reads("the description", config)
-    paths.reads("the starting weights", start)
+    for start in starts:
+        paths.reads("the starting weights", start)
     for name in ("checkpoint.pth", "weights.pth", "log.csv", "curve.png"):
         paths.writes(f"the training's {name}", out / name)
     paths.check()

@@ -43,6 +43,7 @@ class EfficientNetLite0(Encoder):
     """
 
     channels = (24, 40, 112, 112)
+    first_stage = ("stem.", "blocks.0.", "blocks.1.", "blocks.2.")
 
     def __init__(self) -> None:
         super().__init__()

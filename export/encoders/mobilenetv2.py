@@ -39,6 +39,7 @@ class MobileNetV2(Encoder):
     """MobileNetV2's features; outputs at strides 4, 8, 16 and the 1280-channel map, kept at stride 16."""
 
     channels = (24, 32, 96, 1280)
+    first_stage = ("features.0.", "features.1.", "features.2.", "features.3.")
     # expansion, channels out, blocks, stride of the first, dilation of the first, dilation of the others
     stages = (
         (1, 16, 1, 1, 1, 1),

@@ -47,6 +47,7 @@ class ResNet50(Encoder):
     """
 
     channels = (256, 512, 1024, 1024)
+    first_stage = ("conv1.", "bn1.", "layer1.")
     depths: ClassVar[tuple[int, int, int]] = (3, 4, 6)
 
     def __init__(self) -> None:

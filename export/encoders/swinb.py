@@ -183,6 +183,7 @@ class SwinB(Encoder):
     """
 
     channels = (128, 256, 512, 512)
+    first_stage = ("patch_embed.", "layers.0.blocks.")
     heads = (4, 8, 16)
     depths = (2, 2, 18)
 

@@ -190,7 +190,7 @@ def test_training_leaves_files_of_its_names_alone(tmp_path: Path, name: str) -> 
     config.write_text("name: x")
     (tmp_path / name).write_text("mine")
     with pytest.raises(SinkError, match=name):
-        check_training(config, None, tmp_path)
+        check_training(config, [None], tmp_path)
 
 
 def test_a_checkpoint_of_the_users_is_not_taken_for_a_trainings(tmp_path: Path) -> None:
@@ -210,9 +210,9 @@ def test_training_goes_on_but_not_over_what_it_starts_from(tmp_path: Path) -> No
 
     TrainingLog(tmp_path / "log.csv", 0)
     (tmp_path / "weights.pth").write_text("an earlier stretch")
-    check_training(tmp_path / "config.yaml", tmp_path / "other.pth", tmp_path)
+    check_training(tmp_path / "config.yaml", [tmp_path / "other.pth"], tmp_path)
     with pytest.raises(OptionError, match="over the starting weights"):
-        check_training(tmp_path / "config.yaml", tmp_path / "weights.pth", tmp_path)
+        check_training(tmp_path / "config.yaml", [None, tmp_path / "weights.pth"], tmp_path)
 
 
 def test_the_demo_replaces_its_own_files_alone(tmp_path: Path) -> None:

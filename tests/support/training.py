@@ -20,10 +20,15 @@ def tiny_training() -> dict[str, Any]:
             "decoder_width": 16,
         },
         "data": {
-            "scene_hw": [96, 96],
-            "objects": [1, 2],
-            "textures": "generated",
-            "clips_per_scene": 2,
+            "sources": [
+                {
+                    "kind": "scenes",
+                    "size_hw": [96, 96],
+                    "objects": [1, 2],
+                    "textures": "generated",
+                    "clips_per_scene": 2,
+                }
+            ],
             "workers": 0,
         },
         "phases": [

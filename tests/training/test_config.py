@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ermu.errors import ErmuError
-from ermu.training.config import TrainingConfig, load_config
+from ermu.training.config import StartConfig, TrainingConfig, load_config
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
@@ -32,8 +32,12 @@ def test_published_configs_are_valid(path: Path) -> None:
         ({"learning_rate": 1.0}, "learning_rate"),
         ({"phases": [{"start": 0.0, "size": 160}]}, "161 is"),
         ({"phases": [{"start": 0.2}]}, "start at 0"),
-        ({"data": {"kind": "vost"}}, "data.root"),
-        ({"data": {"kind": "youtube"}}, "data.kind"),
+        ({"data": {"sources": [{"kind": "vost"}]}}, "data.sources.0.vost.root"),
+        ({"data": {"sources": [{"kind": "film"}]}}, "'pictures'"),
+        ({"data": {"sources": [{"kind": "scenes", "length": 5}]}}, "scene_frames"),
+        ({"phases": [{"augmentation": "v3"}]}, "phases.0.augmentation"),
+        ({"phases": [{"merge": 1.5}]}, "phases.0.merge"),
+        ({"drop_path": 1.0}, "drop_path"),
         ({"network": {"depth": 3}}, "network.depth"),
         ({"steps": 0}, "steps"),
     ],
@@ -56,6 +60,13 @@ def test_missing_file_and_broken_yaml_are_told(tmp_path: Path) -> None:
 def test_unknown_base_network_is_refused() -> None:
     with pytest.raises(ErmuError, match="aotx"):
         TrainingConfig(name="x", network={"base": "aotx"}).network.spec()  # type: ignore[arg-type]
+
+
+def test_what_nobody_trained_is_drawn_as_published_beside_a_checkpoint() -> None:
+    assert StartConfig(checkpoint=Path("zoo.pth")).drawn_as_published
+    assert not StartConfig(checkpoint=Path("zoo.pth"), draw="identities").drawn_as_published
+    assert not StartConfig(imagenet_encoder=True).drawn_as_published
+    assert StartConfig(encoder=Path("resnet50.pth"), draw="published").drawn_as_published
 
 
 def test_phase_of_a_step() -> None:

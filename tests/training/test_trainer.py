@@ -18,7 +18,7 @@ import yaml
 from ermu.errors import CheckpointError
 from ermu.training.config import TrainingConfig
 from ermu.training.data.clip import Batch
-from ermu.training.data.sources import SceneSource
+from ermu.training.data.sources.mixture import open_sources
 from ermu.training.learning.unroll import ClipLoss, UnrollSettings
 from ermu.training.log import read_log
 from ermu.training.trainer import Trainer
@@ -29,7 +29,7 @@ def _silent(_: str) -> None:
 
 
 def _batch(config: TrainingConfig) -> Batch:
-    source = SceneSource(config.data, config.seed)
+    source = open_sources(config.data, config.seed)
     return Batch.of([source.clip(i, config.phases[0]) for i in range(2)])
 
 

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ermu.training.config import TrainingConfig
 from ermu.training.data.clip import Batch
-from ermu.training.data.sources import open_source
+from ermu.training.data.sources.mixture import open_sources
 
 
 class _Steps(IterableDataset[Batch]):
@@ -23,7 +23,7 @@ class _Steps(IterableDataset[Batch]):
         cv2.setNumThreads(1)
         worker = get_worker_info()
         offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        source = open_source(self._config.data, self._config.seed)
+        source = open_sources(self._config.data, self._config.seed)
         for step in range(self._first + offset, self._config.steps, stride):
             phase = self._config.phase(step)
             first = (self._clips_before(step) * self._processes) + self._rank * phase.batch

@@ -37,7 +37,7 @@ def train(
 
     settings = load_config(config)
     folder = out or Path("runs") / settings.name
-    check_training(config, settings.start.checkpoint, folder)
+    check_training(config, [settings.start.checkpoint, settings.start.encoder], folder)
     result = Trainer(settings, folder, typer.echo).run(stop_after)
     with suppress(DependencyError):  # the picture is an extra; without matplotlib the log is there
         plot_curve(result.log, result.log.with_name("curve.png"))

@@ -11,7 +11,7 @@ from ermu.errors import CheckpointError
 from ermu.export.encoders.efficientnet_lite0 import PUBLISHED_EPS, EfficientNetLite0, fold_imagenet_weights
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import network_spec
-from ermu.training.learning.starting_weights import start_from_checkpoint
+from ermu.training.learning.starting_weights import start_encoder_from_file, start_from_checkpoint
 
 
 def _network() -> SegmentationNetwork:
@@ -22,26 +22,64 @@ def _network() -> SegmentationNetwork:
 
 
 def test_zoo_checkpoint_initialises_what_it_shares(tmp_path: Path) -> None:
-    """The zoo has no temporal embedding, may prefix keys, and its local attention has own weights."""
+    """The zoo has no temporal rows, may prefix keys, lacks an identity channel, has local weights."""
     network = _network()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     zoo = {f"module.{key}": torch.full_like(value, 0.5) for key, value in before.items()}
     del zoo["module.cur_pos_emb"], zoo["module.mem_pos_emb"]
-    zoo["module.patch_wise_id_bank.weight"] = torch.zeros(32, 11, 17, 17)
+    bank = torch.randn(32, 11, 17, 17)
+    zoo["module.patch_wise_id_bank.weight"] = bank
     zoo["module.LSTT.layers.0.short_term_attn.relative_emb_k.weight"] = torch.zeros(225, 32, 1, 1)
+    zoo["module.decoder.conv_out.weight"] = torch.zeros(11, 7, 1, 1)  # one channel less too, of what has 8
+    zoo["module.decoder.adapter_4x.weight"] = torch.zeros(7, 24, 1, 1)
+    zoo["module.LSTT.layers.0.linear_Q.weight"] = torch.zeros(32, 31)  # has but two dimensions
     torch.save({"state_dict": zoo}, tmp_path / "zoo.pth")
 
     report = start_from_checkpoint(network, tmp_path / "zoo.pth")
 
     assert report.missing == ("cur_pos_emb", "mem_pos_emb")
-    assert report.reshaped == ("patch_wise_id_bank.weight",)
+    assert set(report.extended) == {"patch_wise_id_bank.weight", "decoder.conv_out.weight"}
+    assert set(report.reshaped) == {"decoder.adapter_4x.weight", "LSTT.layers.0.linear_Q.weight"}
     assert report.unknown == ("LSTT.layers.0.short_term_attn.relative_emb_k.weight",)
-    assert len(report.loaded) == len(before) - 3
+    assert len(report.loaded) == len(before) - 6
     kept = {*report.missing, *report.reshaped}
     for key, value in network.state_dict().items():
         expected = before[key] if key in kept else torch.full_like(value, 0.5)
+        assert key in report.extended or torch.equal(value, expected), key
+    loaded = network.patch_wise_id_bank.weight
+    assert torch.equal(loaded[:, :11], bank)
+    assert torch.equal(loaded[:, 11:], before["patch_wise_id_bank.weight"][:, 11:])
+    assert "2 missing: cur_pos_emb, mem_pos_emb" in report.summary()
+    assert "without the last channel: decoder.conv_out.weight" in report.summary()
+
+
+def test_a_bank_of_more_than_one_channel_less_is_left(tmp_path: Path) -> None:
+    network = _network()
+    before = network.patch_wise_id_bank.weight.detach().clone()
+    weights = {**network.state_dict(), "patch_wise_id_bank.weight": torch.zeros(32, 10, 17, 17)}
+    torch.save(weights, tmp_path / "ten.pth")
+    report = start_from_checkpoint(network, tmp_path / "ten.pth")
+    assert report.reshaped == ("patch_wise_id_bank.weight",) and not report.extended
+    assert torch.equal(network.patch_wise_id_bank.weight, before)
+
+
+def test_an_encoder_starts_from_its_own_file(tmp_path: Path) -> None:
+    """torchvision's MobileNetV2 has the same keys, more of them, and a counter in every norm."""
+    network = _network()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    torchvision = {key: torch.full_like(value, 0.25) for key, value in network.encoder.state_dict().items()}
+    torchvision["features.0.1.num_batches_tracked"] = torch.tensor(3)
+    torchvision["classifier.1.weight"] = torch.zeros(1000, 1280)
+    torch.save(torchvision, tmp_path / "mobilenet_v2.pth")
+    report = start_encoder_from_file(network, tmp_path / "mobilenet_v2.pth")
+    assert not report.missing and not report.reshaped
+    assert set(report.unknown) == {"features.0.1.num_batches_tracked", "classifier.1.weight"}
+    for key, value in network.state_dict().items():
+        expected = torch.full_like(value, 0.25) if key.startswith("encoder.") else before[key]
         assert torch.equal(value, expected), key
-    assert "3 missing" not in report.summary() and "2 missing: cur_pos_emb" in report.summary()
+    torch.save({"fc.weight": torch.zeros(2)}, tmp_path / "foreign.pth")
+    with pytest.raises(CheckpointError, match="the encoder mobilenetv2 could use"):
+        start_encoder_from_file(network, tmp_path / "foreign.pth")
 
 
 @pytest.mark.parametrize("wrap", [lambda w: w, lambda w: {"model": w}, lambda w: {"state_dict": w}])

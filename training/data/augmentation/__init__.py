@@ -1,0 +1,1 @@
+"""How frames of a video, or a picture, become the squares of a clip."""
