@@ -13,10 +13,9 @@ from ermu.errors import BackendError
 from ermu.runtime.backends.base import Tensors
 from ermu.runtime.backends.captures import Captured, Captures, Key
 from ermu.runtime.backends.runtime_cache import RuntimeCache
+from ermu.runtime.backends.stand_ins import StandIns
 
 logger = logging.getLogger("ermu.backends")
-
-_ALIGNMENT = 256  # bytes, of every address that TensorRT is given
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Engine:
         ]
         self._captures = Captures()
         self._told = False
-        self._aligned: dict[str, DeviceTensor] = {}
+        self._stand_ins = StandIns(cuda)
 
     def run(self, inputs: Tensors, outputs: Tensors) -> None:
         """Enqueues the engine's work in the device's stream.
@@ -70,14 +69,10 @@ class Engine:
         Raises:
             BackendError: TensorRT refuses a tensor, or fails.
         """
-        reads, writes = self._bindable(inputs), self._bindable(outputs)
-        for name, tensor in inputs.items():
-            if reads[name] is not tensor:
-                self._cuda.copy(tensor, reads[name])
+        reads, writes = self._stand_ins.of(inputs), self._stand_ins.of(outputs)
+        self._stand_ins.copy(inputs, reads)
         self._execute({**reads, **writes})
-        for name, tensor in outputs.items():
-            if writes[name] is not tensor:
-                self._cuda.copy(writes[name], tensor)
+        self._stand_ins.copy(writes, outputs)
 
     def close(self) -> None:
         """Frees contexts and CUDA graphs, and keeps what TensorRT-RTX compiled."""
@@ -190,15 +185,3 @@ class Engine:
     def _within(self, name: str, shape: tuple[int, ...], profile: int) -> bool:
         least, _, most = self._engine.get_tensor_profile_shape(name, profile)
         return all(low <= side <= high for low, side, high in zip(least, shape, most, strict=True))
-
-    def _bindable(self, tensors: Tensors) -> dict[str, DeviceTensor]:
-        """The tensors themselves, or an aligned stand-in for one that lies inside a larger buffer."""
-        return {
-            name: t if t.address % _ALIGNMENT == 0 else self._stand_in(name, t) for name, t in tensors.items()
-        }
-
-    def _stand_in(self, name: str, tensor: DeviceTensor) -> DeviceTensor:
-        known = self._aligned.get(name)
-        if known is None or (known.shape, known.dtype) != (tensor.shape, tensor.dtype):
-            known = self._aligned[name] = self._cuda.empty(tensor.shape, tensor.dtype)
-        return known

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import cache, lru_cache
 from typing import Any
@@ -13,11 +15,14 @@ from ermu.devices.names import parse_device
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.requirements import importable, no_gpu, wrong_precision
+from ermu.runtime.backends.stand_ins import StandIns
 from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 
 logger = logging.getLogger("ermu.backends")
 
+LESS_MEMORY = "fewer memory frames (--capacity), smaller frames (--long-edge) or fp16"
+MOST_BINDINGS = 64  # of a graph, before the one used longest ago is made anew
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -25,7 +30,7 @@ class OnnxRuntimeBackend(Backend):
     """A session for each graph, reading and writing tensors where they are.
 
     Every graph is opened at once, so that a broken one is noticed before the first frame. On CUDA all work
-    goes into the device's own stream.
+    goes into the device's own stream, and no run waits for it.
     """
 
     name = "onnxruntime"
@@ -48,22 +53,43 @@ class OnnxRuntimeBackend(Backend):
         self._place = "cpu" if self.device.name == "cpu" else "cuda"
         self._index = self.device.index if isinstance(self.device, CudaDevice) else 0
         self._sessions = {name: self._session(name, opening.threads) for name in self.plan.graphs}
-        self._bindings = {name: session.io_binding() for name, session in self._sessions.items()}
+        self._bindings = {
+            name: _Bindings(session, self._bound_to) for name, session in self._sessions.items()
+        }
+        self._stand_ins = {name: StandIns(self.device) for name in self._sessions}
+        self._run_options = self._without_waiting() if self._place == "cuda" else None
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        binding = self._bindings[graph]
-        for name, tensor in inputs.items():
-            binding.bind_input(name, self._place, self._index, tensor.dtype, tensor.shape, tensor.address)
-        for name, tensor in outputs.items():
-            binding.bind_output(name, self._place, self._index, tensor.dtype, tensor.shape, tensor.address)
+        if self._place == "cpu":
+            self._compute(graph, inputs, outputs)
+            return
+        stand_ins = self._stand_ins[graph]
+        reads, writes = stand_ins.of(inputs), stand_ins.of(outputs)
+        stand_ins.copy(inputs, reads)
+        self._compute(graph, reads, writes)
+        stand_ins.copy(writes, outputs)
+
+    def _compute(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+        binding = self._bindings[graph].of(inputs, outputs)
         try:
-            self._sessions[graph].run_with_iobinding(binding)
+            self._sessions[graph].run_with_iobinding(binding, self._run_options)
         except Exception as error:  # onnxruntime's exception types share no public base
-            raise BackendError(f"Graph {graph} failed in ONNX Runtime: {error}") from error
+            fix = LESS_MEMORY if "allocate memory" in str(error) else None
+            where = f" on {self.device.label}" if isinstance(self.device, CudaDevice) else ""
+            raise BackendError(f"Graph {graph} failed in ONNX Runtime{where}: {error}", fix=fix) from error
+
+    def _bound_to(self, binding: Any, inputs: Tensors, outputs: Tensors) -> Any:
+        place = self._place, self._index
+        for name, tensor in inputs.items():
+            binding.bind_input(name, *place, tensor.dtype, tensor.shape, tensor.address)
+        for name, tensor in outputs.items():
+            binding.bind_output(name, *place, tensor.dtype, tensor.shape, tensor.address)
+        return binding
 
     def _close(self) -> None:
         self._bindings.clear()
         self._sessions.clear()
+        self._stand_ins.clear()
 
     def _session(self, graph: str, threads: int) -> Any:
         import onnxruntime
@@ -87,6 +113,14 @@ class OnnxRuntimeBackend(Backend):
             )
         return session
 
+    def _without_waiting(self) -> Any:
+        """Work is in order in the device's stream: nobody need wait for a graph before the next begins."""
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        return options
+
     def _settings(self, onnxruntime: Any, threads: int) -> Any:
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 3
@@ -98,6 +132,30 @@ class OnnxRuntimeBackend(Backend):
             settings.add_session_config_entry("session.use_env_allocators", "1")
             settings.enable_mem_pattern = False  # would hold each graph's largest frame for itself
         return settings
+
+
+class _Bindings:
+    """What a session was bound to, by addresses and shapes: those of a steady stream come back.
+
+    Args:
+        session: ONNX Runtime's.
+        bind: Fills a binding.
+    """
+
+    def __init__(self, session: Any, bind: Callable[[Any, Tensors, Tensors], Any]) -> None:
+        self._session, self._bind = session, bind
+        self._known: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+
+    def of(self, inputs: Tensors, outputs: Tensors) -> Any:
+        """The binding of these tensors."""
+        key = tuple((t.address, t.shape) for way in (inputs, outputs) for t in way.values())
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= MOST_BINDINGS:
+                self._known.popitem(last=False)
+            found = self._known[key] = self._bind(self._session.io_binding(), inputs, outputs)
+        self._known.move_to_end(key)
+        return found
 
 
 @cache
