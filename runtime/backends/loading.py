@@ -58,9 +58,9 @@ def open_backend(
 def _open_device(place: DeviceName) -> Device:
     if not place.on_gpu:
         return HostDevice()
-    from ermu.devices.cuda import CudaDevice
+    from ermu.devices.repeating import RepeatingDevice
 
-    return CudaDevice(place.index)
+    return RepeatingDevice(place.index)
 
 
 def _refuse(name: str, misfits: Sequence[Misfit]) -> None:

@@ -14,13 +14,16 @@ def test_a_steady_frame(
     objects: int, backend: str, python: Callable, engines: Callable, clip: Callable
 ) -> None:
     """One upload, the frame; one download, the label map; one wait; nothing allocated."""
-    ran = python("-m", "tests.emulated_gpu.scripts.steady", engines("aot"), clip(objects), backend, 20)
+    ran = python("-m", "tests.emulated_gpu.scripts.steady", engines("aot"), clip(objects), backend, 12)
     assert (ran.returncode, ran.stderr) == (0, "")
     found = json.loads(ran.stdout)
     assert set(found["held"].values()) == {0}
     assert found["plain"] and found["scored"]
+    launched = {"graph_launches"} if backend == "tensorrt" else {"engine_runs", "launches"}
     for frame in found["plain"]:
         assert (frame["uploads"], frame["downloads"], frame["syncs"]) == (1, 1, 1)
+        assert set(frame) - {"uploads", "downloads", "syncs", "copies"} == launched
+        assert frame.get("graph_launches", 2) == 2  # frame to label map, and label map to memory
     for frame in found["scored"]:  # and for each group a few numbers, in and out
         groups = -(-objects // 10)
         assert frame["downloads"] == frame["syncs"] == 1 + 2 * groups

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import io
 import logging
-from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import redirect_stdout
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from ermu.devices.cuda import CudaDevice
+from ermu.devices.gpu import GpuDevice
 from ermu.devices.names import parse_device
+from ermu.devices.recorder import Work
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
+from ermu.runtime.backends.bindings import ALIGNMENT, Bindings, Key
 from ermu.runtime.backends.requirements import importable, no_gpu, wrong_precision
-from ermu.runtime.backends.stand_ins import StandIns
 from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 
 logger = logging.getLogger("ermu.backends")
 
 LESS_MEMORY = "fewer memory frames (--capacity), smaller frames (--long-edge) or fp16"
-MOST_BINDINGS = 64  # of a graph, before the one used longest ago is made anew
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -53,24 +52,25 @@ class OnnxRuntimeBackend(Backend):
         self._place = "cpu" if self.device.name == "cpu" else "cuda"
         self._index = self.device.index if isinstance(self.device, CudaDevice) else 0
         self._sessions = {name: self._session(name, opening.threads) for name in self.plan.graphs}
+        alignment = 1 if self._place == "cpu" else ALIGNMENT
         self._bindings = {
-            name: _Bindings(session, self._bound_to) for name, session in self._sessions.items()
+            name: Bindings(self.device, partial(self._bind, session), alignment=alignment)
+            for name, session in self._sessions.items()
         }
-        self._stand_ins = {name: StandIns(self.device) for name in self._sessions}
         self._run_options = self._without_waiting() if self._place == "cuda" else None
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        if self._place == "cpu":
-            self._compute(graph, inputs, outputs)
+        binding, before, after = self._bindings[graph].of(inputs, outputs)
+        if not isinstance(self.device, GpuDevice):
+            self._compute(graph, binding)
             return
-        stand_ins = self._stand_ins[graph]
-        reads, writes = stand_ins.of(inputs), stand_ins.of(outputs)
-        stand_ins.copy(inputs, reads)
-        self._compute(graph, reads, writes)
-        stand_ins.copy(writes, outputs)
+        for pair in before:
+            self.device.copy(*pair)
+        self.device.enqueue(Work(graph, partial(self._compute, graph, binding)))
+        for pair in after:
+            self.device.copy(*pair)
 
-    def _compute(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        binding = self._bindings[graph].of(inputs, outputs)
+    def _compute(self, graph: str, binding: Any) -> None:
         try:
             self._sessions[graph].run_with_iobinding(binding, self._run_options)
         except Exception as error:  # onnxruntime's exception types share no public base
@@ -78,8 +78,8 @@ class OnnxRuntimeBackend(Backend):
             where = f" on {self.device.label}" if isinstance(self.device, CudaDevice) else ""
             raise BackendError(f"Graph {graph} failed in ONNX Runtime{where}: {error}", fix=fix) from error
 
-    def _bound_to(self, binding: Any, inputs: Tensors, outputs: Tensors) -> Any:
-        place = self._place, self._index
+    def _bind(self, session: Any, key: Key, inputs: Tensors, outputs: Tensors) -> Any:
+        binding, place = session.io_binding(), (self._place, self._index)
         for name, tensor in inputs.items():
             binding.bind_input(name, *place, tensor.dtype, tensor.shape, tensor.address)
         for name, tensor in outputs.items():
@@ -89,7 +89,6 @@ class OnnxRuntimeBackend(Backend):
     def _close(self) -> None:
         self._bindings.clear()
         self._sessions.clear()
-        self._stand_ins.clear()
 
     def _session(self, graph: str, threads: int) -> Any:
         import onnxruntime
@@ -132,30 +131,6 @@ class OnnxRuntimeBackend(Backend):
             settings.add_session_config_entry("session.use_env_allocators", "1")
             settings.enable_mem_pattern = False  # would hold each graph's largest frame for itself
         return settings
-
-
-class _Bindings:
-    """What a session was bound to, by addresses and shapes: those of a steady stream come back.
-
-    Args:
-        session: ONNX Runtime's.
-        bind: Fills a binding.
-    """
-
-    def __init__(self, session: Any, bind: Callable[[Any, Tensors, Tensors], Any]) -> None:
-        self._session, self._bind = session, bind
-        self._known: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-
-    def of(self, inputs: Tensors, outputs: Tensors) -> Any:
-        """The binding of these tensors."""
-        key = tuple((t.address, t.shape) for way in (inputs, outputs) for t in way.values())
-        found = self._known.get(key)
-        if found is None:
-            if len(self._known) >= MOST_BINDINGS:
-                self._known.popitem(last=False)
-            found = self._known[key] = self._bind(self._session.io_binding(), inputs, outputs)
-        self._known.move_to_end(key)
-        return found
 
 
 @cache

@@ -19,7 +19,7 @@ def main(bundle: str, clip: Path, backend: str, warm_up: int) -> None:
     found: dict[str, list[dict[str, int]]] = {"plain": [], "scored": []}
     with Segmenter(bundle, capacity=4, gap=2, device="cuda", backend=backend) as segmenter:
         segmenter.start(frames[0], read_label_map(clip / "prompt.png"))
-        for i in range(1, warm_up + 12):
+        for i in range(1, warm_up + 6):
             with counted() as grown:
                 result = segmenter.step(frames[i % len(frames)])
             if i >= warm_up:
