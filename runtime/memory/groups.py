@@ -186,10 +186,7 @@ class GroupSet:
         )
         merged = self._device.download(self._source)
         self._backend.kernels.check_faults()
-        label: LabelMap = (
-            merged if self._table is None else np.asarray(cv2.LUT(merged, self._table), np.uint8)
-        )
-        return label
+        return merged if self._table is None else np.asarray(cv2.LUT(merged, self._table), np.uint8)
 
     def _set(self, groups: list[ObjectGroup]) -> None:
         self._note_ids(groups)

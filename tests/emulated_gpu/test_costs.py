@@ -26,7 +26,7 @@ def test_a_steady_frame(
         assert frame.get("graph_launches", 2) == 2  # frame to label map, and label map to memory
     for frame in found["scored"]:  # and for each group a few numbers, in and out
         groups = -(-objects // 10)
-        assert frame["downloads"] == frame["syncs"] == 1 + 2 * groups
+        assert frame["downloads"] == frame["syncs"] == 1 + groups
     for frame in (*found["plain"], *found["scored"]):
         assert not {"allocations", "frees", "pinned_allocations", "pageable"} & set(frame)
 
