@@ -53,22 +53,23 @@ class BankEvidence(Evidence):
         self._backend.kernels.scoring.foreground(argument(self._logits), self._active, foreground)
         kernels: list[Kernel] = [lambda out: self._propagation.relevance(self._bank, foreground, out)]
         if not self._bank.tracks_redundancy:
-            return self._computed(kernels)[0]
+            (alone,) = self._computed(kernels)
+            return alone
         relevance, self._redundancy = self._computed([*kernels, self._bank.redundancy])
         return relevance
 
     def redundancy(self) -> Vector:
         """See `Evidence.redundancy`."""
         if self._redundancy is None:
-            self._redundancy = self._computed([self._bank.redundancy])[0]
+            (self._redundancy,) = self._computed([self._bank.redundancy])
         return self._redundancy
 
-    def _computed(self, kernels: Sequence[Kernel]) -> Vector:
-        """What each kernel writes, (kernels, T), in one copy to the host."""
+    def _computed(self, kernels: Sequence[Kernel]) -> list[Vector]:
+        """What each kernel writes, (T,), in one copy to the host."""
         device, slots = self._backend.device, len(self.slot_frames)
         vectors = self._workspace.vector(len(kernels) * slots).reshaped(len(kernels), slots)
         for i, kernel in enumerate(kernels):
             kernel(device.kernel_argument(vectors.at(i)))
-        values: Vector = device.download(vectors)
+        values = device.download(vectors)
         self._backend.kernels.check_faults()
-        return values
+        return list(values)
