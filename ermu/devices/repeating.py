@@ -43,8 +43,9 @@ class RepeatingDevice(CudaDevice):
         self._recorder.flush()
 
     def forget_graphs(self) -> None:
-        """Frees every CUDA graph, before what it was recorded from goes."""
-        self._recorder.forget()
+        """Frees every CUDA graph, before what it was recorded from goes; a fault has done so already."""
+        with suppress(BackendError, StateError):
+            self._recorder.forget()
 
     def launch(self, function: str, grid: Size, block: Size, params: ctypes.Structure) -> None:
         """See `GpuDevice.launch`."""
@@ -73,8 +74,7 @@ class RepeatingDevice(CudaDevice):
 
     def close(self) -> None:
         """See `Device.close`."""
-        with suppress(BackendError, StateError):
-            self.forget_graphs()
+        self.forget_graphs()
         super().close()
 
     def _at_once(self) -> None:
