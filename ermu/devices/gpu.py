@@ -7,7 +7,7 @@ from abc import abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 
 from ermu.devices.base import Device
-from ermu.devices.recorder import Work
+from ermu.devices.graphs.recorder import Work
 from ermu.types import Array
 
 Size = tuple[int, int, int]

@@ -8,7 +8,7 @@ from functools import partial
 
 from ermu.devices.cuda import CudaDevice
 from ermu.devices.gpu import Size
-from ermu.devices.recorder import Recorder, Work
+from ermu.devices.graphs.recorder import Recorder, Work
 from ermu.devices.tensor import DeviceTensor
 from ermu.errors import BackendError, StateError
 from ermu.types import Array

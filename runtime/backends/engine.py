@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ermu.devices.recorder import Work
+from ermu.devices.graphs.recorder import Work
 from ermu.devices.repeating import RepeatingDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.devices.tensorrt_module import TensorRTModule

@@ -10,8 +10,8 @@ from typing import Any
 
 from ermu.devices.cuda import CudaDevice
 from ermu.devices.gpu import GpuDevice
+from ermu.devices.graphs.recorder import Work
 from ermu.devices.names import parse_device
-from ermu.devices.recorder import Work
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.bindings import ALIGNMENT, Bindings, Key

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ermu.devices.graphs.recorder import Recorder, Work
 from ermu.devices.host import HostDevice
-from ermu.devices.recorder import Recorder, Work
 from ermu.devices.tensor import DeviceTensor
 from ermu.devices.tensorrt_module import TensorRTModule
 from ermu.errors import BackendError

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ermu.devices.captures import Captured, Captures
-from ermu.devices.recorder import Recorder, Work
+from ermu.devices.graphs.captures import Captured, Captures
+from ermu.devices.graphs.recorder import Recorder, Work
 from ermu.errors import BackendError
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ermu.devices.captures import Captured, Captures, Graph
+from ermu.devices.graphs.captures import Captured, Captures, Graph
 from ermu.errors import BackendError
 
 logger = logging.getLogger("ermu.devices")
