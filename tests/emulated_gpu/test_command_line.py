@@ -21,8 +21,8 @@ from tests.emulated_gpu.scripts.two_threads import NAMES, follow, read
 
 BACKENDS = ("tensorrt", "onnxruntime")
 ON_GPU = ("--device", "cuda", "--backend")
-MEMORY = dict(capacity=4, gap=2)
-MEMORY_OPTIONS = ("--capacity", "4", "--gap", "2")
+MEMORY = dict(capacity=3, gap=2)
+MEMORY_OPTIONS = ("--capacity", "3", "--gap", "2")
 
 
 def arguments(bundle: Path, clip: Path, out: Path, backend: str = "tensorrt") -> list[object]:

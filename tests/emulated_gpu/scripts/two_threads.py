@@ -45,7 +45,7 @@ def main(bundle: str, clip: Path, out: Path) -> None:
 
     def work(name: str) -> None:
         backend = name.partition("-")[0]
-        with Segmenter(bundle, capacity=4, gap=2, device="cuda", backend=backend) as segmenter:
+        with Segmenter(bundle, capacity=3, gap=2, device="cuda", backend=backend) as segmenter:
             labels[name] = follow(segmenter, frames, prompt)
 
     threads = [Thread(target=work, args=(name,)) for name in NAMES]
