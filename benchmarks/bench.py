@@ -65,6 +65,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         agreement=run.agreement,
         same_evictions={peer.name: peer.evicted == run.ours.evicted for peer in run.peers},
         evictions=len(run.ours.evicted),
+        launches=run.ours.launches,
         gflop_per_frame=sum(part.total for part in work.values()),
         work=work,
         gemm_peak_gflops=peak,

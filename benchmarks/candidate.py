@@ -44,6 +44,7 @@ class Candidate:
     _step_ms: list[float] = field(default_factory=list)
     _appends: list[bool] = field(default_factory=list)
     _stages_ms: dict[str, list[float]] = field(default_factory=dict)
+    _launches: list[int] = field(default_factory=list)
 
     def fill(self, images: Sequence[Image], label: LabelMap) -> None:
         """Begins with the first of T images and appends every other, so that the memory is full.
@@ -63,11 +64,14 @@ class Candidate:
     def run(self, images: Sequence[Image], *, timed: bool) -> None:
         """Steps through whole gap cycles."""
         self.labels = []
+        device = self.segmenter.backend.device
         for image in images:
+            before = device.launches
             result, ms = self._step(image)
             self.labels.append(result.label)
             if timed:
                 self._keep(result, ms)
+                self._launches.append(device.launches - before)
 
     def agreement(self, other: Candidate) -> float:
         """Share of pixels of the latest frames with the same label as the other's."""
@@ -87,6 +91,11 @@ class Candidate:
     def figures(self) -> Figures:
         """Summary of the timed frames."""
         return summarise(self.samples(), self.gap, self.description)
+
+    @property
+    def launches(self) -> int | None:
+        """What the median timed frame hands to the GPU's driver; None on the host."""
+        return int(median(self._launches)) if any(self._launches) else None
 
     def _step(self, image: Image) -> tuple[FrameResult, float]:
         began = perf_counter()

@@ -228,10 +228,11 @@ class Segmenter(Closing):
         if remember is not None:
             check_correction(remember, hw)
         clock, watch = self._options.clock(number, time), Stopwatch()
-        self._take(frame, watch)
-        label, memory = np.zeros(hw, np.uint8), []
+        memory: list[MemoryUpdate] = []
+        with self.backend.repeating():
+            self._take(frame, watch)
+            label = groups.segment(self._encode(watch), watch) if len(groups) else np.zeros(hw, np.uint8)
         if len(groups):
-            label = groups.segment(self._encode(watch), watch)
             memory = groups.remember(self._options, watch, frame=number, clock=clock, label=remember)
         self._frame, self._label = number, label
         return FrameResult(number, label, memory, watch.ms)

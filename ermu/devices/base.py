@@ -26,6 +26,11 @@ class Device(Closing, ABC):
     uploaded_bytes = 0
     downloaded_bytes = 0
 
+    @property
+    def launches(self) -> int:
+        """What was handed to a driver so far, copies, kernels and graphs of a library; 0 on the host."""
+        return 0
+
     @abstractmethod
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
         """An uninitialised tensor, freed when nothing refers to it any more.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 
 from ermu.devices.base import Device
+from ermu.devices.graphs.recorder import Work
 from ermu.types import Array
 
 Size = tuple[int, int, int]
@@ -19,6 +21,18 @@ class GpuDevice(Device):
     """
 
     capability: tuple[int, int]
+
+    def enqueue(self, work: Work) -> None:
+        """Puts work into the stream; inside `repeating`, perhaps later."""
+        work.run()
+
+    def repeating(self) -> AbstractContextManager[None]:
+        """A `with` block whose work comes again every frame: it may be held back, to be enqueued as one."""
+        return nullcontext()
+
+    def flush(self) -> None:
+        """Enqueues what is held back; called before memory goes that it may use."""
+        return
 
     @abstractmethod
     def shared_word(self) -> tuple[Array, int]:

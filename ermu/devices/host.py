@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,8 @@ class HostDevice(Device):
 
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
         array = np.empty(tuple(shape), dtype)
-        return DeviceTensor(array.ctypes.data, array.shape, array.dtype, array)
+        memory = _Memory(array.reshape(-1), array.ctypes.data)
+        return DeviceTensor(memory.address, array.shape, array.dtype, memory)
 
     def upload(self, array: Array, target: DeviceTensor) -> None:
         self.kernel_argument(target)[...] = array
@@ -32,8 +34,15 @@ class HostDevice(Device):
         self.kernel_argument(target)[...] = self.kernel_argument(source).reshape(target.shape)
 
     def kernel_argument(self, tensor: DeviceTensor) -> Array:
-        owner = tensor.owner
-        assert isinstance(owner, np.ndarray)
-        start = (tensor.address - owner.ctypes.data) // tensor.dtype.itemsize
-        view: Array = owner.reshape(-1)[start : start + prod(tensor.shape)].reshape(tensor.shape)
+        memory = tensor.owner
+        assert isinstance(memory, _Memory)
+        start = (tensor.address - memory.address) // tensor.dtype.itemsize
+        view: Array = memory.elements[start : start + prod(tensor.shape)].reshape(tensor.shape)
         return view
+
+
+class _Memory(NamedTuple):
+    """A block of memory, flat, and where it begins: numpy takes long to tell."""
+
+    elements: Array
+    address: int

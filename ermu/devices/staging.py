@@ -51,4 +51,6 @@ class Staging:
 
     def clear(self) -> None:
         """Frees every block."""
+        for blocks in self._blocks.values():
+            blocks.clear()  # whoever failed in `take` may hold the list
         self._blocks.clear()

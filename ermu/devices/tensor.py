@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -32,14 +32,15 @@ class DeviceTensor:
 
     def first(self, count: int) -> DeviceTensor:
         """The first `count` entries of the leading axis, in place."""
-        return replace(self, shape=(count, *self.shape[1:]))
+        return DeviceTensor(self.address, (count, *self.shape[1:]), self.dtype, self.owner)
 
     def at(self, index: int) -> DeviceTensor:
         """Entry `index` of the leading axis, in place."""
-        entry = replace(self, shape=self.shape[1:])
-        return replace(entry, address=self.address + index * entry.nbytes)
+        shape = self.shape[1:]
+        address = self.address + index * prod(shape) * self.dtype.itemsize
+        return DeviceTensor(address, shape, self.dtype, self.owner)
 
     def reshaped(self, *shape: int) -> DeviceTensor:
         """The same elements in another shape."""
         assert prod(shape) == prod(self.shape), f"{self.shape} does not fill {shape}"
-        return replace(self, shape=shape)
+        return DeviceTensor(self.address, shape, self.dtype, self.owner)

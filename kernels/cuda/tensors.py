@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
-from ermu.devices.base import Device
+from ermu.devices.gpu import GpuDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.errors import KernelError
 from ermu.kernels.base.tensor_checks import Tensor
@@ -27,7 +26,7 @@ class Scratch:
         device: Where it lies.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: GpuDevice) -> None:
         self._device = device
         self._held: dict[str, DeviceTensor] = {}
         self._constants: dict[tuple[str, bytes], DeviceTensor] = {}
@@ -38,9 +37,10 @@ class Scratch:
         nbytes = prod(sides) * kind.itemsize
         held = self._held.get(name)
         if held is None or held.nbytes < nbytes:
+            self._device.flush()
             self._held.pop(name, None)
             held = self._held[name] = self._device.empty((nbytes,), np.uint8)
-        return replace(held, shape=sides, dtype=kind)
+        return DeviceTensor(held.address, sides, kind, held.owner)
 
     def uploaded(self, name: str, array: Array) -> DeviceTensor:
         """A device copy of an array."""
@@ -53,6 +53,7 @@ class Scratch:
         key = name, array.tobytes()
         if key not in self._constants:
             if len(self._constants) >= MOST_CONSTANTS:
+                self._device.flush()
                 self._constants.clear()
             tensor = self._constants[key] = self._device.empty(array.shape, array.dtype)
             self._device.upload(array, tensor)

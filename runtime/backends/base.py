@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -125,6 +126,14 @@ class Backend(Closing, ABC):
         """The plan's graphs by name."""
         return {name: self.bundle.manifest.graphs[name] for name in self.plan.graphs}
 
+    @cached_property
+    def _names(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Names of each graph's inputs and outputs."""
+        return {
+            name: (tuple(t.name for t in info.inputs), tuple(t.name for t in info.outputs))
+            for name, info in self.graphs.items()
+        }
+
     @property
     def external_attention(self) -> bool:
         """Whether the kernels read the memories, between graphs."""
@@ -153,8 +162,12 @@ class Backend(Closing, ABC):
         """
         if not self._open:
             raise StateError(f"The {self.name} backend is closed.", fix="open another one")
-        info = self.bundle.manifest.graphs[graph]
-        self._run(graph, *({t.name: tensors[t.name] for t in way} for way in (info.inputs, info.outputs)))
+        inputs, outputs = self._names[graph]
+        self._run(graph, {name: tensors[name] for name in inputs}, {name: tensors[name] for name in outputs})
+
+    def repeating(self) -> AbstractContextManager[None]:
+        """A `with` block whose work comes again frame after frame, and may be held back until asked for."""
+        return nullcontext()
 
     def close(self) -> None:
         """Releases graphs and device memory; closing twice is harmless."""

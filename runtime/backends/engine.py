@@ -1,22 +1,24 @@
-"""One TensorRT engine: tensors bound by address, CUDA graphs once shapes and addresses repeat."""
+"""One TensorRT engine: tensors bound by address, contexts of their own for those that CUDA graphs use."""
 
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from ermu.devices.cuda import CudaDevice
+from ermu.devices.graphs.recorder import Work
+from ermu.devices.repeating import RepeatingDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.devices.tensorrt_module import TensorRTModule
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import Tensors
-from ermu.runtime.backends.captures import Captured, Captures, Key
+from ermu.runtime.backends.bindings import ALIGNMENT, MOST, Bindings, Key
 from ermu.runtime.backends.runtime_cache import RuntimeCache
 
 logger = logging.getLogger("ermu.backends")
-
-_ALIGNMENT = 256  # bytes, of every address that TensorRT is given
 
 
 @dataclass(frozen=True)
@@ -39,62 +41,89 @@ class LoadedEngine:
 
 
 class Engine:
-    """One engine: a context for shapes that are new, and a CUDA graph for each set of tensors that came back.
+    """One engine: a context for shapes that are new, and one for each set of tensors that CUDA graphs use.
 
     Contexts share `scratch`: graphs run one after another in one stream. What cannot be captured is launched.
 
     Args:
         loaded: The engine.
-        cuda: Where it runs.
+        device: Where it runs.
         scratch: Device memory for what it keeps between its layers.
 
     Raises:
         BackendError: TensorRT makes no execution context.
     """
 
-    def __init__(self, loaded: LoadedEngine, cuda: CudaDevice, scratch: DeviceTensor) -> None:
-        self._loaded, self._engine, self._cuda, self._scratch = loaded, loaded.engine, cuda, scratch
+    def __init__(self, loaded: LoadedEngine, device: RepeatingDevice, scratch: DeviceTensor) -> None:
+        self._loaded, self._engine, self._device, self._scratch = loaded, loaded.engine, device, scratch
         self._context = self._new_context()
         self._inputs = [
             tensor
             for tensor in (self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors))
             if self._engine.get_tensor_mode(tensor) == loaded.module.trt.TensorIOMode.INPUT
         ]
-        self._captures = Captures()
+        self._prepared: OrderedDict[Key, Any] = OrderedDict()
         self._told = False
-        self._aligned: dict[str, DeviceTensor] = {}
+        self._bindings = Bindings(device, self._bind, alignment=ALIGNMENT)
 
     def run(self, inputs: Tensors, outputs: Tensors) -> None:
-        """Enqueues the engine's work in the device's stream.
+        """Gives the engine's work to the device, which may hold it back (`GpuDevice.repeating`).
 
         Raises:
-            BackendError: TensorRT refuses a tensor, or fails.
+            BackendError: TensorRT refuses a tensor, or fails; where the work is held back, later.
         """
-        reads, writes = self._bindable(inputs), self._bindable(outputs)
-        for name, tensor in inputs.items():
-            if reads[name] is not tensor:
-                self._cuda.copy(tensor, reads[name])
-        self._execute({**reads, **writes})
-        for name, tensor in outputs.items():
-            if writes[name] is not tensor:
-                self._cuda.copy(writes[name], tensor)
+        work, before, after = self._bindings.of(inputs, outputs)
+        for pair in before:
+            self._device.copy(*pair)
+        self._device.enqueue(work)
+        for pair in after:
+            self._device.copy(*pair)
 
     def close(self) -> None:
-        """Frees contexts and CUDA graphs, and keeps what TensorRT-RTX compiled."""
-        self._free(self._captures.take_all())
+        """Frees contexts, and keeps what TensorRT-RTX compiled; CUDA graphs are gone before."""
+        self._bindings.clear()
+        self._prepared.clear()
         if self._loaded.cache is not None:
             self._loaded.cache.save()
         del self._context, self._engine, self._loaded
 
-    def _execute(self, tensors: Tensors) -> None:
-        key = tuple((tensor.address, tensor.shape) for tensor in tensors.values())
-        captured = self._captures.find(key)
-        if captured:
-            captured.graph.launch()
-            return
-        self._enqueue(self._context, tensors)
-        if self._captures.due(key):
-            self._capture(key, tensors)
+    def _bind(self, key: Key, inputs: Tensors, outputs: Tensors) -> Work:
+        tensors = {**inputs, **outputs}
+        again = partial(self._run, key, tensors), partial(self._prepare, key, tensors)
+        return Work((self._loaded.graph, key), *again)
+
+    def _run(self, key: Key, tensors: Tensors) -> None:
+        with self._running():
+            prepared = self._prepared.get(key)
+            if prepared is None:
+                self._enqueue(self._context, tensors)
+            else:
+                self._launch(prepared)
+
+    def _prepare(self, key: Key, tensors: Tensors) -> Any:
+        """Runs these tensors in a context of their own, whose work can then be recorded; None where not."""
+        with self._running():
+            context = self._prepared.get(key)
+            if context is not None:
+                self._launch(context)
+                return context
+            try:
+                context = self._new_context()
+            except BackendError as error:
+                self._tell(error.problem)
+                self._enqueue(self._context, tensors)
+                return None
+            self._enqueue(context, tensors)
+            if not getattr(context, "is_stream_capturable", lambda stream: True)(self._device.stream):
+                self._tell("TensorRT says that its work cannot be captured.")
+                return None
+            if len(self._prepared) >= MOST:
+                self._prepared.popitem(last=False)
+            self._prepared[key] = context
+            return context
+
+    def _running(self) -> AbstractContextManager[None]:
+        return self._device.current(f"running the engine of {self._loaded.graph}")
 
     def _enqueue(self, context: Any, tensors: Tensors) -> None:
         profile = self._choose_profile(context, tensors)
@@ -107,37 +136,16 @@ class Engine:
         self._launch(context)
 
     def _launch(self, context: Any) -> None:
-        if not context.execute_async_v3(self._cuda.stream):
+        if not context.execute_async_v3(self._device.stream):
             name = self._loaded.module.name
             raise BackendError(f"Graph {self._loaded.graph} failed in {name}.", fix="ermu doctor")
 
-    def _capture(self, key: Key, tensors: Tensors) -> None:
-        """Records the work of these tensors from a context of its own, once it has run there."""
-        oldest = self._captures.oldest_if_full()
-        self._free([oldest] if oldest else [])
-        try:
-            context = self._new_context()
-            self._enqueue(context, tensors)
-            if not getattr(context, "is_stream_capturable", lambda stream: True)(self._cuda.stream):
-                raise BackendError("TensorRT says that its work cannot be captured.")
-            graph = self._cuda.capture(lambda: self._launch(context))
-        except BackendError as error:
-            self._tell(error)
-        else:
-            self._captures.add(key, Captured(graph, context))
-
-    def _tell(self, error: BackendError) -> None:
+    def _tell(self, why: str) -> None:
         """Says once why there is no CUDA graph; the work itself has been done."""
         if not self._told:
             self._told = True
-            text = "The engine of '%s' is launched kernel by kernel, not as a CUDA graph: %s"
-            logger.info(text, self._loaded.graph, error.problem)
-
-    def _free(self, captured: list[Captured]) -> None:
-        if captured:
-            self._cuda.synchronize()
-        for each in captured:
-            each.graph.close()
+            text = "The engine of '%s' is launched kernel by kernel, not in a CUDA graph: %s"
+            logger.info(text, self._loaded.graph, why)
 
     def _new_context(self) -> Any:
         module, cache = self._loaded.module, self._loaded.cache
@@ -157,7 +165,7 @@ class Engine:
             if all(self._within(name, tensors[name].shape, index) for name in self._inputs):
                 if (
                     context.active_optimization_profile != index
-                    and not context.set_optimization_profile_async(index, self._cuda.stream)
+                    and not context.set_optimization_profile_async(index, self._device.stream)
                 ):
                     raise self._refused(f"profile {index}", index)
                 return index
@@ -190,15 +198,3 @@ class Engine:
     def _within(self, name: str, shape: tuple[int, ...], profile: int) -> bool:
         least, _, most = self._engine.get_tensor_profile_shape(name, profile)
         return all(low <= side <= high for low, side, high in zip(least, shape, most, strict=True))
-
-    def _bindable(self, tensors: Tensors) -> dict[str, DeviceTensor]:
-        """The tensors themselves, or an aligned stand-in for one that lies inside a larger buffer."""
-        return {
-            name: t if t.address % _ALIGNMENT == 0 else self._stand_in(name, t) for name, t in tensors.items()
-        }
-
-    def _stand_in(self, name: str, tensor: DeviceTensor) -> DeviceTensor:
-        known = self._aligned.get(name)
-        if known is None or (known.shape, known.dtype) != (tensor.shape, tensor.dtype):
-            known = self._aligned[name] = self._cuda.empty(tensor.shape, tensor.dtype)
-        return known

@@ -76,9 +76,9 @@ def check_lent(backend: Backend, bundle: Bundle, **own: object) -> None:
 def _open_device(place: DeviceName) -> Device:
     if not place.on_gpu:
         return HostDevice()
-    from ermu.devices.cuda import CudaDevice
+    from ermu.devices.repeating import RepeatingDevice
 
-    return CudaDevice(place.index)
+    return RepeatingDevice(place.index)
 
 
 def _refuse(name: str, misfits: Sequence[Misfit]) -> None:

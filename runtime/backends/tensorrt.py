@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import Any
 
-from ermu.devices.cuda import CudaDevice, device_capability
+from ermu.devices.cuda import device_capability
 from ermu.devices.names import parse_device
+from ermu.devices.repeating import RepeatingDevice
 from ermu.devices.tensorrt_module import (
     MODULES,
     RTX,
@@ -56,23 +58,27 @@ class TensorRTBackend(Backend):
 
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)
-        assert isinstance(self.device, CudaDevice)
+        assert isinstance(self.device, RepeatingDevice)
         with self.device.current("loading engines"):
             self._engines = self._opened(load_tensorrt(self.name), self.device)
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        assert isinstance(self.device, CudaDevice)
-        with self.device.current(f"running the engine of {graph}"):
-            self._engines[graph].run(inputs, outputs)
+        self._engines[graph].run(inputs, outputs)
+
+    def repeating(self) -> AbstractContextManager[None]:
+        """See `Backend.repeating`: CUDA graphs."""
+        assert isinstance(self.device, RepeatingDevice)
+        return self.device.repeating()
 
     def _close(self) -> None:
-        assert isinstance(self.device, CudaDevice)
+        assert isinstance(self.device, RepeatingDevice)
+        self.device.forget_graphs()
         with self.device.current("closing engines"):
             for engine in self._engines.values():
                 engine.close()
             self._engines.clear()
 
-    def _opened(self, module: TensorRTModule, device: CudaDevice) -> dict[str, Engine]:
+    def _opened(self, module: TensorRTModule, device: RepeatingDevice) -> dict[str, Engine]:
         chosen = {
             name: find_engine(self.bundle, name, **_here(module, device.capability))
             for name in self.plan.graphs
@@ -116,7 +122,9 @@ def _missing(bundle: Bundle, graph: str, here: dict[str, str]) -> list[Misfit]:
     return []
 
 
-def _runtime_cache(engine: Any, module: TensorRTModule, info: EngineInfo, device: CudaDevice) -> RuntimeCache:
+def _runtime_cache(
+    engine: Any, module: TensorRTModule, info: EngineInfo, device: RepeatingDevice
+) -> RuntimeCache:
     here = sha256(f"{device.label} {module.version}".encode()).hexdigest()
     return RuntimeCache(engine, cache_folder(RTX) / f"{info.sha256[:16]}-{here[:8]}.cache")
 

@@ -117,6 +117,11 @@ class MemoryBank:
         if self._gram is not None:
             self._gram.update(slot, self.keys())
 
+    @property
+    def tracks_redundancy(self) -> bool:
+        """Whether `redundancy` may be asked for."""
+        return self._gram is not None
+
     def track_redundancy(self, scoring: Scoring) -> None:
         """Begins to keep the key gram, from the slots in use, unless it is kept already."""
         if self._gram is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,11 @@ from ermu.runtime.memory.propagation import Propagation
 from ermu.runtime.memory.workspace import Workspace
 from ermu.types import Vector
 
+Kernel = Callable[[Any], None]
+
 
 class BankEvidence(Evidence):
-    """Asks the kernels, which write on the device; T doubles come back.
+    """Asks the kernels, which write on the device; 2 T doubles come back at once.
 
     Args:
         backend: Whose kernels are asked.
@@ -41,6 +43,7 @@ class BankEvidence(Evidence):
         self._backend, self._workspace = backend, workspace
         self._bank, self._propagation = bank, propagation
         self._logits, self._active = logits, active
+        self._redundancy: Vector | None = None
         self.slot_frames = list(bank.slot_frames)
 
     def relevance(self) -> Vector:
@@ -51,15 +54,25 @@ class BankEvidence(Evidence):
         self._backend.kernels.scoring.foreground(
             argument(self._logits), self._active, foreground, align_corners=aligned
         )
-        return self._computed(lambda out: self._propagation.relevance(self._bank, foreground, out))
+        kernels: list[Kernel] = [lambda out: self._propagation.relevance(self._bank, foreground, out)]
+        if not self._bank.tracks_redundancy:
+            (alone,) = self._computed(kernels)
+            return alone
+        relevance, self._redundancy = self._computed([*kernels, self._bank.redundancy])
+        return relevance
 
     def redundancy(self) -> Vector:
         """See `Evidence.redundancy`."""
-        return self._computed(self._bank.redundancy)
+        if self._redundancy is None:
+            (self._redundancy,) = self._computed([self._bank.redundancy])
+        return self._redundancy
 
-    def _computed(self, kernel: Callable[[Any], None]) -> Vector:
-        device, vector = self._backend.device, self._workspace.vector(len(self.slot_frames))
-        kernel(device.kernel_argument(vector))
-        values = device.download(vector)
+    def _computed(self, kernels: Sequence[Kernel]) -> list[Vector]:
+        """What each kernel writes, (T,), in one copy to the host."""
+        device, slots = self._backend.device, len(self.slot_frames)
+        vectors = self._workspace.vector(len(kernels) * slots).reshaped(len(kernels), slots)
+        for i, kernel in enumerate(kernels):
+            kernel(device.kernel_argument(vectors.at(i)))
+        values = device.download(vectors)
         self._backend.kernels.check_faults()
-        return values
+        return list(values)

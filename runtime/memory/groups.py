@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 
 from ermu.kernels.base.identity import Identity
@@ -44,6 +45,7 @@ class GroupSet:
         self._backend, self.workspace, self.source_hw = backend, workspace, source_hw
         self._identity, self._numbers, self._device = identity, numbers, backend.device
         self._groups: list[ObjectGroup] = []
+        self._note_ids([])
         (self._info,) = backend.graphs[backend.plan.decode].outputs
         self._source = backend.device.empty(source_hw, np.uint8)
         self._allocate(0)
@@ -124,13 +126,14 @@ class GroupSet:
             clock: When it was, in the units of the gap.
             label: uint8 H x W to remember in place of what `segment` predicted.
         """
-        updates = []
-        for g, group in enumerate(self._groups):
-            with watch("memorize"):
+        with watch("memorize"), self._backend.repeating():
+            for g, group in enumerate(self._groups):
                 if label is not None:
                     self._upload(g, label)
                 self._embed(g)
                 group.memorize()
+        updates = []
+        for g, group in enumerate(self._groups):
             if not group.due(clock, options.interval):
                 updates.append(group.unchanged())
                 continue
@@ -150,6 +153,7 @@ class GroupSet:
     def remove(self, object_id: int) -> None:
         """Stops following an object; a group without objects is freed."""
         next(group for group in self._groups if object_id in group.ids).remove(object_id)
+        self._note_ids(self._groups)
         kept = [group for group in self._groups if group.ids]
         if len(kept) != len(self._groups):
             self._set(kept)
@@ -186,7 +190,7 @@ class GroupSet:
         self._backend.run(self._backend.plan.decode, held)
 
     def _predict(self) -> LabelMap:
-        active = np.stack([group.active for group in self._groups])
+        active = self._active
         argument = self._device.kernel_argument
         self._backend.kernels.pixels.label_map(
             argument(self._logits),
@@ -197,10 +201,10 @@ class GroupSet:
         )
         merged = self._device.download(self._source)
         self._backend.kernels.check_faults()
-        label: LabelMap = self._table()[merged]
-        return label
+        return merged if self._table is None else np.asarray(cv2.LUT(merged, self._table), np.uint8)
 
     def _set(self, groups: list[ObjectGroup]) -> None:
+        self._note_ids(groups)
         before = {group.number: self._logits.at(g) for g, group in enumerate(self._groups)}
         self._groups = groups
         self._allocate(len(groups))
@@ -213,10 +217,12 @@ class GroupSet:
         self._logits = self._device.empty((count, *one), self._info.dtype)
         self._labels = self._device.empty((count, *self.workspace.grids.hw), np.uint8)
 
-    def _table(self) -> LabelMap:
-        """Caller's id of each merged id, for looking label maps up."""
-        table = np.zeros(256, np.uint8)
-        for g, group in enumerate(self._groups):
+    def _note_ids(self, groups: list[ObjectGroup]) -> None:
+        """Channels in use, (G, 11), and the caller's id of each merged id, or None where all are the same."""
+        self._active = np.array([group.active for group in groups], np.bool_).reshape(-1, GROUP_SIZE + 1)
+        merged = np.arange(256, dtype=np.uint8)
+        table = np.zeros_like(merged)
+        for g, group in enumerate(groups):
             for k, own in enumerate(group.channel_ids, start=1):
                 table[GROUP_SIZE * g + k] = own or 0
-        return table
+        self._table = None if np.all((table == merged) | (table == 0)) else table

@@ -88,7 +88,7 @@ def engines(
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
-    """`clip(12)`: a folder with `frames` and the `prompt.png` of so many objects that drift."""
+    """`clip(12)`: a folder with `frames` and the `prompt.png` of so many objects that drift; at most 50."""
 
     def made(objects: int, frames: int = FRAMES) -> Path:
         folder = tmp_path_factory.mktemp("clip")
@@ -96,12 +96,14 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
         random = np.random.default_rng(objects)
         ground = cv2.resize(random.integers(0, 256, (12, 16, 3), np.uint8), SIZE[::-1])
         colours = random.integers(0, 256, (objects, 3))
+        columns, height, width = (4, 20, 20) if objects <= 12 else (10, 12, 8)
         for i in range(frames):
             image, label = ground.copy(), np.zeros(SIZE, np.uint8)
             for k in range(objects):
-                top, left = 4 + 30 * (k // 4) + i % 5, 4 + 31 * (k % 4) + i % 3
-                image[top : top + 20, left : left + 20] = colours[k]
-                label[top : top + 20, left : left + 20] = k + 1
+                top = 4 + 3 * height // 2 * (k // columns) + i % 5
+                left = 4 + 3 * width // 2 * (k % columns) + i % 3
+                image[top : top + height, left : left + width] = colours[k]
+                label[top : top + height, left : left + width] = k + 1
             cv2.imwrite(str(folder / "frames" / f"{i:04}.png"), image)
             if i == 0:
                 write_label_map(folder / "prompt.png", label)

@@ -32,3 +32,8 @@ def test_what_is_not_waited_for_is_not_there(python: Callable, fault: str) -> No
 def test_tensorrt_refuses_what_the_real_one_refuses(python: Callable, engines: Callable) -> None:
     ran = python("-m", "tests.emulated_gpu.scripts.refusals", engines("aot"))
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+
+
+def test_onnxruntime_refuses_and_waits_as_the_real_one_does(python: Callable, engines: Callable) -> None:
+    ran = python("-m", "tests.emulated_gpu.scripts.provider_refusals", engines("aot"))
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout

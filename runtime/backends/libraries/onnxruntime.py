@@ -5,19 +5,23 @@ from __future__ import annotations
 import io
 import logging
 from contextlib import redirect_stdout
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from ermu.devices.cuda import CudaDevice
+from ermu.devices.gpu import GpuDevice
+from ermu.devices.graphs.recorder import Work
 from ermu.devices.names import parse_device
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
+from ermu.runtime.backends.bindings import ALIGNMENT, Bindings, Key
 from ermu.runtime.backends.requirements import importable, no_gpu, wrong_precision
 from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 
 logger = logging.getLogger("ermu.backends")
 
+LESS_MEMORY = "fewer memory frames (--capacity), smaller frames (--long-edge) or fp16"
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -25,7 +29,7 @@ class OnnxRuntimeBackend(Backend):
     """A session for each graph, reading and writing tensors where they are.
 
     Every graph is opened at once, so that a broken one is noticed before the first frame. On CUDA all work
-    goes into the device's own stream.
+    goes into the device's own stream, and no run waits for it.
     """
 
     name = "onnxruntime"
@@ -54,18 +58,39 @@ class OnnxRuntimeBackend(Backend):
         self._place = "cpu" if self.device.name == "cpu" else "cuda"
         self._index = self.device.index if isinstance(self.device, CudaDevice) else 0
         self._sessions = {name: self._session(name, opening.threads) for name in self.plan.graphs}
-        self._bindings = {name: session.io_binding() for name, session in self._sessions.items()}
+        alignment = 1 if self._place == "cpu" else ALIGNMENT
+        self._bindings = {
+            name: Bindings(self.device, partial(self._bind, session), alignment=alignment)
+            for name, session in self._sessions.items()
+        }
+        self._run_options = self._without_waiting() if self._place == "cuda" else None
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        binding = self._bindings[graph]
-        for name, tensor in inputs.items():
-            binding.bind_input(name, self._place, self._index, tensor.dtype, tensor.shape, tensor.address)
-        for name, tensor in outputs.items():
-            binding.bind_output(name, self._place, self._index, tensor.dtype, tensor.shape, tensor.address)
+        binding, before, after = self._bindings[graph].of(inputs, outputs)
+        if not isinstance(self.device, GpuDevice):
+            self._compute(graph, binding)
+            return
+        for pair in before:
+            self.device.copy(*pair)
+        self.device.enqueue(Work(graph, partial(self._compute, graph, binding)))
+        for pair in after:
+            self.device.copy(*pair)
+
+    def _compute(self, graph: str, binding: Any) -> None:
         try:
-            self._sessions[graph].run_with_iobinding(binding)
+            self._sessions[graph].run_with_iobinding(binding, self._run_options)
         except Exception as error:  # onnxruntime's exception types share no public base
-            raise BackendError(f"Graph {graph} failed in ONNX Runtime: {error}") from error
+            fix = LESS_MEMORY if "allocate memory" in str(error) else None
+            where = f" on {self.device.label}" if isinstance(self.device, CudaDevice) else ""
+            raise BackendError(f"Graph {graph} failed in ONNX Runtime{where}: {error}", fix=fix) from error
+
+    def _bind(self, session: Any, key: Key, inputs: Tensors, outputs: Tensors) -> Any:
+        binding, place = session.io_binding(), (self._place, self._index)
+        for name, tensor in inputs.items():
+            binding.bind_input(name, *place, tensor.dtype, tensor.shape, tensor.address)
+        for name, tensor in outputs.items():
+            binding.bind_output(name, *place, tensor.dtype, tensor.shape, tensor.address)
+        return binding
 
     def _close(self) -> None:
         self._bindings.clear()
@@ -92,6 +117,14 @@ class OnnxRuntimeBackend(Backend):
                 fix="run with --device cpu, or install 'ermu[gpu]' with a CUDA driver (`ermu doctor` tells)",
             )
         return session
+
+    def _without_waiting(self) -> Any:
+        """Work is in order in the device's stream: nobody need wait for a graph before the next begins."""
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        return options
 
     def _settings(self, onnxruntime: Any, threads: int) -> Any:
         settings = onnxruntime.SessionOptions()

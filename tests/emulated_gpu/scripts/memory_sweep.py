@@ -15,12 +15,12 @@ from ermu.runtime.segmenter import Segmenter
 from tests.emulated_gpu.counters import fail_allocation, held
 
 
-def attempt(bundle: str, clip: Path, number: int) -> str | None:
+def attempt(bundle: str, clip: Path, backend: str, number: int) -> str | None:
     """The message of a run for which there is no memory from an allocation on; None where there is enough."""
     frames = [cv2.imread(str(file)) for file in sorted((clip / "frames").iterdir())]
     fail_allocation(number)
     try:
-        with Segmenter(bundle, capacity=3, gap=1, device="cuda", backend="tensorrt") as segmenter:
+        with Segmenter(bundle, capacity=3, gap=1, device="cuda", backend=backend) as segmenter:
             segmenter.start(frames[0], read_label_map(clip / "prompt.png"))
             for frame in frames[1:5]:
                 segmenter.step(frame)
@@ -31,10 +31,10 @@ def attempt(bundle: str, clip: Path, number: int) -> str | None:
     return None
 
 
-def main(bundle: str, clip: Path, step: int) -> None:
+def main(bundle: str, clip: Path, backend: str, step: int) -> None:
     """Every `step`-th allocation from the first on, until there is one more than a run needs."""
     messages: list[str] = []
-    while (message := attempt(bundle, clip, 1 + step * len(messages))) is not None:
+    while (message := attempt(bundle, clip, backend, 1 + step * len(messages))) is not None:
         messages.append(message)
         gc.collect()
         if any(held().values()):
@@ -43,4 +43,4 @@ def main(bundle: str, clip: Path, step: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

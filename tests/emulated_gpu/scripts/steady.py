@@ -13,13 +13,13 @@ from ermu.runtime.segmenter import Segmenter
 from tests.emulated_gpu.counters import counted, held
 
 
-def main(bundle: str, clip: Path, warm_up: int) -> None:
+def main(bundle: str, clip: Path, backend: str, warm_up: int) -> None:
     """Runs the clip again and again; the frames after `warm_up` are counted."""
     frames = [cv2.imread(str(file)) for file in sorted((clip / "frames").iterdir())]
     found: dict[str, list[dict[str, int]]] = {"plain": [], "scored": []}
-    with Segmenter(bundle, capacity=4, gap=2, device="cuda", backend="tensorrt") as segmenter:
+    with Segmenter(bundle, capacity=4, gap=2, device="cuda", backend=backend) as segmenter:
         segmenter.start(frames[0], read_label_map(clip / "prompt.png"))
-        for i in range(1, warm_up + 12):
+        for i in range(1, warm_up + 6):
             with counted() as grown:
                 result = segmenter.step(frames[i % len(frames)])
             if i >= warm_up:
@@ -30,4 +30,4 @@ def main(bundle: str, clip: Path, warm_up: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import prod
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ermu.devices.graphs.recorder import Recorder, Work
 from ermu.devices.host import HostDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.devices.tensorrt_module import TensorRTModule
@@ -39,6 +41,21 @@ class StubDevice(HostDevice):
         self.allocations = 0
         self.recorded: list[Callable[[], None]] | None = None
         self.graphs: list[StubGraph] = []
+        self._recorder = Recorder(self.capture, self.synchronize)
+        self.repeating, self.forget_graphs = self._recorder.recording, self._recorder.forget
+
+    def current(self, doing: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def enqueue(self, work: Work) -> None:
+        self._recorder.add(work)
+
+    def copy(self, source: DeviceTensor, target: DeviceTensor) -> None:
+        def run() -> None:
+            step = lambda: HostDevice.copy(self, source, target)  # noqa: E731
+            step() if self.recorded is None else self.recorded.append(step)
+
+        self.enqueue(Work((source.address, target.address, source.nbytes), run))
 
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
         self.allocations += 1

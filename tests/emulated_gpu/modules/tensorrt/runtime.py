@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import itertools
 import json
 import struct
-import sys
-import traceback
 from collections.abc import Callable
 from enum import IntEnum
-from math import prod
 from typing import Any
 
+import emulated_work as work
 import numpy as np
 
 from tensorrt.builder import MAGIC
@@ -24,28 +20,6 @@ DTYPES = {"float": "float32", "float16": "float16", "double": "float64", "uint8"
 DTYPES |= {"int32": "int32", "int64": "int64", "bool": "bool"}
 Shape = tuple[int, ...]
 Log = Callable[[str], None]
-
-_driver = ctypes.CDLL("libcuda.so.1")
-_driver.emulated_address.restype = ctypes.c_void_p
-_driver.emulated_address.argtypes = [ctypes.c_uint64, ctypes.c_size_t]
-_driver.emulated_capturing.argtypes = [ctypes.c_void_p]
-_JOB = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_longlong)
-_driver.emulated_enqueue.argtypes = [ctypes.c_void_p, _JOB, ctypes.c_longlong]
-_numbers = itertools.count(1)
-_jobs: dict[int, Callable[[], None]] = {}
-
-
-@_JOB
-def _run_job(number: int) -> int:
-    try:
-        _jobs[number]()
-    except KeyError:
-        print("emulated TensorRT: an engine or context that is closed was run", file=sys.stderr)
-    except Exception:
-        traceback.print_exc()
-    else:
-        return 1
-    return 0
 
 
 class TensorIOMode(IntEnum):
@@ -141,7 +115,7 @@ class IExecutionContext:
 
     def __del__(self) -> None:
         for number in self._captured:
-            _jobs.pop(number, None)
+            work.forget(number)
 
     def set_device_memory(self, address: int, size: int) -> None:
         if address % ALIGNMENT or size < self._engine.device_memory_size_v2:
@@ -181,21 +155,17 @@ class IExecutionContext:
         unset = set(engine.inputs) - set(shapes) | {*engine.inputs, *engine.outputs} - set(self._addresses)
         if unset or not self._given:
             return self._refuse(f"shapes, addresses or scratch memory are missing: {sorted(unset)}")
-        capturing = bool(_driver.emulated_capturing(stream))
-        if capturing and self._ran != shapes:
+        if work.capturing(stream) and self._ran != shapes:
             return self._refuse("captured before it ran at these shapes")
         self._ran = shapes
-        number, addresses, scratch = next(_numbers), dict(self._addresses), self._scratch
-
-        def job() -> None:
-            if not capturing:
-                _jobs.pop(number)
-            _execute(engine, shapes, addresses, scratch)
-
-        _jobs[number] = job
-        if capturing:
-            self._captured.append(number)
-        return bool(_driver.emulated_enqueue(stream, _run_job, number) == 0)
+        addresses, scratch = dict(self._addresses), self._scratch
+        try:
+            captured = work.enqueue(stream, lambda: _execute(engine, shapes, addresses, scratch))
+        except RuntimeError as error:
+            return self._refuse(str(error))
+        if captured is not None:
+            self._captured.append(captured)
+        return True
 
     def _refuse(self, why: str) -> bool:
         self._engine.log(why)
@@ -206,19 +176,11 @@ def _execute(
     engine: ICudaEngine, shapes: dict[str, Shape], addresses: dict[str, int], scratch: int | None
 ) -> None:
     if scratch is not None:
-        _view(scratch, (SCRATCH_BYTES,), np.dtype("uint8"))[:] = 0xFF  # as whoever shares it finds it
-    feeds = {name: _view(addresses[name], shapes[name], kind) for name, kind in engine.inputs.items()}
+        work.view(scratch, (SCRATCH_BYTES,), np.dtype("uint8"))[:] = 0xFF  # as whoever shares it finds it
+    feeds = {name: work.view(addresses[name], shapes[name], kind) for name, kind in engine.inputs.items()}
     results = engine.session.run(list(engine.outputs), feeds)
     for (name, kind), result in zip(engine.outputs.items(), results, strict=True):
-        _view(addresses[name], result.shape, kind)[...] = result
-
-
-def _view(address: int, shape: Shape, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    nbytes = prod(shape) * dtype.itemsize
-    host = _driver.emulated_address(address, nbytes)
-    if not host:
-        raise RuntimeError(f"{nbytes} bytes at {address:#x} are not the device's")
-    return np.frombuffer((ctypes.c_char * nbytes).from_address(host), dtype).reshape(shape)
+        work.view(addresses[name], result.shape, kind)[...] = result
 
 
 def _dtype(name: str) -> np.dtype[Any]:

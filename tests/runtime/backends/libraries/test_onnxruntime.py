@@ -8,7 +8,7 @@ from ermu.runtime.segmenter import Segmenter
 from tests.support.golden_data import load_golden
 from tests.support.golden_run import compare
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.chip]
 
 
 @pytest.mark.parametrize("name", ["r50_aotl", "r50_deaotl"])

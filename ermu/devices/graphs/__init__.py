@@ -1,0 +1,1 @@
+"""CUDA graphs: what is recorded, when, and how long it is kept."""
