@@ -33,9 +33,9 @@ class BundleOptions:
             help="A .pth file instead, exported into the user's cache when it is new (needs torch, once)."
         ),
     ] = None
-    network: Annotated[
-        str | None, typer.Option(help="Refuse the checkpoint unless it is this network.")
-    ] = None
+    network: Annotated[str | None, typer.Option(help="Refuse the checkpoint unless it is this network.")] = (
+        None
+    )
 
     def tell(self, paths: Paths) -> None:
         """Tells `paths` what is read.

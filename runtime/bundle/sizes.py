@@ -79,9 +79,7 @@ class GridRule:
         """A side of the token grid, from that of the network's input."""
         return (side - self.align_corners) // STRIDE + self.align_corners
 
-    def network_size(
-        self, source_hw: tuple[int, int], limits: SizeLimits | None = None
-    ) -> tuple[int, int]:
+    def network_size(self, source_hw: tuple[int, int], limits: SizeLimits | None = None) -> tuple[int, int]:
         """Network input size for a frame.
 
         The frame is brought within the limits; then each side goes to the nearest of the rule's, halves to
