@@ -166,10 +166,9 @@ class GroupSet:
         """Of the latest frame's labels at source size; computed on the host."""
         if not self._groups:
             return Probabilities(np.ones((1, *self.source_hw), np.float32), np.zeros(1, np.uint8))
-        active = np.stack([group.active for group in self._groups])
         aligned = self.workspace.grids.rule.align_corners
-        merged = merged_probabilities(self.logits(), active, self.source_hw, align_corners=aligned)
-        return Probabilities(merged, self._table()[: len(merged)])
+        merged = merged_probabilities(self.logits(), self._active, self.source_hw, align_corners=aligned)
+        return Probabilities(merged, self._ids[: len(merged)])
 
     def _policy(self, options: MemoryOptions) -> EvictionPolicy:
         return POLICIES.get(options.policy)(self._backend.bundle.manifest.score)
@@ -201,7 +200,7 @@ class GroupSet:
         )
         merged = self._device.download(self._source)
         self._backend.kernels.check_faults()
-        return merged if self._table is None else np.asarray(cv2.LUT(merged, self._table), np.uint8)
+        return merged if self._are_merged_ids else np.asarray(cv2.LUT(merged, self._ids), np.uint8)
 
     def _set(self, groups: list[ObjectGroup]) -> None:
         self._note_ids(groups)
@@ -218,11 +217,12 @@ class GroupSet:
         self._labels = self._device.empty((count, *self.workspace.grids.hw), np.uint8)
 
     def _note_ids(self, groups: list[ObjectGroup]) -> None:
-        """Channels in use, (G, 11), and the caller's id of each merged id, or None where all are the same."""
+        """Notes channels in use, (G, 11), the caller's id of each merged id, and whether all are the same."""
         self._active = np.array([group.active for group in groups], np.bool_).reshape(-1, GROUP_SIZE + 1)
         merged = np.arange(256, dtype=np.uint8)
-        table = np.zeros_like(merged)
+        self._ids, possible = np.zeros_like(merged), np.zeros(len(merged), np.bool_)
         for g, group in enumerate(groups):
-            for k, own in enumerate(group.channel_ids, start=1):
-                table[GROUP_SIZE * g + k] = own or 0
-        self._table = None if np.all((table == merged) | (table == 0)) else table
+            own = slice(GROUP_SIZE * g + 1, GROUP_SIZE * (g + 1) + 1)
+            self._ids[own] = [object_id or 0 for object_id in group.channel_ids]
+            possible[own] = self._active[g, 1:]
+        self._are_merged_ids = bool(np.all((self._ids == merged) | ~possible))
