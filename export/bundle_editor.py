@@ -60,7 +60,7 @@ def bundle_lock(path: Path) -> Iterator[None]:
 
 def mentioned_files(manifest: Manifest) -> set[str]:
     """Every file that a manifest lists."""
-    listed: list[FileInfo] = [*manifest.graphs.values(), *manifest.weights, manifest.identity]
+    listed: list[FileInfo] = [*manifest.graphs.values(), *manifest.weights, *manifest.kernel_weights]
     for variant in manifest.variants.values():
         listed += [*variant.graphs.values(), *variant.weights]
     return {info.file for info in listed} | {engine.file for engine in manifest.engines}

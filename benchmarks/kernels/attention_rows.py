@@ -1,4 +1,4 @@
-"""Measures attention over the memory bank, and in DeAOT's window, against ONNX Runtime and torch."""
+"""Measures attention over the memory bank, and in a window, against ONNX Runtime and torch."""
 
 from __future__ import annotations
 
@@ -44,15 +44,25 @@ def _cache(attention: CpuAttention, heads: Heads, tensors: Tensors, precision: s
 
 
 def measure_window(threads: int, repeats: int) -> dict[str, float]:
-    """Milliseconds of DeAOT's window, and of the dense attention with a band of biases that it replaces."""
+    """Milliseconds of DeAOT's window, of the dense attention with a band of biases that it replaces, and of
+    the window of the zoo's AOT, whose heads have relative values."""
     draw = np.random.default_rng(0)
-    widths = (128, 128, 1024, WINDOW_KEYS)
-    query, key, value, bias = (draw.normal(size=(TOKENS, width)).astype(np.float32) for width in widths)
+
+    def normal(*shape: int) -> Single:
+        return draw.normal(size=shape).astype(np.float32)
+
+    query, key, value, bias = (normal(TOKENS, width) for width in (128, 128, 1024, WINDOW_KEYS))
     attention, out = CpuAttention(threads=threads), np.zeros((TOKENS, 1024), np.float32)
+    one_head = bias.reshape(TOKENS, 1, WINDOW_KEYS)
+    asked, keys, values, of_heads = (normal(TOKENS, 256) for _ in range(4))
+    biases, relative = normal(TOKENS, 8, WINDOW_KEYS), normal(8, WINDOW_KEYS, 32)
     return interleaved(
         {
-            "window": lambda: attention.window(query, key, value, bias, GRID, out),
+            "window": lambda: attention.window(query, key, value, one_head, GRID, out),
             "onnxruntime dense with a band": dense_window(query, key, value, _band(bias), threads),
+            "window of 8 heads": lambda: attention.window(
+                asked, keys, values, biases, GRID, of_heads, relative
+            ),
         },
         repeats,
     )

@@ -1,4 +1,4 @@
-"""The interface of attention over a memory bank and in DeAOT's window, and the checks of its arguments.
+"""The interface of attention over a memory bank and in a window, and the checks of its arguments.
 
 Shapes use T for slots in use, N for tokens (h * w of the stride-16 grid), D = heads * d for the channels of
 queries and keys, and Cv = heads * dv for those of values. The formulas are those of `docs/spec/network.md`.
@@ -95,20 +95,30 @@ class Attention(ABC):
 
     @abstractmethod
     def window(
-        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, hw: tuple[int, int], out: Tensor
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor,
+        hw: tuple[int, int],
+        out: Tensor,
+        relative: Array | None = None,
     ) -> None:
-        """DeAOT's short-term attention: each token attends to the 15 x 15 window around it, with one head.
+        """Short-term attention: each token attends to the 15 x 15 window around it, head by head.
 
-        Logits are q . k / sqrt(D) + bias[q, dy * 15 + dx] with dy = key_y - query_y + 7 and dx alike; keys
-        outside the window have weight exactly 0, and positions outside the grid do not exist.
+        Of the key at (y + dy, x + dx), place i = (dy + 7) * 15 + dx + 7 in the window of the query at (y, x),
+        the logit is q . k / sqrt(d) + bias[q, head, i] and the value v + relative[head, i]. Keys outside the
+        window have weight exactly 0, and places outside the grid do not exist. Always in float32.
 
         Args:
-            query: (N, D) float32.
+            query: (N, D) float32, D = heads * d.
             key: (N, D) float32.
-            value: (N, Cv) float32.
-            bias: (N, 225) float32.
+            value: (N, Cv) float32, Cv = heads * dv.
+            bias: (N, heads, 225) float32.
             hw: The token grid (h, w); N = h * w.
-            out: (N, Cv) float32, written.
+            out: (N, Cv) float32, written; heads lie side by side.
+            relative: (heads, 225, dv) float32 on the host, what a value gains by its place in the window;
+                None for a network without.
 
         Raises:
             KernelError: shapes or dtypes do not fit, or a value is not finite.
@@ -181,17 +191,29 @@ def check_read(
 
 
 def check_window(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, hw: tuple[int, int], out: Tensor
-) -> None:
-    """Checks the arguments of `Attention.window`."""
-    tokens = hw[0] * hw[1]
-    if len(query.shape) != 2 or len(value.shape) != 2 or min(*hw, query.shape[1], value.shape[1]) < 1:
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor,
+    hw: tuple[int, int],
+    out: Tensor,
+    relative: Array | None,
+) -> int:
+    """Checks the arguments of `Attention.window`; returns the number of heads."""
+    shapes: list[tuple[int, ...]] = [tuple(t.shape) for t in (query, value, bias)]
+    if [len(shape) for shape in shapes] != [2, 2, 3] or min(min(*shape[1:], *hw) for shape in shapes) < 1:
         raise KernelError(
-            f"query has shape {query.shape}, value {value.shape}, the grid {tuple(hw)}.",
-            expected="(N, D), (N, Cv) and (h, w) with N = h * w",
+            f"query, value and bias have shapes {shapes}, the grid is {tuple(hw)}.",
+            expected="(N, D), (N, Cv), (N, heads, 225) and (h, w) with N = h * w",
         )
-    expect_tensor("query", query, (tokens, query.shape[1]), np.float32)
-    expect_tensor("key", key, query.shape, np.float32)
-    expect_tensor("value", value, (tokens, value.shape[1]), np.float32)
-    expect_tensor("bias", bias, (tokens, WINDOW_KEYS), np.float32)
-    expect_output("out", out, value.shape, np.float32)
+    tokens, heads = hw[0] * hw[1], shapes[2][1]
+    shape = cache_shape(1, tokens, heads, shapes[0][1], shapes[1][1])
+    expect_tensor("query", query, (tokens, shape.key_width), np.float32)
+    expect_tensor("key", key, (tokens, shape.key_width), np.float32)
+    expect_tensor("value", value, (tokens, shape.value_width), np.float32)
+    expect_tensor("bias", bias, (tokens, heads, WINDOW_KEYS), np.float32)
+    expect_output("out", out, (tokens, shape.value_width), np.float32)
+    if relative is not None:
+        of_head = (heads, WINDOW_KEYS, shape.value_width // heads)
+        expect_tensor("relative", relative, of_head, np.float32)
+    return heads

@@ -76,9 +76,16 @@ class CpuAttention(Attention):
         return CpuKeyValueCache(self.isa, precision, shape, self.threads)
 
     def window(
-        self, query: Array, key: Array, value: Array, bias: Array, hw: tuple[int, int], out: Array
+        self,
+        query: Array,
+        key: Array,
+        value: Array,
+        bias: Array,
+        hw: tuple[int, int],
+        out: Array,
+        relative: Array | None = None,
     ) -> None:
         """See `Attention.window`."""
-        check_window(query, key, value, bias, hw, out)
-        if not native().window(self.isa, query, key, value, bias, hw, out, self.threads):
-            raise nan_found("query, key, value or bias")
+        check_window(query, key, value, bias, hw, out, relative)
+        if not native().window(self.isa, query, key, value, bias, hw, out, relative, self.threads):
+            raise nan_found("query, key, value, bias or relative")

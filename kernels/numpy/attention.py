@@ -85,20 +85,36 @@ class NumpyAttention(Attention):
         return NumpyKeyValueCache(cache_shape(slots, tokens, heads, key_width, value_width))
 
     def window(
-        self, query: Array, key: Array, value: Array, bias: Array, hw: tuple[int, int], out: Array
+        self,
+        query: Array,
+        key: Array,
+        value: Array,
+        bias: Array,
+        hw: tuple[int, int],
+        out: Array,
+        relative: Array | None = None,
     ) -> None:
         """See `Attention.window`."""
-        check_window(query, key, value, bias, hw, out)
+        heads = check_window(query, key, value, bias, hw, out, relative)
         expect_finite(query=query, key=key, value=value, bias=bias)
-        height, width = hw
-        Q, K = query.astype(np.float64) / math.sqrt(query.shape[1]), key.astype(np.float64)
-        ys, xs = np.divmod(np.arange(height * width), width)
-        for token, (y, x) in enumerate(zip(ys, xs, strict=True)):
-            dy, dx = ys - y + WINDOW_RADIUS, xs - x + WINDOW_RADIUS
-            side = 2 * WINDOW_RADIUS + 1
-            within = (dy >= 0) & (dy < side) & (dx >= 0) & (dx < side)
-            logits = K[within] @ Q[token] + bias[token, (dy * side + dx)[within]]
-            out[token] = _softmax(logits) @ value[within].astype(np.float64)
+        if relative is not None:
+            expect_finite(relative=relative)
+        Q, K, V = (t.astype(np.float64).reshape(len(t), heads, -1) for t in (query, key, value))
+        Q /= math.sqrt(Q.shape[2])
+        for token in range(len(Q)):
+            seen, places = _window(token, hw)
+            logits = np.einsum("hc,khc->hk", Q[token], K[seen]) + bias[token][:, places]
+            placed = V[seen] if relative is None else V[seen] + relative[:, places].swapaxes(0, 1)
+            out[token] = np.einsum("hk,khc->hc", _softmax(logits), placed).ravel()
+
+
+def _window(token: int, hw: tuple[int, int]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The tokens that a token's window holds, and their places in it."""
+    ys, xs = np.divmod(np.arange(hw[0] * hw[1]), hw[1])
+    dy, dx = (at - at[token] + WINDOW_RADIUS for at in (ys, xs))
+    side = 2 * WINDOW_RADIUS + 1
+    seen = np.flatnonzero((dy >= 0) & (dy < side) & (dx >= 0) & (dx < side))
+    return seen, (dy * side + dx)[seen]
 
 
 def _softmax(logits: Double) -> Double:

@@ -15,6 +15,7 @@ from ermu.kernels.base.identity import Identity
 from ermu.kernels.loading import Kernels
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, GraphInfo, Plan
+from ermu.types import Array
 
 Tensors = Mapping[str, DeviceTensor]
 
@@ -120,6 +121,11 @@ class Backend(Closing, ABC):
     def identity(self) -> Identity:
         """Embeds label maps by the bundle's identity bank; one for all segmenters."""
         return self.kernels.identity(*self.bundle.identity_weights())
+
+    @cached_property
+    def relative_values(self) -> dict[int, Array]:
+        """By block, what attention in a window adds to values by their place there (`Attention.window`)."""
+        return self.bundle.relative_values()
 
     def run(self, graph: str, tensors: Tensors) -> None:
         """Runs a graph, reading and writing tensors in place.

@@ -48,7 +48,7 @@ class Bundle:
         folder = _folder(Path(path))
         bundle = cls(folder, _read_manifest(folder))
         manifest = bundle.manifest
-        bundle._verify([*manifest.graphs.values(), *manifest.weights, manifest.identity])
+        bundle._verify([*manifest.graphs.values(), *manifest.weights, *manifest.kernel_weights])
         return bundle
 
     @property
@@ -114,6 +114,14 @@ class Bundle:
         """Weight (C, L, 17, 17) and bias (C,) of the identity embedding; L is 12, or 11 without ignore."""
         with np.load(self.path / self.manifest.identity.file) as weights:
             return weights["weight"], weights["bias"]
+
+    def relative_values(self) -> dict[int, npt.NDArray[np.float32]]:
+        """What attention in a window adds to values by their place there, by block: (heads, 225, dv)."""
+        info = self.manifest.relative_values
+        if info is None:
+            return {}
+        with np.load(self.path / info.file) as values:
+            return {int(name.removeprefix("block")): values[name] for name in values.files}
 
     def temporal_rows(self) -> npt.NDArray[np.float32]:
         """The temporal embedding, 4 x D; 0 x D in a network without."""

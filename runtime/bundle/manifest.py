@@ -299,6 +299,8 @@ class Manifest(_Part):
         plans: `whole`, and `external_attention` for a runtime with attention kernels of its own.
         weights: Files that the graphs' weights lie in, each tensor once.
         identity: Weights of the identity embedding, `weight` and `bias` of an .npz, for the kernels.
+        relative_values: What attention in a window adds to the values of block i by their place there:
+            `block{i}` (heads, 225, dv) of an .npz, for the kernels. None for a network without.
         variants: Graphs in other precisions than `precision`, by precision.
         engines: Compiled graphs, of any precision.
     """
@@ -314,6 +316,7 @@ class Manifest(_Part):
     plans: dict[str, Plan]
     weights: tuple[FileInfo, ...] = ()
     identity: FileInfo
+    relative_values: FileInfo | None = None
     variants: dict[str, Variant] = {}
     engines: tuple[EngineInfo, ...] = ()
     provenance: Provenance
@@ -338,6 +341,11 @@ class Manifest(_Part):
             if tensor.source and (source is None or source.role is not Role.ENTRY):
                 raise ValueError(f"{tensor.name} comes from {tensor.source}, which no graph makes")
         return self
+
+    @property
+    def kernel_weights(self) -> tuple[FileInfo, ...]:
+        """Files of weights that kernels read, not graphs."""
+        return (self.identity, *([self.relative_values] if self.relative_values else []))
 
     def to_json(self) -> str:
         """JSON text, stable in order."""

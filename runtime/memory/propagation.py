@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ermu.devices.tensor import DeviceTensor
+from ermu.kernels.base.attention import WINDOW_KEYS
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.manifest import GraphInfo, TensorInfo
 from ermu.runtime.bundle.roles import Kind, Role
@@ -83,6 +84,7 @@ class ExternalAttentionPropagation(Propagation):
             _LocalRead(known, block) if _matching(graphs, Role.LOCAL_READOUT, block) else None
             for block in range(len(self._before))
         ]
+        self._relative = backend.relative_values
         self._masses = backend.device.empty((0,), np.float32)
         self._slots = 0
 
@@ -108,8 +110,9 @@ class ExternalAttentionPropagation(Propagation):
     def _read_local(self, block: int, tensors: Tensors) -> None:
         names = self._local[block]
         if names is not None:
-            query, key, value, bias, readout = (_tokens(self._backend, tensors[name]) for name in names.all)
-            self._attention.window(query, key, value, bias, self._hw, readout)
+            query, key, value, readout = (_tokens(self._backend, tensors[name]) for name in names.tokens)
+            bias, relative = _by_head(self._backend, tensors[names.bias]), self._relative.get(block)
+            self._attention.window(query, key, value, bias, self._hw, readout, relative)
 
     def _masses_of(self, slots: int) -> Any:
         """Block 0's masses of the latest frame, (N, T)."""
@@ -135,13 +138,13 @@ class _LocalRead:
     """
 
     def __init__(self, graphs: list[GraphInfo], block: int) -> None:
-        self.all = (
+        self.tokens = (
             _named(graphs, Role.ENTRY, block, Kind.KEY),
             _named(graphs, Role.PREVIOUS, block, Kind.KEY),
             _named(graphs, Role.PREVIOUS, block, Kind.VALUE),
-            _named(graphs, Role.BIAS, block),
             _named(graphs, Role.LOCAL_READOUT, block),
         )
+        self.bias = _named(graphs, Role.BIAS, block)
 
 
 def open_propagation(backend: Backend, workspace: Workspace) -> Propagation:
@@ -163,3 +166,9 @@ def _tokens(backend: Backend, tensor: DeviceTensor) -> Any:
     """h x w x C as the kernels take it: N x C."""
     h, w, width = tensor.shape
     return backend.device.kernel_argument(tensor.reshaped(h * w, width))
+
+
+def _by_head(backend: Backend, bias: DeviceTensor) -> Any:
+    """h x w x heads * 225 as the kernels take it: N x heads x 225."""
+    h, w, width = bias.shape
+    return backend.device.kernel_argument(bias.reshaped(h * w, width // WINDOW_KEYS, WINDOW_KEYS))

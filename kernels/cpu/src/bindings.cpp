@@ -129,9 +129,19 @@ private:
 
 bool window(const std::string& isa, const Contiguous<float>& query, const Contiguous<float>& key,
             const Contiguous<float>& value, const Contiguous<float>& bias, std::pair<int, int> hw,
-            Contiguous<float>& out, int threads) {
-    const ermu::WindowJob job{hw.first,    hw.second,    side(query, 1), side(value, 1),     query.data(), key.data(),
-                              value.data(), bias.data(), out.mutable_data(), nullptr, nullptr};
+            Contiguous<float>& out, const std::optional<Contiguous<float>>& relative, int threads) {
+    ermu::WindowJob job{};
+    job.height = hw.first;
+    job.width = hw.second;
+    job.heads = side(bias, 1);
+    job.key_head = side(query, 1) / job.heads;
+    job.value_head = side(value, 1) / job.heads;
+    job.query = query.data();
+    job.key = key.data();
+    job.value = value.data();
+    job.bias = bias.data();
+    job.relative = relative ? relative->data() : nullptr;
+    job.out = out.mutable_data();
     const ermu::Isa& chosen = isa_named(isa);
     py::gil_scoped_release unlocked;
     return ermu::attend_window(chosen, job, threads);

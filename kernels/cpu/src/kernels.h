@@ -74,11 +74,14 @@ struct Isa {
 
     size_t (*window_key_floats)(const WindowJob&);
     size_t (*window_value_floats)(const WindowJob&);
+    size_t (*window_relative_floats)(const WindowJob&);
     // Packs the keys and values of grid row y.
     void (*pack_window_row)(const WindowJob&, int y);
+    // Packs one head's relative values.
+    void (*pack_window_relative)(const WindowJob&, int head);
     size_t (*window_scratch)(const WindowJob&);
-    // Answers the queries of grid row y, when all rows are packed.
-    void (*window_row)(const WindowJob&, int y, void* scratch);
+    // Answers the queries of grid row y in one head, when everything is packed.
+    void (*window_row)(const WindowJob&, int head, int y, void* scratch);
 };
 
 extern const Isa kPortable;

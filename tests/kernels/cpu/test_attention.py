@@ -1,4 +1,4 @@
-"""Attention over a bank and in a window, on every instruction set and precision here, against the oracle."""
+"""Attention over a bank, on every instruction set and precision here, against the oracle."""
 
 from __future__ import annotations
 
@@ -169,51 +169,3 @@ def test_unknown_options_are_refused() -> None:
         CpuAttention().cache(1, 4, 1, 4, 4, precision="fp4")
     with pytest.raises(KernelError, match="split over 3"):
         CpuAttention().cache(1, 4, 3, 4, 4)
-
-
-@pytest.fixture(params=ISAS)
-def attention(request: pytest.FixtureRequest) -> CpuAttention:
-    return CpuAttention(threads=2, isa=request.param)
-
-
-def random_window(hw: tuple[int, int], key_width: int, value_width: int) -> list[Single]:
-    """Query, key, value and bias."""
-    draw = np.random.default_rng([*hw, key_width, value_width])
-    widths = (key_width, key_width, value_width, 225)
-    return [draw.normal(size=(hw[0] * hw[1], width)).astype(np.float32) for width in widths]
-
-
-@pytest.mark.parametrize(
-    ("hw", "widths"),
-    [((23, 41), (32, 64)), ((40, 3), (8, 33)), ((3, 40), (8, 20)), ((1, 1), (3, 5)), ((17, 29), (20, 100))],
-    ids=str,
-)
-def test_window_is_the_oracles(attention: CpuAttention, hw: tuple[int, int], widths: tuple[int, int]) -> None:
-    arrays = random_window(hw, *widths)
-    out, expected = (np.empty_like(arrays[2]) for _ in range(2))
-    attention.window(*arrays, hw, out)
-    ORACLE.window(*arrays, hw, expected)
-    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-
-
-def test_window_takes_nothing_from_outside(attention: CpuAttention) -> None:
-    """A key beyond the window counts for nothing, though its logit is the greatest and its value huge."""
-    query, key, value, bias = random_window((1, 40), 8, 16)
-    query[:], bias[:] = 1.0, -300.0
-    key[30], value[30] = 50.0, 1e30
-    out = np.empty_like(value)
-    attention.window(query, key, value, bias, (1, 40), out)
-    assert np.abs(out[:23]).max() < 100 and np.abs(out[38:]).max() < 100
-    np.testing.assert_allclose(out[23:38], 1e30, rtol=1e-5)
-
-
-def test_window_refuses_bad_arrays(attention: CpuAttention) -> None:
-    arrays = random_window((4, 5), 8, 16)
-    out = np.empty_like(arrays[2])
-    for broken in range(4):
-        copies = [array.copy() for array in arrays]
-        copies[broken][-1, -1] = np.inf
-        with pytest.raises(KernelError, match="not a number"):
-            attention.window(copies[0], copies[1], copies[2], copies[3], (4, 5), out)
-    with pytest.raises(KernelError, match="shape"):
-        attention.window(arrays[0], arrays[1], arrays[2], arrays[3], (5, 5), out)

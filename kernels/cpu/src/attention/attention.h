@@ -25,14 +25,20 @@ struct Reading {
     float* out;  // (N, Cv)
 };
 
-// One windowed attention over a grid of tokens.
+// One windowed attention over a grid of tokens, heads of `key_head` and `value_head` channels.
 struct WindowJob {
-    int height, width, key_width, value_width;
+    int height, width, heads, key_head, value_head;
     const float *query, *key;  // (N, D)
     const float* value;        // (N, Cv)
-    const float* bias;         // (N, 225)
+    const float* bias;         // (N, heads, 225)
+    const float* relative;     // (heads, 225, dv) added to values by their place in the window, or null
     float* out;                // (N, Cv)
     float *keys, *values;      // packed by `pack_window_row`
+    float* relatives;          // packed by `pack_window_relative`, where there are any
+
+    int tokens() const { return height * width; }
+    int key_width() const { return heads * key_head; }
+    int value_width() const { return heads * value_head; }
 };
 
 // Attention in one precision.

@@ -23,5 +23,6 @@ const Isa ermu::kAvx2 = {
     "avx2",     kRows,           mass_scratch,   score,
     channel_range, channel_dots,    label_scratch,  label_rows,
     reader<OnlineSoftmax<Fp32>>(),     reader<Int8>(),
-    window_key_floats, window_value_floats, pack_window_row, window_scratch, window_row,
+    window_key_floats, window_value_floats, window_relative_floats, pack_window_row, pack_window_relative,
+    window_scratch, window_row,
 };

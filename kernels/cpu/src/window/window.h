@@ -5,9 +5,7 @@
 
 namespace ermu {
 
-constexpr int kWindowKeys = 225;
-
-// Fills job.out; false where a query, key, value or bias is not finite.
+// Fills job.out; false where a query, key, value, bias or relative value is not finite.
 bool attend_window(const Isa& isa, WindowJob job, int threads);
 
 }  // namespace ermu
