@@ -53,9 +53,9 @@ def measure_window(threads: int, repeats: int) -> dict[str, float]:
 
     query, key, value, bias = (normal(TOKENS, width) for width in (128, 128, 1024, WINDOW_KEYS))
     attention, out = CpuAttention(threads=threads), np.zeros((TOKENS, 1024), np.float32)
-    one_head = bias.reshape(TOKENS, 1, WINDOW_KEYS)
+    one_head = bias[None]
     asked, keys, values, of_heads = (normal(TOKENS, 256) for _ in range(4))
-    biases, relative = normal(TOKENS, 8, WINDOW_KEYS), normal(8, WINDOW_KEYS, 32)
+    biases, relative = normal(8, TOKENS, WINDOW_KEYS), normal(8, WINDOW_KEYS, 32)
     return interleaved(
         {
             "window": lambda: attention.window(query, key, value, one_head, GRID, out),

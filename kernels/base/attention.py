@@ -107,14 +107,14 @@ class Attention(ABC):
         """Short-term attention: each token attends to the 15 x 15 window around it, head by head.
 
         Of the key at (y + dy, x + dx), place i = (dy + 7) * 15 + dx + 7 in the window of the query at (y, x),
-        the logit is q . k / sqrt(d) + bias[q, head, i] and the value v + relative[head, i]. Keys outside the
+        the logit is q . k / sqrt(d) + bias[head, q, i] and the value v + relative[head, i]. Keys outside the
         window have weight exactly 0, and places outside the grid do not exist. Always in float32.
 
         Args:
             query: (N, D) float32, D = heads * d.
             key: (N, D) float32.
             value: (N, Cv) float32, Cv = heads * dv.
-            bias: (N, heads, 225) float32.
+            bias: (heads, N, 225) float32.
             hw: The token grid (h, w); N = h * w.
             out: (N, Cv) float32, written; heads lie side by side.
             relative: (heads, 225, dv) float32 on the host, what a value gains by its place in the window;
@@ -201,17 +201,17 @@ def check_window(
 ) -> int:
     """Checks the arguments of `Attention.window`; returns the number of heads."""
     shapes: list[tuple[int, ...]] = [tuple(t.shape) for t in (query, value, bias)]
-    if [len(shape) for shape in shapes] != [2, 2, 3] or min(min(*shape[1:], *hw) for shape in shapes) < 1:
+    if [len(shape) for shape in shapes] != [2, 2, 3] or min(*hw, *(min(shape) for shape in shapes)) < 1:
         raise KernelError(
             f"query, value and bias have shapes {shapes}, the grid is {tuple(hw)}.",
-            expected="(N, D), (N, Cv), (N, heads, 225) and (h, w) with N = h * w",
+            expected="(N, D), (N, Cv), (heads, N, 225) and (h, w) with N = h * w",
         )
-    tokens, heads = hw[0] * hw[1], shapes[2][1]
+    tokens, heads = hw[0] * hw[1], shapes[2][0]
     shape = cache_shape(1, tokens, heads, shapes[0][1], shapes[1][1])
     expect_tensor("query", query, (tokens, shape.key_width), np.float32)
     expect_tensor("key", key, (tokens, shape.key_width), np.float32)
     expect_tensor("value", value, (tokens, shape.value_width), np.float32)
-    expect_tensor("bias", bias, (tokens, heads, WINDOW_KEYS), np.float32)
+    expect_tensor("bias", bias, (heads, tokens, WINDOW_KEYS), np.float32)
     expect_output("out", out, (tokens, shape.value_width), np.float32)
     if relative is not None:
         of_head = (heads, WINDOW_KEYS, shape.value_width // heads)

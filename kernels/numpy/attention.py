@@ -103,7 +103,7 @@ class NumpyAttention(Attention):
         Q /= math.sqrt(Q.shape[2])
         for token in range(len(Q)):
             seen, places = _window(token, hw)
-            logits = np.einsum("hc,khc->hk", Q[token], K[seen]) + bias[token][:, places]
+            logits = np.einsum("hc,khc->hk", Q[token], K[seen]) + bias[:, token, places]
             placed = V[seen] if relative is None else V[seen] + relative[:, places].swapaxes(0, 1)
             out[token] = np.einsum("hk,khc->hc", _softmax(logits), placed).ravel()
 

@@ -20,7 +20,7 @@ class Role(str, Enum):
     CARRY = "carry"  # (block) from `propagate` to `memorize`, until the frame's label is known
     STATE = "state"  # from one part of a propagation to a later one
     QUERY = "query"  # (block) what attends to the bank: q + cur
-    BIAS = "bias"  # (block) of local attention: one logit a token and window position
+    BIAS = "bias"  # (block) of local attention: one logit a head, token and place in the window
     MEMORY_READOUT = "memory_readout"  # (block) what attention on the bank returns
     LOCAL_READOUT = "local_readout"  # (block) what attention in a window of the previous frame returns
     OUTPUT = "output"  # of the network: the decoder's input z, the logits

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ermu.devices.tensor import DeviceTensor
-from ermu.kernels.base.attention import WINDOW_KEYS
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.manifest import GraphInfo, TensorInfo
 from ermu.runtime.bundle.roles import Kind, Role
@@ -169,6 +169,6 @@ def _tokens(backend: Backend, tensor: DeviceTensor) -> Any:
 
 
 def _by_head(backend: Backend, bias: DeviceTensor) -> Any:
-    """h x w x heads * 225 as the kernels take it: N x heads x 225."""
-    h, w, width = bias.shape
-    return backend.device.kernel_argument(bias.reshaped(h * w, width // WINDOW_KEYS, WINDOW_KEYS))
+    """(heads x) h x w x 225 as the kernels take it: heads x N x 225."""
+    *heads, h, w, places = bias.shape
+    return backend.device.kernel_argument(bias.reshaped(prod(heads), h * w, places))

@@ -154,7 +154,7 @@ def _attend(tensors: dict[str, np.ndarray], block: int, heads: int) -> None:
     if f"local_bias{block}" in tensors:
         local = np.empty((n, value_width), np.float32)
         names = (f"new_key{block}", f"previous_key{block}", f"previous_value{block}")
-        bias = np.ascontiguousarray(tensors[f"local_bias{block}"].reshape(n, -1, 225))
+        bias = np.ascontiguousarray(tensors[f"local_bias{block}"].reshape(-1, n, 225))
         memory = (np.ascontiguousarray(tensors[name].reshape(n, -1)) for name in names)
         attention.window(*memory, bias, (h, w), local)
         tensors[f"local_readout{block}"] = local.reshape(h, w, -1)

@@ -133,7 +133,7 @@ bool window(const std::string& isa, const Contiguous<float>& query, const Contig
     ermu::WindowJob job{};
     job.height = hw.first;
     job.width = hw.second;
-    job.heads = side(bias, 1);
+    job.heads = side(bias, 0);
     job.key_head = side(query, 1) / job.heads;
     job.value_head = side(value, 1) / job.heads;
     job.query = query.data();

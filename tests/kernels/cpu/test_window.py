@@ -64,7 +64,7 @@ def random_window(
         normal(tokens, heads * key_head),
         normal(tokens, heads * key_head),
         normal(tokens, heads * value_head),
-        normal(tokens, heads, 225),
+        normal(heads, tokens, 225),
         normal(heads, 225, value_head) if relative else None,
     )
 
@@ -118,8 +118,8 @@ def test_window_refuses_shapes_that_do_not_fit(attention: CpuAttention) -> None:
     args = [window.query, window.key, window.value, window.bias, (4, 5), np.empty_like(window.value)]
     for place, wrong, said in (
         (4, (5, 5), "shape"),
-        (3, window.bias.reshape(20, -1), r"\(N, heads, 225\)"),
-        (3, np.zeros((20, 3, 225), np.float32), "split over 3"),
+        (3, window.bias.reshape(20, -1), r"\(heads, N, 225\)"),
+        (3, np.zeros((3, 20, 225), np.float32), "split over 3"),
         (5, np.empty((32, 20), np.float32).T, "in place"),
     ):
         with pytest.raises(KernelError, match=said):

@@ -20,7 +20,7 @@ def _draw(hw: tuple[int, int], heads: int, d: int, dv: int) -> dict[str, Array]:
         "query": (tokens, heads * d),
         "key": (tokens, heads * d),
         "value": (tokens, heads * dv),
-        "bias": (tokens, heads, SIDE * SIDE),
+        "bias": (heads, tokens, SIDE * SIDE),
         "relative": (heads, SIDE * SIDE, dv),
     }
     return {name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
@@ -30,7 +30,7 @@ def _written_out(
     hw: tuple[int, int], query: Array, key: Array, value: Array, bias: Array, relative: Array
 ) -> npt.NDArray[np.float64]:
     """`docs/spec/zoo.md`, one place of one query of one head at a time, in plain floating-point numbers."""
-    (h, w), heads = hw, bias.shape[1]
+    (h, w), heads = hw, bias.shape[0]
     d, dv = key.shape[1] // heads, value.shape[1] // heads
     out = np.zeros((h * w, heads * dv))
     for head in range(heads):
@@ -47,7 +47,7 @@ def _written_out(
                             float(a) * float(b)
                             for a, b in zip(query[n, of_key], key[there, of_key], strict=True)
                         )
-                        weight = math.exp(product / math.sqrt(d) + float(bias[n, head, i]))
+                        weight = math.exp(product / math.sqrt(d) + float(bias[head, n, i]))
                         exponentials += weight
                         summed += weight * (value[there, of_value].astype(np.float64) + relative[head, i])
                 out[n, of_value] = summed / exponentials

@@ -30,7 +30,7 @@ struct WindowJob {
     int height, width, heads, key_head, value_head;
     const float *query, *key;  // (N, D)
     const float* value;        // (N, Cv)
-    const float* bias;         // (N, heads, 225)
+    const float* bias;         // (heads, N, 225)
     const float* relative;     // (heads, 225, dv) added to values by their place in the window, or null
     float* out;                // (N, Cv)
     float *keys, *values;      // packed by `pack_window_row`

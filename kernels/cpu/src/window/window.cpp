@@ -17,8 +17,9 @@ bool finite_row(const WindowJob& job, int y) {
     const auto finite = [&](const float* values, size_t width) {
         return all_finite(values + size_t(y) * job.width * width, job.width * width);
     };
-    return finite(job.query, job.key_width()) && finite(job.key, job.key_width()) &&
-           finite(job.value, job.value_width()) && finite(job.bias, job.heads * kWindowKeys);
+    for (int head = 0; head < job.heads; ++head)
+        if (!finite(job.bias + size_t(head) * job.tokens() * kWindowKeys, kWindowKeys)) return false;
+    return finite(job.query, job.key_width()) && finite(job.key, job.key_width()) && finite(job.value, job.value_width());
 }
 
 }  // namespace

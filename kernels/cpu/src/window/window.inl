@@ -94,7 +94,7 @@ inline WindowBlock window_block(const WindowJob& job, int head, int x0, int y) {
 inline void put_band(const WindowJob& job, const WindowBlock& b, int key_y, float* band) {
     for (int i = 0; i < kRows && b.x0 + i < job.width; ++i) {
         const int x = b.x0 + i, low = x < kRadius ? kRadius - x : 0, high = least(kSide, job.width + kRadius - x);
-        const float* from = job.bias + (size_t(b.y * job.width + x) * job.heads + b.head) * kPlaces;
+        const float* from = job.bias + (size_t(b.head) * job.tokens() + b.y * job.width + x) * kPlaces;
         for (int dx = low; dx < high; ++dx)
             band[i * kSpan + i + dx] = from[(key_y - b.y + kRadius) * kSide + dx] * kLog2E;
     }
