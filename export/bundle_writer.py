@@ -45,6 +45,7 @@ LICENCE = (
 OPSETS = range(18, 22)
 WEIGHTS = "weights.bin"
 IDENTITY = "identity.npz"
+RELATIVE_VALUES = "relative_values.npz"
 
 Progress = Callable[[str, int, int], None]
 
@@ -121,7 +122,7 @@ def export_bundle(
 
 
 def network_fields(network: SegmentationNetwork, folder: Path) -> dict[str, Any]:
-    """The manifest's fields that follow from the network; writes its identity bank."""
+    """The manifest's fields that follow from the network; writes the weights that kernels read."""
     return {
         "format_version": FORMAT_VERSION,
         "network": NetworkInfo(**network.spec.to_dict()),
@@ -130,6 +131,7 @@ def network_fields(network: SegmentationNetwork, folder: Path) -> dict[str, Any]
         "precision": "fp32",
         "plans": build_plans(network),
         "identity": _write_identity(network, folder / IDENTITY),
+        "relative_values": _write_relative_values(network, folder / RELATIVE_VALUES),
     }
 
 
@@ -160,6 +162,15 @@ def _write_graphs(
 def _write_identity(network: SegmentationNetwork, path: Path) -> FileInfo:
     state = network.patch_wise_id_bank.state_dict()
     np.savez(path, weight=state["weight"].numpy(), bias=state["bias"].numpy())
+    return _listed(path)
+
+
+def _write_relative_values(network: SegmentationNetwork, path: Path) -> FileInfo | None:
+    values = FAMILIES.get(network.spec.family).relative_values(network)
+    if not values:
+        return None
+    arrays: dict[str, Any] = {f"block{i}": value.detach().contiguous().numpy() for i, value in values.items()}
+    np.savez(path, **arrays)
     return _listed(path)
 
 

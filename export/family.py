@@ -54,6 +54,10 @@ class Family(ABC):
         """`propagate` cut where a block reads the memories: a block-0 prefix or None, and `propagate0` to
         `propagateL` of L blocks."""
 
+    def relative_values(self, network: SegmentationNetwork) -> dict[int, Tensor]:
+        """What attention in a window adds to values by their place there, by block: heads x 225 x dv."""
+        return {}
+
     def entries(self, spec: NetworkSpec, block: int) -> tuple[TensorInfo, ...]:
         """What a frame leaves behind in a block: key and value for the bank, then any for the next frame."""
         value = self.value_width(spec)

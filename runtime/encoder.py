@@ -8,7 +8,7 @@ import numpy as np
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import Grids
-from ermu.runtime.memory.workspace import allocate, having
+from ermu.runtime.memory.workspace import allocate
 from ermu.types import Image
 
 
@@ -20,7 +20,7 @@ class FrameEncoder:
         grids: Network input size.
 
     Attributes:
-        features: Tensors of role FEATURES by name, valid after `encode`.
+        features: What those graphs make, by name; valid after `encode`.
     """
 
     def __init__(self, backend: Backend, grids: Grids) -> None:
@@ -31,7 +31,8 @@ class FrameEncoder:
         self._graphs = once_a_frame
         images = [t for t in graphs[0].inputs if t.role is Role.INPUT]
         self._images = allocate(backend.device, images, grids.symbols())
-        self.features = allocate(backend.device, having(graphs, Role.FEATURES), grids.symbols())
+        made = [t for graph in graphs for t in graph.outputs]
+        self.features = allocate(backend.device, made, grids.symbols())
         self._encoded = False
 
     def take(self, frame: Image) -> None:

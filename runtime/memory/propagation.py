@@ -79,7 +79,7 @@ class ExternalAttentionPropagation(Propagation):
         self._hw = workspace.grids.tokens
         graphs = [backend.graphs[name] for name in backend.plan.propagation]
         known = list(backend.bundle.manifest.graphs.values())
-        self._memory = [_MemoryRead(graphs, block) for block in range(len(self._before))]
+        self._memory = [_MemoryRead(known, block) for block in range(len(self._before))]
         self._local = [
             _LocalRead(known, block) if _matching(graphs, Role.LOCAL_READOUT, block) else None
             for block in range(len(self._before))

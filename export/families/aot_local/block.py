@@ -38,17 +38,26 @@ class LocalAttention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, hw: tuple[int, int]) -> Tensor:
         """Tokens B x n x C, each attending to the window around it."""
-        Q, K, V = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (query, key, value))
-        logits = Q @ K.transpose(2, 3) / Q.shape[-1] ** 0.5 + spread(self.relative_bias(Q), hw)
+        Q, K, V = (self._heads(t) for t in (query, key, value))
+        logits = Q @ K.transpose(2, 3) / Q.shape[-1] ** 0.5 + spread(self.relative_bias(query), hw)
         weights = logits.softmax(-1)
-        readout = weights @ V + collect(weights, hw) @ self.relative_emb_v.transpose(1, 2)
+        readout = weights @ V + collect(weights, hw) @ self.relative_values()
         return self.projection(readout.transpose(1, 2).flatten(2))
 
     def relative_bias(self, query: Tensor) -> Tensor:
-        """B x heads x n x 225 of a query B x heads x n x d, which is not scaled here."""
+        """B x heads x n x 225 of a query B x n x C, which is not scaled here."""
         weight = self.relative_emb_k.weight.view(self.heads, WINDOW, -1)
         assert self.relative_emb_k.bias is not None
-        return query @ weight.transpose(1, 2) + self.relative_emb_k.bias.view(self.heads, 1, WINDOW)
+        bias = self.relative_emb_k.bias.view(self.heads, 1, WINDOW)
+        return self._heads(query) @ weight.transpose(1, 2) + bias
+
+    def relative_values(self) -> Tensor:
+        """heads x 225 x d: what a value gains by its place in the window."""
+        return self.relative_emb_v.transpose(1, 2)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """B x n x C -> B x heads x n x d."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class AotLocalBlock(PropagationBlock):
@@ -81,6 +90,14 @@ class AotLocalBlock(PropagationBlock):
     ) -> tuple[Tensor, Tensor, AotLocalCarry]:
         """See `PropagationBlock.prepare_query`."""
         return x + self.short_term_attn(key, *short, hw), moved(key, cur), AotLocalCarry(key, value)
+
+    def ask(self, key: Tensor, cur: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The query that reads the bank, and local biases B x heads x n x 225; the local query is `key`."""
+        return moved(key, cur), self.short_term_attn.relative_bias(key)
+
+    def add_local(self, x: Tensor, local_readout: Tensor) -> Tensor:
+        """The tokens with what attention in the window returned, B x n x C."""
+        return x + self.short_term_attn.projection(local_readout)
 
     def memorize(self, carry: AotLocalCarry, identity: Tensor) -> tuple[KeyValue, KeyValue]:
         """See `PropagationBlock.memorize`."""

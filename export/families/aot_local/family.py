@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+from torch import Tensor
+
 from ermu.export.families.aot.family import AotFamily, aot_network
 from ermu.export.families.aot.transformer import AotTransformer
 from ermu.export.families.aot_local.block import AotLocalBlock, AotLocalCarry
+from ermu.export.families.aot_local.parts import aot_local_parts
+from ermu.export.graph import Graph
+from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import ONE_FRAME, ZOO, NetworkSpec
 from ermu.export.tensors import KEY, new_entry, on_grid
 from ermu.runtime.bundle.manifest import TensorInfo
@@ -35,3 +42,12 @@ class AotLocalFamily(AotFamily):
         """See `Family.carried`."""
         value = on_grid(f"carry_value{block}", spec.width, Role.CARRY, block=block)
         return new_entry(block, KEY, spec.key_width), value
+
+    def external_attention_graphs(self, network: SegmentationNetwork) -> tuple[Graph | None, list[Graph]]:
+        """See `Family.external_attention_graphs`."""
+        return aot_local_parts(self, network)
+
+    def relative_values(self, network: SegmentationNetwork) -> dict[int, Tensor]:
+        """See `Family.relative_values`."""
+        blocks = cast("list[AotLocalBlock]", cast(AotTransformer, network.LSTT).blocks)
+        return {i: block.short_term_attn.relative_values() for i, block in enumerate(blocks)}
