@@ -40,7 +40,7 @@ class Kernels:
         name: `numpy`, `cpu` or `cuda`.
         scoring: Relevance, redundancy and the foreground.
         pixels: Frames in, label maps out.
-        attention: Reads a memory bank and DeAOT's window; None where the graphs must.
+        attention: Reads a memory bank and the window of a frame; None where the graphs must.
         identity: Makes the embedding of label maps from a bank's weight (C, 12, 17, 17) and bias (C,).
         check_faults: Raises `KernelError` where a launch since the last check met a value that is not finite,
             and forgets it; waits for those launches. On the host kernels raise at once, and it does nothing.

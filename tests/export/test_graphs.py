@@ -55,9 +55,11 @@ class _Sessions:
         return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def _random(infos: list[TensorInfo], seed: int = 0) -> dict[str, np.ndarray]:
+def _random(
+    infos: list[TensorInfo], seed: int = 0, symbols: dict[str, int] = SYMBOLS
+) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return {t.name: rng.standard_normal(resolve(t.shape, SYMBOLS)).astype(t.dtype) for t in infos}
+    return {t.name: rng.standard_normal(resolve(t.shape, symbols)).astype(t.dtype) for t in infos}
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +142,43 @@ def test_parts_and_attention_give_what_the_whole_gives(name, at):
         np.testing.assert_allclose(found[output], whole[output], atol=2e-4 * scale, err_msg=output)
 
 
-def _attend(tensors: dict[str, np.ndarray], block: int, heads: int) -> None:
+@pytest.mark.parametrize(("name", "key_width"), [("zoo_aots", 64), ("zoo_deaots", 32)])
+@torch.no_grad()
+def test_parts_of_two_blocks_on_a_grid_wider_than_a_window(name, key_width):
+    """In torch, on small networks of the zoo, which have no temporal rows."""
+    heads = 2 if key_width == 64 else 1
+    torch.manual_seed(3)
+    network = SegmentationNetwork(
+        network_spec(name, width=64, heads=heads, key_width=key_width, feedforward=128, decoder_width=64)
+    ).eval()
+    for parameter in network.LSTT.parameters():
+        parameter.normal_(std=0.2)
+    graphs = {graph.name: graph for graph in build_graphs(network)}
+    symbols = {**Grids(97, 305).symbols(), "T": 2}
+    tensors = _random(list(graphs["propagate"].inputs), symbols=symbols)
+
+    def run(graph: str, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        outputs = graphs[graph].module(*(torch.from_numpy(given[t.name]) for t in graphs[graph].inputs))
+        outputs = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
+        return {t.name: o.numpy() for t, o in zip(graphs[graph].outputs, outputs, strict=True)}
+
+    whole, plan, found = run("propagate", tensors), build_plans(network)[EXTERNAL_ATTENTION], dict(tensors)
+    values = FAMILIES.get(network.spec.family).relative_values(network)
+    found["rows"] = np.zeros((2, key_width), np.float32)
+    if plan.prefix:
+        found |= run(plan.prefix, found)
+    for block, graph in enumerate(plan.propagation):
+        found |= run(graph, found)
+        if block < 2:
+            relative = values[block].contiguous().numpy() if values else None
+            _attend(found, block, heads, relative)
+    for output in whole:
+        np.testing.assert_allclose(found[output], whole[output], atol=1e-4, err_msg=output)
+
+
+def _attend(
+    tensors: dict[str, np.ndarray], block: int, heads: int, relative: np.ndarray | None = None
+) -> None:
     """What the runtime does between two graphs, by the numpy kernels."""
     attention = NumpyAttention()
     keys, values = tensors[f"key{block}"], tensors[f"value{block}"]
@@ -156,7 +194,7 @@ def _attend(tensors: dict[str, np.ndarray], block: int, heads: int) -> None:
         names = (f"new_key{block}", f"previous_key{block}", f"previous_value{block}")
         bias = np.ascontiguousarray(tensors[f"local_bias{block}"].reshape(-1, n, 225))
         memory = (np.ascontiguousarray(tensors[name].reshape(n, -1)) for name in names)
-        attention.window(*memory, bias, (h, w), local)
+        attention.window(*memory, bias, (h, w), local, relative)
         tensors[f"local_readout{block}"] = local.reshape(h, w, -1)
 
 
