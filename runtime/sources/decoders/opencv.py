@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from ermu.errors import SourceError
 from ermu.runtime.files import is_unicode
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
+
+logger = logging.getLogger("ermu.sources")
 
 _STAMP = getattr(cv2, "CAP_PROP_PTS", -1)  # in frames; before OpenCV 4.11 there is none, and it gives 0
 
@@ -28,6 +31,8 @@ class OpencvDecoder(VideoDecoder):
         self.total_frames = count if count > 0 else None
 
     def __iter__(self) -> Iterator[Frame]:
+        if self.device != "cpu":
+            logger.warning("%s is decoded on the CPU: OpenCV uses no GPU (pip install av).", self._shown)
         self.missing, index, end, promised = 0, 0, 0.0, self.total_frames or 0
         clock = FrameClock(self.fps)
         with self._opened() as capture:
