@@ -13,7 +13,7 @@ from ermu.closing import Closing
 from ermu.errors import OptionError, PromptError, SourceError, StateError
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
-from ermu.runtime.backends.loading import DEFAULT_BACKEND, open_backend
+from ermu.runtime.backends.loading import DEFAULT_BACKEND, check_lent, open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.sizes import Grids, network_size
 from ermu.runtime.encoder import FrameEncoder
@@ -110,8 +110,8 @@ class Segmenter(Closing):
             )
         else:
             own_device = None if device == "cpu" else device
-            self._check_lent(backend, device=own_device, threads=threads, kernels=kernels, plan=plan)
-        self.backend, self._identity = backend, backend.identity
+            check_lent(backend, self.bundle, device=own_device, threads=threads, kernels=kernels, plan=plan)
+        self.backend = backend
         self._encoder: FrameEncoder | None = None
         self._groups: GroupSet | None = None
         self._numbers = count()
@@ -325,18 +325,20 @@ class Segmenter(Closing):
         if self._owns_backend:
             self.backend.close()
 
-    def _check_lent(self, backend: Backend, **own: object) -> None:
-        """A lent backend has the bundle open, and options of its own."""
-        if backend.bundle.manifest != self.bundle.manifest:
-            theirs, ours = backend.bundle, self.bundle
-            raise OptionError(
-                f"The backend runs {theirs.path} in {theirs.manifest.precision}, "
-                f"not {ours.path} in {ours.manifest.precision}.",
-                fix="open it with the same bundle, at the same precision",
-            )
-        given = [name for name, value in own.items() if value is not None]
-        if given:
-            raise OptionError(f"{', '.join(given)}: a lent backend has its own.", fix="leave them out")
+    def lend(self, backend: Backend | None) -> None:
+        """Goes on with another backend, every memory forgotten; None gives back the one that it was lent.
+
+        Raises:
+            StateError: the backend is its own.
+            OptionError: the backend runs another bundle.
+        """
+        if self._owns_backend:
+            raise StateError("The segmenter has a backend of its own.", fix="make another segmenter")
+        self.reset()
+        self._groups = self._encoder = None
+        if backend is not None:
+            check_lent(backend, self.bundle)
+            self.backend = backend
 
     def _clock(self, number: int, time: float | None) -> float:
         """A frame's place on the axis along which the gap is measured: frames or seconds."""
@@ -368,7 +370,7 @@ class Segmenter(Closing):
         if workspace is None or workspace.grids != grids:
             self._encoder = FrameEncoder(self.backend, grids)
             workspace = Workspace(self.backend, grids)
-        self._groups = GroupSet(self.backend, workspace, source_hw, self._identity, self._numbers)
+        self._groups = GroupSet(self.backend, workspace, source_hw, self.backend.identity, self._numbers)
         return self._groups
 
     def _take(self, frame: Image, watch: Stopwatch) -> None:

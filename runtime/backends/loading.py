@@ -55,6 +55,29 @@ def open_backend(
         raise
 
 
+def check_lent(backend: Backend, bundle: Bundle, **own: object) -> None:
+    """Refuses a backend that does not run a bundle, or options beside it: it has its own.
+
+    Args:
+        backend: Open.
+        bundle: At the precision to run.
+        own: Options of a backend, by name.
+
+    Raises:
+        OptionError: one or the other.
+    """
+    if backend.bundle.manifest != bundle.manifest:
+        theirs = backend.bundle
+        raise OptionError(
+            f"The backend runs {theirs.path} in {theirs.manifest.precision}, "
+            f"not {bundle.path} in {bundle.manifest.precision}.",
+            fix="open it with the same bundle, at the same precision",
+        )
+    given = [name for name, value in own.items() if value is not None]
+    if given:
+        raise OptionError(f"{', '.join(given)}: a lent backend has its own.", fix="leave them out")
+
+
 def _open_device(place: DeviceName) -> Device:
     if not place.on_gpu:
         return HostDevice()

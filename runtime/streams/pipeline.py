@@ -11,7 +11,7 @@ from ermu.runtime.prompts import Prompts
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sinks.feeder import SinkFeeder
-from ermu.runtime.sources.base import Source
+from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.sources.reader import StreamReader, StreamState
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.memory_history import MemoryHistory
@@ -62,6 +62,8 @@ class Pipeline(Steering):
         self.rate = Rate()
         self.feeders: list[SinkFeeder] = []
         self.paused = self.done = False
+        self._frame: Frame | None = None  # taken, and not segmented yet
+        self._renewing = False
         self.error: ErmuError | None = None
         self._sinks = sinks
         self._run: Run | None = None
@@ -82,6 +84,11 @@ class Pipeline(Steering):
         if self.done:
             return StreamState.ENDED
         return self._run.reader.state if self._run else StreamState.CONNECTING
+
+    @property
+    def strict(self) -> bool:
+        """Whether the run is to fail rather than go on with a loss."""
+        return self._run is not None and self._run.strict
 
     @property
     def frames(self) -> int:
@@ -128,7 +135,8 @@ class Pipeline(Steering):
                 the stream begins with no object.
             max_frames: Stop after so many frames.
             on_frame: Called by the worker after every frame.
-            strict: Refuse damaged frames and a source that ends early, instead of reporting them.
+            strict: Refuse damaged frames, a source that ends early and a lost device, instead of reporting
+                them.
 
         Raises:
             SourceError: the source ends before its first frame, a file's frame changes size, or, with
@@ -191,17 +199,22 @@ class Pipeline(Steering):
             StateError: `start` has not been called.
         """
         run = self._started()
+        if self._renewing and not self.done:
+            self.tracker.renew()
+            self._renewing = False
         self._commands.run()
         if self.paused or self.done:
             return False
-        frame = run.reader.take()
+        frame = self._frame or run.reader.take()
         if frame is None:
             if run.reader.finished:
                 self._source_ended(run)
             return False
-        if frame.damaged:
+        if frame.damaged and frame is not self._frame:
             run.note_damaged(frame)
+        self._frame = frame
         result = self.tracker.segment(frame, run.prompt)
+        self._frame = None
         self.rate.tick(monotonic())
         for feeder in self.feeders:
             feeder.put(frame, result)
@@ -250,7 +263,8 @@ class Pipeline(Steering):
             StateError: the run has not started.
         """
         run = self._started()
-        return RunSummary(self.frames, run.seconds, self.timings, run.lost, run.missing, run.damaged)
+        losses = tuple(self.tracker.device_losses)
+        return RunSummary(self.frames, run.seconds, self.timings, run.lost, run.missing, run.damaged, losses)
 
     def pause(self) -> None:
         """Holds the stream; live frames are dropped meanwhile."""
@@ -260,6 +274,13 @@ class Pipeline(Steering):
         """Goes on with the next frame."""
         self.paused = False
         self._commands.wake()
+
+    def renew(self) -> None:
+        """Has the next turn begin every memory anew: the device that they were on has been lost.
+
+        The frame that was under way is segmented again, whatever kind of source it is from.
+        """
+        self._renewing = True
 
     def fail(self, error: ErmuError) -> None:
         """Ends the run with an error; the first one counts."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import BundleName, SegmenterOptions, SinkOptions
+from ermu.cli.options import BundleName, Decode, SegmenterOptions, SinkOptions
 from ermu.registries import SOURCES
 
 if TYPE_CHECKING:
@@ -53,12 +53,13 @@ def run(
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse damaged frames and files that end early.")
+        bool, typer.Option("--strict", help="Refuse damaged frames, files that end early, a lost device.")
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace an earlier run's results, and files that exist."),
     ] = False,
+    decode: Decode = "cpu",
     *,
     sinks: SinkOptions,
     options: SegmenterOptions,
@@ -80,7 +81,7 @@ def run(
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
-    from ermu.runtime.streams.segmenters import open_segmenters
+    from ermu.runtime.streams.segmenters import SharedBackend
 
     console, live = Console(), LiveOptions(give_up_seconds=give_up)
     names = stream_names(source, name)
@@ -90,18 +91,20 @@ def run(
     labels = [Prompts(path) if path.is_dir() else read_label_map(path) for path in prompt or []]
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(where)) for where in source]
+        for opened in sources:
+            opened.decode_on(decode)
         labels = prompts_for(sources, labels)
-        segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
+        shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
         for folder in folders:
             remove_own(folder)
         pipelines = []
-        for stream, part, opened, segmenter in zip(names, parts, sources, segmenters, strict=True):
+        for stream, part, opened, segmenter in zip(names, parts, sources, shared.segmenters, strict=True):
             taking = _sinks(sinks.wanted(), out, opened.fps, part)
             pipelines.append(Pipeline(segmenter, opened, taking, name=stream, live=live))
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
         with _progress(console, pipelines, max_frames) as advance:
-            number = until_stopped(Scheduler(pipelines), on_turn=advance)
+            number = until_stopped(Scheduler(pipelines, shared=shared), on_turn=advance)
     if len(pipelines) > 1:
         console.print(stream_table(pipelines))
     for pipeline in pipelines:

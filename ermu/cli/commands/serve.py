@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import BundleName, Objects, SegmenterOptions, SinkList
+from ermu.cli.options import BundleName, Decode, Objects, SegmenterOptions, SinkList
 from ermu.registries import POLICIES, SOURCES
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def serve(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let sinks replace files that exist.")
     ] = False,
+    decode: Decode = "cpu",
     *,
     options: SegmenterOptions,
 ) -> None:
@@ -70,7 +71,7 @@ def serve(
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
-    from ermu.runtime.streams.segmenters import open_segmenters
+    from ermu.runtime.streams.segmenters import SharedBackend
 
     try:
         from ermu.runtime.serve.server import check_access
@@ -91,12 +92,13 @@ def serve(
         sources = []
         for where in source:
             opened = stack.enter_context(open_source(where))
+            opened.decode_on(decode)
             sources.append(opened if opened.live else stack.enter_context(PacedSource(opened, loop=loop)))
-        segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
+        shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
         for folder in folders:
             remove_own(folder)
-        streams = list(zip(names, sources, segmenters, strict=True))
-        _serve(Console(), streams, live, wanted, host=host, port=port, token=token, local=local)
+        streams = list(zip(names, sources, shared.segmenters, strict=True))
+        _serve(Console(), streams, shared, live, wanted, host=host, port=port, token=token, local=local)
 
 
 def _check_paths(
@@ -125,6 +127,7 @@ def _check_paths(
 def _serve(
     console: Any,
     parts: list[tuple[str, Any, Any]],
+    shared: Any,
     live: Any,
     wanted: list[str],
     *,
@@ -158,7 +161,7 @@ def _serve(
     with Server(app, host=host, port=port) as server:
         hint = "?token=..." if token else ""
         plain(console, f"{len(pipelines)} streams at {server.url}{hint} (stop with Ctrl-C)")
-        until_stopped(Scheduler(pipelines, endless=True), on_stop=server.stop)
+        until_stopped(Scheduler(pipelines, endless=True, shared=shared), on_stop=server.stop)
     _report(console, pipelines)
 
 
