@@ -14,6 +14,7 @@ from ermu.devices.tensor import DeviceTensor
 from ermu.errors import StateError
 from ermu.kernels.base.identity import Identity
 from ermu.kernels.loading import Kernels
+from ermu.runtime.backends.trial import Trial
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, GraphInfo, Plan
 
@@ -95,6 +96,18 @@ class Backend(Closing, ABC):
             device: `cpu`, `cuda`, or `cuda:1` and so on for another than the first GPU.
         """
 
+    @classmethod
+    def try_out(cls, trial: Trial) -> str | None:
+        """Runs a tiny graph, for `ermu doctor`; asked only where nothing speaks against the backend.
+
+        Returns:
+            What was done, in words; None where it tries nothing.
+
+        Raises:
+            Exception: it does not work; of any kind.
+        """
+        return None
+
     @abstractmethod
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         """See `run`."""
@@ -154,5 +167,7 @@ class Backend(Closing, ABC):
         """Releases graphs and device memory; closing twice is harmless."""
         if self._open:
             self._open = False
-            self._close()
-            self.device.close()
+            try:
+                self._close()
+            finally:
+                self.device.close()

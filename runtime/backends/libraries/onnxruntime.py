@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from functools import cache, lru_cache, partial
 from typing import Any
 
+from ermu.devices.base import Device
 from ermu.devices.cuda import CudaDevice
 from ermu.devices.gpu import GpuDevice
 from ermu.devices.graphs.recorder import Work
@@ -16,6 +17,7 @@ from ermu.errors import BackendError
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.bindings import ALIGNMENT, Bindings, Key
 from ermu.runtime.backends.requirements import importable, no_gpu, wrong_precision
+from ermu.runtime.backends.trial import GRAPH, Trial
 from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 
@@ -46,6 +48,25 @@ class OnnxRuntimeBackend(Backend):
             found += no_gpu(device) + ([] if found else _no_cuda_provider())
             found += wrong_precision(bundle, device, (BF16,))
         return found
+
+    @classmethod
+    def try_out(cls, trial: Trial) -> str:
+        """See `Backend.try_out`; the graph never runs on the CPU instead of the provider."""
+        import onnxruntime
+
+        place, options = _provider(trial.device)
+        wanted, settings = PROVIDERS[place], onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        settings.add_session_config_entry("session.disable_cpu_ep_fallback", "0" if place == "cpu" else "1")
+        session = onnxruntime.InferenceSession(GRAPH, settings, providers=[(wanted, options)])
+        if wanted not in session.get_providers():
+            raise BackendError(f"{wanted} was not taken but {', '.join(session.get_providers())}.")
+        binding, index = session.io_binding(), int(options.get("device_id", 0))
+        x, y = (trial.tensors[name] for name in "xy")
+        binding.bind_input("x", place, index, x.dtype, x.shape, x.address)
+        binding.bind_output("y", place, index, y.dtype, y.shape, y.address)
+        session.run_with_iobinding(binding)
+        return f"ran a tiny graph through {wanted}"
 
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)
@@ -94,10 +115,7 @@ class OnnxRuntimeBackend(Backend):
         import onnxruntime
 
         provider, path = PROVIDERS[self._place], self.bundle.graph_path(graph)
-        options = {}
-        if isinstance(self.device, CudaDevice):
-            load_cuda_libraries()
-            options = {"device_id": str(self._index), "user_compute_stream": str(self.device.stream)}
+        _, options = _provider(self.device)
         try:
             session = onnxruntime.InferenceSession(
                 str(path), self._settings(onnxruntime, threads), providers=[(provider, options)]
@@ -131,6 +149,14 @@ class OnnxRuntimeBackend(Backend):
             settings.add_session_config_entry("session.use_env_allocators", "1")
             settings.enable_mem_pattern = False  # would hold each graph's largest frame for itself
         return settings
+
+
+def _provider(device: Device) -> tuple[str, dict[str, str]]:
+    """Name of the device's kind, and its provider's options: all work goes into the device's stream."""
+    if not isinstance(device, CudaDevice):
+        return "cpu", {}
+    load_cuda_libraries()
+    return "cuda", {"device_id": str(device.index), "user_compute_stream": str(device.stream)}
 
 
 @cache
