@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, suppress
 from hashlib import sha256
 from typing import Any
 
-from ermu.devices.cuda import device_capability
+from ermu.devices.cuda import CudaDevice, device_capability
 from ermu.devices.names import parse_device
 from ermu.devices.repeating import RepeatingDevice
 from ermu.devices.tensorrt_module import (
