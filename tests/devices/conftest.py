@@ -19,7 +19,7 @@ def emulated_driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         variables = environment()
     except UnavailableError as error:
         pytest.skip(str(error))
-    loaded = ctypes.CDLL(f"{variables['LD_LIBRARY_PATH']}/libcuda.so.1")
+    loaded = ctypes.CDLL(f"{variables['LD_LIBRARY_PATH']}/libemulated.so")
     for name in ("EMULATED_KERNELS", "NVCC", "ERMU_CACHE"):
         monkeypatch.setenv(name, variables[name])
     for module in (library, counters):

@@ -8,19 +8,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from PIL import Image
 
 from ermu.runtime.images.labels import read_label_map
 from ermu.runtime.segmenter import Segmenter
-from tests.emulated_gpu.test_command_line import MEMORY, MEMORY_OPTIONS, ON_GPU, on_cpu
+from tests.emulated_gpu.test_command_line import BACKENDS, MEMORY, MEMORY_OPTIONS, ON_GPU, on_cpu
 
 FRAMES = 13
 LOST = re.compile(r"the device was lost, and every memory began anew, after frame (\d+)")
 
 
-def two_streams(bundle: Path, clips: tuple[Path, Path], out: Path) -> list[object]:
+def two_streams(bundle: Path, clips: tuple[Path, Path], out: Path, backend: str = "tensorrt") -> list[object]:
     """Of `ermu run` with two streams on the GPU."""
-    command: list[object] = ["-m", "ermu", "run", "--bundle", bundle, "--out", out, *ON_GPU, *MEMORY_OPTIONS]
+    command: list[object] = ["-m", "ermu", "run", "--bundle", bundle, "--out", out]
+    command += [*ON_GPU, backend, *MEMORY_OPTIONS]
     for clip in clips:
         command += ["--source", clip / "frames", "--prompt", clip / "prompt.png"]
     return command
@@ -44,15 +46,16 @@ def begun_anew(bundle: Path, clip: Path, after: int) -> np.ndarray:
     return np.stack(found)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_streams_go_on_from_their_latest_label_maps(
-    python: Callable, engines: Callable, clip: Callable, tmp_path: Path
+    backend: str, python: Callable, engines: Callable, clip: Callable, tmp_path: Path
 ) -> None:
     """An illegal address in the middle: both streams' label maps are those of a memory begun anew there."""
     bundle, clips = engines("aot"), (clip(1), clip(3))
-    ran = python(*two_streams(bundle, clips, tmp_path / "out"), EMULATED_FAULT_AT="60")
+    ran = python(*two_streams(bundle, clips, tmp_path / "out", backend), EMULATED_FAULT_AT="60")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "The device was lost in a turn of" in ran.stderr and "CUDA error 700" in ran.stderr
-    assert "The device was reset and the backend tensorrt opened anew." in ran.stderr
+    assert f"The device was reset and the backend {backend} opened anew." in ran.stderr
     after = [int(number) for number in LOST.findall(" ".join(ran.stdout.split()))]
     assert len(after) == 2 and all(0 < number < FRAMES - 1 for number in after)
     for name, source, number in zip("01", clips, after, strict=True):

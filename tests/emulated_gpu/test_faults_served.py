@@ -39,7 +39,7 @@ def test_served_streams_go_on(
     command = [sys.executable, "-m", "ermu", "serve", "--bundle", engines("aot"), "--port", 0, "--loop"]
     for source in (clip(1), clip(3)):
         command += ["--source", source / "frames"]
-    command = list(map(str, [*command, *ON_GPU, *MEMORY_OPTIONS]))
+    command = list(map(str, [*command, *ON_GPU, "tensorrt", *MEMORY_OPTIONS]))
     variables = {**emulated, "EMULATED_FAULT_AT": "60", "PYTHONUNBUFFERED": "1"}
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with subprocess.Popen(command, cwd=ROOT, env=variables, **pipes) as process:
