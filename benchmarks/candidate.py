@@ -94,8 +94,9 @@ class Candidate:
 
     @property
     def launches(self) -> int | None:
-        """What the median timed frame hands to the GPU's driver; None on the host."""
-        return int(median(self._launches)) if any(self._launches) else None
+        """What the median frame that appends nothing hands to the GPU's driver; None on the host."""
+        steady = [n for n, appends in zip(self._launches, self._appends, strict=True) if not appends]
+        return round(median(steady or self._launches)) if any(self._launches) else None
 
     def _step(self, image: Image) -> tuple[FrameResult, float]:
         began = perf_counter()

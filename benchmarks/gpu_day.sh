@@ -11,7 +11,7 @@ set -u
 cd "$(dirname "$0")/.."
 python="${PYTHON:-python3}" dry=0 wheels="${WHEELS:-wheels}"
 if [ "${1:-}" = --pack ]; then
-  "$python" -m pip wheel -q -w "$wheels" pycuda numpy opencv-python-headless pydantic typer rich pillow pytest filelock onnx
+  "$python" -m pip wheel -q -w "$wheels" numpy opencv-python-headless pydantic typer rich pillow pytest filelock onnx
   du -sh "$wheels"; exit
 fi
 if [ "${1:-}" = --dry ]; then dry=1; shift; fi
@@ -29,13 +29,20 @@ fi
 # Whether a log is of pytest and every test skipped, which pytest calls a success.
 none_passed() { grep -qE '[0-9]+ skipped' "$1" && ! grep -qE '[0-9]+ passed' "$1"; }
 
+# nvcc, or NVRTC from a wheel (torch brings it), for the driver that is here.
+has_compiler() {
+  command -v nvcc >/dev/null || "$python" -c 'from ermu.devices.driver import compiler, library
+compiler.compile_source("", 90, major=library.created("cuDriverGetVersion") // 1000, includes=[])' >/dev/null 2>&1
+}
+
 # step NAME SECONDS "NEEDED..." COMMAND...: needed are programs, and python modules as py:NAME
 step() {
   local name=$1 limit=$2 lacks="" need; read -ra needed <<<"$3"; shift 3
   for need in "${needed[@]}"; do
     case $need in
       py:*) "$python" -c "import ${need#py:}" >/dev/null 2>&1 || lacks+="${need#py:} " ;;
-      gpu) nvidia-smi -L >/dev/null 2>&1 || lacks+="GPU " ;;
+      gpu) "$python" -c 'from ermu.devices.cuda import device_capability as ask; ask()' >/dev/null 2>&1 || lacks+="GPU " ;;
+      compiler) has_compiler || lacks+="nvcc or NVRTC " ;;
       *) command -v "$need" >/dev/null || lacks+="$need " ;;
     esac
   done
@@ -52,13 +59,13 @@ step() {
 pytest=("$python" -m pytest -p ermu -p no:cacheprovider -m gpu -rs)
 step machine 10 "gpu nvcc" bash -c 'nvidia-smi && nvcc --version'
 step doctor 40 "py:numpy py:cv2 py:typer" "$python" -m ermu doctor --device cuda --json
-step kernels 110 "gpu nvcc py:pycuda.driver py:pytest" "${pytest[@]}" tests/kernels tests/devices
+step kernels 110 "gpu compiler py:pytest" "${pytest[@]}" tests/kernels tests/devices
 for tool in racecheck memcheck; do
-  step $tool 100 "gpu nvcc compute-sanitizer py:pycuda.driver py:pytest" \
+  step $tool 100 "gpu compiler compute-sanitizer py:pytest" \
     compute-sanitizer --tool $tool --error-exitcode 9 "${pytest[@]}" tests/kernels/cuda/test_scoring.py
 done
-step backends 110 "gpu nvcc py:pycuda.driver py:pytest py:onnxruntime" "${pytest[@]}" tests/runtime
-step bench 70 "gpu nvcc py:pycuda.driver py:onnxruntime" "$python" -m ermu bench --bundle demo --device cuda --frames 100
+step backends 110 "gpu compiler py:pytest py:onnxruntime" "${pytest[@]}" tests/runtime
+step bench 70 "gpu compiler py:onnxruntime" "$python" -m ermu bench --bundle demo --device cuda --frames 100
 step predictions 40 "nvcc py:numpy" "$python" -c \
   'import json; from ermu.benchmarks.kernels.gpu_prediction import predictions; print(json.dumps(predictions()))'
 

@@ -13,7 +13,7 @@ from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.plan import Plan
 from ermu.benchmarks.report.report import Figures, ScalingRow
 from ermu.errors import BenchmarkError, OptionError
-from ermu.runtime.streams.segmenters import open_segmenters
+from ermu.runtime.streams.segmenters import SharedBackend
 
 MEMORIES = tuple(range(1, 10))
 SIZES = ((161, 289), (241, 417), (353, 641), (481, 849))
@@ -86,7 +86,7 @@ def _streams(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
 def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, float]:
     """Streams that take turns, a frame each: a stream's figures, and the FPS of all together."""
     options, seconds = plan.options, 0.0
-    opened = open_segmenters(
+    opened = SharedBackend(
         plan.bundle,
         count,
         precision=plan.precision,
@@ -97,9 +97,10 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
         capacity=max(plan.memory, 2),
         long_edge=plan.long_edge,
     )
-    with opened as segmenters, open_clip(options, plan.frames_needed) as clip:
+    with opened as shared, open_clip(options, plan.frames_needed) as clip:
         streams = [
-            Candidate(str(i), "", segmenter, plan.memory, plan.gap) for i, segmenter in enumerate(segmenters)
+            Candidate(str(i), "", segmenter, plan.memory, plan.gap)
+            for i, segmenter in enumerate(shared.segmenters)
         ]
         images = clip.take(plan.memory)
         for stream in streams:

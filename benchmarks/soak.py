@@ -31,7 +31,7 @@ from ermu.runtime.sources.base import Frame, Source, live_frame
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import open_segmenters
+from ermu.runtime.streams.segmenters import SharedBackend
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
 from ermu.types import LabelMap
@@ -139,9 +139,8 @@ def soak(bundle: Path, *, frames: int, streams: int, seed: int, fps: float) -> d
     Returns:
         Footprints after a tenth and at the end, and counts of everything that happened.
     """
-    opened = open_segmenters(Bundle.load(bundle), streams, threads=1, long_edge=LONG_EDGE)
-    with opened as segmenters:
-        return _soaked(segmenters, frames, fps=fps, seed=seed)
+    with SharedBackend(Bundle.load(bundle), streams, threads=1, long_edge=LONG_EDGE) as shared:
+        return _soaked(shared.segmenters, frames, fps=fps, seed=seed)
 
 
 def _soaked(segmenters: list[Segmenter], frames: int, *, fps: float, seed: int) -> dict[str, Any]:

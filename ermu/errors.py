@@ -10,7 +10,12 @@ class ErmuError(Exception):
         problem: What was found, naming the file or value.
         expected: What would have been accepted.
         fix: What to do about it, ideally a command.
+
+    Attributes:
+        exit_code: Of a command that it ends.
     """
+
+    exit_code = 1
 
     def __init__(self, problem: str, *, expected: str | None = None, fix: str | None = None) -> None:
         self.problem, self.expected, self.fix = problem, expected, fix
@@ -66,6 +71,22 @@ class KernelError(ErmuError):
 
 class BackendError(ErmuError):
     """A graph cannot be loaded or run on the chosen device."""
+
+
+class DeviceLostError(BackendError):
+    """A fault has ended a device for this process; whatever supervises it may start it anew.
+
+    Args:
+        reason: What came of resetting the device.
+    """
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
+
+    def __init__(self, reason: ErmuError) -> None:
+        super().__init__(
+            f"The device is lost to this process, resetting it did not help: {reason.problem}",
+            fix="start the process anew, as a supervisor does on exit code 75; nvidia-smi must list the GPU",
+        )
 
 
 class DatasetError(ErmuError):

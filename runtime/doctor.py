@@ -9,17 +9,19 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import Any, Literal
+from typing import Literal
 
 from ermu.devices.names import DeviceName, parse_device
 from ermu.devices.tensorrt_module import MODULES, load_tensorrt, target_name
 from ermu.errors import ErmuError, OptionError
 from ermu.registries import BACKENDS
+from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import damage, misfit, rebuild_command
 from ermu.runtime.opencv import opencv_error, opencv_wheels
+from ermu.runtime.trials import attempt, try_backend, try_kernel, try_memory
 
-State = Literal["ok", "missing", "mismatch"]
+State = Literal["ok", "missing", "mismatch", "failed"]
 RUNNING, LIVE, MAKING, GPU, BUNDLE = GROUPS = ("running", "video and live", "making bundles", "gpu", "bundle")
 # Packages of extras: what they are for, module, distribution, extra.
 _EXTRAS = (
@@ -39,7 +41,8 @@ class Check:
 
     Attributes:
         name: What was looked at.
-        state: ok; missing: not there; mismatch: there, but wrong or not fitting the rest.
+        state: ok: it worked when it was tried; missing: not there; mismatch: there, but wrong or not fitting
+            the rest; failed: there, but it does not work.
         found: What was found.
         fix: The command that mends it, where it is not ok.
         needed: Whether running on the chosen device depends on it.
@@ -55,8 +58,8 @@ class Check:
 
     @property
     def fails(self) -> bool:
-        """Whether the examination is failed: by what does not match, and by what is needed and missing."""
-        return self.state == "mismatch" or (self.needed and self.state == "missing")
+        """Whether the examination is failed: by a mismatch, and by what is needed and does not work."""
+        return self.state == "mismatch" or (self.needed and self.state in ("missing", "failed"))
 
 
 def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Check]:
@@ -74,7 +77,8 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
     checks = [_python(), _opencv(), _onnxruntime(on_gpu), _cpu_kernels(), *_backends(place)]
     checks += [_package(*extra) for extra in _EXTRAS]
     if on_gpu or _may_have_gpu():
-        parts = [_pycuda(on_gpu), _gpu(place), _cuda_kernels(place), *map(_tensorrt, MODULES)]
+        gpu = _gpu(place)
+        parts = [gpu, _cuda_kernels(place, gpu), *map(_tensorrt, MODULES)]
         checks += [replace(check, group=GPU) for check in parts]
     if bundle:
         checks += [replace(check, group=BUNDLE) for check in _bundle(Path(bundle), place)]
@@ -82,9 +86,9 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
 
 
 def _may_have_gpu() -> bool:
-    """Whether this machine shows any sign of an NVIDIA GPU: a driver's device, its tool, or pycuda."""
+    """Whether this machine shows any sign of an NVIDIA GPU: a driver's device, or its tool."""
     devices = ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/dxg", "/proc/driver/nvidia")
-    return any(Path(d).exists() for d in devices) or bool(which("nvidia-smi")) or _installed("pycuda")
+    return any(Path(d).exists() for d in devices) or bool(which("nvidia-smi"))
 
 
 def _package(group: str, purpose: str, module: str, package: str, extra: str) -> Check:
@@ -152,16 +156,15 @@ def _cpu_kernels() -> Check:
         return Check("cpu kernels", "missing", f"{found}; numpy takes their place", fix)
 
 
-def _cuda_kernels(place: DeviceName) -> Check:
-    from ermu.devices.cuda import CudaDevice
-    from ermu.kernels.loading import load_kernels
-
-    try:
-        with CudaDevice(place.index) as device:
-            return Check("cuda kernels", "ok", load_kernels(device).name, needed=place.on_gpu)
-    except (ErmuError, OSError) as error:
-        found, fix = _said(error, "run on a GPU with 'ermu[gpu]' installed")
-        return Check("cuda kernels", "missing", found, fix, place.on_gpu)
+def _cuda_kernels(place: DeviceName, gpu: Check) -> Check:
+    """One is launched where there is a GPU."""
+    if gpu.state != "ok":
+        return Check("cuda kernels", "missing", "no GPU to launch one on", gpu.fix, place.on_gpu)
+    error = attempt(lambda: try_kernel(place))
+    if error is not None:
+        found, fix = _said(error, "rerun with ERMU_CUDA_SYNC=1 and report this message")
+        return Check("cuda kernels", "failed", found, fix, place.on_gpu)
+    return Check("cuda kernels", "ok", "one was launched: numpy's numbers", needed=place.on_gpu)
 
 
 def _backends(place: DeviceName) -> list[Check]:
@@ -184,20 +187,19 @@ def _backend(name: str, place: DeviceName) -> Check | None:
         return None
     misfits = backend.misfits(None, str(place))
     if not misfits:
-        return Check(f"backend {name}", "ok", f"runs on {place}")
+        return _tried(name, backend, place)
     found = "; ".join(f"{misfit.found} (needed: {misfit.needed})" for misfit in misfits)
     return Check(f"backend {name}", "missing", found, "; ".join(dict.fromkeys(m.fix for m in misfits)))
 
 
-def _pycuda(needed: bool) -> Check:
-    if not _installed("pycuda"):
-        return Check("pycuda", "missing", "not installed", "pip install 'ermu[gpu]'", needed)
-    try:
-        import pycuda.driver  # noqa: F401
-    except ImportError as error:
-        fix = "install the NVIDIA driver, then pip install --force-reinstall --no-cache-dir pycuda"
-        return Check("pycuda", "mismatch" if needed else "missing", _first_line(error), fix, needed)
-    return Check("pycuda", "ok", version("pycuda"), needed=needed)
+def _tried(name: str, backend: type[Backend], place: DeviceName) -> Check:
+    """A backend that nothing speaks against, once it has run something."""
+    done: list[str | None] = []
+    error = attempt(lambda: done.append(try_backend(backend, place)))
+    if error is not None:
+        found, fix = _said(error, f"pip install --force-reinstall the packages of --backend {name}")
+        return Check(f"backend {name}", "failed", f"does not run on {place}: {found}", fix)
+    return Check(f"backend {name}", "ok", f"{done[0] or 'nothing speaks against it'}, on {place}")
 
 
 def _gpu(place: DeviceName) -> Check:
@@ -214,13 +216,13 @@ def _gpu(place: DeviceName) -> Check:
     capability = ".".join(map(str, gpu["compute_capability"]))
     found = (
         f"{gpu['name']}, compute capability {capability}, {gpu['memory_bytes'] >> 20} MB, "
-        f"driver for CUDA {gpu['driver']}, pycuda for CUDA {gpu['runtime']}"
+        f"driver for CUDA {gpu['driver']}"
     )
-    if _number(gpu["driver"]) < _number(gpu["runtime"]):
-        return Check(
-            "gpu", "mismatch", found, "update the NVIDIA driver: it is older than pycuda's CUDA", needed
-        )
-    return Check("gpu", "ok", found, needed=needed)
+    failure = attempt(lambda: try_memory(place))
+    if failure is not None:
+        said, fix = _said(failure, "nvidia-smi  # is it free, and well?")
+        return Check("gpu", "failed", f"{found}; {said}", fix, needed)
+    return Check("gpu", "ok", f"{found}; holds and gives back a megabyte", needed=needed)
 
 
 def _tensorrt(name: str) -> Check:
@@ -302,7 +304,3 @@ def _installed(package: str) -> bool:
     except PackageNotFoundError:
         return False
     return True
-
-
-def _number(dotted: Any) -> tuple[int, ...]:
-    return tuple(int(part) for part in str(dotted).split(".")[:2])

@@ -120,7 +120,7 @@ class Segmenter(Closing):
         else:
             own_device = None if device == "cpu" else device
             check_lent(backend, self.bundle, device=own_device, threads=threads, kernels=kernels, plan=plan)
-        self.backend, self._identity = backend, backend.identity
+        self.backend = backend
         self._encoder: FrameEncoder | None = None
         self._groups: GroupSet | None = None
         self._numbers = count()
@@ -342,6 +342,21 @@ class Segmenter(Closing):
         if self._owns_backend:
             self.backend.close()
 
+    def lend(self, backend: Backend | None) -> None:
+        """Goes on with another backend, every memory forgotten; None gives back the one that it was lent.
+
+        Raises:
+            StateError: the backend is its own.
+            OptionError: the backend runs another bundle.
+        """
+        if self._owns_backend:
+            raise StateError("The segmenter has a backend of its own.", fix="make another segmenter")
+        self.reset()
+        self._groups = self._encoder = None
+        if backend is not None:
+            check_lent(backend, self.bundle)
+            self.backend = backend
+
     def _started(self) -> GroupSet:
         if self._groups is None or self._frame < 0:
             raise StateError("No frame has been segmented yet.", fix="call start(frame, label) first")
@@ -366,7 +381,7 @@ class Segmenter(Closing):
         if workspace is None or workspace.grids != grids:
             self._encoder = FrameEncoder(self.backend, grids)
             workspace = Workspace(self.backend, grids)
-        self._groups = GroupSet(self.backend, workspace, source_hw, self._identity, self._numbers)
+        self._groups = GroupSet(self.backend, workspace, source_hw, self.backend.identity, self._numbers)
         return self._groups
 
     def _take(self, frame: Image, watch: Stopwatch) -> None:

@@ -195,7 +195,7 @@ class Report(_Part):
         agreement: Share of pixels with the same label as the peer's, each on its own label maps.
         same_evictions: Whether the same frames left the bank in the same order.
         evictions: Frames that left ours.
-        launches: What the median frame hands to the GPU's driver: copies, kernels, graphs; None on the host.
+        launches: What the median frame that appends nothing hands to the GPU's driver; None on the host.
         gflop_per_frame: Counted from the graphs, over all groups.
         work: The same by stage and arithmetic.
         floor_share: Time at the measured GEMM peak over the time measured, by stage and `overall`.

@@ -27,7 +27,7 @@ def print_report(report: Report, console: Console) -> None:
         f"GEMM peak {peak.fp32:.0f} GFLOP/s fp32, {peak.int8:.0f} GOP/s int8{rounded}\n"
         f"{report.fps:.2f} FPS, {report.gflop_per_frame:.1f} GFLOP a frame, "
         f"{report.floor_share['overall']:.0%} of the GEMM floor, peak RSS {report.peak_rss_mb:.0f} MB"
-        + (f", {report.launches} launches and copies a frame" if report.launches else ""),
+        + (f", {report.launches} launches and copies a steady frame" if report.launches else ""),
         markup=False,
         highlight=False,
         soft_wrap=True,

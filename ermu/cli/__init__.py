@@ -78,4 +78,4 @@ def main() -> None:
         from ermu.cli.printing import print_error
 
         print_error(error)
-        sys.exit(1)
+        sys.exit(error.exit_code)

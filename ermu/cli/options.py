@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ermu.devices.names import parse_device
 from ermu.registries import BACKENDS, PEERS, POLICIES, SINKS
 
 
@@ -55,6 +56,13 @@ BackendName = Annotated[
 Device = Annotated[
     str, typer.Option(help="Where to run: cpu, cuda, or cuda:1 for another than the first GPU.")
 ]
+Decode = Annotated[
+    str,
+    typer.Option(
+        help="Where video is decoded: cpu, or cuda (cuda:1); the CPU stands in where that fails.",
+        callback=lambda name: str(parse_device(name)),
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; default: the processors that may be used.")
 ]
@@ -93,7 +101,7 @@ class SegmenterOptions:
     plan: PlanName = None
 
     def keywords(self) -> dict[str, Any]:
-        """As `Segmenter` and `open_segmenters` take them."""
+        """As `Segmenter` and `SharedBackend` take them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 

@@ -59,6 +59,15 @@ class Device(Closing, ABC):
         """Waits for everything given to the device."""
         return
 
+    @property
+    def lost(self) -> bool:
+        """Whether a fault has ended it: nothing more can be done with it, nor with what lies on it."""
+        return False
+
     def close(self) -> None:
         """Frees its memory; the device is not used again."""
         return
+
+    def reset(self) -> None:
+        """Closes it, and clears what a fault has left where that can be: a new one may then be opened."""
+        self.close()

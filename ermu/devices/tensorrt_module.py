@@ -38,7 +38,7 @@ def load_tensorrt(name: str, *, to_build: bool = False) -> TensorRTModule:
 
     Args:
         name: `tensorrt` or `tensorrt-rtx`.
-        to_build: Engines are built, not run: TensorRT-RTX then needs no GPU, and no pycuda is asked for.
+        to_build: Engines are built, not run: TensorRT-RTX then needs no GPU.
 
     Raises:
         BackendError: the module does not load (a library that it needs is missing).

@@ -62,6 +62,11 @@ def supported(architectures: tuple[int, ...] = ARCHITECTURES) -> tuple[int, ...]
     return tuple(a for a in architectures if a in known) if known else architectures
 
 
+def translation_unit() -> str:
+    """All kernels as one source."""
+    return "".join(f'#include "{file}"\n' for file in sorted(SOURCE.rglob("*.cu")))
+
+
 def compile_fatbin(destination: Path, architectures: tuple[int, ...] = ARCHITECTURES) -> str:
     """Compiles all kernels to `destination`, atomically, and returns what ptxas reports.
 
@@ -100,7 +105,7 @@ def _compile(destination: Path, targets: list[str]) -> str:
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
         unit = Path(folder) / "kernels.cu"
-        unit.write_text("".join(f'#include "{file}"\n' for file in sorted(SOURCE.rglob("*.cu"))))
+        unit.write_text(translation_unit())
         built = Path(folder) / destination.name
         run = subprocess.run(
             [_compiler(), *FLAGS, f"-I{SOURCE}", *targets, "-fatbin", "-o", str(built), str(unit)],

@@ -14,6 +14,7 @@ from ermu.devices.tensor import DeviceTensor
 from ermu.errors import StateError
 from ermu.kernels.base.identity import Identity
 from ermu.kernels.loading import Kernels
+from ermu.runtime.backends.trial import Trial
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, GraphInfo, Plan
 from ermu.types import Array
@@ -109,6 +110,18 @@ class Backend(Closing, ABC):
         """
         return 0
 
+    @classmethod
+    def try_out(cls, trial: Trial) -> str | None:
+        """Runs a tiny graph, for `ermu doctor`; asked only where nothing speaks against the backend.
+
+        Returns:
+            What was done, in words; None where it tries nothing.
+
+        Raises:
+            Exception: it does not work; of any kind.
+        """
+        return None
+
     @abstractmethod
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         """See `run`."""
@@ -173,5 +186,7 @@ class Backend(Closing, ABC):
         """Releases graphs and device memory; closing twice is harmless."""
         if self._open:
             self._open = False
-            self._close()
-            self.device.close()
+            try:
+                self._close()
+            finally:
+                self.device.close()

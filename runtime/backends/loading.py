@@ -56,10 +56,15 @@ def open_backend(
 
 
 def check_lent(backend: Backend, bundle: Bundle, **own: object) -> None:
-    """Refuses a backend lent to a segmenter that wants another bundle, or options that are the backend's own.
+    """Refuses a backend that does not run a bundle, or options beside it: it has its own.
+
+    Args:
+        backend: Open.
+        bundle: At the precision to run.
+        own: Options of a backend, by name.
 
     Raises:
-        OptionError: it runs another bundle or precision, or one of `own` is not None.
+        OptionError: one or the other.
     """
     if backend.bundle.manifest != bundle.manifest:
         theirs = backend.bundle

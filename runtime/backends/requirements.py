@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ermu.devices.names import parse_device
-from ermu.errors import DependencyError, ErmuError
+from ermu.errors import ErmuError
 from ermu.runtime.backends.base import Misfit
 from ermu.runtime.bundle.bundle import Bundle
 
@@ -29,8 +29,6 @@ def no_gpu(device: str) -> list[Misfit]:
 
     try:
         device_capability(parse_device(device).index)
-    except DependencyError as error:
-        return [Misfit("pycuda is not installed", "pycuda", str(error.fix))]
     except ErmuError as error:
         reason = error.problem.splitlines()[0].rstrip(".")
         return [Misfit(reason, "an NVIDIA GPU with its driver", "--device cpu, or install the driver")]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from hashlib import sha256
 from typing import Any
 
-from ermu.devices.cuda import device_capability
+from ermu.devices.cuda import CudaDevice, device_capability
 from ermu.devices.names import parse_device
 from ermu.devices.repeating import RepeatingDevice
 from ermu.devices.tensorrt_module import (
@@ -24,6 +24,8 @@ from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.engine import Engine, LoadedEngine
 from ermu.runtime.backends.requirements import importable, no_gpu, wrong_device
 from ermu.runtime.backends.runtime_cache import RuntimeCache
+from ermu.runtime.backends.tensorrt_trial import run_tiny_engine
+from ermu.runtime.backends.trial import Trial
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine, rebuild_command
 from ermu.runtime.bundle.manifest import WHOLE, EngineInfo
@@ -56,6 +58,13 @@ class TensorRTBackend(Backend):
         here = _here(loaded, capability)
         return [m for graph in bundle.manifest.plans[WHOLE].graphs for m in _missing(bundle, graph, here)]
 
+    @classmethod
+    def try_out(cls, trial: Trial) -> str:
+        """See `Backend.try_out`."""
+        assert isinstance(trial.device, CudaDevice)
+        run_tiny_engine(load_tensorrt(cls.name), trial.device, trial)
+        return "built and ran a tiny engine"
+
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)
         assert isinstance(self.device, RepeatingDevice)
@@ -73,10 +82,10 @@ class TensorRTBackend(Backend):
     def _close(self) -> None:
         assert isinstance(self.device, RepeatingDevice)
         self.device.forget_graphs()
-        with self.device.current("closing engines"):
-            for engine in self._engines.values():
+        for engine in self._engines.values():
+            with suppress(BackendError), self.device.current("closing engines"):  # a lost device refuses
                 engine.close()
-            self._engines.clear()
+        self._engines.clear()
 
     def _opened(self, module: TensorRTModule, device: RepeatingDevice) -> dict[str, Engine]:
         chosen = {

@@ -169,6 +169,7 @@ class StreamInfo(_Answer):
     dropped: int
     reconnects: int
     restarts: int
+    device_losses: list[int]
     viewers: int
     error: str | None
     milliseconds: dict[str, dict[str, float]]

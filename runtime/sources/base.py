@@ -78,6 +78,16 @@ class Source(Closing, ABC):
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
 
+    def decode_on(self, device: str) -> None:
+        """Has its video decoded on a device, from the next iteration on; the CPU may stand in, and warns.
+
+        A source without video to decode stays as it is.
+
+        Args:
+            device: `cpu`, or `cuda`, `cuda:1` and so on for a GPU's own decoder.
+        """
+        return
+
     def close(self) -> None:
         """Releases the device or file; an iteration under way ends soon after. Twice is harmless."""
         return

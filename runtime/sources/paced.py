@@ -42,6 +42,9 @@ class PacedSource(Source):
     def first_label(self) -> LabelMap | None:
         return self._source.first_label()
 
+    def decode_on(self, device: str) -> None:
+        self._source.decode_on(device)
+
     def close(self) -> None:
         self._closed.set()
         self._source.close()

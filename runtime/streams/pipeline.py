@@ -67,6 +67,8 @@ class Pipeline(Steering):
         self.rate = Rate()
         self.feeders: list[SinkFeeder] = []
         self.paused = self.done = False
+        self._frame: Frame | None = None  # taken, and not segmented yet
+        self._renewing = False
         self.error: ErmuError | None = None
         self._sinks = sinks
         self._run: Run | None = None
@@ -92,6 +94,11 @@ class Pipeline(Steering):
     def awaits_prompt(self) -> bool:
         """Whether it has begun, or will, with nothing to follow."""
         return self._begun().prompt is None and not self.objects.ids
+
+    @property
+    def strict(self) -> bool:
+        """Whether the run is to fail rather than go on with a loss."""
+        return self._run is not None and self._run.strict
 
     @property
     def frames(self) -> int:
@@ -138,7 +145,8 @@ class Pipeline(Steering):
                 the stream begins with no object.
             max_frames: Stop after so many frames.
             on_frame: Called by the worker after every frame.
-            strict: Refuse damaged frames and a source that ends early, instead of reporting them.
+            strict: Refuse damaged frames, a source that ends early and a lost device, instead of reporting
+                them.
 
         Raises:
             SourceError: the source ends before its first frame, a file's frame changes size, or, with
@@ -208,18 +216,23 @@ class Pipeline(Steering):
             StateError: `start` has not been called.
         """
         run = self._started()
+        if self._renewing and not self.done:
+            self.tracker.renew()
+            self._renewing = False
         self._commands.run()
         if self.paused or self.done or self._waits():
             return False
         self._release()
-        frame = run.reader.take()
+        frame = self._frame or run.reader.take()
         if frame is None:
             if run.reader.finished:
                 self._source_ended(run)
             return False
-        if frame.damaged:
+        if frame.damaged and frame is not self._frame:
             run.note_damaged(frame)
+        self._frame = frame
         result = self.tracker.segment(frame, run.prompt)
+        self._frame = None
         self.rate.tick(monotonic())
         self._feed(frame, result)
         if run.on_frame:
@@ -267,7 +280,8 @@ class Pipeline(Steering):
             StateError: the run has not started.
         """
         run = self._started()
-        return RunSummary(self.frames, run.seconds, self.timings, run.lost, run.missing, run.damaged)
+        losses = tuple(self.tracker.device_losses)
+        return RunSummary(self.frames, run.seconds, self.timings, run.lost, run.missing, run.damaged, losses)
 
     def pause(self) -> None:
         """Holds the stream; live frames are dropped meanwhile."""
@@ -277,6 +291,13 @@ class Pipeline(Steering):
         """Goes on with the next frame."""
         self.paused = False
         self._commands.wake()
+
+    def renew(self) -> None:
+        """Has the next turn begin every memory anew: the device that they were on has been lost.
+
+        The frame that was under way is segmented again, whatever kind of source it is from.
+        """
+        self._renewing = True
 
     def fail(self, error: ErmuError) -> None:
         """Ends the run with an error; the first one counts."""

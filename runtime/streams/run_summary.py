@@ -18,6 +18,7 @@ class RunSummary:
         lost: Whether the source went away and did not come back.
         missing: Frames that the source promised and that did not come.
         damaged: Frames whose file or stream was broken, segmented as far as they could be decoded.
+        device_losses: Frames after which a fault ended the device, and every memory began anew from them.
     """
 
     frames: int
@@ -26,6 +27,7 @@ class RunSummary:
     lost: bool = False
     missing: int = 0
     damaged: int = 0
+    device_losses: tuple[int, ...] = ()
 
     @property
     def fps(self) -> float:
@@ -36,10 +38,13 @@ class RunSummary:
         return self.timings.percentile("frame", q)
 
     def losses(self) -> list[str]:
-        """What of the source did not come, or came damaged, in words; empty where all is well."""
+        """What did not come, came damaged, or was forgotten, in words; empty where all is well."""
         told = []
         if self.missing:
             told.append(f"ended after {self.frames} of {self.frames + self.missing} frames")
         if self.damaged:
             told.append(f"{self.damaged} {'frame' if self.damaged == 1 else 'frames'} damaged")
+        if self.device_losses:
+            frames = ", ".join(map(str, self.device_losses))
+            told.append(f"the device was lost, and every memory began anew, after frame {frames}")
         return told

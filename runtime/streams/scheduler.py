@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Sequence
 from threading import Event
+from typing import Protocol
 
 from ermu.errors import ErmuError
 from ermu.runtime.sources.redaction import redact
@@ -16,20 +18,39 @@ _STOP_SECONDS = 1.5
 logger = logging.getLogger("ermu.streams")
 
 
+class Reopenable(Protocol):
+    """What the streams share and a fault may end: `SharedBackend`."""
+
+    @property
+    def lost(self) -> bool: ...
+
+    def settle(self) -> None: ...
+
+    def reopen(self) -> None: ...
+
+
 class Scheduler:
     """One worker for every stream.
 
     Graphs and their bindings belong to one thread, so streams take turns: a frame each, round and round; a
     stream with no new frame is passed over at once. One that fails or ends leaves the others alone.
 
+    Where a fault has ended the device, it is opened anew, and every stream begins its memories again from its
+    latest label map. A stream in whose turn that happens twice, with no whole frame in between, has failed.
+
     Args:
         pipelines: Set up with `Pipeline.begin`.
         endless: Go on when every stream has ended, until `stop`: somebody may still be looking.
+        shared: What the pipelines' segmenters share; None, a lost device ends each stream.
     """
 
-    def __init__(self, pipelines: Sequence[Pipeline], *, endless: bool = False) -> None:
-        self.pipelines, self._endless = list(pipelines), endless
+    def __init__(
+        self, pipelines: Sequence[Pipeline], *, endless: bool = False, shared: Reopenable | None = None
+    ) -> None:
+        self.pipelines, self._endless, self._shared = list(pipelines), endless, shared
         self._wake, self._stop = Event(), Event()
+        self._suspects = set[Pipeline]()  # lost the device in their turn, and have segmented nothing since
+        self._careful = False  # once it was lost, each turn waits for its own work, to be blamed for its own
 
     def run(self, *, on_turn: Callable[[], None] = lambda: None) -> None:
         """Works until every stream has ended or `stop` is called; then sinks are finished.
@@ -39,6 +60,7 @@ class Scheduler:
 
         Raises:
             ErmuError: the first stream's that failed, after all have ended.
+            DeviceLostError: the device does not come back in this process.
             StateError: a stream has not begun, or has run before; the others' sinks are closed.
         """
         try:
@@ -74,16 +96,49 @@ class Scheduler:
         was_done = pipeline.done
         try:
             segmented = pipeline.turn()
+            if segmented and self._careful and self._shared is not None:
+                self._shared.settle()
         except ErmuError as error:
-            pipeline.fail(error)
-            logger.warning("The stream %s has failed: %s", pipeline.name, redact(error.problem))
-            return False
-        if pipeline.done and not was_done:
-            logger.info("The stream %s has ended after %d frames.", pipeline.name, pipeline.frames)
-        return segmented
+            failure = error
+        else:
+            if pipeline.done and not was_done:
+                logger.info("The stream %s has ended after %d frames.", pipeline.name, pipeline.frames)
+            if segmented:
+                self._suspects.discard(pipeline)
+            return segmented
+        if self._shared is not None and self._shared.lost:
+            return self._recovered(pipeline, failure, self._shared)
+        self._fail(pipeline, failure)
+        return False
+
+    def _fail(self, pipeline: Pipeline, error: ErmuError) -> None:
+        pipeline.fail(error)
+        pipeline.segmenter.reset()  # its memory is the others'
+        logger.warning("The stream %s has failed: %s", pipeline.name, redact(error.problem))
+
+    def _recovered(self, pipeline: Pipeline, error: ErmuError, shared: Reopenable) -> bool:
+        """Opens the lost device anew for every stream; the one in whose turn it was lost has a second try."""
+        logger.warning("The device was lost in a turn of %s: %s", pipeline.name, redact(error.problem))
+        if pipeline in self._suspects or pipeline.strict:
+            self._fail(pipeline, error)
+        self._suspects.add(pipeline)
+        self._careful = True
+        _forget_frames(error)
+        shared.reopen()
+        for each in self.pipelines:
+            if not each.done:
+                each.renew()
+        return True
 
     def _finish(self, pipeline: Pipeline) -> None:
         try:
             pipeline.finish(seconds=_STOP_SECONDS if self._stop.is_set() else None)
         except ErmuError as error:
             pipeline.fail(error)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drops what the functions that failed still hold: it lies on a device that is to be reset."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import gc
+import logging
 from typing import Any
 
+from ermu.closing import Closing
+from ermu.errors import DeviceLostError, ErmuError
 from ermu.runtime.backends.choosing import choose_precision
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
@@ -13,23 +15,69 @@ from ermu.runtime.segmenter import Segmenter
 
 OF_THE_BACKEND = ("backend", "device", "threads", "kernels", "plan")
 
+logger = logging.getLogger("ermu.streams")
 
-@contextmanager
-def open_segmenters(bundle: Bundle, count: int, **options: Any) -> Iterator[list[Segmenter]]:
-    """Segmenters that share a backend, closed with it at the end; their frames take turns, in one thread.
+
+class SharedBackend(Closing):
+    """Segmenters that share a backend, closed with it; their frames take turns, in one thread.
 
     Args:
         bundle: Loaded.
         count: Of segmenters.
         options: As in `Segmenter`.
+
+    Attributes:
+        segmenters: They stay the same where the backend is opened anew.
     """
-    of_backend = {name: options.pop(name) for name in OF_THE_BACKEND if name in options}
-    precision = choose_precision(bundle, options.pop("precision", None), of_backend.get("device", "cpu"))
-    at_precision = bundle.at_precision(precision)
-    with open_backend(at_precision, **of_backend) as backend:
-        segmenters = [Segmenter(at_precision, backend=backend, **options) for _ in range(count)]
+
+    def __init__(self, bundle: Bundle, count: int, **options: Any) -> None:
+        self._options = {name: options.pop(name) for name in OF_THE_BACKEND if name in options}
+        device = self._options.get("device", "cpu")
+        self._bundle = bundle.at_precision(choose_precision(bundle, options.pop("precision", None), device))
+        self._backend = open_backend(self._bundle, **self._options)
+        self.segmenters = list[Segmenter]()
         try:
-            yield segmenters
-        finally:
-            for segmenter in segmenters:
-                segmenter.close()
+            for _ in range(count):
+                self.segmenters.append(Segmenter(self._bundle, backend=self._backend, **options))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def lost(self) -> bool:
+        """Whether a fault has ended the device; it takes every segmenter's memory along."""
+        return self._backend.device.lost
+
+    def settle(self) -> None:
+        """Waits for the device, so that a fault is known.
+
+        Raises:
+            BackendError: there was one.
+        """
+        self._backend.device.synchronize()
+
+    def reopen(self) -> None:
+        """Resets the device and opens the backend anew; every segmenter goes on with it, with no memory.
+
+        Raises:
+            DeviceLostError: the device does not come back in this process.
+        """
+        device = self._backend.device
+        for segmenter in self.segmenters:
+            segmenter.lend(None)
+        self._backend.close()
+        gc.collect()  # what libraries hold on the device goes before the device's context does
+        device.reset()
+        try:
+            self._backend = open_backend(self._bundle, **self._options)
+        except ErmuError as error:
+            raise DeviceLostError(error) from error
+        for segmenter in self.segmenters:
+            segmenter.lend(self._backend)
+        logger.warning("The device was reset and the backend %s opened anew.", self._backend.name)
+
+    def close(self) -> None:
+        """Closes segmenters and backend; closing twice is harmless."""
+        for segmenter in self.segmenters:
+            segmenter.close()
+        self._backend.close()

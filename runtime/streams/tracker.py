@@ -43,6 +43,7 @@ class Tracker:
         timings: Milliseconds by stage.
         frames: Segmented so far.
         restarts: Times that every memory began anew.
+        device_losses: The frames from whose label maps it did so because the device had been lost.
     """
 
     def __init__(self, segmenter: Segmenter, options: LiveOptions, *, live: bool) -> None:
@@ -51,12 +52,17 @@ class Tracker:
         self.memory_history, self.timings = MemoryHistory(), Timings()
         self.latest: SegmentedFrame | None = None
         self.frames = self.restarts = 0
+        self.device_losses: list[int] = []
+        self._prompted: tuple[Frame, LabelMap | None] | None = None
         self._snapshots: deque[Frame] = deque(maxlen=_SNAPSHOTS)
 
     def segment(self, frame: Frame, prompt: LabelMap | Prompts | None) -> FrameResult:
-        """Segments the next frame; `prompt` is the first one's label map, or those of several by name."""
+        """Segments the next frame; `prompt` is the first one's label map, or those of several by name.
+
+        Where that fails the same frame may come again.
+        """
         began, wait = perf_counter(), monotonic() - frame.stamp
-        label = prompt.take(frame) if isinstance(prompt, Prompts) else prompt
+        label = self._label(frame, prompt)
         result = self._first(frame, label) if self.frames == 0 else self._next(frame)
         if self.frames and isinstance(prompt, Prompts) and label is not None:
             result = self._appear(frame, label, result)
@@ -70,6 +76,16 @@ class Tracker:
         self.latest = SegmentedFrame(frame, result)
         self.frames += 1
         return result
+
+    def renew(self) -> None:
+        """Begins every memory anew from the latest label map, on a device that has none of them any more."""
+        latest = self.latest
+        if latest is None:
+            return
+        number, image = latest.result.frame, latest.frame.image
+        self._restart(image, latest.label_at(image, self.objects.ids), number, latest.frame.time)
+        self.device_losses.append(number)
+        self._note_memory()
 
     def add(self, label: LabelMap, picture: Frame, name: str | None) -> list[int]:
         """Follows new objects, drawn on a recent picture; returns their ids."""
@@ -139,6 +155,13 @@ class Tracker:
         if self.latest is None:
             raise PromptError("No frame has come yet.", fix="wait until the stream is live")
         return self.latest
+
+    def _label(self, frame: Frame, prompt: LabelMap | Prompts | None) -> LabelMap | None:
+        """A frame's label map; one that is taken from `Prompts` is kept in case the frame comes again."""
+        if self._prompted is None or self._prompted[0] is not frame:
+            taken = prompt.take(frame) if isinstance(prompt, Prompts) else prompt
+            self._prompted = frame, taken
+        return self._prompted[1]
 
     def _first(self, frame: Frame, prompt: LabelMap | None) -> FrameResult:
         result = self.segmenter.start(frame.image, prompt, time=frame.time)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ermu.devices import cuda
 from ermu.devices.cuda import CudaDevice
 from ermu.errors import BackendError, StateError
-from tests.devices.stub_driver import StubDriver
+from ermu.kernels.cuda.binary import fatbin
+from tests.emulated_gpu import counters
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,18 +25,10 @@ class Params(ctypes.Structure):
     _fields_ = (("number", ctypes.c_int),)
 
 
-@pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> StubDriver:
-    stub = StubDriver()
-    monkeypatch.setattr(cuda, "_driver", lambda: stub)
-    monkeypatch.setattr(cuda, "call_driver", lambda *arguments: None)
-    return stub
-
-
-@pytest.fixture(params=["stub", pytest.param("gpu", marks=pytest.mark.gpu)])
+@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> Iterator[CudaDevice]:
-    if request.param == "stub":
-        request.getfixturevalue("driver")
+    if request.param == "emulated":
+        request.getfixturevalue("emulated_driver")
     with CudaDevice() as device:
         yield device
 
@@ -109,7 +101,8 @@ def test_memory_dropped_in_another_thread_is_freed(device: CudaDevice) -> None:
     assert device.live_bytes == 0
 
 
-def test_no_context_stays_on_a_stack(driver: StubDriver) -> None:
+@pytest.mark.usefixtures("emulated_driver")
+def test_no_context_stays_on_a_stack() -> None:
     left: list[int] = []
     device = CudaDevice()
 
@@ -118,54 +111,88 @@ def test_no_context_stays_on_a_stack(driver: StubDriver) -> None:
         device.upload(np.zeros(4), tensor)
         device.download(tensor)
         with pytest.raises(BackendError):
-            device.empty((1 << 30,), np.uint8)
-        left.append(len(driver.stack))
+            device.empty((1 << 40,), np.uint8)
+        left.append(counters.pushed())
 
     work()
     in_thread(work)
     in_thread(device.close)
-    assert left == [0, 0] and not driver.stack
-    assert (driver.in_use, driver.retained) == (0, 0)
+    assert left == [0, 0] and counters.pushed() == 0
+    assert not any(counters.held().values())
 
 
-def test_closing_frees_what_is_still_held(driver: StubDriver) -> None:
+@pytest.mark.usefixtures("emulated_driver")
+def test_closing_frees_what_is_still_held() -> None:
     device = CudaDevice()
     kept = device.empty((100,), np.uint8)
-    assert driver.in_use == device.live_bytes == 100
+    assert counters.held()["live_bytes"] == device.live_bytes == 100
     device.close()
     device.close()
-    assert (driver.in_use, driver.retained, device.live_bytes) == (0, 0, 0)
+    assert device.live_bytes == 0 and not any(counters.held().values())
     with pytest.raises(StateError, match="closed"):
         device.download(kept)
     del kept
 
 
-def test_a_forgotten_device_closes_with_its_last_tensor(driver: StubDriver) -> None:
+@pytest.mark.usefixtures("emulated_driver")
+def test_a_forgotten_device_closes_with_its_last_tensor() -> None:
     device = CudaDevice()
     kept = device.empty((100,), np.uint8)
     del device
     gc.collect()
-    assert (driver.in_use, driver.retained) == (100, 1)
+    assert (counters.held()["live_bytes"], counters.held()["contexts"]) == (100, 1)
     del kept
     gc.collect()
-    assert (driver.in_use, driver.retained) == (0, 0)
+    assert not any(counters.held().values())
 
 
-def test_errors_name_the_device_and_the_size(driver: StubDriver) -> None:
+@pytest.mark.usefixtures("emulated_driver")
+def test_errors_name_the_device_and_the_size() -> None:
     with CudaDevice() as device:
-        device.load_module(b"fatbin")
-        device.load_module(b"fatbin")
-        device.launch("known", (1, 1, 1), (32, 1, 1), Params())
-        with pytest.raises(BackendError, match=r"\(Stub\) ran out of memory.* 2097152 bytes \(1 of 1 MB"):
-            device.empty((1 << 21,), np.uint8)
-        with pytest.raises(BackendError, match=r"launching known on \(0, 1, 1\) blocks of \(32, 1, 1\)"):
-            device.launch("known", (0, 1, 1), (32, 1, 1), Params())
+        image = Path(fatbin(89)).read_bytes()
+        device.load_module(image)
+        device.load_module(image)
+        with pytest.raises(
+            BackendError, match=r"\(Emulated GPU\) ran out of memory.* 1099511627776 bytes \("
+        ):
+            device.empty((1 << 40,), np.uint8)
+        with pytest.raises(
+            BackendError, match=r"launching split_groups on \(0, 1, 1\) blocks of \(32, 1, 1\)"
+        ):
+            device.launch("split_groups", (0, 1, 1), (32, 1, 1), Params())
         with pytest.raises(BackendError, match="has a function 'unknown'"):
             device.launch("unknown", (1, 1, 1), (32, 1, 1), Params())
         with pytest.raises(BackendError, match=r"loading a module of 3 bytes.*no kernel image"):
             device.load_module(b"ptx")
     with pytest.raises(BackendError, match="no GPU 1"):
         CudaDevice(1)
+
+
+@pytest.mark.usefixtures("emulated_driver")
+def test_a_fault_stays_until_the_device_is_reset() -> None:
+    """CUDA's sticky errors: every call of the context answers with them; a reset takes everything along."""
+    device, other = CudaDevice(), CudaDevice()
+    tensor = device.empty((4,), np.float32)
+    assert not device.lost
+    counters.fail_launch(1)
+    device.load_module(Path(fatbin(89)).read_bytes())
+    device.launch("split_groups", (1, 1, 1), (32, 1, 1), Params())
+    with pytest.raises(BackendError, match=r"waiting for the stream: .*illegal.*\(CUDA error 700"):
+        device.synchronize()
+    assert device.lost and other.lost
+    with pytest.raises(BackendError, match="CUDA error 700"):
+        device.download(tensor)
+    with pytest.raises(BackendError, match="CUDA error 700"):
+        other.empty((1,), np.uint8)
+    other.close()
+    device.reset()
+    del tensor
+    assert not any(counters.held().values())
+    with CudaDevice() as new:
+        again = new.empty((4,), np.float32)
+        new.upload(np.arange(4), again)
+        np.testing.assert_array_equal(new.download(again), np.arange(4))
+        assert not new.lost
 
 
 @pytest.mark.gpu

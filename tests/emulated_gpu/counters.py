@@ -15,8 +15,9 @@ HELD = ("live_blocks", "live_bytes", "pinned_blocks", "contexts")
 
 def counts(*names: str) -> dict[str, int]:
     """The counters of those names, by default all that only grow."""
-    library = _library()
-    return {name: library.emulated_count(name.encode()) for name in names or NAMES}
+    count = _library().emulated_count
+    count.restype = ctypes.c_longlong
+    return {name: count(name.encode()) for name in names or NAMES}
 
 
 def held() -> dict[str, int]:
@@ -35,11 +36,18 @@ def counted() -> Iterator[dict[str, int]]:
 
 def fail_allocation(number: int) -> None:
     """From the n-th allocation on there is no memory; 0: there always is."""
-    _library().emulated_fail_allocation(number)
+    _library().emulated_fail_allocation(ctypes.c_longlong(number))
+
+
+def fail_launch(number: int) -> None:
+    """The n-th launch or run of an engine from now on reads an illegal address; 0: none does."""
+    _library().emulated_fail_launch(ctypes.c_longlong(number))
+
+
+def pushed() -> int:
+    """Contexts on this thread's stack."""
+    return int(_library().emulated_pushed())
 
 
 def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL("libcuda.so.1")
-    library.emulated_count.restype = ctypes.c_longlong
-    library.emulated_fail_allocation.argtypes = [ctypes.c_longlong]
-    return library
+    return ctypes.CDLL("libcuda.so.1")

@@ -23,7 +23,7 @@
 
 namespace {
 
-constexpr size_t kRegion = size_t{256} << 30, kMemory = size_t{8} << 30, kPage = 4096, kAligned = 256;
+constexpr size_t kRegion = size_t{256} << 30, kPage = 4096, kAligned = 256;
 
 // Never destroyed: the process may end in a thread that is inside.
 template <typename T>
@@ -55,7 +55,7 @@ class Lock {
 
 long long& counter(const char* name) { return lasting<std::map<std::string, long long>>()[name]; }
 
-CUresult fault = CUDA_SUCCESS;  // ends the context: every later call returns it
+CUresult fault = CUDA_SUCCESS;  // ends the context: every later call returns it, until the context is reset
 
 void complain(const char* what, unsigned long long address = 0) {
     std::fprintf(stderr, "emulated GPU: %s (%#llx)\n", what, address);
@@ -83,10 +83,12 @@ struct Block {
 std::map<size_t, Block>& blocks() { return lasting<std::map<size_t, Block>>(); }  // by offset in the region
 std::map<uintptr_t, size_t>& pinned() { return lasting<std::map<uintptr_t, size_t>>(); }
 size_t next_base = kPage;
-long long fail_at = [] {
-    const char* chosen = std::getenv("EMULATED_OUT_OF_MEMORY_AT");
-    return chosen ? std::atoll(chosen) : 0;
-}();
+long long chosen(const char* variable) {
+    const char* text = std::getenv(variable);
+    return text ? std::atoll(text) : 0;
+}
+long long fail_at = chosen("EMULATED_OUT_OF_MEMORY_AT");
+const size_t memory_bytes = static_cast<size_t>(chosen("EMULATED_MEGABYTES") ? chosen("EMULATED_MEGABYTES") : 8192) << 20;
 
 bool on_device(CUdeviceptr address) {
     const auto begin = reinterpret_cast<CUdeviceptr>(region().device);
@@ -117,6 +119,11 @@ bool is_pinned(const void* memory, size_t bytes) {
     if (next == pinned().begin()) return false;
     --next;
     return at + bytes <= next->first + next->second;
+}
+
+void unpin(uintptr_t memory) {  // whoever touches it later is ended
+    munmap(reinterpret_cast<void*>(memory), pinned()[memory]);
+    pinned().erase(memory), --counter("pinned_blocks");
 }
 
 void release(size_t at) {
@@ -219,6 +226,14 @@ void fail(CUresult how, const char* what) {
     fault = how;
 }
 
+// Launches and runs of engines until one of them reads an illegal address; every so many, or once.
+long long fault_in = chosen("EMULATED_FAULT_AT"), fault_every = chosen("EMULATED_FAULT_EVERY");
+bool faulty(const char* what) {
+    if (!fault_in || --fault_in) return false;
+    fault_in = fault_every;
+    return fail(CUDA_ERROR_ILLEGAL_ADDRESS, what), true;
+}
+
 // ---- kernels
 
 using Launch = int (*)(const char*, const unsigned*, const unsigned*, const void*, size_t);
@@ -246,11 +261,19 @@ bool translate(std::vector<uint64_t>& words) {
 // ---- contexts
 
 int primary;
-thread_local std::vector<CUcontext> contexts;
+struct Stack : std::vector<CUcontext> {
+    ~Stack() {
+        if (!empty()) complain("a thread ends with a context on its stack", size());
+    }
+};
+thread_local Stack contexts;
 
 }  // namespace
 
 #define ALWAYS Lock lock;
+#define UNLESS_LOST \
+    Lock lock;      \
+    if (fault) return fault;
 #define IN_CONTEXT                                             \
     Lock lock;                                                 \
     if (contexts.empty()) return CUDA_ERROR_INVALID_CONTEXT; \
@@ -267,7 +290,7 @@ CUresult cuDeviceGet(CUdevice* device, int index) {
 CUresult cuDeviceGetName(char* name, int size, CUdevice) {
     return std::snprintf(name, size, "Emulated GPU"), CUDA_SUCCESS;
 }
-CUresult cuDeviceTotalMem(size_t* bytes, CUdevice) { return *bytes = kMemory, CUDA_SUCCESS; }
+CUresult cuDeviceTotalMem(size_t* bytes, CUdevice) { return *bytes = memory_bytes, CUDA_SUCCESS; }
 CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
     const bool major = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
     const bool minor = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR;
@@ -286,6 +309,16 @@ CUresult cuDevicePrimaryCtxRelease(CUdevice) {
     ALWAYS
     if (counter("contexts") == 0) return CUDA_ERROR_INVALID_CONTEXT;
     return --counter("contexts"), CUDA_SUCCESS;
+}
+// Whatever the context held is gone, with the fault, unless the device is one that a fault ends for good.
+CUresult cuDevicePrimaryCtxReset(CUdevice) {
+    ALWAYS
+    for (Stream* stream : streams()) delete stream;
+    streams().clear(), legacy() = {}, dropped().clear();
+    while (!blocks().empty()) release(blocks().begin()->first);
+    while (!pinned().empty()) unpin(pinned().begin()->first);
+    if (!chosen("EMULATED_FAULT_STAYS")) fault = CUDA_SUCCESS;
+    return CUDA_SUCCESS;
 }
 CUresult cuCtxPushCurrent(CUcontext context) { return contexts.push_back(context), CUDA_SUCCESS; }
 CUresult cuCtxPopCurrent(CUcontext* context) {
@@ -311,7 +344,7 @@ CUresult cuMemAlloc(CUdeviceptr* address, size_t bytes) {
     ++counter("allocations");
     const size_t body = (bytes + kAligned - 1) / kAligned * kAligned, span = (body + kPage - 1) / kPage * kPage;
     const size_t used = static_cast<size_t>(counter("live_bytes"));
-    if (refused() || used + bytes > kMemory || next_base + span + kPage > kRegion) return CUDA_ERROR_OUT_OF_MEMORY;
+    if (refused() || used + bytes > memory_bytes || next_base + span + kPage > kRegion) return CUDA_ERROR_OUT_OF_MEMORY;
     char* memory = region().host + next_base;
     if (mprotect(memory, span, PROT_READ | PROT_WRITE)) return CUDA_ERROR_OUT_OF_MEMORY;
     std::memset(memory, 0xff, span);
@@ -334,13 +367,15 @@ CUresult cuMemFree(CUdeviceptr address) {
 }
 CUresult cuMemGetInfo(size_t* free, size_t* total) {
     IN_CONTEXT
-    *total = kMemory, *free = kMemory - static_cast<size_t>(counter("live_bytes"));
+    *total = memory_bytes, *free = memory_bytes - static_cast<size_t>(counter("live_bytes"));
     return CUDA_SUCCESS;
 }
 CUresult cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
     IN_CONTEXT
     ++counter("pinned_allocations");
-    if (refused() || posix_memalign(memory, kPage, bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
+    if (refused()) return CUDA_ERROR_OUT_OF_MEMORY;
+    *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (*memory == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
     ++counter("pinned_blocks");
     pinned()[reinterpret_cast<uintptr_t>(*memory)] = bytes;
     return CUDA_SUCCESS;
@@ -353,8 +388,8 @@ CUresult cuMemAllocHost(void** memory, size_t bytes) { return cuMemHostAlloc(mem
 CUresult cuMemFreeHost(void* memory) {
     IN_CONTEXT
     reach_all();
-    if (pinned().erase(reinterpret_cast<uintptr_t>(memory))) std::free(memory), --counter("pinned_blocks");
-    return fault;
+    if (!pinned().count(reinterpret_cast<uintptr_t>(memory))) return CUDA_ERROR_INVALID_VALUE;
+    return unpin(reinterpret_cast<uintptr_t>(memory)), fault;
 }
 
 static CUresult upload(CUdeviceptr to, const void* from, size_t bytes) {
@@ -455,7 +490,10 @@ CUresult cuEventCreate(CUevent* event, unsigned) {
     IN_CONTEXT
     return *event = reinterpret_cast<CUevent>(new Event), CUDA_SUCCESS;
 }
-CUresult cuEventDestroy(CUevent event) { return delete reinterpret_cast<Event*>(event), CUDA_SUCCESS; }
+CUresult cuEventDestroy(CUevent event) {
+    UNLESS_LOST
+    return delete reinterpret_cast<Event*>(event), CUDA_SUCCESS;
+}
 CUresult cuEventRecord(CUevent event, CUstream handle) {
     IN_CONTEXT
     Stream* stream = known(handle);
@@ -471,7 +509,7 @@ CUresult cuEventQuery(CUevent event) {
 CUresult cuEventSynchronize(CUevent event) {
     const CUresult state = cuEventQuery(event);
     if (state != CUDA_ERROR_NOT_READY) return state;
-    Lock lock;
+    UNLESS_LOST
     ++counter("syncs");
     reach(reinterpret_cast<Event*>(event)->at);
     return fault;
@@ -486,7 +524,10 @@ CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned, CUjit
 CUresult cuModuleLoadData(CUmodule* module, const void* image) {
     return cuModuleLoadDataEx(module, image, 0, nullptr, nullptr);
 }
-CUresult cuModuleUnload(CUmodule module) { return delete reinterpret_cast<char*>(module), CUDA_SUCCESS; }
+CUresult cuModuleUnload(CUmodule module) {
+    UNLESS_LOST
+    return delete reinterpret_cast<char*>(module), CUDA_SUCCESS;
+}
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule, const char* name) {
     IN_CONTEXT
     const unsigned none[3] = {};
@@ -495,8 +536,6 @@ CUresult cuModuleGetFunction(CUfunction* function, CUmodule, const char* name) {
     *function = reinterpret_cast<CUfunction>(const_cast<char*>(names.insert(name).first->c_str()));
     return CUDA_SUCCESS;
 }
-CUresult cuFuncGetAttribute(int* value, CUfunction_attribute, CUfunction) { return *value = 0, CUDA_SUCCESS; }
-CUresult cuFuncSetBlockShape(CUfunction, int, int, int) { return CUDA_SUCCESS; }
 
 CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                         unsigned bz, unsigned, CUstream stream, void**, void** extra) {
@@ -516,6 +555,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned 
     return enqueue(stream, [=] {
         const unsigned grid[3] = {gx, gy, gz}, block[3] = {bx, by, bz};
         std::vector<uint64_t> words = given;
+        if (faulty(name)) return;
         if (!translate(words)) return fail(CUDA_ERROR_ILLEGAL_ADDRESS, name);
         if (launcher()(name, grid, block, words.data(), bytes)) fail(CUDA_ERROR_LAUNCH_FAILED, name);
     });
@@ -551,8 +591,14 @@ CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
         if (const CUresult result = enqueue(stream, job)) return result;
     return CUDA_SUCCESS;
 }
-CUresult cuGraphExecDestroy(CUgraphExec graph) { return delete reinterpret_cast<Graph*>(graph), CUDA_SUCCESS; }
-CUresult cuGraphDestroy(CUgraph graph) { return delete reinterpret_cast<Graph*>(graph), CUDA_SUCCESS; }
+CUresult cuGraphExecDestroy(CUgraphExec graph) {
+    UNLESS_LOST
+    return delete reinterpret_cast<Graph*>(graph), CUDA_SUCCESS;
+}
+CUresult cuGraphDestroy(CUgraph graph) {
+    UNLESS_LOST
+    return delete reinterpret_cast<Graph*>(graph), CUDA_SUCCESS;
+}
 
 CUresult cuGetErrorString(CUresult error, const char** text) {
     static const std::map<int, const char*> known{{CUDA_ERROR_INVALID_VALUE, "invalid argument"},
@@ -573,6 +619,7 @@ int emulated_enqueue(CUstream stream, int (*job)(long long), long long argument)
     IN_CONTEXT
     ++counter("engine_runs");
     return enqueue(stream, [=] {
+        if (faulty("an engine")) return;
         if (!job(argument)) fail(CUDA_ERROR_ILLEGAL_ADDRESS, "an engine could not run");
     });
 }
@@ -585,6 +632,7 @@ int emulated_capturing(CUstream handle) {
     Stream* stream = known(handle);
     return stream && stream->capturing;
 }
+int emulated_pushed() { return static_cast<int>(contexts.size()); }
 long long emulated_count(const char* name) {
     ALWAYS
     return counter(name);
@@ -593,5 +641,10 @@ long long emulated_count(const char* name) {
 void emulated_fail_allocation(long long number) {
     ALWAYS
     fail_at = number;
+}
+// The n-th launch or run of an engine from now reads an illegal address; 0: none.
+void emulated_fail_launch(long long number) {
+    ALWAYS
+    fault_in = number;
 }
 }

@@ -43,17 +43,30 @@ def on_cpu(bundle: Path, clip: Path) -> np.ndarray:
 def test_doctor_finds_everything_that_a_gpu_needs(python: Callable, engines: Callable) -> None:
     ran = python("-m", "ermu", "doctor", "--device", "cuda", "--bundle", engines("aot"), "--json")
     assert (ran.returncode, ran.stderr) == (0, "")
-    states = {check["name"]: check["state"] for check in json.loads(ran.stdout)["checks"]}
-    for name in (
-        "pycuda",
-        "gpu",
-        "cuda kernels",
-        "tensorrt",
-        "backend tensorrt",
-        "backend onnxruntime",
-        "engine encode, fp32, sm89",
-    ):
-        assert states[name] == "ok", name
+    checks = {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
+    for name in ("gpu", "cuda kernels", "tensorrt", "backend tensorrt", "backend onnxruntime"):
+        assert checks[name]["state"] == "ok", name
+    assert "holds and gives back a megabyte" in checks["gpu"]["found"]
+    assert checks["cuda kernels"]["found"] == "one was launched: numpy's numbers"
+    assert checks["backend tensorrt"]["found"] == "built and ran a tiny engine, on cuda"
+
+
+def test_doctor_tells_what_is_there_and_fails(python: Callable) -> None:
+    """The first launch faults: the kernels fail, and what comes after is not their victim."""
+    ran = python("-m", "ermu", "doctor", "--device", "cuda", "--json", EMULATED_FAULT_AT="2")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    checks = {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
+    assert (checks["gpu"]["state"], checks["backend tensorrt"]["state"]) == ("ok", "ok")
+    assert checks["cuda kernels"]["state"] == "failed"
+    assert "CUDA error 700" in checks["cuda kernels"]["found"] and checks["cuda kernels"]["fix"]
+
+
+def test_doctor_says_what_no_memory_means(python: Callable) -> None:
+    ran = python("-m", "ermu", "doctor", "--device", "cuda", "--json", EMULATED_OUT_OF_MEMORY_AT="1")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    checks = {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
+    assert checks["gpu"]["state"] == checks["backend tensorrt"]["state"] == "failed"
+    assert "ran out of memory" in checks["gpu"]["found"] and "--capacity" in checks["gpu"]["fix"]
 
 
 @pytest.mark.parametrize("objects", [1, 50])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -9,10 +10,13 @@ import pytest
 PLANTED = "tests.emulated_gpu.scripts.planted"
 
 
-def test_a_context_left_on_a_thread_aborts(python: Callable) -> None:
+def test_a_context_left_on_a_thread_is_told(python: Callable) -> None:
     ran = python("-m", PLANTED, "pushed_context")
-    assert ran.returncode == -6
-    assert "The context stack was not empty" in ran.stderr
+    assert "a thread ends with a context on its stack" in ran.stderr
+
+
+def test_host_memory_that_the_driver_took_back_is_not_there(python: Callable) -> None:
+    assert python("-m", PLANTED, "pinned_after_a_reset").returncode == -signal.SIGSEGV
 
 
 @pytest.mark.parametrize("fault", ["freed_buffer", "freed_buffer_in_a_graph"])

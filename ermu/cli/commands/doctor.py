@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ermu.runtime.doctor import Check
 
-_COLOURS = {"ok": "green", "optional": "dim", "missing": "red", "mismatch": "red"}
+_COLOURS = {"ok": "green", "optional": "dim", "missing": "red", "mismatch": "red", "failed": "red"}
 
 
 def doctor(
@@ -25,9 +25,9 @@ def doctor(
     ] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check this machine: what works, what is missing or does not match, and the command that mends it.
+    """Check this machine by trying it: what works, what is missing or fails, and the command that mends it.
 
-    Exit code 1 if something does not match, or something that the device needs is missing.
+    Exit code 1 if something does not match, or something that the device needs is missing or fails.
     """
     import json
     from dataclasses import asdict

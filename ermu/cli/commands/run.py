@@ -9,7 +9,7 @@ import typer
 
 from ermu.cli.bundles import BundleOptions
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import PromptOptions, SegmenterOptions, SinkOptions
+from ermu.cli.options import Decode, PromptOptions, SegmenterOptions, SinkOptions
 from ermu.registries import SOURCES
 
 if TYPE_CHECKING:
@@ -52,12 +52,13 @@ def run(
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse damaged frames and files that end early.")
+        bool, typer.Option("--strict", help="Refuse damaged frames, files that end early, a lost device.")
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace an earlier run's results, and files that exist."),
     ] = False,
+    decode: Decode = "cpu",
     *,
     sinks: SinkOptions,
     options: SegmenterOptions,
@@ -77,7 +78,7 @@ def run(
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
-    from ermu.runtime.streams.segmenters import open_segmenters
+    from ermu.runtime.streams.segmenters import SharedBackend
 
     console, out = Console(), out or _new_folder()
     names = stream_names(source, name)
@@ -87,23 +88,25 @@ def run(
     loaded = which.load(console, options)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(where)) for where in source]
+        for opened in sources:
+            opened.decode_on(decode)
         page = prompts.page or (console.is_terminal and _can_serve())
         labels = prompts_for(sources, given, page=page)
         page = prompts.page or any(label is None for label in labels)
         live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
-        segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
+        shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
         if options.gap is None:
-            fit_gaps(loaded, segmenters, sources, max_frames)
+            fit_gaps(loaded, shared.segmenters, sources, max_frames)
         for folder in folders:
             remove_own(folder)
         pipelines, views = [], _views(len(sources)) if page else []
         for i, (stream, part) in enumerate(zip(names, parts, strict=True)):
             taking = [*_sinks(sinks.wanted(), out, sources[i].fps, part), *views[i : i + 1]]
-            pipelines.append(Pipeline(segmenters[i], sources[i], taking, name=stream, live=live))
+            pipelines.append(Pipeline(shared.segmenters[i], sources[i], taking, name=stream, live=live))
             stack.callback(pipelines[-1].finish)
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
-        scheduler = Scheduler(pipelines)
+        scheduler = Scheduler(pipelines, shared=shared)
         stop = _open_page(stack, console, pipelines, views, prompts.port) if page else None
         with _progress(console, pipelines, max_frames) as advance:
             number = until_stopped(scheduler, on_turn=advance, on_stop=stop or (lambda: None))

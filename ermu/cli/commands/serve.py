@@ -8,7 +8,7 @@ import typer
 
 from ermu.cli.bundles import BundleOptions
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import Objects, SegmenterOptions, SinkList
+from ermu.cli.options import Decode, Objects, SegmenterOptions, SinkList
 from ermu.registries import POLICIES, SOURCES
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def serve(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let sinks replace files that exist.")
     ] = False,
+    decode: Decode = "cpu",
     *,
     options: SegmenterOptions,
 ) -> None:
@@ -71,7 +72,7 @@ def serve(
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
-    from ermu.runtime.streams.segmenters import open_segmenters
+    from ermu.runtime.streams.segmenters import SharedBackend
 
     need_server()
     from ermu.runtime.serve.server import check_access
@@ -94,12 +95,13 @@ def serve(
         sources = []
         for where in source:
             opened = stack.enter_context(open_source(where))
+            opened.decode_on(decode)
             sources.append(opened if opened.live else stack.enter_context(PacedSource(opened, loop=loop)))
-        segmenters = stack.enter_context(open_segmenters(loaded, len(sources), **options.keywords()))
+        shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
         for folder in folders:
             remove_own(folder)
-        streams = list(zip(names, sources, segmenters, strict=True))
-        _serve(console, streams, live, wanted, host=host, port=port, token=token, local=local)
+        streams = list(zip(names, sources, shared.segmenters, strict=True))
+        _serve(console, streams, shared, live, wanted, host=host, port=port, token=token, local=local)
 
 
 def _check_paths(
@@ -128,6 +130,7 @@ def _check_paths(
 def _serve(
     console: Any,
     parts: list[tuple[str, Any, Any]],
+    shared: Any,
     live: Any,
     wanted: list[str],
     *,
@@ -159,7 +162,7 @@ def _serve(
     with live_page(pipelines, broadcasts, access, host=host, port=port) as server:
         hint = "?token=..." if token else ""
         plain(console, f"{len(pipelines)} streams at {server.url}{hint} (stop with Ctrl-C)")
-        until_stopped(Scheduler(pipelines, endless=True), on_stop=server.stop)
+        until_stopped(Scheduler(pipelines, endless=True, shared=shared), on_stop=server.stop)
     _report(console, pipelines)
 
 

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from functools import cache, lru_cache, partial
 from typing import Any
 
+from ermu.devices.base import Device
 from ermu.devices.cuda import CudaDevice
 from ermu.devices.gpu import GpuDevice
 from ermu.devices.graphs.recorder import Work
@@ -16,6 +17,7 @@ from ermu.errors import BackendError
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.bindings import ALIGNMENT, Bindings, Key
 from ermu.runtime.backends.requirements import importable, no_gpu, wrong_precision
+from ermu.runtime.backends.trial import GRAPH, Trial
 from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 
@@ -52,6 +54,24 @@ class OnnxRuntimeBackend(Backend):
         """See `Backend.rank`: on the CPU its int8 is slower than its fp32."""
         fastest = "fp16" if device == "cuda" else "fp32"
         return 3 if precision == fastest else 2
+
+    @classmethod
+    def try_out(cls, trial: Trial) -> str:
+        """See `Backend.try_out`; the provider must really be taken."""
+        import onnxruntime
+
+        place, options = _provider(trial.device)
+        wanted, settings = PROVIDERS[place], onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        session = onnxruntime.InferenceSession(GRAPH, settings, providers=[(wanted, options)])
+        if wanted not in session.get_providers():
+            raise BackendError(f"{wanted} was not taken but {', '.join(session.get_providers())}.")
+        binding, index = session.io_binding(), int(options.get("device_id", 0))
+        x, y = (trial.tensors[name] for name in "xy")
+        binding.bind_input("x", place, index, x.dtype, x.shape, x.address)
+        binding.bind_output("y", place, index, y.dtype, y.shape, y.address)
+        session.run_with_iobinding(binding)
+        return f"ran a tiny graph through {wanted}"
 
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)
@@ -100,10 +120,7 @@ class OnnxRuntimeBackend(Backend):
         import onnxruntime
 
         provider, path = PROVIDERS[self._place], self.bundle.graph_path(graph)
-        options = {}
-        if isinstance(self.device, CudaDevice):
-            load_cuda_libraries()
-            options = {"device_id": str(self._index), "user_compute_stream": str(self.device.stream)}
+        _, options = _provider(self.device)
         try:
             session = onnxruntime.InferenceSession(
                 str(path), self._settings(onnxruntime, threads), providers=[(provider, options)]
@@ -137,6 +154,14 @@ class OnnxRuntimeBackend(Backend):
             settings.add_session_config_entry("session.use_env_allocators", "1")
             settings.enable_mem_pattern = False  # would hold each graph's largest frame for itself
         return settings
+
+
+def _provider(device: Device) -> tuple[str, dict[str, str]]:
+    """Name of the device's kind, and its provider's options: all work goes into the device's stream."""
+    if not isinstance(device, CudaDevice):
+        return "cpu", {}
+    load_cuda_libraries()
+    return "cuda", {"device_id": str(device.index), "user_compute_stream": str(device.stream)}
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.requirements import importable, wrong_device
+from ermu.runtime.backends.trial import GRAPH, Trial
 from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, GraphInfo
 
@@ -42,6 +43,19 @@ class OpenVinoBackend(Backend):
     def rank(cls, device: str, precision: str) -> int:
         """See `Backend.rank`: twice as fast as ONNX Runtime in bf16 and int8, as fast in fp32."""
         return 4 if precision in (BF16, "int8") else 1
+
+    @classmethod
+    def try_out(cls, trial: Trial) -> str:
+        """See `Backend.try_out`."""
+        import openvino
+
+        core = openvino.Core()
+        request = core.compile_model(core.read_model(GRAPH), "CPU").create_infer_request()
+        for name, tensor in trial.tensors.items():
+            array = trial.device.kernel_argument(tensor)
+            request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+        request.infer()
+        return "compiled and ran a tiny graph"
 
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)

@@ -18,6 +18,7 @@ class VideoDecoder(ABC):
         path: Of the file.
 
     Attributes:
+        device: Where it decodes: `cpu`, or `cuda`, `cuda:1` and so on; may be set before it is iterated.
         fps: Nominal frames a second.
         total_frames: Number of frames that the file promises, None where it does not say.
         missing: Promised frames that did not come, known at the end of an iteration.
@@ -26,6 +27,7 @@ class VideoDecoder(ABC):
         SourceError: the file cannot be opened, or has no video.
     """
 
+    device: str = "cpu"
     fps: float = DEFAULT_FPS
     total_frames: int | None = None
     missing: int = 0

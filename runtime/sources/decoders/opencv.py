@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from ermu.runtime.files import is_unicode
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
 from ermu.runtime.sources.decoders.conversion import converted, may_be_interlaced
+
+logger = logging.getLogger("ermu.sources")
 
 _STAMP = getattr(cv2, "CAP_PROP_PTS", -1)  # in frames; before OpenCV 4.11 there is none, and it gives 0
 
@@ -31,6 +34,8 @@ class OpencvDecoder(VideoDecoder):
             self._doubtful = may_be_interlaced(name)
 
     def __iter__(self) -> Iterator[Frame]:
+        if self.device != "cpu":
+            logger.warning("%s is decoded on the CPU: OpenCV uses no GPU (pip install av).", self._shown)
         frames = self._decoded()
         return converted(frames, self._shown) if self._doubtful else frames
 

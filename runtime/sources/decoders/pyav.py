@@ -15,6 +15,7 @@ import numpy as np
 from ermu.errors import SourceError
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
+from ermu.runtime.sources.decoders.hardware import on_gpu, opened
 from ermu.runtime.sources.decoders.witness import Witness
 from ermu.types import Image
 
@@ -36,7 +37,8 @@ class PyavDecoder(VideoDecoder):
         self.missing = index = 0
         clock = FrameClock(self.fps)
         with self._opened() as (container, stream):
-            stream.thread_type = "AUTO"
+            if not on_gpu(stream):
+                stream.thread_type = "AUTO"
             reading = _Reading(container, stream)
             unstamped = container.format.name == "avi"  # which tells the order of decoding alone
             for frame, damaged in reading.frames():
@@ -58,7 +60,7 @@ class PyavDecoder(VideoDecoder):
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
         try:
-            with av.open(str(self._path)) as container:
+            with opened(str(self._path), self.device, self._shown) as container:
                 stream = container.streams.best("video")
                 if stream is None or container.format.name in _NO_VIDEO:
                     raise SourceError(f"{self._shown} has no video.", expected="a file with a video stream")

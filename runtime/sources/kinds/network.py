@@ -45,6 +45,7 @@ class NetworkSource(Source):
         self._late_seconds = late_seconds
         self._frames = 0
         self._closed = False
+        self._device = "cpu"
 
     @classmethod
     def opens(cls, where: str) -> bool:
@@ -55,6 +56,10 @@ class NetworkSource(Source):
     def open(cls, where: str) -> NetworkSource:
         """See `Source.open`."""
         return cls(where)
+
+    def decode_on(self, device: str) -> None:
+        """See `Source`; through PyAV only."""
+        self._device = device
 
     def __iter__(self) -> Iterator[Frame]:
         try:
@@ -75,14 +80,17 @@ class NetworkSource(Source):
     def _through_pyav(self) -> Iterator[Image]:
         import av
 
-        timeout = (self._open_seconds, self._read_seconds)
+        from ermu.runtime.sources.decoders.hardware import on_gpu, opened
+
+        options = {"options": self._options(), "timeout": (self._open_seconds, self._read_seconds)}
         try:
-            with av.open(self._url, options=self._options(), timeout=timeout) as container:
+            with opened(self._url, self._device, self.description, **options) as container:
                 if not container.streams.video:
                     raise SourceError(f"{self.description} has no video.", expected="a stream with video")
                 stream = container.streams.video[0]
                 # Frame threads would hold back a frame each; slices of one frame cost no latency.
-                stream.thread_type = "SLICE"
+                if not on_gpu(stream):
+                    stream.thread_type = "SLICE"
                 stream.codec_context.flags |= av.codec.context.Flags.low_delay
                 self.fps = float(stream.average_rate or self.fps)
                 yield from self._decoded(container, stream)

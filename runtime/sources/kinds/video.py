@@ -50,6 +50,10 @@ class VideoSource(Source):
         """See `Source.open`."""
         return cls(Path(where))
 
+    def decode_on(self, device: str) -> None:
+        """See `Source`."""
+        self._decoder.device = device
+
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._decoder)
 

@@ -17,7 +17,7 @@ from ermu.cli.streams import fit_gaps
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.images.labels import read_label_map, write_label_map
 from ermu.runtime.sources.opening import open_source
-from ermu.runtime.streams.segmenters import open_segmenters
+from ermu.runtime.streams.segmenters import SharedBackend
 from tests.support.golden_data import NETWORKS, load_golden
 
 
@@ -167,7 +167,8 @@ def test_the_gap_of_a_clip_follows_its_length(tiny_bundle, tmp_path):
     manifest["memory"] |= {"gap": 1, "gap_rule": "length"}
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     loaded = Bundle.load(bundle)
-    with open_segmenters(loaded, 1) as (segmenter,):
+    with SharedBackend(loaded, 1) as shared:
+        (segmenter,) = shared.segmenters
         for where, frames, gap in (
             ("scene:7", None, 2), ("scene:7", 20, 1), ("scene:7", 500, 2), ("scene:7,swing", 600, 1)
         ):  # fmt: skip

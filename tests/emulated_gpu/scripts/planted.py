@@ -8,15 +8,17 @@ from threading import Thread
 import numpy as np
 
 from ermu.devices.cuda import CudaDevice
+from ermu.devices.driver.library import call, created
+from ermu.devices.driver.staging import Pinned
 from ermu.errors import BackendError
 
 ONES = np.ones(1024, np.float32)
 
 
 def pushed_context() -> None:
-    """A thread ends with a context on its stack: pycuda aborts the process."""
+    """A thread ends with a context on its stack."""
     with CudaDevice() as device:
-        thread = Thread(target=device._held._context.push)
+        thread = Thread(target=lambda: call("cuCtxPushCurrent_v2", device._context._handle))
         thread.start()
         thread.join()
 
@@ -44,38 +46,43 @@ def freed_buffer_in_a_graph() -> None:
 
 def dropped_synchronisation() -> None:
     """A download that does not wait."""
-    import pycuda.driver as driver
-
     with CudaDevice() as device:
         tensor = device.empty(ONES.shape, "f4")
         device.upload(ONES, tensor)
         with device.current("planting"):
-            pinned = driver.pagelocked_zeros(ONES.shape, np.float32)
-            driver.memcpy_dtoh_async(pinned, tensor.address, device._held.stream)
-            early = pinned.copy()
-            device._held.stream.synchronize()
-            print("stale" if not early.any() and pinned.all() else "fresh")
-            del pinned
+            pinned = Pinned(ONES.nbytes)
+            call("cuMemcpyDtoHAsync_v2", pinned.address, tensor.address, ONES.nbytes, device.stream)
+            early = pinned.memory.copy()
+            call("cuStreamSynchronize", device.stream)
+            print("stale" if not early.any() and pinned.memory.any() else "fresh")
+            pinned.free()
 
 
 def swapped_stream() -> None:
     """A reader in another stream than the writer's, with no event between them."""
-    import pycuda.driver as driver
-
     with CudaDevice() as device:
         tensor = device.empty(ONES.shape, "f4")
         device.upload(ONES, tensor)
         with device.current("planting"):
-            pinned, other = driver.pagelocked_zeros(ONES.shape, np.float32), driver.Stream()
-            driver.memcpy_dtoh_async(pinned, tensor.address, other)
-            other.synchronize()
-            unordered = pinned.copy()
-            written = driver.Event().record(device._held.stream)
-            other.wait_for_event(written)
-            driver.memcpy_dtoh_async(pinned, tensor.address, other)
-            other.synchronize()
-            print("stale" if np.isnan(unordered).all() and pinned.all() else "fresh")
-            del pinned, other, written
+            pinned, other = Pinned(ONES.nbytes), created("cuStreamCreate", 0)
+            call("cuMemcpyDtoHAsync_v2", pinned.address, tensor.address, ONES.nbytes, other)
+            call("cuStreamSynchronize", other)
+            unordered = pinned.memory.view(np.float32).copy()
+            call("cuStreamSynchronize", device.stream)
+            call("cuMemcpyDtoHAsync_v2", pinned.address, tensor.address, ONES.nbytes, other)
+            call("cuStreamSynchronize", other)
+            ordered = pinned.memory.view(np.float32)
+            print("stale" if np.isnan(unordered).all() and (ordered == 1).all() else "fresh")
+            pinned.free()
+            call("cuStreamDestroy_v2", other)
+
+
+def pinned_after_a_reset() -> None:
+    """The host's own memory that the driver took back is read."""
+    device = CudaDevice()
+    word, _ = device.shared_word()
+    device.reset()
+    print(word[0])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def _tensor(name: str, *shape: int) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, HALF, shape)
 
 
-def _built(heads: int, key_width: int, value_width: int, *, tiled: bool = False) -> BuildLog:
+def _built(heads: int, key_width: int, value_width: int, *, tiled: bool = False, batch: int = 1) -> BuildLog:
     """One attention as the fp16 graphs have it, softmax in float32; `tiled` repeats query and key."""
     node, shared = helper.make_node, 1 if tiled else heads
     nodes = [
@@ -33,11 +33,11 @@ def _built(heads: int, key_width: int, value_width: int, *, tiled: bool = False)
         node("MatMul", ["weights", "value"], ["read"]),
     ]
     reads = [
-        _tensor("query", 1, shared, TOKENS, key_width),
-        _tensor("key", 1, shared, key_width, MEMORY),
-        _tensor("value", 1, heads, MEMORY, value_width),
+        _tensor("query", batch, shared, TOKENS, key_width),
+        _tensor("key", batch, shared, key_width, MEMORY),
+        _tensor("value", batch, heads, MEMORY, value_width),
     ]
-    writes = [_tensor("read", 1, heads, TOKENS, value_width)]
+    writes = [_tensor("read", batch, heads, TOKENS, value_width)]
     constants = [
         helper.make_tensor("scale", HALF, [], [key_width**-0.5]),
         helper.make_tensor("heads", TensorProto.INT64, [4], [1, heads, 1, 1]),
@@ -66,11 +66,35 @@ def test_heads_of_one_width_are_fused(heads, width):
 
 
 @pytest.mark.parametrize(
-    ("heads", "key_width", "value_width"), [(1, 128, 128), (1, 128, 1024), (2, 128, 256)]
+    ("heads", "key_width", "value_width"), [(1, 128, 128), (1, 128, 1024), (2, 128, 256), (2, 512, 512)]
 )
 def test_one_head_or_wider_values_are_not(heads, key_width, value_width):
     """DeAOT has both: one head, keys of 128 and values of 1024."""
     assert _built(heads, key_width, value_width).fused_attentions == 0
+
+
+def test_a_batch_counts_as_heads():
+    assert _built(1, 128, 128, batch=2).fused_attentions == 1
+
+
+def test_the_operator_attention_is_fused_or_refused():
+    """Opset 23: never decomposed, so that what has no kernel is not built at all."""
+    assert _operator(2, 128, 128) is not None
+    assert _operator(1, 128, 128) is None and _operator(1, 128, 1024) is None
+
+
+def _operator(heads: int, key_width: int, value_width: int) -> BuildLog | None:
+    widths = {"query": (TOKENS, key_width), "key": (MEMORY, key_width), "value": (MEMORY, value_width)}
+    reads = [_tensor(name, 1, heads, *shape) for name, shape in widths.items()]
+    node = helper.make_node("Attention", list(widths), ["read"], scale=key_width**-0.5)
+    writes = [_tensor("read", 1, heads, TOKENS, value_width)]
+    graph = helper.make_graph([node], "attention", reads, writes)
+    try:
+        log = _log_of(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)]))
+    except AssertionError:
+        return None
+    assert log.fused_attentions == 1
+    return log
 
 
 def test_deaot_would_be_fused_with_its_values_cut_into_heads():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 
@@ -14,8 +12,9 @@ from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.memory.workspace import allocate
 from ermu.runtime.segmenter import Segmenter
+from tests.support.gpu import no_gpu
 
-without_gpu = pytest.mark.skipif(find_spec("pycuda") is not None, reason="pycuda is installed here")
+without_gpu = pytest.mark.skipif(no_gpu() is None, reason="there is a GPU here")
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +44,12 @@ def test_choices_that_make_no_sense(tiny, choice, said):
 
 @without_gpu
 @pytest.mark.parametrize("backend", ["onnxruntime", "tensorrt-rtx"])
-def test_a_gpu_without_pycuda_names_the_extra(tiny, backend):
+def test_a_gpu_without_a_driver(tiny, backend):
     if backend == "tensorrt-rtx":
         pytest.importorskip("tensorrt_rtx")
-    with pytest.raises(BackendError, match="pycuda is not installed") as caught:
+    with pytest.raises(BackendError, match="There is no NVIDIA driver") as caught:
         open_backend(tiny, device="cuda", backend=backend)
-    assert "pip install 'ermu[gpu]'" in caught.value.fix
+    assert "--device cpu, or install the driver" in caught.value.fix
 
 
 def test_every_reason_is_told_at_once(tiny):

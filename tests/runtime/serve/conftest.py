@@ -15,7 +15,7 @@ from ermu.runtime.sources.opening import open_source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import open_segmenters
+from ermu.runtime.streams.segmenters import SharedBackend
 from tests.runtime.conftest import until
 
 pytest.importorskip("starlette", reason="the page needs the extra `serve`")
@@ -44,9 +44,9 @@ def serving(
     bundle: Path, *, scenes: tuple[str, ...] = (SCENE,), access: Access | None = None
 ) -> Iterator[Serving]:
     """Streams and server, running until the block ends."""
-    with open_segmenters(Bundle.load(bundle), len(scenes), threads=1, gap=2) as segmenters:
+    with SharedBackend(Bundle.load(bundle), len(scenes), threads=1, gap=2) as shared:
         broadcasts = [Broadcast() for _ in scenes]
-        parts = zip(segmenters, scenes, broadcasts, strict=True)
+        parts = zip(shared.segmenters, scenes, broadcasts, strict=True)
         pipelines = [
             Pipeline(segmenter, PacedSource(open_source(scene)), [broadcast], name=str(number))
             for number, (segmenter, scene, broadcast) in enumerate(parts)

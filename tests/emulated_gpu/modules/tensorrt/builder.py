@@ -73,7 +73,15 @@ class OnnxParser:
     def parse_from_file(self, path: str) -> bool:
         import onnx
 
-        model, network = onnx.load(path), self._network
+        return self._take(onnx.load(path))
+
+    def parse(self, model: bytes) -> bool:
+        import onnx
+
+        return self._take(onnx.load_from_string(model))
+
+    def _take(self, model: Any) -> bool:
+        network = self._network
         network.inputs = [Tensor(value) for value in model.graph.input]
         network.outputs = [Tensor(value) for value in model.graph.output]
         network.graph = model.SerializeToString()
@@ -142,10 +150,11 @@ class Builder:
 
     def build_serialized_network(self, network: Network, config: Config) -> memoryview | None:
         dynamic = {tensor.name for tensor in network.inputs if -1 in tensor.shape}
-        if any(dynamic - set(profile.shapes) for profile in config.profiles) or not config.profiles:
+        profiles = config.profiles or [Profile()]
+        if any(dynamic - set(profile.shapes) for profile in profiles):
             self._logger.log(ILogger.Severity.ERROR, f"no shapes for some of {sorted(dynamic)}")
             return None
-        head = json.dumps([profile.shapes for profile in config.profiles]).encode()
+        head = json.dumps([profile.shapes for profile in profiles]).encode()
         return memoryview(MAGIC + struct.pack("<I", len(head)) + head + network.graph)
 
 

@@ -69,6 +69,8 @@ class ICudaEngine:
         )
         self.inputs = {tensor.name: _dtype(tensor.type) for tensor in self.session.get_inputs()}
         self.outputs = {tensor.name: _dtype(tensor.type) for tensor in self.session.get_outputs()}
+        shapes = {tensor.name: tuple(tensor.shape) for tensor in self.session.get_inputs()}
+        self.fixed = {name: shape for name, shape in shapes.items() if all(isinstance(n, int) for n in shape)}
         self._names = [*self.inputs, *self.outputs]
         self._contexts = 0
 
@@ -108,7 +110,7 @@ class IExecutionContext:
         self._engine, self.active_optimization_profile = engine, profile
         self._given = strategy is not ExecutionContextAllocationStrategy.USER_MANAGED
         self._scratch: int | None = None
-        self._shapes: dict[str, Shape] = {}
+        self._shapes: dict[str, Shape] = dict(engine.fixed)
         self._addresses: dict[str, int] = {}
         self._ran: dict[str, Shape] | None = None  # captured work must have run at its shapes before
         self._captured: list[int] = []
@@ -127,7 +129,7 @@ class IExecutionContext:
         if not 0 <= index < self._engine.num_optimization_profiles:
             return self._refuse(f"there is no profile {index}")
         self.active_optimization_profile = index
-        self._shapes.clear()
+        self._shapes = dict(self._engine.fixed)
         return True
 
     def set_input_shape(self, name: str, shape: Shape) -> bool:
