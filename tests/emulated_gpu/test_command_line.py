@@ -52,8 +52,8 @@ def test_doctor_finds_everything_that_a_gpu_needs(python: Callable, engines: Cal
 
 
 def test_doctor_tells_what_is_there_and_fails(python: Callable) -> None:
-    """The first launch faults: the kernels fail, and what comes after is not their victim."""
-    ran = python("-m", "ermu", "doctor", "--device", "cuda", "--json", EMULATED_FAULT_AT="2")
+    """After the two backends a kernel faults; nothing else is its victim."""
+    ran = python("-m", "ermu", "doctor", "--device", "cuda", "--json", EMULATED_FAULT_AT="3")
     assert ran.returncode == 1, ran.stdout + ran.stderr
     checks = {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
     assert (checks["gpu"]["state"], checks["backend tensorrt"]["state"]) == ("ok", "ok")
