@@ -18,6 +18,7 @@ from ermu.runtime.backends.loading import check_lent, open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.sizes import Grids, SizeLimits
 from ermu.runtime.encoder import FrameEncoder
+from ermu.runtime.images.frames import check_frame
 from ermu.runtime.images.labels import (
     GROUP_SIZE,
     IGNORE,
@@ -106,14 +107,14 @@ class Segmenter(Closing):
             gap_seconds,
             identities,
         )
-        self.limits = SizeLimits(_positive("long_edge", long_edge) or manifest.input.long_edge)
+        self.limits = SizeLimits(manifest.input.long_edge if long_edge is None else long_edge)
         self._owns_backend, self._closed = isinstance(backend, str), False
         if isinstance(backend, str):
             backend = open_backend(
                 self.bundle,
                 backend=backend,
                 device=device,
-                threads=_positive("threads", threads),
+                threads=threads,
                 kernels=kernels,
                 plan=plan,
             )
@@ -189,7 +190,7 @@ class Segmenter(Closing):
         """
         if self._closed:
             raise StateError("The segmenter is closed.", fix="make another one")
-        hw = _check_frame(frame)
+        hw = check_frame(frame)
         label = None if label is None else as_prompt(label)
         ids = [] if label is None else check_prompt(label, hw)
         clock = self._options.clock(number, time)
@@ -363,7 +364,7 @@ class Segmenter(Closing):
         return self._groups
 
     def _check_size(self, frame: Image) -> tuple[int, int]:
-        hw, first = _check_frame(frame), self._started().source_hw
+        hw, first = check_frame(frame), self._started().source_hw
         if hw != first:
             raise SourceError(
                 f"Frame {self._frame + 1} is {hw[1]}x{hw[0]}, the first was {first[1]}x{first[0]}.",
@@ -377,7 +378,10 @@ class Segmenter(Closing):
         rule = self.bundle.manifest.network.grid
         size = self.bundle.manifest.input.size or rule.network_size(source_hw, self.limits)
         grids = Grids(*size, rule)
-        workspace = None if self._groups is None else self._groups.workspace
+        groups = self._groups
+        workspace = None if groups is None else groups.workspace
+        if groups is not None and (groups.source_hw, groups.workspace.grids) == (source_hw, grids):
+            return groups
         if workspace is None or workspace.grids != grids:
             self._encoder = FrameEncoder(self.backend, grids)
             workspace = Workspace(self.backend, grids)
@@ -394,16 +398,3 @@ class Segmenter(Closing):
         with watch("encode"):
             self._encoder.encode()
         return self._encoder.features
-
-
-def _positive(name: str, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise OptionError(f"{name} is {value}.", expected="at least 1")
-    return value
-
-
-def _check_frame(frame: Image) -> tuple[int, int]:
-    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-        found = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-        raise SourceError(f"A frame is {found}.", expected="BGR uint8 H x W x 3")
-    return frame.shape[0], frame.shape[1]

@@ -171,7 +171,7 @@ class TrainingConfig(Strict):
             return self  # an unknown base is told where the network is built
         for phase in self.phases:
             if not rule.fits((phase.size, phase.size)):
-                nearest = rule.network_size((phase.size, phase.size))[0]
+                nearest = rule.nearest((phase.size, phase.size))[0]
                 raise ValueError(f"a phase's size {phase.size} is not {rule.form}; {nearest} is")
         return self
 

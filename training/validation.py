@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ermu.export.network.network import Features, SegmentationNetwork
-from ermu.runtime.bundle.sizes import SizeLimits
 from ermu.training.data.clip import IDENTITIES, one_hot
 from ermu.training.learning.losses import silence_unused
 from ermu.training.learning.memory import FifoMemory
@@ -46,7 +45,7 @@ def segment(
     """
     height, width = label.shape
     rule = network.spec.grid
-    size = rule.network_size((height, width), SizeLimits(max(height, width)))[::-1]
+    size = rule.nearest((height, width))[::-1]
     alive = torch.zeros(1, IDENTITIES, dtype=torch.bool)
     alive[0, [0, *np.unique(label[label > 0]).tolist()]] = True
     first = _features(network, frames[0], size)

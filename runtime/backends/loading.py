@@ -40,6 +40,8 @@ def open_backend(
         OptionError: a name is unknown, or the plan cannot be run so.
         BackendError: it does not run here; the message has every reason.
     """
+    if threads is not None and threads < 1:
+        raise OptionError(f"threads is {threads}.", expected="at least 1")
     place = parse_device(device)
     name = choose_backend(bundle, backend, str(place))
     library = BACKENDS.get(name)

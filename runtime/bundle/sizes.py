@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ermu.errors import OptionError
+
 LONG_EDGE = 1040  # 480 * 1.3 * 800 / 480, as published
 STRIDE = 16
 _FEWEST_TOKENS = 3  # a side
@@ -18,11 +20,18 @@ class SizeLimits:
         long_edge: A longer edge is scaled down to it,
         short_edge: after the shorter one to this, where not None;
         scale: then both are multiplied, and truncated to whole pixels.
+
+    Raises:
+        OptionError: the long edge is shorter than a pixel.
     """
 
     long_edge: int = LONG_EDGE
     short_edge: int | None = None
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.long_edge < 1:
+            raise OptionError(f"long_edge is {self.long_edge}.", expected="at least 1")
 
     def limited(self, source_hw: tuple[int, int]) -> tuple[int, int]:
         """A frame's size within the limits, before it goes to the network's grid."""
@@ -82,11 +91,14 @@ class GridRule:
     def network_size(self, source_hw: tuple[int, int], limits: SizeLimits | None = None) -> tuple[int, int]:
         """Network input size for a frame.
 
-        The frame is brought within the limits; then each side goes to the nearest of the rule's, halves to
-        even.
+        The frame is brought within the limits; then each side goes to the nearest of the rule's.
         """
-        first, within = int(self.align_corners), (limits or SizeLimits()).limited(source_hw)
-        height, width = (round((side - first) / STRIDE) * STRIDE + first for side in within)
+        return self.nearest((limits or SizeLimits()).limited(source_hw))
+
+    def nearest(self, hw: tuple[int, int]) -> tuple[int, int]:
+        """The network input size next to one, whatever its limits; halves to even."""
+        first = int(self.align_corners)
+        height, width = (round((side - first) / STRIDE) * STRIDE + first for side in hw)
         return max(self.smallest, height), max(self.smallest, width)
 
     def fits(self, hw: tuple[int, int]) -> bool:

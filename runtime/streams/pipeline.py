@@ -223,6 +223,9 @@ class Pipeline(Steering):
         if self.paused or self.done or self._waits():
             return False
         self._release()
+        if self._full(run):
+            self.done = True
+            return False
         frame = self._frame or run.reader.take()
         if frame is None:
             if run.reader.finished:
@@ -237,7 +240,7 @@ class Pipeline(Steering):
         self._feed(frame, result)
         if run.on_frame:
             run.on_frame(frame, result)
-        if run.max_frames is not None and self.frames >= run.max_frames:
+        if self._full(run):
             self.done = True
         return True
 
@@ -302,6 +305,10 @@ class Pipeline(Steering):
     def fail(self, error: ErmuError) -> None:
         """Ends the run with an error; the first one counts."""
         self.error, self.done = self.error or error, True
+
+    def _full(self, run: Run) -> bool:
+        """Whether as many frames as were asked for have gone to the sinks."""
+        return run.max_frames is not None and self.frames >= run.max_frames and not self._withheld
 
     def _waits(self) -> bool:
         """Whether a file's first frame waits for somebody to draw on it."""

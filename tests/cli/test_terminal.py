@@ -12,16 +12,17 @@ import pytest
 
 from ermu import errors
 from ermu.cli.printing import print_error
-from ermu.errors import DependencyError, ErmuError
+from ermu.errors import BackendError, DependencyError, DeviceLostError, ErmuError
 from ermu.runtime.bundle.bundle import Bundle
 from tests.cli.commands.test_run import ermu
 
 ODD = "clip[final] [bold] [/b] pip install 'ermu[export]'"
 POOR = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "COLUMNS": "80", "TERM": "dumb"}
+OWN_WORDS = (DependencyError, DeviceLostError)
 CLASSES = [
     kind
     for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, ErmuError) and kind is not DependencyError
+    if isinstance(kind, type) and issubclass(kind, ErmuError) and kind not in OWN_WORDS
 ]
 
 
@@ -35,6 +36,11 @@ def test_the_extra_stays_in_the_command_that_installs_it(capsys: pytest.CaptureF
     print_error(DependencyError("onnx", "[b]this[/b]", "export"))
     said = capsys.readouterr().err
     assert said.endswith("fix: pip install 'ermu[export]'\n") and "[b]this[/b] needs" in said
+
+
+def test_what_came_of_a_reset_is_told_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(DeviceLostError(BackendError(f"a {ODD}")))
+    assert f"resetting it did not help: a {ODD}\nfix: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from ermu.assets import DEMO_BUNDLE
 from ermu.runtime.images.labels import write_label_map
-from tests.conftest import _made_once
+from tests.conftest import made_once
 from tests.emulated_gpu.environment import ROOT, UnavailableError, environment
 
 Ran = subprocess.CompletedProcess[str]
@@ -60,7 +60,7 @@ def tiny_deaot_bundle() -> Path:
         torch.save({"state_dict": SegmentationNetwork(spec).state_dict(), "spec": spec.to_dict()}, checkpoint)
         export_bundle(checkpoint, path, capacity=4, gap=2)
 
-    return _made_once("tiny-deaot", make)
+    return made_once("tiny-deaot", make)
 
 
 @pytest.fixture(scope="session")

@@ -154,7 +154,7 @@ def test_parts_of_two_blocks_on_a_grid_wider_than_a_window(name, key_width):
     for parameter in network.LSTT.parameters():
         parameter.normal_(std=0.2)
     graphs = {graph.name: graph for graph in build_graphs(network)}
-    symbols = {**Grids(97, 305).symbols(), "T": 2}
+    symbols = {**Grids(97, 305, ALIGNED).symbols(), "T": 2}
     tensors = _random(list(graphs["propagate"].inputs), symbols=symbols)
 
     def run(graph: str, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

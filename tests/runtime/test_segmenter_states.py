@@ -109,7 +109,7 @@ def test_a_second_start_of_the_same_size_allocates_nothing_anew(tiny_segmenter, 
     empty = device.empty
 
     def counted(self, shape, dtype):
-        made.append(shape)
+        made.extend([shape] if 0 not in shape else [])
         return empty(self, shape, dtype)
 
     monkeypatch.setattr(device, "empty", counted)

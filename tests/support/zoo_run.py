@@ -122,7 +122,7 @@ def unwritten_bundle(network: SegmentationNetwork, folder: Path) -> Bundle:
         for g in build_graphs(network, "float32")
     }
     manifest = Manifest(
-        memory=MemoryInfo(policy=network.spec.policy, capacity=9, gap=network.spec.gap),
+        memory=MemoryInfo(policy=network.spec.policy, capacity=9, gap=network.spec.gap, gap_rule="constant"),
         input=InputInfo(size=None, dtype="float32", long_edge=1040),
         graphs=graphs,
         provenance=Provenance(

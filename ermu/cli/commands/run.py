@@ -68,11 +68,11 @@ def run(
 
     from rich.console import Console
 
-    from ermu.cli.prompts import prompts_for, read_prompts
     from ermu.cli.streams import fit_gaps, stream_names, stream_table, until_stopped
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
+    from ermu.cli.prompts import prompts_for, read_prompts
     from ermu.runtime.images.label_folder import remove_own
     from ermu.runtime.sources.opening import open_source
     from ermu.runtime.streams.live_options import LiveOptions

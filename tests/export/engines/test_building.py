@@ -128,7 +128,7 @@ def test_profiles_run_from_one_memory_frame_to_the_capacity(built):
 
     module = load_tensorrt("tensorrt-rtx")
     builder = module.trt.Builder(MessageLog(module).logger)
-    shaped = _shaped(builder, built.manifest.graphs["propagate"], Profile(size=(97, 129), frames=4))
+    shaped = _shaped(builder, built, "propagate", Profile(size=(97, 129), frames=4))
     width = next(t.shape[-1] for t in built.manifest.graphs["propagate"].inputs if t.name == "key0")
     least, typical, most = (tuple(shape) for shape in shaped.get_shape("key0"))
     assert least == (1, 7, 9, width)

@@ -70,7 +70,7 @@ class FiberDevice(GpuDevice):
 
     Attributes:
         allocations: How many there were.
-        launches: Names of the kernels launched, in order.
+        launched: Names of the kernels launched, in order.
     """
 
     name = "cuda"
@@ -83,7 +83,7 @@ class FiberDevice(GpuDevice):
         self._library.host_kernel.restype = ctypes.c_char_p
         self._library.host_kernel.argtypes = [ctypes.c_size_t]
         self._library.host_launch.argtypes = [ctypes.c_char_p, *3 * [ctypes.c_void_p], ctypes.c_size_t]
-        self.allocations, self.launches = 0, list[str]()
+        self.allocations, self.launched = 0, list[str]()
 
     def known(self) -> Iterator[str]:
         """Every kernel's name."""
@@ -125,7 +125,7 @@ class FiberDevice(GpuDevice):
 
     def launch(self, function: str, grid: Size, block: Size, params: ctypes.Structure) -> None:
         sizes = (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block)
-        self.launches.append(function)
+        self.launched.append(function)
         result = self._library.host_launch(
             function.encode(), *sizes, ctypes.byref(params), ctypes.sizeof(params)
         )

@@ -43,7 +43,7 @@ def main() -> None:
     for dtype in (np.uint8, np.float32):
         cuda.prepare_frame(np.arange(7 * 11 * 3, dtype=np.uint8).reshape(7, 11, 3), (17, 33), dtype)
     embed(cuda)
-    unreached = {kernel for kernel in device.known() if kernel not in device.launches}
+    unreached = {kernel for kernel in device.known() if kernel not in device.launched}
     assert not unreached, f"never launched: {unreached}"
     print("agrees")
 
