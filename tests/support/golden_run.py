@@ -8,6 +8,7 @@ import numpy as np
 
 from ermu.runtime.segmenter import Segmenter
 from tests.support.golden_data import GoldenAppend, GoldenClip
+from tests.support.published_frames import published_frames
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Comparison:
     same_memory: bool
 
 
+@published_frames()
 def compare(segmenter: Segmenter, clip: GoldenClip, *, golden_masks: bool) -> Comparison:
     """Segments the clip, remembering the golden masks (for tight tests) or its own predictions."""
     gaps: dict[str, list[float]] = {"logits": [], "scores": [0.0], "relevance_mean": [0.0]}

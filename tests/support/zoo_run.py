@@ -27,6 +27,7 @@ from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, LabelMap
 from tests.golden.synth import synth_state_dict
+from tests.support.published_frames import published_frames
 from tests.support.zoo_data import ZooClip, load_zoo, manifests
 
 ADAPTED = ("f4", "f8", "f16")  # the features that the decoder's adapters make
@@ -46,6 +47,7 @@ class ZooRun:
     z: Array = field(default_factory=lambda: np.empty(0))
 
 
+@published_frames()
 def run_zoo(
     backend: Backend,
     clip: ZooClip,

@@ -150,6 +150,8 @@ class OnnxRuntimeBackend(Backend):
         # Graphs take turns, so a pool that spins after its graph has ended steals cores from the next graph.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if self._place == "cpu":
+            # Without VNNI the fast products of bytes overflow: int8 lost 0.017 J on AVX2, 0.0006 with VNNI.
+            settings.add_session_config_entry("session.x64quantprecision", "1")
             _share_arena(onnxruntime)
             settings.add_session_config_entry("session.use_env_allocators", "1")
             settings.enable_mem_pattern = False  # would hold each graph's largest frame for itself
