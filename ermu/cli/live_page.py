@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from ermu.errors import DependencyError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ermu.runtime.serve.broadcast import Broadcast
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.serve.server import Server
@@ -21,6 +23,44 @@ def need_server() -> None:
         import ermu.runtime.serve.server  # noqa: F401
     except ImportError as error:
         raise DependencyError(error.name or "starlette", "The live page", "serve") from error
+
+
+def can_serve() -> bool:
+    """Whether the page can be served here."""
+    try:
+        need_server()
+    except DependencyError:
+        return False
+    return True
+
+
+def page_views(count: int) -> list[Broadcast]:
+    """A sink a stream that the page shows.
+
+    Raises:
+        DependencyError: what serves the page is not installed.
+    """
+    need_server()
+    from ermu.runtime.serve.broadcast import Broadcast
+
+    return [Broadcast() for _ in range(count)]
+
+
+def open_page(
+    stack: ExitStack, console: Console, pipelines: Sequence[Pipeline], views: Sequence[Broadcast], port: int
+) -> Callable[[], None]:
+    """Opens the page until `stack` ends, for this machine alone, and prints where it is.
+
+    Returns:
+        What begins to stop it; it returns at once.
+    """
+    from ermu.cli.printing import plain
+    from ermu.runtime.serve.guard import Access
+
+    server = stack.enter_context(live_page(pipelines, views, Access(local_only=True), port=port))
+    waiting = any(pipeline.awaits_prompt for pipeline in pipelines)
+    plain(console, f"{'draw what to follow' if waiting else 'the page is'} at {server.url}")
+    return server.stop
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def test_no_graph_holds_the_identity_banks_weights(loaded):
     assert not [name for name, x in _constants(loaded) if x.size == bank.size]
     types = {tensor.dtype for info in loaded.manifest.graphs.values() for tensor in info.tensors}
     labels = [t.name for g in loaded.manifest.graphs.values() for t in g.tensors if t.name == "label"]
-    assert types == {"float32", "uint8"} and not labels
+    assert types == {"float32"} and not labels
 
 
 @pytest.mark.parametrize("loaded", BUNDLES, indirect=True)

@@ -13,10 +13,8 @@ from ermu.cli.options import Decode, PromptOptions, SegmenterOptions, SinkOption
 from ermu.registries import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import ExitStack
+    from collections.abc import Sequence
 
-    from ermu.runtime.serve.broadcast import Broadcast
     from ermu.runtime.sinks.base import Sink
     from ermu.runtime.streams.pipeline import Pipeline
 
@@ -68,6 +66,7 @@ def run(
 
     from rich.console import Console
 
+    from ermu.cli.live_page import can_serve, open_page, page_views
     from ermu.cli.streams import fit_gaps, stream_names, stream_table, until_stopped
     from ermu.runtime.opencv import need_opencv
 
@@ -90,7 +89,7 @@ def run(
         sources = [stack.enter_context(open_source(where)) for where in source]
         for opened in sources:
             opened.decode_on(decode)
-        page = prompts.page or (console.is_terminal and _can_serve())
+        page = prompts.page or (console.is_terminal and can_serve())
         labels = prompts_for(sources, given, page=page)
         page = prompts.page or any(label is None for label in labels)
         live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
@@ -99,7 +98,7 @@ def run(
             fit_gaps(loaded, shared.segmenters, sources, max_frames)
         for folder in folders:
             remove_own(folder)
-        pipelines, views = [], _views(len(sources)) if page else []
+        pipelines, views = [], page_views(len(sources)) if page else []
         for i, (stream, part) in enumerate(zip(names, parts, strict=True)):
             taking = [*_sinks(sinks.wanted(), out, sources[i].fps, part), *views[i : i + 1]]
             pipelines.append(Pipeline(shared.segmenters[i], sources[i], taking, name=stream, live=live))
@@ -107,7 +106,7 @@ def run(
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
         scheduler = Scheduler(pipelines, shared=shared)
-        stop = _open_page(stack, console, pipelines, views, prompts.port) if page else None
+        stop = open_page(stack, console, pipelines, views, prompts.port) if page else None
         with _progress(console, pipelines, max_frames) as advance:
             number = until_stopped(scheduler, on_turn=advance, on_stop=stop or (lambda: None))
     if len(pipelines) > 1:
@@ -125,41 +124,6 @@ def _new_folder() -> Path:
     from datetime import datetime
 
     return Path("runs", datetime.now().strftime("%Y%m%d-%H%M%S"))  # the user's own clock
-
-
-def _can_serve() -> bool:
-    from ermu.cli.live_page import need_server
-    from ermu.errors import DependencyError
-
-    try:
-        need_server()
-    except DependencyError:
-        return False
-    return True
-
-
-def _views(count: int) -> list[Broadcast]:
-    """A sink a stream that the page shows."""
-    from ermu.cli.live_page import need_server
-
-    need_server()
-    from ermu.runtime.serve.broadcast import Broadcast
-
-    return [Broadcast() for _ in range(count)]
-
-
-def _open_page(
-    stack: ExitStack, console: Any, pipelines: list[Pipeline], views: list[Broadcast], port: int
-) -> Callable[[], None]:
-    """Opens the page until the stack ends, for this machine alone; returns what begins to stop it."""
-    from ermu.cli.live_page import live_page
-    from ermu.cli.printing import plain
-    from ermu.runtime.serve.guard import Access
-
-    server = stack.enter_context(live_page(pipelines, views, Access(local_only=True), port=port))
-    waiting = any(pipeline.awaits_prompt for pipeline in pipelines)
-    plain(console, f"{'draw what to follow' if waiting else 'the page is'} at {server.url}")
-    return server.stop
 
 
 def _check_paths(

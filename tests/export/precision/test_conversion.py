@@ -229,7 +229,7 @@ def _accuracy(bundle: Bundle, clips: int = 4, frames: int = 24) -> float:
     scores = []
     for config in [c for c in validation_scenes() if c.textures == "generated"][:clips]:
         scene = Scene(replace(config, frames=frames))
-        segmenter = Segmenter(bundle)
+        segmenter = Segmenter(bundle, backend="onnxruntime")
         segmenter.start(*scene[0])
         for t in range(1, frames):
             frame, truth = scene[t]

@@ -99,7 +99,7 @@ def test_a_bundle_of_one_plan_runs_in_it(tiny_bundle):
         assert backend.plan_name == "whole"
         assert not backend.external_attention
     with pytest.raises(OptionError, match="cannot run this bundle in bf16"):
-        open_backend(whole.at_precision("bf16"))
+        open_backend(whole.at_precision("bf16"), backend="onnxruntime")
 
 
 def test_numpy_kernels_run_the_whole_graph_unless_told_otherwise(tiny_bundle):
