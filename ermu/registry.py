@@ -13,9 +13,12 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pkgutil import iter_modules
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ermu.errors import OptionError
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 T = TypeVar("T")
 
@@ -61,6 +64,16 @@ class Registry(Generic[T]):
     def items(self) -> Iterator[tuple[str, T]]:
         """Name and thing, one after the other; imports each."""
         return ((name, self.get(name)) for name in self.names())
+
+    def loadable(self, logger: Logger) -> Iterator[tuple[str, T]]:
+        """Name and thing of all that load; of one that does not, `logger` warns, and the others go on."""
+        for name in self.names():
+            try:
+                thing = self.get(name)
+            except OptionError as error:
+                logger.warning("%s", error.problem)
+                continue
+            yield name, thing
 
     @cached_property
     def _own(self) -> dict[str, str]:

@@ -385,7 +385,7 @@ class Segmenter(Closing):
         if workspace is None or workspace.grids != grids:
             self._encoder = FrameEncoder(self.backend, grids)
             workspace = Workspace(self.backend, grids)
-        self._groups = GroupSet(self.backend, workspace, source_hw, self.backend.identity, self._numbers)
+        self._groups = GroupSet(self.backend, workspace, source_hw, self._numbers)
         return self._groups
 
     def _take(self, frame: Image, watch: Stopwatch) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,10 +62,10 @@ class BundleOptions:
 
         if self.checkpoint is None:
             return Bundle.load(str(self.bundle))
-        from ermu.cli.printing import plain
+        from ermu.cli.printing import plain, progress
         from ermu.export.caching.cached_bundle import cached_bundle
 
-        with _progress(console) as show:
+        with progress(console) as show:
             bundle = cached_bundle(self.checkpoint, network=self.network, progress=show)
             bundle = _with_engines(bundle, options, show)
         plain(console, f"{bundle.manifest.network.name} -> {bundle.path}")
@@ -101,17 +99,3 @@ def _with_engines(bundle: Bundle, options: SegmenterOptions, show: Any) -> Bundl
     add_precision(bundle, precision, progress=show)
     build_engines(bundle.path, module=here[0], precision=precision, sizes=sizes, progress=show)
     return Bundle.load(bundle.path)
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator[Any]:
-    """A line that says what is being made, while something is."""
-    from rich.progress import Progress
-
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("export", total=None, visible=False)
-
-        def show(what: str, step: int, steps: int) -> None:
-            bar.update(task, description=what, completed=step, total=steps, visible=True)
-
-        yield show

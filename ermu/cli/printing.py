@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ermu.errors import ErmuError
     from ermu.runtime.backends.base import Misfit
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
 def plain(console: Console, text: str) -> None:
     """A line as it is: no markup, no colours, no breaks."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(console: Console, what: str = "") -> Iterator[Callable[[str, int, int], None]]:
+    """On a terminal, a line that says what is being made and how far it is; without `what`, once it is."""
+    from rich.progress import Progress
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None, visible=bool(what))
+
+        def show(what: str, step: int, steps: int) -> None:
+            bar.update(task, description=what, completed=step, total=steps, visible=True)
+
+        yield show
 
 
 def print_error(error: ErmuError) -> None:

@@ -11,12 +11,10 @@ from ermu.evaluation.prediction.base import Predictor
 from ermu.evaluation.prediction.bundle import gap_of
 from ermu.evaluation.prediction.settings import RunSettings, View
 from ermu.evaluation.sequences import VideoSequence
-from ermu.runtime.backends.choosing import choose_precision
-from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.sizes import SizeLimits
-from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame
+from ermu.runtime.streams.segmenters import SharedBackend
 from ermu.types import Array, LabelMap
 
 SHORT_TO_LONG = 480 / 800  # the published limits: 624 and 1040
@@ -38,26 +36,25 @@ class ViewsPredictor(Predictor):
 
     def __init__(self, settings: RunSettings) -> None:
         bundle = Bundle.load(str(settings.bundle))
-        bundle = bundle.at_precision(choose_precision(bundle, settings.precision, settings.device))
         if bundle.manifest.input.size is not None and settings.scales != (1.0,):
             raise OptionError(
                 f"{bundle.path} is fixed to one size.", fix="leave --scales out, or export without --size"
             )
         self._settings, self._bundle = settings, bundle
-        backend = open_backend(
-            bundle, backend=settings.backend, device=settings.device, threads=settings.threads
+        shared = SharedBackend(
+            bundle,
+            len(settings.views),
+            policy=settings.policy,
+            capacity=settings.capacity,
+            identities=settings.identities,
+            precision=settings.precision,
+            backend=settings.backend,
+            device=settings.device,
+            threads=settings.threads,
         )
-        self._views: list[tuple[View, Segmenter]] = []
-        for view in settings.views:
-            segmenter = Segmenter(
-                bundle,
-                policy=settings.policy,
-                capacity=settings.capacity,
-                identities=settings.identities,
-                backend=backend,
-            )
+        self._views = list(zip(settings.views, shared.segmenters, strict=True))
+        for view, segmenter in self._views:
             segmenter.limits = size_limits(settings, view, bundle.manifest.input.long_edge)
-            self._views.append((view, segmenter))
 
     def start(self, frame: Frame, prompt: LabelMap, sequence: VideoSequence) -> int:
         for view, segmenter in self._views:

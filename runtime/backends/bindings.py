@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 from ermu.devices.base import Device
+from ermu.devices.gpu import GpuDevice
+from ermu.devices.graphs.recorder import Work
 from ermu.devices.tensor import DeviceTensor
 from ermu.runtime.backends.base import Tensors
 
@@ -30,6 +32,14 @@ class Binding(NamedTuple, Generic[Bound]):
     bound: Bound
     before: Copies
     after: Copies
+
+    def enqueue(self, device: GpuDevice, work: Work) -> None:
+        """Puts the graph's work into the device's stream, between its copies."""
+        for pair in self.before:
+            device.copy(*pair)
+        device.enqueue(work)
+        for pair in self.after:
+            device.copy(*pair)
 
 
 class Bindings(Generic[Bound]):

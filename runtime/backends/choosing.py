@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from ermu.devices.names import parse_device
-from ermu.errors import BackendError, OptionError
+from ermu.errors import BackendError
 from ermu.registries import BACKENDS
 from ermu.runtime.backends.base import Backend, Misfit
 from ermu.runtime.bundle.bundle import Bundle
@@ -35,10 +36,8 @@ def choose_precision(bundle: Bundle, precision: str | None, device: str) -> str:
         if agreement < LEAST_AGREEMENT:
             logger.info("%s is not taken: it leaves %.2f%% of the pixels.", name, 100 * agreement)
             continue
-        rank = _rank(bundle.at_precision(name), device)
-        if rank is not None:
-            fits[name] = rank
-    return max(fits, key=lambda name: (fits[name] is not None, fits[name] or 0))
+        fits[name] = _rank(bundle.at_precision(name), device)
+    return max(fits, key=fits.__getitem__)
 
 
 def choose_backend(bundle: Bundle, backend: str, device: str) -> str:
@@ -55,14 +54,11 @@ def choose_backend(bundle: Bundle, backend: str, device: str) -> str:
     """
     if backend != AUTO:
         return backend
-    misfits: dict[str, list[Misfit]] = {}
-    for library in _by_rank(bundle, device):
-        misfits[library.name] = library.misfits(bundle, device)
-        if not misfits[library.name]:
-            passed = ", ".join(name for name, found in misfits.items() if found)
-            why = f"; {passed} would be faster, and do not run" if passed else ""
-            logger.info("The backend is %s%s.", library.name, why)
-            return library.name
+    library, misfits = _fastest(bundle, device)
+    if library is not None:
+        why = f"; {', '.join(misfits)} would be faster, and do not run" if misfits else ""
+        logger.info("The backend is %s%s.", library.name, why)
+        return library.name
     found = "; ".join(f"{name}: {'; '.join(m.found for m in of)}" for name, of in misfits.items())
     fixes = dict.fromkeys(m.fix for of in misfits.values() for m in of)
     raise BackendError(
@@ -72,28 +68,28 @@ def choose_backend(bundle: Bundle, backend: str, device: str) -> str:
     )
 
 
-def _rank(bundle: Bundle, device: str) -> int | None:
-    """The rank of the backend that would be taken; None where none runs."""
+def _rank(bundle: Bundle, device: str) -> float:
+    """The rank of the backend that would be taken; below every other where none runs."""
+    library, _ = _fastest(bundle, device)
+    return library.rank(_kind(device), bundle.manifest.precision) if library is not None else -math.inf
+
+
+def _fastest(bundle: Bundle, device: str) -> tuple[type[Backend] | None, dict[str, list[Misfit]]]:
+    """The fastest backend that runs here, if one does; and why those that would be faster do not."""
+    misfits: dict[str, list[Misfit]] = {}
     for library in _by_rank(bundle, device):
-        if not library.misfits(bundle, device):
-            return library.rank(_kind(device), bundle.manifest.precision)
-    return None
+        found = library.misfits(bundle, device)
+        if not found:
+            return library, misfits
+        misfits[library.name] = found
+    return None, misfits
 
 
 def _by_rank(bundle: Bundle, device: str) -> list[type[Backend]]:
     """Every backend for the device, the fastest first; one that does not load is left out."""
     kind, precision = _kind(device), bundle.manifest.precision
-    loaded = filter(None, map(_loaded, BACKENDS.names()))
-    libraries = [library for library in loaded if kind in library.devices]
+    libraries = [library for _, library in BACKENDS.loadable(logger) if kind in library.devices]
     return sorted(libraries, key=lambda library: -library.rank(kind, precision))
-
-
-def _loaded(name: str) -> type[Backend] | None:
-    try:
-        return BACKENDS.get(name)
-    except OptionError as error:
-        logger.warning("%s", error.problem)
-        return None
 
 
 def _kind(device: str) -> str:

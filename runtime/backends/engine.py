@@ -72,12 +72,8 @@ class Engine:
         Raises:
             BackendError: TensorRT refuses a tensor, or fails; where the work is held back, later.
         """
-        work, before, after = self._bindings.of(inputs, outputs)
-        for pair in before:
-            self._device.copy(*pair)
-        self._device.enqueue(work)
-        for pair in after:
-            self._device.copy(*pair)
+        binding = self._bindings.of(inputs, outputs)
+        binding.enqueue(self._device, binding.bound)
 
     def close(self) -> None:
         """Frees contexts, and keeps what TensorRT-RTX compiled; CUDA graphs are gone before."""

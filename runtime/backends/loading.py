@@ -45,7 +45,8 @@ def open_backend(
     place = parse_device(device)
     name = choose_backend(bundle, backend, str(place))
     library = BACKENDS.get(name)
-    _refuse(name, library.misfits(bundle, str(place)))
+    if backend != AUTO:  # that has looked already
+        _refuse(name, library.misfits(bundle, str(place)))
     threads = threads or usable_processors()
     opened = _open_device(place)
     try:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from ermu.kernels.base.identity import Identity
 from ermu.kernels.numpy.probabilities import merged_probabilities
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
@@ -30,7 +29,6 @@ class GroupSet:
         backend: Runs the graphs.
         workspace: Of all groups.
         source_hw: Height and width of the frames.
-        identity: Embeds label maps.
         numbers: Yields the numbers of new groups.
     """
 
@@ -39,11 +37,10 @@ class GroupSet:
         backend: Backend,
         workspace: Workspace,
         source_hw: tuple[int, int],
-        identity: Identity,
         numbers: Iterator[int],
     ) -> None:
         self._backend, self.workspace, self.source_hw = backend, workspace, source_hw
-        self._identity, self._numbers, self._device = identity, numbers, backend.device
+        self._identity, self._numbers, self._device = backend.identity, numbers, backend.device
         self._groups: list[ObjectGroup] = []
         self._note_ids([])
         (self._info,) = backend.graphs[backend.plan.decode].outputs
@@ -189,11 +186,10 @@ class GroupSet:
         self._backend.run(self._backend.plan.decode, held)
 
     def _predict(self) -> LabelMap:
-        active = self._active
         argument = self._device.kernel_argument
         self._backend.kernels.pixels.label_map(
             argument(self._logits),
-            active,
+            self._active,
             argument(self._source),
             argument(self._labels),
             align_corners=self.workspace.grids.rule.align_corners,

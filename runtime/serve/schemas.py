@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from ermu.errors import OptionError
 from ermu.registries import BACKENDS, POLICIES
 
 logger = logging.getLogger("ermu.serve")
@@ -25,16 +24,7 @@ def _whole(value: object) -> object:
 @cache
 def bounded_policies() -> dict[str, str]:
     """Name and help of the eviction policies under which memory stops growing: a live stream has no end."""
-    bounded = {}
-    for name in POLICIES.names():
-        try:
-            policy = POLICIES.get(name)
-        except OptionError as error:  # another package's, which must not take the API along
-            logger.warning("%s", error.problem)
-            continue
-        if policy.bounded:
-            bounded[name] = policy.help
-    return bounded
+    return {name: policy.help for name, policy in POLICIES.loadable(logger) if policy.bounded}
 
 
 def _known_policy(value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ermu.errors import ErmuError, OptionError, SourceError
+from ermu.errors import ErmuError, SourceError
 from ermu.registries import SOURCES
 from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.redaction import redact
@@ -37,14 +37,5 @@ def open_source(where: str) -> Source:
 
 def source_kinds() -> list[type[Source]]:
     """Every kind of source in the order in which they are asked: by rank, and of one rank by name."""
-    kinds = [(kind.rank, name, kind) for name in SOURCES.names() if (kind := _loaded(name))]
+    kinds = [(kind.rank, name, kind) for name, kind in SOURCES.loadable(logger)]
     return [kind for _, _, kind in sorted(kinds, key=lambda entry: entry[:2])]
-
-
-def _loaded(name: str) -> type[Source] | None:
-    """A kind; one that does not load is left out, since it must not take the others along."""
-    try:
-        return SOURCES.get(name)
-    except OptionError as error:
-        logger.warning("%s", error.problem)
-        return None

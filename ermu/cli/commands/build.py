@@ -77,9 +77,8 @@ def build(
 ) -> None:
     """Build a bundle's engines, its graphs converted to the precision first, and measured."""
     from rich.console import Console
-    from rich.progress import Progress
 
-    from ermu.cli.printing import plain
+    from ermu.cli.printing import plain, progress
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.opencv import need_opencv
 
@@ -96,12 +95,7 @@ def build(
     _check_paths(whole.path, clip, prompt, timing_cache)
     target = bundle_to_build_in(whole, out)
     chosen = recorded_clip(clip, prompt) if clip and prompt else _no_clip(clip, prompt)
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("build", total=None)
-
-        def show(what: str, step: int, steps: int) -> None:
-            bar.update(task, description=what, completed=step, total=steps)
-
+    with progress(console, "build") as show:
         loaded = add_precision(target, precision, clip=chosen, progress=show)
         report = None
         if engine is not None:

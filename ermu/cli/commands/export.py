@@ -53,9 +53,8 @@ def export(
 ) -> None:
     """Export a checkpoint to a bundle: ONNX graphs, each checked against torch, and a manifest."""
     from rich.console import Console
-    from rich.progress import Progress
 
-    from ermu.cli.printing import plain
+    from ermu.cli.printing import plain, progress
     from ermu.cli.result_folders import check_export
     from ermu.runtime.opencv import need_opencv
 
@@ -69,8 +68,7 @@ def export(
         from ermu.errors import DependencyError
 
         raise DependencyError(error.name or "torch", "Exporting a checkpoint", "export") from error
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("export", total=None)
+    with progress(console, "export") as show:
         bundle = export_bundle(
             checkpoint,
             out,
@@ -83,9 +81,7 @@ def export(
             image_dtype=image_dtype,
             opset=opset,
             overwrite=overwrite,
-            progress=lambda what, step, steps: bar.update(
-                task, description=what, completed=step, total=steps
-            ),
+            progress=show,
         )
     graphs = bundle.manifest.graphs
     worst = max(graphs, key=lambda name: graphs[name].max_difference)

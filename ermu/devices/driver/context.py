@@ -18,7 +18,7 @@ from ermu.devices.driver.staging import Pinned, Staging
 from ermu.errors import BackendError, StateError
 
 _STREAM_DEFAULT = 0  # CU_STREAM_DEFAULT: ordered with the legacy stream, in which a library may work
-_LESS_MEMORY = "fewer memory frames (--capacity), smaller frames (--long-edge) or fp16"
+LESS_MEMORY = "fewer memory frames (--capacity), smaller frames (--long-edge) or fp16"
 
 
 class Context:
@@ -167,7 +167,7 @@ class Context:
         with suppress(DriverError), self._pushed():
             call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
             room = f" ({free.value >> 20} of {total.value >> 20} MB are free)"
-        return BackendError(f"{self._label} ran out of memory while {doing}{room}.", fix=_LESS_MEMORY)
+        return BackendError(f"{self._label} ran out of memory while {doing}{room}.", fix=LESS_MEMORY)
 
 
 class Memory:

@@ -56,20 +56,29 @@ class MemoryAttention(nn.Module):
 class PropagationBlock(nn.Module, ABC):
     """What AOT's blocks share: all but the short-term attention and what is remembered for it.
 
-    Tokens are B x n x C. A subclass makes the modules, in its checkpoints' order.
+    Tokens are B x n x C. Modules are made in the checkpoints' order.
     """
 
-    heads: int
-    norm1: nn.LayerNorm
-    self_attn: SelfAttention
-    norm2: nn.LayerNorm
-    linear_Q: nn.Linear  # noqa: N815  the checkpoints' names
-    linear_V: nn.Linear  # noqa: N815
     long_term_attn: MemoryAttention
-    norm3: nn.LayerNorm
-    linear1: nn.Linear
-    activation: GeluDepthwise
-    linear2: nn.Linear
+
+    def __init__(self, spec: NetworkSpec, index: int) -> None:
+        super().__init__()
+        width = spec.width
+        self.heads = spec.heads
+        self.norm1 = nn.LayerNorm(width)
+        self.self_attn = SelfAttention(width, spec.heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.linear_Q = nn.Linear(width, width)
+        self.linear_V = nn.Linear(width, width)
+        self.make_attentions(width)
+        self.norm3 = nn.LayerNorm(width)
+        self.linear1 = nn.Linear(width, spec.feedforward)
+        self.activation = GeluDepthwise(spec.feedforward)
+        self.linear2 = nn.Linear(spec.feedforward, width)
+
+    @abstractmethod
+    def make_attentions(self, width: int) -> None:
+        """Makes the modules that attend to the memories: `long_term_attn`, and the subclass's own."""
 
     @abstractmethod
     def prepare_query(
@@ -142,25 +151,14 @@ class PropagationBlock(nn.Module, ABC):
 class AotBlock(PropagationBlock):
     """One AOT block (`docs/spec/network.md`, 'AOT block'); tokens are B x n x C."""
 
-    def __init__(self, spec: NetworkSpec, index: int) -> None:
-        super().__init__()
-        width = spec.width
-        self.heads = spec.heads
-        self.norm1 = nn.LayerNorm(width)
-        self.self_attn = SelfAttention(width, spec.heads)
-        self.norm2 = nn.LayerNorm(width)
-        self.linear_Q = nn.Linear(width, width)
-        self.linear_V = nn.Linear(width, width)
+    def make_attentions(self, width: int) -> None:
+        """See `PropagationBlock.make_attentions`."""
         self.linear_QMem = nn.Linear(width, width)
         self.linear_VMem = nn.Linear(width, width)
         self.norm4 = nn.LayerNorm(width)
         self.linear_KMem = nn.Linear(width, width)  # in every checkpoint, read by nobody
         self.long_term_attn = MemoryAttention(width)
         self.short_term_attn = MemoryAttention(width)
-        self.norm3 = nn.LayerNorm(width)
-        self.linear1 = nn.Linear(width, spec.feedforward)
-        self.activation = GeluDepthwise(spec.feedforward)
-        self.linear2 = nn.Linear(spec.feedforward, width)
 
     def prepare_query(
         self,

@@ -7,10 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ermu.export.families.aot.block import MemoryAttention, PropagationBlock, SelfAttention
-from ermu.export.network.layers import GeluDepthwise, moved
+from ermu.export.families.aot.block import MemoryAttention, PropagationBlock
+from ermu.export.network.layers import moved
 from ermu.export.network.memory import KeyValue
-from ermu.export.network.spec import NetworkSpec
 from ermu.export.network.window import WINDOW, collect, spread
 
 
@@ -63,21 +62,10 @@ class LocalAttention(nn.Module):
 class AotLocalBlock(PropagationBlock):
     """One block (`docs/spec/zoo.md`); a frame's memory is the same for the bank and for the next frame."""
 
-    def __init__(self, spec: NetworkSpec, index: int) -> None:
-        super().__init__()
-        width = spec.width
-        self.heads = spec.heads
-        self.norm1 = nn.LayerNorm(width)
-        self.self_attn = SelfAttention(width, spec.heads)
-        self.norm2 = nn.LayerNorm(width)
-        self.linear_Q = nn.Linear(width, width)
-        self.linear_V = nn.Linear(width, width)
+    def make_attentions(self, width: int) -> None:
+        """See `PropagationBlock.make_attentions`."""
         self.long_term_attn = MemoryAttention(width)
-        self.short_term_attn = LocalAttention(width, spec.heads)
-        self.norm3 = nn.LayerNorm(width)
-        self.linear1 = nn.Linear(width, spec.feedforward)
-        self.activation = GeluDepthwise(spec.feedforward)
-        self.linear2 = nn.Linear(spec.feedforward, width)
+        self.short_term_attn = LocalAttention(width, self.heads)
 
     def prepare_query(
         self,

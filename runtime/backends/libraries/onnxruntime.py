@@ -10,6 +10,7 @@ from typing import Any
 
 from ermu.devices.base import Device
 from ermu.devices.cuda import CudaDevice
+from ermu.devices.driver.context import LESS_MEMORY
 from ermu.devices.gpu import GpuDevice
 from ermu.devices.graphs.recorder import Work
 from ermu.devices.names import parse_device
@@ -23,7 +24,6 @@ from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 
 logger = logging.getLogger("ermu.backends")
 
-LESS_MEMORY = "fewer memory frames (--capacity), smaller frames (--long-edge) or fp16"
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -66,17 +66,13 @@ class OnnxRuntimeBackend(Backend):
         session = onnxruntime.InferenceSession(GRAPH, settings, providers=[(wanted, options)])
         if wanted not in session.get_providers():
             raise BackendError(f"{wanted} was not taken but {', '.join(session.get_providers())}.")
-        binding, index = session.io_binding(), int(options.get("device_id", 0))
-        x, y = (trial.tensors[name] for name in "xy")
-        binding.bind_input("x", place, index, x.dtype, x.shape, x.address)
-        binding.bind_output("y", place, index, y.dtype, y.shape, y.address)
-        session.run_with_iobinding(binding)
+        x, y = ({name: trial.tensors[name]} for name in "xy")
+        session.run_with_iobinding(_bound(session, trial.device, x, y))
         return f"ran a tiny graph through {wanted}"
 
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)
-        self._place = "cpu" if self.device.name == "cpu" else "cuda"
-        self._index = self.device.index if isinstance(self.device, CudaDevice) else 0
+        self._place, self._options = _provider(self.device)
         self._sessions = {name: self._session(name, opening.threads) for name in self.plan.graphs}
         alignment = 1 if self._place == "cpu" else ALIGNMENT
         self._bindings = {
@@ -86,15 +82,11 @@ class OnnxRuntimeBackend(Backend):
         self._run_options = self._without_waiting() if self._place == "cuda" else None
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        binding, before, after = self._bindings[graph].of(inputs, outputs)
-        if not isinstance(self.device, GpuDevice):
-            self._compute(graph, binding)
-            return
-        for pair in before:
-            self.device.copy(*pair)
-        self.device.enqueue(Work(graph, partial(self._compute, graph, binding)))
-        for pair in after:
-            self.device.copy(*pair)
+        binding = self._bindings[graph].of(inputs, outputs)
+        if isinstance(self.device, GpuDevice):
+            binding.enqueue(self.device, Work(graph, partial(self._compute, graph, binding.bound)))
+        else:
+            self._compute(graph, binding.bound)
 
     def _compute(self, graph: str, binding: Any) -> None:
         try:
@@ -105,12 +97,7 @@ class OnnxRuntimeBackend(Backend):
             raise BackendError(f"Graph {graph} failed in ONNX Runtime{where}: {error}", fix=fix) from error
 
     def _bind(self, session: Any, key: Key, inputs: Tensors, outputs: Tensors) -> Any:
-        binding, place = session.io_binding(), (self._place, self._index)
-        for name, tensor in inputs.items():
-            binding.bind_input(name, *place, tensor.dtype, tensor.shape, tensor.address)
-        for name, tensor in outputs.items():
-            binding.bind_output(name, *place, tensor.dtype, tensor.shape, tensor.address)
-        return binding
+        return _bound(session, self.device, inputs, outputs)
 
     def _close(self) -> None:
         self._bindings.clear()
@@ -120,10 +107,9 @@ class OnnxRuntimeBackend(Backend):
         import onnxruntime
 
         provider, path = PROVIDERS[self._place], self.bundle.graph_path(graph)
-        _, options = _provider(self.device)
         try:
             session = onnxruntime.InferenceSession(
-                str(path), self._settings(onnxruntime, threads), providers=[(provider, options)]
+                str(path), self._settings(onnxruntime, threads), providers=[(provider, self._options)]
             )
         except Exception as error:  # as above
             version = onnxruntime.__version__
@@ -164,6 +150,17 @@ def _provider(device: Device) -> tuple[str, dict[str, str]]:
         return "cpu", {}
     load_cuda_libraries()
     return "cuda", {"device_id": str(device.index), "user_compute_stream": str(device.stream)}
+
+
+def _bound(session: Any, device: Device, inputs: Tensors, outputs: Tensors) -> Any:
+    """A binding of a session to tensors where they lie."""
+    binding, (kind, options) = session.io_binding(), _provider(device)
+    place = kind, int(options.get("device_id", 0))
+    for name, tensor in inputs.items():
+        binding.bind_input(name, *place, tensor.dtype, tensor.shape, tensor.address)
+    for name, tensor in outputs.items():
+        binding.bind_output(name, *place, tensor.dtype, tensor.shape, tensor.address)
+    return binding
 
 
 @cache
