@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor
-from torch.export import Dim
 
 from ermu.errors import BackendError, DependencyError
 from ermu.export.graph import Graph
+from ermu.export.tracing import random_inputs, sizes_of, traced
 from ermu.export.weights import WeightsFile
 from ermu.runtime.bundle.manifest import TensorInfo
-from ermu.runtime.bundle.sizes import GridRule, Grids
+from ermu.runtime.bundle.sizes import GridRule
 
 TOLERANCE = 1e-3
-_GRID = (3, 256)  # token grid a side, inclusive
-_FRAMES = Dim("T", min=1, max=4096)
 
 
 def write_onnx(
@@ -44,8 +38,8 @@ def write_onnx(
         opset: 18 to 21.
         fixed_hw: Network input size to fix the graph to, or None for dynamic H and W. T is always dynamic.
     """
-    sizes = _sizes(rule, fixed_hw, (7, 9), frames=3)
-    model = _traced(graph, sizes, opset, {"T": _FRAMES} if fixed_hw else _dimensions(rule))
+    model = traced(graph, rule, opset=opset, fixed_hw=fixed_hw)
+    sizes = sizes_of(rule, fixed_hw, (7, 9), frames=3)
     for value, tensor in zip(
         (*model.graph.input, *model.graph.output), (*graph.inputs, *graph.outputs), strict=True
     ):
@@ -53,24 +47,6 @@ def write_onnx(
     _forget_tracing(model)
     weights.take(model)
     onnx.save_model(model, path)
-
-
-def _traced(graph: Graph, sizes: dict[str, int], opset: int, dims: dict[str, Dim]) -> onnx.ModelProto:
-    inputs = [_random(t, sizes, np.random.default_rng(i)) for i, t in enumerate(graph.inputs)]
-    shapes = [{axis: dims[s] for axis, s in enumerate(t.shape) if s in dims} for t in graph.inputs]
-    with _quiet():
-        program = torch.onnx.export(
-            graph.module,
-            tuple(inputs),
-            dynamo=True,
-            opset_version=opset,
-            dynamic_shapes=_as_signature(graph, shapes),
-            input_names=[t.name for t in graph.inputs],
-            output_names=[t.name for t in graph.outputs],
-            verbose=False,
-        )
-    assert program is not None
-    return program.model_proto
 
 
 def difference_to_torch(
@@ -90,9 +66,7 @@ def difference_to_torch(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    sizes = _sizes(rule, fixed_hw, (8, 6), frames=5)
-    rng = np.random.default_rng(2026)
-    inputs = [_random(t, sizes, rng) for t in graph.inputs]
+    inputs = random_inputs(graph, sizes_of(rule, fixed_hw, (8, 6), frames=5), seed=2026)
     feeds = {t.name: x.numpy() for t, x in zip(graph.inputs, inputs, strict=True)}
     read = {i.name for i in session.get_inputs()}
     got = session.run([t.name for t in graph.outputs], {k: v for k, v in feeds.items() if k in read})
@@ -112,40 +86,6 @@ def difference_to_torch(
     return worst
 
 
-def _sizes(
-    rule: GridRule, fixed_hw: tuple[int, int] | None, tokens: tuple[int, int], *, frames: int
-) -> dict[str, int]:
-    """Values of the symbols at the fixed size, or at that of a token grid."""
-    height, width = fixed_hw or (rule.side(tokens[0]), rule.side(tokens[1]))
-    return {**Grids(height, width, rule).symbols(), "T": frames}
-
-
-def _dimensions(rule: GridRule) -> dict[str, Dim]:
-    """All symbols, of which the token grid's and T are free and the others derived."""
-    dims = {"T": _FRAMES}
-    for side in ("h", "w"):
-        dims[side] = Dim(side, min=_GRID[0], max=_GRID[1])
-        for name, stride in ((side.upper(), 1), (f"{side}4", 4), (f"{side}8", 8)):
-            factor, constant = rule.line(stride)
-            dims[name] = factor * dims[side] + constant if constant else factor * dims[side]
-    return dims
-
-
-def _random(tensor: TensorInfo, sizes: dict[str, int], rng: np.random.Generator) -> Tensor:
-    shape = [sizes[s] if isinstance(s, str) else s for s in tensor.shape]
-    if tensor.name == "image":
-        return torch.from_numpy(rng.integers(0, 256, shape).astype(tensor.dtype))
-    return torch.from_numpy(rng.standard_normal(shape).astype(tensor.dtype))
-
-
-def _as_signature(graph: Graph, shapes: list[dict[int, Dim]]) -> tuple[object, ...]:
-    """Dynamic shapes nested as the module's forward takes them: named arguments, then *args as one tuple."""
-    code = type(graph.module).forward.__code__
-    named = code.co_argcount - 1
-    takes_rest = bool(code.co_flags & 0x04) and len(shapes) > named
-    return (*shapes[:named], tuple(shapes[named:])) if takes_rest else tuple(shapes)
-
-
 def _name_axes(value: onnx.ValueInfoProto, tensor: TensorInfo, sizes: dict[str, int]) -> None:
     for axis, dim in zip(value.type.tensor_type.shape.dim, tensor.shape, strict=True):
         if isinstance(dim, int) or (dim in sizes and dim != "T"):
@@ -160,16 +100,3 @@ def _forget_tracing(model: onnx.ModelProto) -> None:
     parts = (model, model.graph, *model.graph.node, *model.graph.initializer)
     for part in (*parts, *model.graph.input, *model.graph.output):
         del part.metadata_props[:]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
