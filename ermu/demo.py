@@ -46,6 +46,8 @@ def run_demo(out: Path, *, source: str | None, frames: int, console: Console) ->
     Raises:
         SourceError: the source cannot be opened, or no window can be shown to draw a box in.
     """
+    if source is not None:
+        open_source(source).close()  # before a minute of exporting
     bundle = _exported(out / "bundle", console)
     if source is None:
         scene = SceneSource(replace(demo_scene(), frames=frames))

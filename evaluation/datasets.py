@@ -8,6 +8,7 @@ from pathlib import Path
 from ermu.errors import DatasetError
 from ermu.evaluation.sequences import VideoSequence
 from ermu.registries import DATASETS
+from ermu.runtime.files import shown
 
 
 @dataclass(frozen=True)
@@ -58,4 +59,17 @@ def open_dataset(name: str, root: Path | None = None, split: str | None = None) 
     if root is None and layout.needs_root:
         raise DatasetError(f"The dataset {name} needs its folder.", fix="give it with --root DIR")
     part = split or layout.split
-    return Dataset(name, part, layout.sequences(root or Path(), part), layout.boundary)
+    sequences = layout.sequences(root or Path(), part)
+    for sequence in sequences:
+        _check_name(sequence.name)
+    return Dataset(name, part, sequences, layout.boundary)
+
+
+def _check_name(name: str) -> None:
+    """Results lie in a folder that is called as the sequence: nothing may lead out of there."""
+    if name in (".", "..") or "/" in name or "\\" in name:
+        raise DatasetError(
+            f"'{shown(name)}' cannot be the name of a sequence.",
+            expected="the name of one folder, without slashes",
+            fix="correct the dataset's list of sequences",
+        )

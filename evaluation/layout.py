@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 from ermu.errors import DatasetError
 from ermu.evaluation.sequences import FolderSequence, VideoSequence
 from ermu.runtime.files import visible_folders
+
+logger = logging.getLogger("ermu.evaluation")
 
 _HELP = "check --root, --split and --dataset; docs/evaluation.md shows the layouts"
 
@@ -94,7 +97,8 @@ def listed(path: Path) -> list[str]:
         text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not a text in UTF-8.", expected="one sequence a line") from error
-    names = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    lines = (line.strip().rstrip("/") for line in text.splitlines())
+    names = list(dict.fromkeys(line for line in lines if line))
     if not names:
         raise DatasetError(f"{path} names no sequence.", expected="one sequence a line")
     return names
@@ -122,6 +126,18 @@ def listed_in_meta(path: Path) -> dict[str, Any]:
     return described
 
 
+def _annotated(images: Path, annotations: Path) -> list[str]:
+    """The folders of annotations; folders of frames that have none are told."""
+    found = [path.name for path in visible_folders(annotations)]
+    without = [path.name for path in visible_folders(images) if path.name not in set(found)]
+    if found and without:
+        logger.warning(
+            "%d folders in %s have no annotations in %s and are left out: %s",
+            len(without), images, annotations, ", ".join(without[:3]) + (", ..." if len(without) > 3 else ""),
+        )  # fmt: skip
+    return found
+
+
 def sequences_in(
     images: Path,
     annotations: Path,
@@ -142,7 +158,7 @@ def sequences_in(
     Raises:
         DatasetError: No name is given and there is no folder of annotations.
     """
-    found = [path.name for path in visible_folders(annotations)] if names is None else list(names)
+    found = _annotated(images, annotations) if names is None else list(names)
     if not found:
         raise DatasetError(
             f"{annotations} holds no sequence.", expected="one folder of label maps per sequence"

@@ -15,7 +15,7 @@ import numpy as np
 
 from ermu.errors import DatasetError, PromptError, SourceError
 from ermu.evaluation.metrics import object_count
-from ermu.runtime.files import visible_files, visible_folders
+from ermu.runtime.files import shown, visible_files, visible_folders
 from ermu.runtime.images.labels import object_ids, read_label_map
 from ermu.runtime.images.reading import PictureReader
 from ermu.runtime.sources.base import Frame
@@ -23,6 +23,7 @@ from ermu.runtime.sources.kinds.images import IMAGE_SUFFIXES
 from ermu.types import LabelMap
 
 _FEWEST_ANNOTATIONS = 3
+_RESTORE = "restore the file from the dataset"
 
 logger = logging.getLogger("ermu.evaluation")
 
@@ -202,11 +203,12 @@ class FolderSequence(VideoSequence):
         reader = PictureReader()
         for index, path in enumerate(self._run):
             try:
-                image = reader.read(path).pixels
+                picture = reader.read(path)
             except SourceError as error:
-                fix = "restore the file from the dataset"
-                raise DatasetError(error.problem, expected=error.expected, fix=fix) from error
-            yield Frame(index, path.stem, image)
+                raise DatasetError(error.problem, expected=error.expected, fix=_RESTORE) from error
+            if picture.damage:
+                raise DatasetError(f"{shown(path)} is damaged: {picture.damage}.", fix=_RESTORE)
+            yield Frame(index, path.stem, picture.pixels)
 
     def annotation(self, name: str) -> LabelMap:
         return self._read(self._label_files[name])

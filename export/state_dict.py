@@ -90,6 +90,7 @@ def plain_copy(source: Path, target: Path) -> str:
         "plain = lambda d: {k: plain(v) if isinstance(v, dict) else v for k, v in d.items() "
         "if isinstance(v, (dict, torch.Tensor)) or type(v) in (str, int, float, bool)}; "
         f"c = torch.load({str(source)!r}, map_location='cpu', weights_only=False); "
+        "c = c.state_dict() if hasattr(c, 'state_dict') else c; "
         f"torch.save(plain(c), {str(target)!r})"
     )
     return f"python -c {shlex.quote(code)}"

@@ -28,11 +28,12 @@ class Prompts(ABC):
             PromptError: there are none to be had from what was given.
         """
 
-    def check_used(self, frames: int) -> None:
+    def check_used(self, frames: int, *, stopped: bool = False) -> None:
         """Tells, at the end, of what no frame has asked for.
 
         Args:
             frames: How many came.
+            stopped: Whether more would have come: prompts may then belong to later ones.
 
         Raises:
             PromptError: there is some.
@@ -82,8 +83,10 @@ class PromptFolder(Prompts):
         self._known.update(new)
         return label if new else None
 
-    def check_used(self, frames: int) -> None:
+    def check_used(self, frames: int, *, stopped: bool = False) -> None:
         """See `Prompts.check_used`: label maps whose frame has not come."""
+        if stopped and self._known:
+            return
         left = [path.name for path in self._waiting.values()]
         if left:
             raise PromptError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -20,6 +22,9 @@ from ermu.cli.commands.serve import serve
 from ermu.cli.commands.train import train
 from ermu.logs import FORMATS, show_log
 from ermu.version import __version__
+
+if TYPE_CHECKING:
+    from ermu.errors import ErmuError
 
 app = typer.Typer(
     name="ermu",
@@ -67,15 +72,29 @@ def main() -> None:
 
     What typer refuses while it reads the command line ends with 2.
     """
-    from ermu.errors import ErmuError
+    from ermu.errors import ErmuError, SinkError
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is escaped, not an error
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except ErmuError as error:
-        from ermu.cli.printing import print_error
+        _end(error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tries again at its end
+        if error.errno == errno.EPIPE:
+            sys.exit(1)
+        _end(SinkError(f"What is printed cannot be written: {error.strerror}.", fix="free some space"))
 
-        print_error(error)
-        sys.exit(error.exit_code)
+
+def _end(error: ErmuError) -> NoReturn:
+    from ermu.cli.printing import print_error
+
+    print_error(error)
+    sys.exit(error.exit_code)

@@ -6,18 +6,19 @@ from pathlib import Path
 
 from ermu.evaluation.layout import Layout, folder_in, listed, sequences_in
 from ermu.evaluation.sequences import VideoSequence
+from ermu.runtime.files import visible_files
 
 
 class Folder(Layout):
-    """Every sequence that has annotations, unless ImageSets/SPLIT.txt names some."""
+    """Every sequence that has annotations, unless there is a folder ImageSets, whose SPLIT.txt names some."""
 
     help = "folders of your own"
 
     def sequences(self, root: Path, split: str) -> tuple[VideoSequence, ...]:
         """See `Layout.sequences`."""
         images, annotations = folder_in(root, "JPEGImages"), folder_in(root, "Annotations")
-        list_file = root / "ImageSets" / f"{split}.txt"
-        names = listed(list_file) if list_file.is_file() else None
+        lists = visible_files(root / "ImageSets", ".txt") if (root / "ImageSets").is_dir() else []
+        names = listed(root / "ImageSets" / f"{split}.txt") if lists else None
         return sequences_in(images, annotations, names, later=True)
 
 

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from ermu.errors import PromptError
 from ermu.runtime.images.palette import ids_of_colours
 from ermu.types import LabelMap
 
-_LOSSY = ("JPEG", "JPEG2000", "MPO")
+_LOSSY = ("JPEG", "JPEG2000", "MPO", "AVIF")
+_LOSSY_IN_TIFF = ("jpeg", "tiff_jpeg", "webp", "jpeg2000")
 _FEWEST_BLENDED = 3
 _FEWEST_SCATTERED = 8
 _FEW_ALIKE = 3  # of a pixel's eight neighbours, in the mean
@@ -34,7 +36,7 @@ def label_of(image: Image.Image, name: str) -> LabelMap:
     Raises:
         PromptError: its values are no ids, or were mixed along edges.
     """
-    if image.format in _LOSSY:
+    if _is_lossy(image):
         raise _lossy(image, name)
     values = _channel(image, name)
     _check_range(values, name)
@@ -43,13 +45,28 @@ def label_of(image: Image.Image, name: str) -> LabelMap:
     return label
 
 
+def _is_lossy(image: Image.Image) -> bool:
+    if image.format == "TIFF":
+        return image.info.get("compression") in _LOSSY_IN_TIFF
+    if image.format == "WEBP" and isinstance(image, ImageFile) and image.fp is not None:
+        image.fp.seek(0)
+        return b"VP8L" not in image.fp.read()  # the chunk of what was compressed without loss
+    return image.format in _LOSSY
+
+
 def _lossy(image: Image.Image, name: str) -> PromptError:
     ids = len(np.unique(np.asarray(image.convert("L"))))
     return PromptError(
-        f"{name} is a {image.format}: compression has changed its ids, it holds {ids} different values.",
+        f"{name} is a {_kind(image)}: compression has changed its ids, it holds {ids} different values.",
         expected="a palette or single-channel PNG, which keeps every value",
         fix="save the mask as PNG from where it was made; one that has been a JPEG cannot be mended",
     )
+
+
+def _kind(image: Image.Image) -> str:
+    """A file's format, with the compression inside where that is another's."""
+    inside = image.info.get("compression") if image.format == "TIFF" else None
+    return f"{image.format} ({inside})" if inside else f"{image.format}"
 
 
 def _channel(image: Image.Image, name: str) -> npt.NDArray[Any]:

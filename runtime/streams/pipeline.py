@@ -242,6 +242,8 @@ class Pipeline(Steering):
             run.on_frame(frame, result)
         if self._full(run):
             self.done = True
+            if isinstance(run.prompt, Prompts):
+                run.prompt.check_used(self.frames, stopped=True)
         return True
 
     def finish(self, *, seconds: float | None = None) -> None:

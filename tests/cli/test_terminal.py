@@ -76,6 +76,27 @@ def test_into_a_closed_pipe(arguments: tuple[str, ...]) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("arguments", [("--help",), ("doctor", "--json"), ("inspect", "demo")])
+def test_onto_a_full_disk(arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "ermu", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: What is printed cannot be written: No space left on device.")
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_an_interrupt_while_it_is_starting() -> None:
+    """At the first module that the entry point imports."""
+    script = (
+        "import signal, sys, ermu.__main__ as entry; "
+        "stop = type('Stop', (), {'find_spec': lambda *_: signal.raise_signal(2)}); "
+        "sys.meta_path.insert(0, stop); entry.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_results_are_whole_though_nobody_reads_what_is_said(tiny_bundle: Path, tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -244,6 +245,62 @@ def test_sequences_are_in_natural_order_without_what_lies_about(tmp_path: Path) 
         write_labels(tmp_path / "Annotations" / name, dict.fromkeys(NAMES, BOTH))
     dataset = open_dataset("folder", tmp_path)
     assert [sequence.name for sequence in dataset.sequences] == ["0", "1", "2", "10", "11"]
+
+
+def folders(root: Path, *names: str) -> Path:
+    """A dataset of one's own."""
+    for name in names:
+        write_frames(root / "JPEGImages" / name, NAMES)
+        write_labels(root / "Annotations" / name, dict.fromkeys(NAMES, BOTH))
+    (root / "ImageSets").mkdir()
+    return root
+
+
+@pytest.mark.parametrize("name", ["../Annotations/walk", "..", "/tmp/walk", "a/walk"])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    root = folders(tmp_path, "walk")
+    (root / "ImageSets" / "val.txt").write_text(f"walk\n{name}\n")
+    with pytest.raises(DatasetError, match="cannot be the name of a sequence"):
+        open_dataset("folder", root)
+
+
+def test_a_folder_in_a_list_may_end_in_a_slash(tmp_path: Path) -> None:
+    root = folders(tmp_path, "walk")
+    (root / "ImageSets" / "val.txt").write_text("walk/\nwalk\n")
+    assert [sequence.name for sequence in open_dataset("folder", root).sequences] == ["walk"]
+
+
+def test_a_split_that_is_not_there_is_named(tmp_path: Path) -> None:
+    root = folders(tmp_path, "walk")
+    (root / "ImageSets" / "val.txt").write_text("walk\n")
+    with pytest.raises(DatasetError, match=r"There is no list of sequences .*vla\.txt"):
+        open_dataset("folder", root, "vla")
+
+
+def test_frames_without_annotations_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = folders(tmp_path, "walk")
+    write_frames(root / "JPEGImages" / "stay", NAMES)
+    assert [sequence.name for sequence in open_dataset("folder", root).sequences] == ["walk"]
+    assert "1 folders in" in caplog.text and "are left out: stay" in caplog.text
+
+
+def test_a_damaged_frame_breaks_its_sequence(tmp_path: Path) -> None:
+    root = folders(tmp_path, "walk", "stay")
+    frame = root / "JPEGImages" / "walk" / f"{NAMES[2]}.jpg"
+    frame.write_bytes(frame.read_bytes()[: frame.stat().st_size // 2])
+    report = held(open_dataset("folder", root), tmp_path / "out")
+    assert [scores.sequence for scores in report.scores] == ["stay"]
+    assert f"{NAMES[2]}.jpg is damaged: it ends in the middle" in report.failures["walk"]
+
+
+def test_names_that_are_no_text_are_scored(tmp_path: Path) -> None:
+    root, name = folders(tmp_path, "walk"), os.fsdecode(b"s\xe9")
+    for kind in ("JPEGImages", "Annotations"):
+        (root / kind / "walk").rename(root / kind / name)
+    report = held(open_dataset("folder", root), tmp_path / "out")
+    assert [scores.sequence for scores in report.scores] == [name]
+    table = (tmp_path / "out" / "per-sequence_results-val.csv").read_bytes()
+    assert b"\ns\xe9_1," in table
 
 
 def test_a_damaged_meta_file_is_named(tmp_path: Path) -> None:

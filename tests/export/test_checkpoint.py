@@ -195,6 +195,15 @@ def test_the_fix_for_numpy_numbers_writes_another_file_that_keeps_the_descriptio
     assert path.read_bytes() == before and (tmp_path / "best-plain.pth").read_text() == "mine"
 
 
+def test_the_fix_for_a_pickled_network_takes_its_weights(tmp_path):
+    path = tmp_path / "whole.pth"
+    torch.save(torch.nn.Linear(2, 3), path)
+    with pytest.raises(CheckpointError, match="needs arbitrary code to load") as error:
+        load_checkpoint(path)
+    run_printed(error.value.fix.partition(": ")[2])
+    assert set(torch.load(tmp_path / "whole-plain.pth", weights_only=True)) == {"weight", "bias"}
+
+
 def test_weights_that_are_no_numbers_are_named(tmp_path, weights):
     path, broken = tmp_path / "c.pth", {k: v.clone() for k, v in weights.items()}
     broken["decoder.conv_out.bias"][:3] = float("nan")

@@ -124,11 +124,17 @@ class _Reading:
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
         self._witness = Witness(stream)
+        self._torn: set[int] = set()  # stamps of packets of which the container misses a part
         self.packets = self.lost = 0
         self.end = 0.0
 
     def frames(self) -> Iterator[tuple[Any, int]]:
-        """Each frame, and how many are damaged with it: itself, those before it that did not come."""
+        """Each frame, and how many are damaged with it: itself, those before it that did not come.
+
+        What is wrong stays in the frames that are predicted from it, up to the next key frame. A witness
+        tells frame by frame.
+        """
+        spoilt = False
         for packet in self._read():
             try:
                 decoded = packet.decode()
@@ -136,7 +142,10 @@ class _Reading:
                 self.lost += 1
                 continue
             for frame in decoded:
-                yield frame, self.lost + (frame.is_corrupt or self._witness.objects_to(frame))
+                torn = frame.is_corrupt or frame.pts in self._torn
+                wrong = self._witness.objects_to(frame) or torn
+                spoilt = wrong or (not frame.key_frame and (spoilt or self.lost > 0))
+                yield frame, self.lost + (wrong if self._witness.is_there else spoilt)
                 self.lost = 0
 
     def _read(self) -> Iterator[Any]:
@@ -153,6 +162,8 @@ class _Reading:
 
     def _count(self, packet: Any) -> None:
         self.packets += 1
+        if packet.is_corrupt:
+            self._torn.add(packet.pts)
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is not None:
             self.end = max(self.end, float((stamp + (packet.duration or 0)) * packet.time_base))

@@ -22,6 +22,11 @@ class Witness:
         self._decoder = _strict(stream.codec_context)
         self._refused: set[int] = set()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether a strict decoder looks at this stream."""
+        return self._decoder is not None
+
     def look(self, packet: Any) -> None:
         """Takes note of a packet, before its frame is asked for."""
         if self._decoder is None:

@@ -61,8 +61,10 @@ class ImageSource(Source):
             found = map(Path, glob.glob(where))  # noqa: PTH207  absolute globs too
             images = [image for image in found if _is_image(image) and is_visible(image) and image.is_file()]
         if not images:
+            why = "" if path.is_dir() else ": there is no such file, and no image fits it as a pattern"
             raise SourceError(
-                f"'{shown(where)}' holds no images.", expected=f"files ending in {', '.join(IMAGE_SUFFIXES)}"
+                f"'{shown(where)}' holds no images{why}.",
+                expected=f"files ending in {', '.join(IMAGE_SUFFIXES)}",
             )
         return cls(images)
 

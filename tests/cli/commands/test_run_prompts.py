@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ermu.runtime.images.labels import read_label_map
+from ermu.runtime.images.labels import read_label_map, write_label_map
 from tests.cli.commands.test_run import ermu
 from tests.runtime.conftest import free_port, until
+from tests.support.processes import running
 
 HW = (72, 112)
 LEFT, RIGHT = (12, 16, 42, 52), (66, 20, 100, 60)  # x0, y0, x1, y1
@@ -82,6 +83,15 @@ def test_what_makes_no_sense_is_told(tiny_bundle, frames, tmp_path, options, sai
     assert not list(out.rglob("*.png"))
 
 
+def test_prompts_of_which_a_short_run_meets_none_are_told(tiny_bundle, frames, tmp_path):
+    (tmp_path / "prompts").mkdir()
+    write_label_map(tmp_path / "prompts" / "99999.png", truth(LEFT).astype(np.uint8))
+    options = ("--prompts", tmp_path / "prompts", "--max-frames", 3, "--out", tmp_path / "out")
+    done = ermu("run", "--bundle", tiny_bundle, "--source", frames, *options)
+    assert done.returncode == 1
+    assert "1 label maps in" in done.stderr and "belong to none of the 3 frames: 99999.png" in done.stderr
+
+
 def test_a_checkpoint_is_exported_once_and_then_runs_without_torch(tiny_checkpoint, frames, tmp_path):
     """The second run cannot import torch at all; both follow the same."""
     environment = {**os.environ, "ERMU_CACHE": str(tmp_path / "cache"), "COLUMNS": "200"}
@@ -113,27 +123,27 @@ def test_a_file_waits_until_somebody_draws_on_its_page(tiny_bundle, frames, tmp_
     import httpx
 
     port, out = free_port(), tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ermu", "run", "--bundle", str(tiny_bundle), "--source", str(frames),
-         "--out", str(out), "--page", "--port", str(port), "--sink", f"objects={tmp_path / 'o.jsonl'}"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}/api/streams/0"
+    command = [
+        sys.executable, "-m", "ermu", "run", "--bundle", tiny_bundle, "--source", frames, "--out", out,
+        "--page", "--port", port, "--sink", f"objects={tmp_path / 'o.jsonl'}",
+    ]  # fmt: skip
+    with running(command, stderr=subprocess.STDOUT) as process:
+        url = f"http://127.0.0.1:{port}/api/streams/0"
 
-    def shown() -> bool:
-        try:
-            return bool(httpx.get(url).json()["frames"] == 1)
-        except httpx.TransportError:
-            return False
+        def shown() -> bool:
+            try:
+                return bool(httpx.get(url).json()["frames"] == 1)
+            except httpx.TransportError:
+                return False
 
-    assert until(shown, 60)
-    picture = httpx.get(f"http://127.0.0.1:{port}/streams/0/frame.jpg")
-    assert picture.status_code == 200
-    assert not list(out.rglob("*.png"))  # it waits, and has written nothing
-    x0, y0, x1, y1 = LEFT
-    box = [x0 - 5, y0 - 5, x1 + 5, y1 + 5]
-    assert httpx.post(f"{url}/objects", json={"box": box, "name": "red"}).status_code == 201
-    output, _ = process.communicate(timeout=60)
+        assert until(shown, 60)
+        picture = httpx.get(f"http://127.0.0.1:{port}/streams/0/frame.jpg")
+        assert picture.status_code == 200
+        assert not list(out.rglob("*.png"))  # it waits, and has written nothing
+        x0, y0, x1, y1 = LEFT
+        box = [x0 - 5, y0 - 5, x1 + 5, y1 + 5]
+        assert httpx.post(f"{url}/objects", json={"box": box, "name": "red"}).status_code == 201
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert f"draw what to follow at http://127.0.0.1:{port}/" in output
     labels = sorted(out.glob("labels/*.png"))

@@ -37,6 +37,28 @@ def test_a_jpeg_mask_is_refused_with_what_it_holds(tmp_path: Path, suffix: str) 
         read_label_map(save(tmp_path / f"m.{suffix}", two_disks(128, 255)))
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "format"),
+    [
+        ("m.webp", {"quality": 80}, "WEBP"),
+        ("m.tif", {"compression": "jpeg"}, r"TIFF \(jpeg\)"),
+        ("m.jp2", {"quality_layers": [20]}, "JPEG2000"),
+    ],
+)
+def test_other_lossy_files_are_refused_too(tmp_path: Path, name: str, options: dict, format: str) -> None:
+    with pytest.raises(PromptError, match=f"is a {format}: compression has changed its ids"):
+        read_label_map(save(tmp_path / name, np.dstack([two_disks(1, 2)] * 3), **options))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("m.webp", {"lossless": True}), ("m.tif", {"compression": "tiff_lzw"})]
+)
+def test_the_same_formats_without_loss_are_read(tmp_path: Path, name: str, options: dict) -> None:
+    mask = two_disks(1, 2)
+    values = np.dstack([mask] * 3) if name.endswith("webp") else mask
+    np.testing.assert_array_equal(read_label_map(save(tmp_path / name, values, **options)), mask)
+
+
 @pytest.mark.parametrize("ids", [(128, 255), (38, 75), (80, 160)])
 @pytest.mark.parametrize("kind", ["downscaled", "anti-aliased", "blurred", "was a JPEG"])
 def test_mixed_edges_are_refused_with_the_ids_found(tmp_path: Path, ids: tuple[int, int], kind: str) -> None:

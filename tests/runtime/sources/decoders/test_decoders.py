@@ -167,6 +167,26 @@ def test_damaged_frames_are_marked(tmp_path: Path, name: str, codec: str) -> Non
     assert lost <= sum(frame.damaged for frame in frames) + broken.missing
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "at"),
+    [
+        *(("a.mp4", "libx264", at) for at in (0.3, 0.5, 0.7)),
+        *(("a.avi", "mpeg4", at) for at in (0.5, 0.7)),
+        ("a.ts", "libx264", 0.7),  # where a packet is missing; damage inside of one is concealed in silence
+    ],
+)
+def test_frames_made_of_a_damaged_one_are_damaged(tmp_path: Path, name: str, codec: str, at: float) -> None:
+    """No key frame but the first: whatever is wrong stays to the end."""
+    whole = write_clip(tmp_path / name, codec, g="99", bf="0", b="4000000", sc_threshold="0")
+    right = images(PyavDecoder(whole))
+    frames = list(PyavDecoder(corrupt(whole, at)))
+    first = next(i for i, frame in enumerate(frames) if frame.damaged)
+    assert all(frame.damaged for frame in frames[first:])
+    assert all(
+        np.array_equal(frame.image, image) for frame, image in zip(frames[:first], right, strict=False)
+    )
+
+
 @pytest.mark.parametrize("size", [1, 16])
 @pytest.mark.parametrize("at", [0.3, 0.5, 0.8])
 def test_damage_in_vp9_is_told_frame_by_frame(tmp_path: Path, at: float, size: int) -> None:
