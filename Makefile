@@ -19,8 +19,9 @@ $(INSTALLED): pyproject.toml $(wildcard setup.py)
 demo: $(INSTALLED)
 	$(BIN)/ermu demo
 
+# One thread of torch's for each of the two processes: threads of OpenMP that wait do so by spinning.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial"
 	$(BIN)/python -m pytest -m serial
 	$(MAKE) test-gpu
 

@@ -15,7 +15,7 @@ from tests.support.synthetic import write_checkpoint
 
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.support.gpu"]
-_SHAPING = ("encoders", "families", "network")  # folders below export/, beside its own modules
+_SHAPING = ("encoders", "families", "network", "precision")  # folders below export/, beside its own modules
 CACHE = Path(os.environ.get("ERMU_TEST_CACHE", ROOT / "tests" / ".cache"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from ermu.runtime.images.labels import read_label_map
 from ermu.runtime.segmenter import Segmenter
 from tests.emulated_gpu.environment import ROOT
 from tests.emulated_gpu.scripts.two_threads import NAMES, follow, read
+from tests.support.processes import running
 
 BACKENDS = ("tensorrt", "onnxruntime")
 ON_GPU = ("--device", "cuda", "--backend")
@@ -113,9 +113,8 @@ def test_an_interrupt_ends_it_cleanly(
     emulated: dict[str, str], engines: Callable, clip: Callable, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, *map(str, arguments(engines("aot"), clip(1, 400), out))]
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with subprocess.Popen(command, cwd=ROOT, env=emulated, **pipes) as process:
+    command = [sys.executable, *arguments(engines("aot"), clip(1, 400), out)]
+    with running(command, cwd=ROOT, env=emulated) as process:
         until = monotonic() + 120
         while len(list(out.glob("labels/*.png"))) < 3:
             assert monotonic() < until and process.poll() is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from PIL import Image
 from ermu.runtime.images.labels import read_label_map
 from tests.emulated_gpu.environment import ROOT
 from tests.runtime.conftest import free_port, until
+from tests.support.processes import running
 
 pytest.importorskip("uvicorn", reason="the server needs the extra `serve`")
 
@@ -37,10 +37,9 @@ def test_objects_come_and_go_and_an_interrupt_ends_it(
     )
     options = ("--device", "cuda", "--backend", backend, "--capacity", 3, "--gap", 2, "--port", port)
     command = [sys.executable, "-m", "ermu", "serve", "--bundle", engines("aot"), *source, *options]
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with subprocess.Popen(list(map(str, command)), cwd=ROOT, env=emulated, **pipes) as process:
+    with running(command, cwd=ROOT, env=emulated) as process:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            assert until(lambda: process.poll() is not None or _answers(client), 120)
+            assert until(lambda: process.poll() is not None or _shows(client), 120)
             objects = "/api/streams/clip/objects"
             label = _png(read_label_map(frames / "prompt.png"))
             added = client.post(objects, content=label, headers={"content-type": "image/png"})
@@ -54,9 +53,10 @@ def test_objects_come_and_go_and_an_interrupt_ends_it(
     assert (process.returncode, complained) == (0, ""), said
 
 
-def _answers(client: httpx.Client) -> bool:
+def _shows(client: httpx.Client) -> bool:
+    """A frame has come: before that nothing can be drawn on."""
     try:
-        return client.get("/healthz").status_code == 200
+        return bool(client.get("/api/streams/clip").json()["frames"])
     except httpx.TransportError:
         return False
 

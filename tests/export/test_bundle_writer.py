@@ -12,22 +12,6 @@ from ermu.export import bundle_writer
 from ermu.runtime.bundle.bundle import Bundle
 
 
-def test_fixed_size_gives_what_the_dynamic_bundle_gives(tmp_path, tiny_checkpoint, tiny_bundle):
-    fixed = export_bundle(tiny_checkpoint, tmp_path / "fixed", size=(65, 97), capacity=4, gap=2)
-    assert fixed.manifest.input.size == (65, 97)
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 256, (8, 65, 97, 3), np.uint8)
-    label = np.zeros((65, 97), np.uint8)
-    label[10:30, 10:40], label[40:60, 50:90] = 3, 9
-    segmenters = [Segmenter(fixed), Segmenter(tiny_bundle)]
-    for segmenter in segmenters:
-        segmenter.start(frames[0], label)
-    for frame in frames[1:]:
-        results = [segmenter.step(frame) for segmenter in segmenters]
-        assert np.allclose(*[segmenter.logits() for segmenter in segmenters], atol=1e-4)
-        assert results[0].memory_frames == results[1].memory_frames
-
-
 def test_manifest_tells_where_it_comes_from(tiny_bundle, tiny_checkpoint):
     manifest = Bundle.load(tiny_bundle).manifest
     assert manifest.network.name == "tiny"

@@ -30,7 +30,8 @@ from tests.support.training import tiny_training
 README = (ROOT / "README.md").read_text("utf-8")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SCENE = "scene:7,size=96x160,frames=4,objects=2"
-EXPORT = "ermu export --checkpoint AOT_EMFS.pth --network r50_aotl --out aot_emfs"
+EXPORT = "ermu export --checkpoint AOT_EMFS.pth --out aot_emfs"
+EVAL_VIEWS = "ermu eval --flip --scales 1.0,1.3"
 RUN = (
     "ermu run --bundle aot_emfs --source video.mp4 --prompt first_frame.png --out result "
     "--sink overlay=result.mp4 --sink trace=result.jsonl"
@@ -48,12 +49,13 @@ SCALE = "ermu bench --bundle demo --size 241x417 --frames 30 --warmup 10 --scale
 EVAL = "ermu eval --bundle demo --dataset scenes --baseline flow --out runs/scenes"
 # Commands as the README has them, and what stands in for what is not at hand.
 REPLACED: dict[str, dict[str, str]] = {
-    EXPORT: {"AOT_EMFS.pth": "{checkpoint}", " --network r50_aotl": ""},
+    EXPORT: {"AOT_EMFS.pth": "{checkpoint}"},
     "ermu inspect aot_emfs": {},
     RUN: {},
     TWO_STREAMS: {"result": "two", "rtsp://a/1": SCENE, "rtsp://b/2": SCENE.replace(":7", ":8")},
     "ermu doctor": {},
     EVAL: {"flow": "flow --sequence val-00"},
+    EVAL_VIEWS: {"eval": "eval --bundle demo --dataset scenes --sequence val-00 --out runs/views"},
     BENCH: {"60": "3", "10 ": "1 "},
     SCALE: {"30": "2", "10 ": "0 "},
     AGAINST: {
@@ -79,6 +81,8 @@ SERVED = {
 }
 NOT_RUN = {
     "ermu eval --bundle demo --dataset scenes --compare-policies --out runs/policies": "takes minutes",
+    "ermu export --checkpoint R50_DeAOTL_PRE_YTB_DAV.pth --out r50_deaotl": "the command above it again",
+    "ermu export --image-dtype uint8": "an export again, of tests/export/test_bundle_writer.py",
     "ermu bench": "named, with its options in other lines",
     "ermu export": "named, with its options in another line",
 }
@@ -168,9 +172,10 @@ def test_two_streams(folder: Path) -> None:
     assert "4 frames" in done(TWO_STREAMS, folder)
 
 
-def test_eval(folder: Path) -> None:
-    done(EVAL, folder)
-    assert list((folder / "runs" / "scenes").rglob("*.csv"))
+@pytest.mark.parametrize(("command", "out"), [(EVAL, "scenes"), (EVAL_VIEWS, "views")])
+def test_eval(folder: Path, command: str, out: str) -> None:
+    done(command, folder)
+    assert list((folder / "runs" / out).rglob("*.csv"))
 
 
 @pytest.mark.parametrize("command", [BENCH, SCALE], ids=["bench", "scale"])
@@ -222,8 +227,8 @@ def test_serve(folder: Path, command: str) -> None:
     words = [*_words(command), "--port", str(port)]
     process = environment(extras(command)).start(*words, cwd=folder)
     try:
-        streams = _answer(f"http://127.0.0.1:{port}/api/streams", process)
-        assert len(streams) == command.count("--source")
+        answer = _answer(f"http://127.0.0.1:{port}/api/streams", process)
+        assert len(answer["streams"]) == command.count("--source")
     finally:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)

@@ -12,7 +12,7 @@ from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
 from ermu.training.validation import segment
 from tests.support.torch_backend import TorchBackend
-from tests.support.zoo_run import unwritten_bundle
+from tests.support.zoo.run import unwritten_bundle
 
 SOURCE = (100, 150)
 INPUT = {True: (97, 145), False: (96, 144)}

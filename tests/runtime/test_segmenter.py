@@ -13,6 +13,9 @@ def _segmenter(bundle_path, clip):
     return Segmenter(bundle_path, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge)
 
 
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in CLIPS if name.endswith("_long")]
+
+
 @pytest.mark.parametrize("name", CLIPS)
 def test_same_floats_and_masks(name, bundle):
     clip = load_golden(name)
@@ -31,7 +34,7 @@ def test_same_floats_own_masks(name, bundle):
     assert found.same_memory
 
 
-@pytest.mark.parametrize("name", [c for c in CLIPS if c.startswith("r50")])
+@pytest.mark.parametrize("name", ["r50_aotl", "r50_deaotl", *LONG])
 def test_real_bytes(name, bundle):
     clip = load_golden(name)
     found = compare(_segmenter(bundle(clip.network, "uint8"), clip), clip, golden_masks=False)

@@ -12,25 +12,11 @@ from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.segmenter import Segmenter
 from tests.conftest import made_once
-from tests.support.zoo_data import load_zoo
-from tests.support.zoo_run import run_zoo, write_zoo_checkpoint
-
-QUICK = ("aott", "deaott")
-LONG = (
-    "aots",
-    "aotb",
-    "aotl",
-    "r50_aotl",
-    "deaots",
-    "deaotb",
-    "deaotl",
-    "r50_deaotl",
-    "swinb_aotl",
-    "swinb_deaotl",
-)
+from tests.support.zoo.data import load_zoo, networks
+from tests.support.zoo.run import run_zoo, write_zoo_checkpoint
 
 
-@pytest.fixture(scope="module", params=[*QUICK, *(pytest.param(n, marks=pytest.mark.long) for n in LONG)])
+@pytest.fixture(scope="module", params=networks("aott"))
 def exported(request, tmp_path_factory):
     """A clip, and the bundle of its network; float images as the golden run had."""
     name = request.param

@@ -22,6 +22,7 @@ from ermu.training.data.sources.mixture import open_sources
 from ermu.training.learning.unroll import ClipLoss, UnrollSettings
 from ermu.training.log import read_log
 from ermu.training.trainer import Trainer
+from tests.support.processes import running
 
 
 def _silent(_: str) -> None:
@@ -60,13 +61,12 @@ def test_killed_training_resumes_bit_by_bit(tiny: dict[str, Any], tmp_path: Path
     )
     command = [sys.executable, "-c", code, str(config), str(tmp_path / "killed")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment)
-    log, deadline = tmp_path / "killed" / "log.csv", time.monotonic() + 60
-    while not (log.is_file() and len(read_log(log)) >= 5):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    log, deadline = tmp_path / "killed" / "log.csv", time.monotonic() + 120
+    with running(command, env=environment) as process:
+        while not (log.is_file() and len(read_log(log)) >= 5):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
 
     straight = Trainer(TrainingConfig(**tiny), tmp_path / "straight", _silent)
     straight.run()

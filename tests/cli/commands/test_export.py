@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.segmenter import Segmenter
 from tests.cli.commands.test_run import ermu
 
 
-def test_export_is_quiet_and_inspect_shows_it(tiny_checkpoint, tmp_path):
-    done = ermu(
-        "export", "--checkpoint", tiny_checkpoint, "--out", tmp_path / "b", "--size", "65x97", "--gap", 3
-    )
+def test_export_is_quiet_and_inspect_shows_it(tiny_checkpoint, tiny_bundle, tmp_path):
+    options = ("--size", "65x97", "--capacity", 4, "--gap", 3)
+    done = ermu("export", "--checkpoint", tiny_checkpoint, "--out", tmp_path / "b", *options)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "largest difference to torch" in done.stdout and len(done.stdout.splitlines()) == 1
-    assert Bundle.load(tmp_path / "b").manifest.input.size == (65, 97)
     shown = ermu("inspect", tmp_path / "b")
     assert shown.returncode == 0
     for fact in (
         "tiny",
-        "--policy ermu --capacity 9 --gap 3",
+        "--policy ermu --capacity 4 --gap 3",
         "65x97",
         "propagate",
         "T x h x w x 64",
         "licence",
     ):
         assert fact in shown.stdout
+    _fixed_size_gives_what_the_dynamic_bundle_gives(Bundle.load(tmp_path / "b"), tiny_bundle)
+
+
+def _fixed_size_gives_what_the_dynamic_bundle_gives(fixed, tiny_bundle):
+    assert fixed.manifest.input.size == (65, 97)
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (8, 65, 97, 3), np.uint8)
+    label = np.zeros((65, 97), np.uint8)
+    label[10:30, 10:40], label[40:60, 50:90] = 3, 9
+    segmenters = [Segmenter(fixed), Segmenter(tiny_bundle, gap=3)]
+    for segmenter in segmenters:
+        segmenter.start(frames[0], label)
+    for frame in frames[1:]:
+        results = [segmenter.step(frame) for segmenter in segmenters]
+        assert np.allclose(*[segmenter.logits() for segmenter in segmenters], atol=1e-4)
+        assert results[0].memory_frames == results[1].memory_frames
 
 
 def test_errors(tiny_checkpoint, synthetic_checkpoint, tmp_path):

@@ -7,23 +7,30 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from tests.runtime.conftest import free_port, until
+from tests.support.processes import running
 
 RUN = [sys.executable, "-c", "import typer; from ermu.cli.commands.run import run; typer.run(run)"]
 SERVE = [sys.executable, "-c", "import typer; from ermu.cli.commands.serve import serve; typer.run(serve)"]
 
 
-def started(command: list[str], *options: object) -> subprocess.Popen[str]:
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def started() -> Iterator[Start]:
+    """Starts commands: `started(RUN, "--bundle", path)`; what they print is one text."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    return subprocess.Popen(
-        [*command, *map(str, options)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
-    )  # fmt: skip
+    options = dict(stderr=subprocess.STDOUT, env=environment)
+    with ExitStack() as ends:
+        yield lambda command, *rest: ends.enter_context(running([*command, *rest], **options))
 
 
 def stopped(process: subprocess.Popen[str], number: int) -> tuple[float, str]:
@@ -35,7 +42,9 @@ def stopped(process: subprocess.Popen[str], number: int) -> tuple[float, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_stops_cleanly_on_a_signal(tiny_bundle: Path, tmp_path: Path, number: int) -> None:
+def test_run_stops_cleanly_on_a_signal(
+    started: Start, tiny_bundle: Path, tmp_path: Path, number: int
+) -> None:
     av = pytest.importorskip("av")
     out = tmp_path / "out"
     scene = "scene:4,size=96x128,frames=40,objects=2,swing"
@@ -55,7 +64,7 @@ def test_run_stops_cleanly_on_a_signal(tiny_bundle: Path, tmp_path: Path, number
         assert sum(1 for _ in video.decode(video=0)) == len(labels)
 
 
-def test_several_streams_keep_their_own_results(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_several_streams_keep_their_own_results(started: Start, tiny_bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     scenes = ("scene:4,size=48x64,frames=6,objects=2", "scene:5,size=64x48,frames=4,objects=1")
     process = started(
@@ -71,7 +80,7 @@ def test_several_streams_keep_their_own_results(tiny_bundle: Path, tmp_path: Pat
     assert "left" in output and "latency" in output
 
 
-def test_a_password_is_never_shown(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_password_is_never_shown(started: Start, tiny_bundle: Path, tmp_path: Path) -> None:
     label = tmp_path / "label.png"
     import numpy as np
 
@@ -90,7 +99,9 @@ def test_a_password_is_never_shown(tiny_bundle: Path, tmp_path: Path) -> None:
     assert "hunter" not in output.replace(url, "") + written
 
 
-def test_serve_stops_cleanly_with_a_viewer_attached(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_serve_stops_cleanly_with_a_viewer_attached(
+    started: Start, tiny_bundle: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("uvicorn")
     import httpx
 
@@ -124,7 +135,9 @@ def test_serve_stops_cleanly_with_a_viewer_attached(tiny_bundle: Path, tmp_path:
         (("--on-add", "maybe"), "Unknown way"),
     ],
 )
-def test_serve_refuses_what_it_cannot_do(tiny_bundle: Path, options: tuple[str, ...], message: str) -> None:
+def test_serve_refuses_what_it_cannot_do(
+    started: Start, tiny_bundle: Path, options: tuple[str, ...], message: str
+) -> None:
     process = started(SERVE, "--bundle", tiny_bundle, "--source", "scene:1,size=48x64", "--port", 0, *options)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0

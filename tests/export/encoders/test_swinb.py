@@ -20,7 +20,7 @@ from ermu.export.weights import WeightsFile
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import UNALIGNED
 from tests.golden.synth import synth_state_dict
-from tests.support.zoo_data import ZOO, load_zoo, manifests
+from tests.support.zoo.data import ZOO, load_zoo, manifests
 
 NAME = "swinb_deaotl"
 

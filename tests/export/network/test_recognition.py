@@ -15,7 +15,7 @@ from ermu.export.network.recognition import check_weights, differences, fitting_
 from ermu.export.network.spec import network_spec, networks
 from tests.support.golden_data import GOLDEN
 from tests.support.golden_data import NETWORKS as PUBLISHED
-from tests.support.zoo_data import manifests
+from tests.support.zoo.data import manifests
 
 SHAPES = {
     **{name: json.loads((GOLDEN / f"manifest_{name}.json").read_text()) for name in PUBLISHED},

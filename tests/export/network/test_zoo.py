@@ -9,25 +9,11 @@ from ermu.kernels.numpy.scoring import NumpyScoring
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.memory.options import MemoryOptions
 from tests.support.torch_backend import TorchBackend
-from tests.support.zoo_data import load_zoo
-from tests.support.zoo_run import run_zoo, torch_network
-
-QUICK = ("aott", "deaott")
-LONG = (
-    "aots",
-    "aotb",
-    "aotl",
-    "r50_aotl",
-    "deaots",
-    "deaotb",
-    "deaotl",
-    "r50_deaotl",
-    "swinb_aotl",
-    "swinb_deaotl",
-)
+from tests.support.zoo.data import load_zoo, networks
+from tests.support.zoo.run import run_zoo, torch_network
 
 
-@pytest.fixture(scope="module", params=[*QUICK, *(pytest.param(n, marks=pytest.mark.long) for n in LONG)])
+@pytest.fixture(scope="module", params=networks("aott", "deaott"))
 def opened(request, tmp_path_factory):
     clip = load_zoo(request.param)
     bundle, network = torch_network(clip.name, tmp_path_factory.mktemp(clip.name))

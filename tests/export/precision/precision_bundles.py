@@ -8,6 +8,13 @@ from pathlib import Path
 from ermu.export.precision.clip import Clip, procedural_clip
 from ermu.export.precision.conversion import add_precision
 from ermu.runtime.bundle.bundle import Bundle
+from tests.conftest import made_once
+
+
+def float16_of(name: str, source: Path) -> Bundle:
+    """A golden network's bundle in float16, shared between tests."""
+    path = made_once(f"{name}-fp16", lambda path: with_precision(source, path, "fp16"))
+    return Bundle.load(path).at_precision("fp16")
 
 
 def short_clip() -> Clip:

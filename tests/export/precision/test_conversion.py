@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from ermu.assets import DEMO_BUNDLE
 from ermu.errors import BackendError, BundleError
-from ermu.export.bundle_writer import export_bundle
 from ermu.export.precision.clip import procedural_clip
 from ermu.export.precision.comparison import compare, track
 from ermu.export.precision.conversion import add_precision
@@ -22,7 +22,7 @@ from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.catalogue import validation_scenes
 from ermu.scenes.scene import Scene
-from tests.export.precision.precision_bundles import short_clip, with_precision
+from tests.export.precision.precision_bundles import float16_of, short_clip, with_precision
 from tests.support.golden_data import load_golden
 from tests.support.golden_run import compare as compare_golden
 
@@ -34,7 +34,6 @@ FORBIDDEN = {
     "ScatterND",
     "ScatterElements",
 }  # boolean masks become ScatterND
-DEMO = Path(__file__).parents[3] / "ermu" / "assets" / "demo.pth"
 NETWORKS = ["aott", "deaott", "r50_aotl", "r50_deaotl"]
 FLOAT32_NODES = {"Softmax", "LayerNormalization", "InstanceNormalization", "Resize"}
 
@@ -45,16 +44,8 @@ def _graphs(bundle: Bundle) -> Iterator[tuple[str, onnx.GraphProto]]:
 
 
 @pytest.fixture(scope="module")
-def float16(bundle, tmp_path_factory):
-    made: dict[tuple[str, str], Bundle] = {}
-
-    def at(name: str, image_dtype: str = "float32") -> Bundle:
-        if (name, image_dtype) not in made:
-            folder = tmp_path_factory.mktemp("fp16") / name
-            made[name, image_dtype] = with_precision(bundle(name, image_dtype), folder, "fp16")
-        return made[name, image_dtype]
-
-    return at
+def float16(bundle):
+    return lambda name: float16_of(name, bundle(name))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +102,7 @@ def test_float16_follows_the_golden_clip(name, float16):
     assert found.same_memory
 
 
-@pytest.mark.parametrize("seed", [1000, 1001])
+@pytest.mark.parametrize("seed", [1000, pytest.param(1001, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", ["aott", "deaott"])
 def test_float16_follows_procedural_clips(name, seed, bundle, float16):
     clip = procedural_clip(seed, frames=14, objects=3)
@@ -185,7 +176,7 @@ def test_int8_runs_and_says_what_it_changes(int8):
 
 
 def test_adding_a_precision_again_changes_nothing(float16):
-    path = float16("aott").path
+    path = float16("aott").path  # shared, which this is the test of
     kinds = (".onnx", ".json", ".bin")
     before = {file.name: file.stat().st_mtime_ns for file in path.iterdir() if file.suffix in kinds}
     add_precision(path, "fp16", clip=short_clip())
@@ -216,9 +207,9 @@ def test_a_precision_that_was_never_made_names_the_command(tiny_bundle):
     assert "--precision int8" in str(caught.value.fix)
 
 
-@pytest.mark.skipif(not DEMO.is_file(), reason=f"the trained demo network is not at {DEMO} yet")
+@pytest.mark.long
 def test_int8_costs_the_demo_network_little(tmp_path):
-    loaded = export_bundle(DEMO, tmp_path / "demo")
+    loaded = Bundle.load(shutil.copytree(DEMO_BUNDLE, tmp_path / "demo"))
     accuracy = _accuracy(loaded)
     assert accuracy > 0.5, "the demo network follows its objects"
     assert accuracy - _accuracy(add_precision(loaded, "int8")) <= 0.01

@@ -15,8 +15,8 @@ from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
 from tests.conftest import made_once
-from tests.support.zoo_data import load_zoo
-from tests.support.zoo_run import run_zoo, write_zoo_checkpoint
+from tests.support.zoo.data import load_zoo
+from tests.support.zoo.run import run_zoo, write_zoo_checkpoint
 
 CLIP = load_zoo("aott")
 NARROW = tuple(p for p in load_kernels().attention.precisions if p != "fp32")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,14 +21,9 @@ BYSTANDERS = (1, 2)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Backend]:
+def demo() -> tuple[Bundle, Backend]:
     """The demo network, trained on procedural clips, with its graphs open."""
-    assets = pytest.importorskip("ermu.assets", reason="the demo network is not here")
-    if not assets.DEMO_CHECKPOINT.is_file():
-        pytest.skip("the demo network has not been trained yet")
-    from ermu import export_bundle
-
-    bundle = export_bundle(Path(assets.DEMO_CHECKPOINT), tmp_path_factory.mktemp("demo") / "bundle")
+    bundle = Bundle.load("demo")
     return bundle, open_backend(bundle, threads=1)
 
 

@@ -28,7 +28,7 @@ from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, LabelMap
 from tests.golden.synth import synth_state_dict
 from tests.support.published_frames import published_frames
-from tests.support.zoo_data import ZooClip, load_zoo, manifests
+from tests.support.zoo.data import ZooClip, load_zoo, manifests
 
 ADAPTED = ("f4", "f8", "f16")  # the features that the decoder's adapters make
 
@@ -67,7 +67,7 @@ def run_zoo(
     """
     grids = Grids(*clip.hw, backend.bundle.manifest.network.grid)
     encoder, workspace = FrameEncoder(backend, grids), Workspace(backend, grids)
-    groups = GroupSet(backend, workspace, clip.hw, backend.identity, count())
+    groups = GroupSet(backend, workspace, clip.hw, count())
     options, watch, run = memory or MemoryOptions("none", 9, clip.gap), Stopwatch(), ZooRun()
     for t, frame in enumerate(clip.frames):
         encoder.take(frame)

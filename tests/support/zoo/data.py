@@ -5,14 +5,30 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from tests.support.golden_data import GOLDEN, load_golden
 
 ZOO = GOLDEN / "zoo"
 FRAMES = 8
+_NAMES = (
+    "aott",
+    "aots",
+    "aotb",
+    "aotl",
+    "r50_aotl",
+    "deaott",
+    "deaots",
+    "deaotb",
+    "deaotl",
+    "r50_deaotl",
+    "swinb_aotl",
+    "swinb_deaotl",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,11 @@ class ZooClip:
     weak_factor: float
     weak_masks: npt.NDArray[np.uint8]
     weak_logits7: npt.NDArray[np.float32]
+
+
+def networks(*quick: str) -> list[Any]:
+    """All twelve as parameters of a test, long but for the quick ones."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.long) for name in _NAMES]
 
 
 @cache

@@ -1,0 +1,1 @@
+"""The public zoo: golden runs of its networks, and how to repeat them."""
