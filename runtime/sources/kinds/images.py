@@ -70,9 +70,15 @@ class ImageSource(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         self._tell_turned()
-        reader = PictureReader()
+        reader, size = PictureReader(), None
         for index, path in enumerate(self._paths):
             picture = reader.read(path)
+            size = size or picture.pixels.shape
+            if picture.pixels.shape != size and orientation_of(path) > 1:
+                logger.warning(
+                    "%s is turned by its EXIF orientation (%d), as viewers show it.",
+                    shown(path), orientation_of(path),
+                )  # fmt: skip
             if picture.damage:
                 logger.warning("%s is damaged: %s", shown(path), picture.damage)
             damaged = int(picture.damage is not None)

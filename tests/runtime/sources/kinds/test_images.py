@@ -88,6 +88,19 @@ def test_turned_pictures_are_upright_and_it_is_said(tmp_path: Path, caplog: pyte
     assert "turned by their EXIF orientation (6)" in caplog.text
 
 
+def test_one_frame_that_is_turned_among_others_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(PICTURE[..., ::-1]).save(tmp_path / "0.jpg")
+    Image.fromarray(PICTURE[..., ::-1]).save(tmp_path / "1.jpg", exif=exif)
+    with caplog.at_level("WARNING", "ermu"):
+        first, second = read(tmp_path)
+    assert second.image.shape[:2] == first.image.shape[1::-1]
+    assert "1.jpg is turned by its EXIF orientation (6)" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["a.webp", "a.png"])
 def test_every_picture_of_an_animation_is_a_frame(tmp_path: Path, name: str) -> None:
     drawn = moving_frames()
