@@ -1,10 +1,9 @@
-"""What `ermu run` and `ermu serve` share: names, the table of streams, a clean stop."""
+"""What `ermu run` and `ermu serve` share: names, the table of streams."""
 
 from __future__ import annotations
 
 import re
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ermu.errors import OptionError
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from ermu.runtime.segmenter import Segmenter
     from ermu.runtime.sources.base import Source
     from ermu.runtime.streams.pipeline import Pipeline
-    from ermu.runtime.streams.scheduler import Scheduler
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
@@ -66,41 +64,3 @@ def stream_table(pipelines: Sequence[Pipeline]) -> Table:
         row += [reader.dropped, reader.reconnects, len(pipeline.objects.ids), latency]
         table.add_row(*(escape(str(cell)) for cell in row))
     return table
-
-
-def until_stopped(
-    scheduler: Scheduler,
-    *,
-    on_turn: Callable[[], None] = lambda: None,
-    on_stop: Callable[[], None] = lambda: None,
-) -> int | None:
-    """Runs the streams until they end or SIGINT or SIGTERM comes; a second signal ends at once.
-
-    Args:
-        scheduler: Of the streams.
-        on_turn: Called after every round.
-        on_stop: Called from the signal handler; returns at once.
-
-    Returns:
-        The signal that came, None where the streams ended.
-
-    Raises:
-        ErmuError: as `Scheduler.run`.
-    """
-
-    came: list[int] = []
-
-    def stop(number: int, frame: object) -> None:
-        if scheduler.stopping:
-            raise SystemExit(128 + number)
-        came.append(number)
-        scheduler.stop()
-        on_stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        scheduler.run(on_turn=on_turn)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return came[0] if came else None

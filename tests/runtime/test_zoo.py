@@ -5,29 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ermu.export.bundle_writer import export_bundle
 from ermu.runtime.backends.loading import open_backend
-from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.segmenter import Segmenter
-from tests.conftest import made_once
 from tests.support.zoo.data import load_zoo, networks
-from tests.support.zoo.run import run_zoo, write_zoo_checkpoint
+from tests.support.zoo.run import run_zoo, zoo_bundle
 
 
 @pytest.fixture(scope="module", params=networks("aott"))
-def exported(request, tmp_path_factory):
-    """A clip, and the bundle of its network; float images as the golden run had."""
-    name = request.param
-
-    def make(path):
-        checkpoint = tmp_path_factory.mktemp(name) / f"{name}.pth"
-        write_zoo_checkpoint(name, checkpoint)
-        said = f"zoo_{name}" if name.endswith("b") else None  # B's weights are L's
-        assert export_bundle(checkpoint, path, network=said, image_dtype="float32")
-
-    return load_zoo(name), Bundle.load(made_once(f"zoo_{name}", make))
+def exported(request):
+    """A clip, and the bundle of its network."""
+    return load_zoo(request.param), zoo_bundle(request.param)
 
 
 @pytest.mark.parametrize("plan", [WHOLE, EXTERNAL_ATTENTION])

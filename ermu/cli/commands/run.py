@@ -67,7 +67,8 @@ def run(
     from rich.console import Console
 
     from ermu.cli.live_page import can_serve, open_page, page_views
-    from ermu.cli.streams import fit_gaps, stream_names, stream_table, until_stopped
+    from ermu.cli.signals import StopSignals
+    from ermu.cli.streams import fit_gaps, stream_names, stream_table
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
@@ -106,9 +107,10 @@ def run(
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
         scheduler = Scheduler(pipelines, shared=shared)
+        signals = stack.enter_context(StopSignals())
         stop = open_page(stack, console, pipelines, views, prompts.port) if page else None
         with _progress(console, pipelines, max_frames) as advance:
-            number = until_stopped(scheduler, on_turn=advance, on_stop=stop or (lambda: None))
+            number = signals.run(scheduler, on_turn=advance, on_stop=stop or (lambda: None))
     if len(pipelines) > 1:
         console.print(stream_table(pipelines))
     for pipeline in pipelines:

@@ -142,7 +142,7 @@ def _serve(
     """Runs the streams and the server until a signal."""
     from ermu.cli.live_page import live_page
     from ermu.cli.printing import plain
-    from ermu.cli.streams import until_stopped
+    from ermu.cli.signals import StopSignals
     from ermu.runtime.serve.broadcast import Broadcast
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.sinks.base import SinkContext
@@ -159,10 +159,10 @@ def _serve(
     for pipeline in pipelines:
         pipeline.begin()
     access = Access(token=token, local_only=local and token is None)
-    with live_page(pipelines, broadcasts, access, host=host, port=port) as server:
+    with StopSignals() as signals, live_page(pipelines, broadcasts, access, host=host, port=port) as server:
         hint = "?token=..." if token else ""
         plain(console, f"{len(pipelines)} streams at {server.url}{hint} (stop with Ctrl-C)")
-        until_stopped(Scheduler(pipelines, endless=True, shared=shared), on_stop=server.stop)
+        signals.run(Scheduler(pipelines, endless=True, shared=shared), on_stop=server.stop)
     _report(console, pipelines)
 
 

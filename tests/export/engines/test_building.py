@@ -24,6 +24,7 @@ from ermu.runtime.bundle.engines import find_engine, read_engine
 from ermu.runtime.bundle.manifest import WHOLE, Profile
 from ermu.runtime.files import sha256_of
 from tests.export.precision.precision_bundles import float16_of, with_precision
+from tests.support.zoo.run import zoo_bundle
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed: pip install 'ermu[rtx-build]'")
 
@@ -92,6 +93,22 @@ def test_every_graph_builds_for_every_target(name, targets, precision, at_precis
     assert {logs["propagate", target].fused_attentions for target in targets} == {fused}
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "size", "fused"),
+    [
+        ("r50_aotl", SIZE, 6),
+        ("r50_deaotl", SIZE, 0),
+        ("swinb_aotl", (352, 640), 6),
+        ("swinb_deaotl", (352, 640), 0),
+    ],
+)
+def test_zoo_networks_build_in_half_precision(name, size, fused, tmp_path):
+    at = float16_of(f"zoo_{name}", zoo_bundle(name).path)
+    logs = _build_all(at, ["sm89"], tmp_path, size=size)
+    assert logs["propagate", "sm89"].fused_attentions == fused
+
+
 def test_attention_in_half_precision_is_fused(at_precision, tmp_path):
     """R50-AOTL: three attentions a block in three blocks, none of whose weights is ever in memory."""
     half, full = (
@@ -106,9 +123,13 @@ def test_attention_in_half_precision_is_fused(at_precision, tmp_path):
 
 
 def _build_all(
-    at: Bundle, targets: list[str], folder: Path, graphs: Sequence[str] = ()
+    at: Bundle,
+    targets: list[str],
+    folder: Path,
+    graphs: Sequence[str] = (),
+    size: tuple[int, int] = SIZE,
 ) -> dict[tuple[str, str], BuildLog]:
-    logs, module, options = {}, load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=SIZE, frames=9),))
+    logs, module, options = {}, load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=size, frames=9),))
     for graph in graphs or at.manifest.plans[WHOLE].graphs:
         for target in targets:
             out = folder / "engine"

@@ -8,28 +8,21 @@ import numpy as np
 import pytest
 
 from ermu.errors import BundleError
-from ermu.export.bundle_writer import export_bundle
 from ermu.kernels.loading import load_kernels
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
-from tests.conftest import made_once
 from tests.support.zoo.data import load_zoo
-from tests.support.zoo.run import run_zoo, write_zoo_checkpoint
+from tests.support.zoo.run import run_zoo, zoo_bundle
 
 CLIP = load_zoo("aott")
 NARROW = tuple(p for p in load_kernels().attention.precisions if p != "fp32")
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    def make(path):
-        checkpoint = tmp_path_factory.mktemp("aott") / "aott.pth"
-        write_zoo_checkpoint("aott", checkpoint)
-        export_bundle(checkpoint, path, network="zoo_aott", image_dtype="float32")
-
-    return Bundle.load(made_once("zoo_aott", make))
+def bundle():
+    return zoo_bundle("aott")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ermu.devices.tensor import DeviceTensor
-from ermu.export.bundle_writer import network_fields
+from ermu.export.bundle_writer import export_bundle, network_fields
 from ermu.export.checkpoint import load_checkpoint
 from ermu.export.graphs import build_graphs
 from ermu.export.network.network import SegmentationNetwork
@@ -26,6 +26,7 @@ from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, LabelMap
+from tests.conftest import made_once
 from tests.golden.synth import synth_state_dict
 from tests.support.published_frames import published_frames
 from tests.support.zoo.data import ZooClip, load_zoo, manifests
@@ -106,6 +107,18 @@ def zoo_weights(name: str) -> dict[str, torch.Tensor]:
 def write_zoo_checkpoint(name: str, path: Path) -> None:
     """Those weights as a published file has them."""
     torch.save({"state_dict": zoo_weights(name)}, path)
+
+
+def zoo_bundle(name: str) -> Bundle:
+    """A zoo network's bundle with those weights, for float images as the golden run had; shared."""
+
+    def make(path: Path) -> None:
+        checkpoint = path.with_name(f"zoo_{name}.pth")
+        write_zoo_checkpoint(name, checkpoint)
+        said = f"zoo_{name}" if name.endswith("b") else None  # B's weights are L's
+        export_bundle(checkpoint, path, network=said, image_dtype="float32")
+
+    return Bundle.load(made_once(f"zoo_{name}", make))
 
 
 def torch_network(name: str, folder: Path) -> tuple[Bundle, SegmentationNetwork]:

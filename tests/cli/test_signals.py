@@ -1,0 +1,41 @@
+"""A signal that comes before the streams run ends them as soon as they do; a second one ends the process."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from ermu.cli.signals import StopSignals
+from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.sources.opening import open_source
+from ermu.runtime.streams.pipeline import Pipeline
+from ermu.runtime.streams.scheduler import Scheduler
+
+
+@pytest.fixture
+def pipeline(tiny_bundle: Path) -> Pipeline:
+    """A live stream that does not end by itself."""
+    source = open_source("scene:4,size=48x64,frames=4,objects=1,swing")
+    made = Pipeline(Segmenter(tiny_bundle, threads=1), source)
+    made.begin()
+    return made
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_came_too_early_counts(pipeline: Pipeline, number: int) -> None:
+    before = signal.getsignal(number)
+    told: list[str] = []
+    with StopSignals() as signals:
+        signal.raise_signal(number)
+        came = signals.run(Scheduler([pipeline], endless=True), on_stop=lambda: told.append("stop"))
+    assert came == number and told == ["stop"]
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_one_does_not_wait() -> None:
+    with pytest.raises(SystemExit) as ended, StopSignals():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+    assert ended.value.code == 128 + signal.SIGTERM
