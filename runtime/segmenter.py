@@ -103,7 +103,7 @@ class Segmenter(Closing):
         self._options = MemoryOptions(
             manifest.memory.policy if policy is None else policy,
             manifest.memory.capacity if capacity is None else capacity,
-            manifest.memory.gap if gap is None else gap,
+            manifest.memory.gap_for(None, policy) if gap is None else gap,
             gap_seconds,
             identities,
         )

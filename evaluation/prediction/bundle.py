@@ -53,4 +53,4 @@ class SegmenterPredictor(Predictor):
 
 def gap_of(settings: RunSettings, bundle: Bundle, sequence: VideoSequence) -> int:
     """Frames between two appends: those asked for, or what the bundle's rule says of the sequence."""
-    return settings.gap or bundle.manifest.memory.gap_for(len(sequence.frame_names))
+    return settings.gap or bundle.manifest.memory.gap_for(len(sequence.frame_names), settings.policy)

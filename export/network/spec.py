@@ -11,14 +11,13 @@ from ermu.runtime.bundle.sizes import GridRule
 
 OBJECT_CAPACITY = 10
 
-# What every network of the aot-benchmark zoo has, and the gap of those that keep the first frame alone.
+# What every network of the aot-benchmark zoo has.
 ZOO: dict[str, Any] = {
     "temporal": False,
     "identity_channels": OBJECT_CAPACITY + 1,
     "policy": "none",
     "gap_grows": False,
 }
-ONE_FRAME = 9999
 
 
 @dataclass(frozen=True)

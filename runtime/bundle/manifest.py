@@ -151,6 +151,10 @@ class NetworkInfo(_Part):
         return GridRule(self.align_corners)
 
 
+FIRST_FRAME_ALONE = 9999  # frames between appends where the labelled one is all that is remembered
+PLUGGED_IN_GAP = 5
+
+
 class MemoryInfo(_Part):
     """Defaults of the memory bank.
 
@@ -166,8 +170,16 @@ class MemoryInfo(_Part):
     gap: int = Field(ge=1)
     gap_rule: Literal["constant", "length"]
 
-    def gap_for(self, frames: int | None) -> int:
-        """Frames between two appends in a clip of so many frames; None, their number is not known."""
+    def gap_for(self, frames: int | None, policy: str | None = None) -> int:
+        """Frames between two appends.
+
+        Args:
+            frames: In the clip; None, their number is not known.
+            policy: That is used in place of the bundle's own. Where the bundle remembers the first frame
+                alone, such a policy would have nothing to choose from: it gets every fifth.
+        """
+        if self.gap >= FIRST_FRAME_ALONE and policy not in (None, self.policy):
+            return PLUGGED_IN_GAP
         if self.gap_rule == "constant" or frames is None:
             return self.gap
         return max(self.gap, round(frames / 30))

@@ -83,6 +83,8 @@ NOT_RUN = {
     "ermu eval --bundle demo --dataset scenes --compare-policies --out runs/policies": "takes minutes",
     "ermu export --checkpoint R50_DeAOTL_PRE_YTB_DAV.pth --out r50_deaotl": "the command above it again",
     "ermu export --image-dtype uint8": "an export again, of tests/export/test_bundle_writer.py",
+    "ermu bench --bundle B --checkpoint F.pth --size 353x641 --memory 9 --gap 5 --frames 20 --warmup 5 "
+    "--against torch-eager --precision fp32 --backend onnxruntime": "AGAINST with other networks",
     "ermu bench": "named, with its options in other lines",
     "ermu export": "named, with its options in another line",
 }

@@ -50,6 +50,7 @@ def test_the_bundle_has_the_published_memory_and_takes_another(exported):
     read = [t for t in manifest.graphs["propagate"].inputs if t.role is Role.INPUT]
     assert not read, "no temporal rows"
     with open_backend(bundle, threads=1) as backend:
+        assert Segmenter(bundle, backend=backend, policy="ermu").gap == 5, "frames to choose from"
         published = Segmenter(bundle, backend=backend, long_edge=128)
         plugged_in = Segmenter(bundle, backend=backend, long_edge=128, policy="ermu", gap=1, capacity=3)
         for segmenter in (published, plugged_in):

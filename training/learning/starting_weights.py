@@ -13,6 +13,8 @@ from ermu.export.checkpoint import load_checkpoint
 from ermu.export.encoders.efficientnet_lite0 import fold_imagenet_weights
 from ermu.export.network.network import SegmentationNetwork
 
+_MOST_NAMED = 12
+
 
 @dataclass(frozen=True)
 class StartReport:
@@ -41,8 +43,12 @@ class StartReport:
             ("missing", self.missing),
         )
         lines = [f"{len(self.loaded)} weights loaded"]
-        lines += [f"{len(keys)} {kind}: {', '.join(keys)}" for kind, keys in kinds if keys]
+        lines += [f"{len(keys)} {kind}: {_few(keys)}" for kind, keys in kinds if keys]
         return "\n".join(lines)
+
+
+def _few(keys: tuple[str, ...]) -> str:
+    return ", ".join(keys[:_MOST_NAMED]) + (", ..." if len(keys) > _MOST_NAMED else "")
 
 
 def start_from_checkpoint(network: SegmentationNetwork, path: Path) -> StartReport:
@@ -53,7 +59,7 @@ def start_from_checkpoint(network: SegmentationNetwork, path: Path) -> StartRepo
     bank's, for ignored pixels), the others are. Here behind any prefix; there only without one.
 
     Raises:
-        CheckpointError: the file cannot be read, or has nothing for this network.
+        CheckpointError: the file cannot be read, or has no weight of this network's encoder.
     """
     saved = load_checkpoint(path).weights
     own = network.state_dict()
@@ -61,9 +67,12 @@ def start_from_checkpoint(network: SegmentationNetwork, path: Path) -> StartRepo
     loaded = {key: saved[key] for key in shared if saved[key].shape == own[key].shape}
     pairs = {key: (saved[key], own[key]) for key in shared}
     extended = {key: _extended(*pair) for key, pair in pairs.items() if _lacks_channel(*pair)}
-    if not loaded:
+    if not any(key.startswith("encoder.") for key in loaded):
         raise CheckpointError(
-            f"{path} has no weight that this network could use.", expected="an AOT or DeAOT checkpoint"
+            f"{path} has {len(loaded)} of the network's {len(own)} weights, and none of its encoder's: "
+            "it is of another network.",
+            expected=f"a checkpoint with the encoder {network.spec.encoder}",
+            fix="name the network that it is under network.base, or another file under start.checkpoint",
         )
     network.load_state_dict({**own, **loaded, **extended})
     return StartReport(

@@ -71,6 +71,12 @@ def _print_backends(loaded: Bundle) -> None:
             print_misfits(console, f"{name} on {device}", backend.misfits(loaded, device))
 
 
+def _published_gap(gap: int) -> str:
+    from ermu.runtime.bundle.manifest import FIRST_FRAME_ALONE
+
+    return "the first frame alone" if gap >= FIRST_FRAME_ALONE else f"one every {gap}"
+
+
 def _print_tables(loaded: Bundle) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -87,7 +93,7 @@ def _print_tables(loaded: Bundle) -> None:
         (
             "memory",
             f"--policy {manifest.memory.policy} --capacity {manifest.memory.capacity} "
-            f"--gap {manifest.memory.gap}; published: {network.policy}, one every {network.gap}"
+            f"--gap {manifest.memory.gap}; published: {network.policy}, {_published_gap(network.gap)}"
             + (" or a thirtieth of a file" if network.gap_grows else ""),
         ),
         (

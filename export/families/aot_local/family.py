@@ -12,9 +12,9 @@ from ermu.export.families.aot_local.block import AotLocalBlock, AotLocalCarry
 from ermu.export.families.aot_local.parts import aot_local_parts
 from ermu.export.graph import Graph
 from ermu.export.network.network import SegmentationNetwork
-from ermu.export.network.spec import ONE_FRAME, ZOO, NetworkSpec
+from ermu.export.network.spec import ZOO, NetworkSpec
 from ermu.export.tensors import KEY, new_entry, on_grid
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.manifest import FIRST_FRAME_ALONE, TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 _LOCAL = {**ZOO, "family": "aot-local"}
@@ -24,9 +24,9 @@ class AotLocalFamily(AotFamily):
     """AOT (`docs/spec/zoo.md`): one memory a frame; the next frame reads a window of it."""
 
     networks = (
-        aot_network("zoo_aott", "mobilenetv2", 1, **_LOCAL, gap=ONE_FRAME),
-        aot_network("zoo_aots", "mobilenetv2", 2, **_LOCAL, gap=ONE_FRAME),
-        aot_network("zoo_aotb", "mobilenetv2", 3, **_LOCAL, gap=ONE_FRAME),
+        aot_network("zoo_aott", "mobilenetv2", 1, **_LOCAL, gap=FIRST_FRAME_ALONE),
+        aot_network("zoo_aots", "mobilenetv2", 2, **_LOCAL, gap=FIRST_FRAME_ALONE),
+        aot_network("zoo_aotb", "mobilenetv2", 3, **_LOCAL, gap=FIRST_FRAME_ALONE),
         aot_network("zoo_aotl", "mobilenetv2", 3, **_LOCAL),
         aot_network("zoo_r50_aotl", "resnet50", 3, **_LOCAL),
         aot_network("zoo_r101_aotl", "resnet101", 3, **_LOCAL),

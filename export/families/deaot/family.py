@@ -12,9 +12,9 @@ from ermu.export.families.deaot.transformer import DeaotTransformer
 from ermu.export.family import Family
 from ermu.export.graph import Graph
 from ermu.export.network.network import SegmentationNetwork
-from ermu.export.network.spec import ONE_FRAME, ZOO, NetworkSpec
+from ermu.export.network.spec import ZOO, NetworkSpec
 from ermu.export.tensors import KEY, new_entry, on_grid
-from ermu.runtime.bundle.manifest import ScoreInfo, TensorInfo
+from ermu.runtime.bundle.manifest import FIRST_FRAME_ALONE, ScoreInfo, TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 
@@ -29,9 +29,9 @@ class DeaotFamily(Family):
     networks = (
         _network("r50_deaotl", "resnet50", 3),
         _network("deaott", "mobilenetv2", 1),
-        _network("zoo_deaott", "mobilenetv2", 1, **ZOO, gap=ONE_FRAME),
-        _network("zoo_deaots", "mobilenetv2", 2, **ZOO, gap=ONE_FRAME),
-        _network("zoo_deaotb", "mobilenetv2", 3, **ZOO, gap=ONE_FRAME),
+        _network("zoo_deaott", "mobilenetv2", 1, **ZOO, gap=FIRST_FRAME_ALONE),
+        _network("zoo_deaots", "mobilenetv2", 2, **ZOO, gap=FIRST_FRAME_ALONE),
+        _network("zoo_deaotb", "mobilenetv2", 3, **ZOO, gap=FIRST_FRAME_ALONE),
         _network("zoo_deaotl", "mobilenetv2", 3, **ZOO),
         _network("zoo_r50_deaotl", "resnet50", 3, **ZOO),
         _network("zoo_swinb_deaotl", "swinb", 3, **ZOO, align_corners=False),

@@ -80,3 +80,10 @@ def test_the_gap_follows_the_length(frames, gap):
     bank = {"policy": "ermu", "capacity": 9, "gap": 5}
     assert MemoryInfo(**bank, gap_rule="length").gap_for(frames) == gap
     assert MemoryInfo(**bank, gap_rule="constant").gap_for(frames) == 5
+
+
+def test_a_policy_plugged_into_a_first_frame_alone_gets_frames_to_choose_from() -> None:
+    zoo = MemoryInfo(policy="none", capacity=9, gap=9999, gap_rule="constant")
+    assert (zoo.gap_for(None), zoo.gap_for(3000, "none"), zoo.gap_for(3000, "ermu")) == (9999, 9999, 5)
+    asked_for = MemoryInfo(policy="none", capacity=9, gap=20, gap_rule="constant")
+    assert asked_for.gap_for(None, "ermu") == 20

@@ -53,6 +53,20 @@ def test_zoo_checkpoint_initialises_what_it_shares(tmp_path: Path) -> None:
     assert "without the last channel: decoder.conv_out.weight" in report.summary()
 
 
+def test_another_networks_checkpoint_is_refused(tmp_path: Path) -> None:
+    """Of another encoder and family: what fits would be a few norms, and training would begin from noise."""
+    other = SegmentationNetwork(
+        network_spec("r50_deaotl", width=32, key_width=32, feedforward=32, decoder_width=16)
+    )
+    torch.save(other.state_dict(), tmp_path / "other.pth")
+    network = _network()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(CheckpointError, match="and none of its encoder's: it is of another network") as error:
+        start_from_checkpoint(network, tmp_path / "other.pth")
+    assert "the encoder mobilenetv2" in str(error.value.expected)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
 def test_a_bank_of_more_than_one_channel_less_is_left(tmp_path: Path) -> None:
     network = _network()
     before = network.patch_wise_id_bank.weight.detach().clone()
@@ -92,7 +106,7 @@ def test_weights_are_found_wherever_they_lie(tmp_path: Path, wrap: object) -> No
 
 def test_foreign_and_broken_files_are_refused(tmp_path: Path) -> None:
     torch.save({"fc.weight": torch.zeros(2)}, tmp_path / "foreign.pth")
-    with pytest.raises(CheckpointError, match="no weight"):
+    with pytest.raises(CheckpointError, match="has 0 of the network"):
         start_from_checkpoint(_network(), tmp_path / "foreign.pth")
     (tmp_path / "broken.pth").write_bytes(b"not a checkpoint")
     with pytest.raises(CheckpointError, match="cannot be read"):
