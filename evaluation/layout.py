@@ -12,7 +12,7 @@ from typing import Any
 
 from ermu.errors import DatasetError
 from ermu.evaluation.sequences import FolderSequence, VideoSequence
-from ermu.runtime.files import visible_folders
+from ermu.runtime.files import few, visible_folders
 
 logger = logging.getLogger("ermu.evaluation")
 
@@ -128,14 +128,12 @@ def listed_in_meta(path: Path) -> dict[str, Any]:
 
 def _annotated(images: Path, annotations: Path) -> list[str]:
     """The folders of annotations; folders of frames that have none are told."""
-    found = [path.name for path in visible_folders(annotations)]
-    without = [path.name for path in visible_folders(images) if path.name not in set(found)]
+    found = dict.fromkeys(path.name for path in visible_folders(annotations))
+    without = [path.name for path in visible_folders(images) if path.name not in found]
     if found and without:
-        logger.warning(
-            "%d folders in %s have no annotations in %s and are left out: %s",
-            len(without), images, annotations, ", ".join(without[:3]) + (", ..." if len(without) > 3 else ""),
-        )  # fmt: skip
-    return found
+        told = "%d folders in %s have no annotations in %s and are left out: %s"
+        logger.warning(told, len(without), images, annotations, few(without))
+    return list(found)
 
 
 def sequences_in(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
@@ -51,16 +50,14 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | 
     Raises:
         SinkError: It cannot be written.
     """
-    with replace_atomically(path) as temporary, _opened(temporary) as file:
+    with (
+        replace_atomically(path) as temporary,  # names that are no UTF-8 keep their bytes
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
             writer.writerow([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row])
-
-
-def _opened(path: Path) -> TextIO:
-    """For a table; names that are no UTF-8 keep their bytes."""
-    return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def score_results(sequence: VideoSequence, folder: Path, *, boundary: bool) -> SequenceScores:

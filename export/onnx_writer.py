@@ -14,7 +14,7 @@ from ermu.export.graph import Graph
 from ermu.export.tracing import random_inputs, sizes_of, traced
 from ermu.export.weights import WeightsFile
 from ermu.runtime.bundle.manifest import TensorInfo
-from ermu.runtime.bundle.sizes import GridRule
+from ermu.runtime.bundle.sizes import GridRule, Grids
 
 TOLERANCE = 1e-3
 
@@ -39,11 +39,11 @@ def write_onnx(
         fixed_hw: Network input size to fix the graph to, or None for dynamic H and W. T is always dynamic.
     """
     model = traced(graph, rule, opset=opset, fixed_hw=fixed_hw)
-    sizes = sizes_of(rule, fixed_hw, (7, 9), frames=3)
+    sizes = Grids(*fixed_hw, rule).symbols() if fixed_hw else {}
     for value, tensor in zip(
         (*model.graph.input, *model.graph.output), (*graph.inputs, *graph.outputs), strict=True
     ):
-        _name_axes(value, tensor, sizes if fixed_hw else {})
+        _name_axes(value, tensor, sizes)
     _forget_tracing(model)
     weights.take(model)
     onnx.save_model(model, path)
@@ -88,7 +88,7 @@ def difference_to_torch(
 
 def _name_axes(value: onnx.ValueInfoProto, tensor: TensorInfo, sizes: dict[str, int]) -> None:
     for axis, dim in zip(value.type.tensor_type.shape.dim, tensor.shape, strict=True):
-        if isinstance(dim, int) or (dim in sizes and dim != "T"):
+        if isinstance(dim, int) or dim in sizes:
             axis.dim_value = dim if isinstance(dim, int) else sizes[dim]
         else:
             axis.dim_param = dim

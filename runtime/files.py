@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -85,6 +85,11 @@ def is_unicode(path: str | os.PathLike[str]) -> bool:
 def shown(path: str | os.PathLike[str]) -> str:
     r"""A path for messages, pages and JSON: bytes that are no text in this locale stand as \xff."""
     return os.fsencode(path).decode(sys.getfilesystemencoding(), "backslashreplace")
+
+
+def few(names: Sequence[str]) -> str:
+    """Names for a message: the first three, and dots where there are more."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def sha256_of(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ermu.errors import PromptError
-from ermu.runtime.files import visible_files
+from ermu.runtime.files import few, visible_files
 from ermu.runtime.images.labels import IGNORE, object_ids, read_label_map
 from ermu.runtime.sources.base import Frame
 from ermu.types import LabelMap
@@ -91,7 +91,7 @@ class PromptFolder(Prompts):
         if left:
             raise PromptError(
                 f"{len(left)} label maps in {self.folder} belong to none of the {frames} frames: "
-                f"{', '.join(left[:3])}{', ...' if len(left) > 3 else ''}.",
+                f"{few(left)}.",
                 expected="names of frames: an image's without its suffix, a number counted from 0 in a video",
                 fix="rename or remove them; what was segmented is written",
             )

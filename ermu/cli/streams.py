@@ -41,21 +41,13 @@ def stream_names(sources: Sequence[str], names: Sequence[str] | None) -> list[st
 
 
 def fit_gaps(
-    bundle: Bundle,
-    segmenters: Sequence[Segmenter],
-    sources: Sequence[Source],
-    max_frames: int | None,
-    policy: str | None,
+    bundle: Bundle, segmenters: Sequence[Segmenter], sources: Sequence[Source], max_frames: int | None
 ) -> None:
-    """Gives the segmenter of every source of known length the gap that the bundle's rule asks for.
-
-    Args:
-        bundle, segmenters, sources: Of the streams.
-        max_frames, policy: As asked for.
-    """
+    """Gives the segmenter of every source of known length the gap that the bundle's rule asks for."""
     for segmenter, source in zip(segmenters, sources, strict=True):
         frames = min(filter(None, (source.total_frames, max_frames)), default=0)
-        segmenter.gap = bundle.manifest.memory.gap_for(frames if source.total_frames else None, policy)
+        length = frames if source.total_frames else None
+        segmenter.gap = bundle.manifest.memory.gap_for(length, segmenter.policy)
 
 
 def stream_table(pipelines: Sequence[Pipeline]) -> Table:

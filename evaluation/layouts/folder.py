@@ -17,8 +17,8 @@ class Folder(Layout):
     def sequences(self, root: Path, split: str) -> tuple[VideoSequence, ...]:
         """See `Layout.sequences`."""
         images, annotations = folder_in(root, "JPEGImages"), folder_in(root, "Annotations")
-        lists = visible_files(root / "ImageSets", ".txt") if (root / "ImageSets").is_dir() else []
-        names = listed(root / "ImageSets" / f"{split}.txt") if lists else None
+        lists = root / "ImageSets"
+        names = listed(lists / f"{split}.txt") if lists.is_dir() and visible_files(lists, ".txt") else None
         return sequences_in(images, annotations, names, later=True)
 
 

@@ -24,17 +24,8 @@ class SegmenterPredictor(Predictor):
 
     def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
-        self._segmenter = Segmenter(
-            Bundle.load(str(settings.bundle)),
-            policy=settings.policy,
-            capacity=settings.capacity,
-            long_edge=settings.long_edge,
-            identities=settings.identities,
-            backend=settings.backend,
-            precision=settings.precision,
-            device=settings.device,
-            threads=settings.threads,
-        )
+        bundle = Bundle.load(str(settings.bundle))
+        self._segmenter = Segmenter(bundle, long_edge=settings.long_edge, **settings.keywords())
 
     def start(self, frame: Frame, prompt: LabelMap, sequence: VideoSequence) -> int:
         self._segmenter.gap = gap_of(self._settings, self._segmenter.bundle, sequence)

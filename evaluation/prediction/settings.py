@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ermu.errors import DatasetError, OptionError
 from ermu.registries import BASELINES
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.25, 4.0
+_OF_SEGMENTERS = ("policy", "capacity", "identities", "backend", "precision", "device", "threads")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class RunSettings:
     def name(self) -> str:
         """What the run is called in tables: the baseline's name or the policy's."""
         return self.baseline or self.policy
+
+    def keywords(self) -> dict[str, Any]:
+        """What `Segmenter` and `SharedBackend` take of it, but the sizes, in which views differ."""
+        return {name: getattr(self, name) for name in _OF_SEGMENTERS}
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -41,17 +41,7 @@ class ViewsPredictor(Predictor):
                 f"{bundle.path} is fixed to one size.", fix="leave --scales out, or export without --size"
             )
         self._settings, self._bundle = settings, bundle
-        shared = SharedBackend(
-            bundle,
-            len(settings.views),
-            policy=settings.policy,
-            capacity=settings.capacity,
-            identities=settings.identities,
-            precision=settings.precision,
-            backend=settings.backend,
-            device=settings.device,
-            threads=settings.threads,
-        )
+        shared = SharedBackend(bundle, len(settings.views), **settings.keywords())
         self._views = list(zip(settings.views, shared.segmenters, strict=True))
         for view, segmenter in self._views:
             segmenter.limits = size_limits(settings, view, bundle.manifest.input.long_edge)

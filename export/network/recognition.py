@@ -47,7 +47,7 @@ class Differences:
 
     def __str__(self) -> str:
         kinds = {"missing": self.missing, "misshapen": self.misshapen, "not the network's": self.unknown}
-        return "; ".join(f"{kind}: {_listed(keys)}" for kind, keys in kinds.items() if keys)
+        return "; ".join(f"{kind}: {listed_keys(keys)}" for kind, keys in kinds.items() if keys)
 
 
 def recognise(checkpoint: Checkpoint, name: str | None = None) -> NetworkSpec:
@@ -100,7 +100,8 @@ def check_weights(checkpoint: Checkpoint, spec: NetworkSpec) -> None:
     place = "" if checkpoint.place == "the top" else f" (weights under {checkpoint.place})"
     said = str(found)
     if len(found.missing) == len(_shapes(spec)):
-        said = f"it has none of its keys, but {len(checkpoint.weights)} others: {_listed(checkpoint.weights)}"
+        others = listed_keys(checkpoint.weights)
+        said = f"it has none of its keys, but {len(checkpoint.weights)} others: {others}"
     fitting = [other.name for other in fitting_networks(checkpoint.weights)]
     raise CheckpointError(
         f"{checkpoint.path} does not fit the network {spec.name}{place}; {said}.",
@@ -176,7 +177,7 @@ def _unrecognised(checkpoint: Checkpoint) -> CheckpointError:
     name, nearest = min(found.items(), key=lambda item: len(item[1]))
     said = f"{name} is the closest; {nearest}"
     if len(nearest.missing) == len(_shapes(network_spec(name))):
-        said = f"it has {len(checkpoint.weights)} keys of others: {_listed(checkpoint.weights)}"
+        said = f"it has {len(checkpoint.weights)} keys of others: {listed_keys(checkpoint.weights)}"
     return CheckpointError(
         f"{checkpoint.path} is no network that is known here: {said}.",
         expected="the weights of one of " + ", ".join(found),
@@ -184,7 +185,8 @@ def _unrecognised(checkpoint: Checkpoint) -> CheckpointError:
     )
 
 
-def _listed(keys: Mapping[str, Tensor] | tuple[str, ...]) -> str:
+def listed_keys(keys: Mapping[str, Tensor] | tuple[str, ...]) -> str:
+    """Keys of a state dict for a message: the first of them, and how many more there are."""
     names = list(keys)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

@@ -13,6 +13,8 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +24,7 @@ import pytest
 from filelock import FileLock
 
 from tests.support.import_graph import ROOT
+from tests.support.processes import running
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,18 +46,19 @@ class Environment:
     def python(self) -> Path:
         return self.folder / "bin" / "python"
 
-    def start(self, *command: object, cwd: Path, **more: str) -> subprocess.Popen[str]:
-        """Runs a program of this environment that sees nothing of the one that the tests run in."""
+    @contextmanager
+    def running(self, *command: object, cwd: Path, **more: str) -> Iterator[subprocess.Popen[str]]:
+        """A program of this environment that sees nothing of the one that the tests run in."""
         hidden = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
         clean = {name: value for name, value in os.environ.items() if name not in hidden}
         path = f"{self.folder / 'bin'}{os.pathsep}{clean.get('PATH', os.defpath)}"
-        words = [str(self.folder / "bin" / str(command[0])), *map(str, command[1:])]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(words, cwd=cwd, env={**clean, "PATH": path, **more}, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+        words = [self.folder / "bin" / str(command[0]), *command[1:]]
+        with running(words, cwd=cwd, env={**clean, "PATH": path, **more}) as process:
+            yield process
 
     def run(self, *command: object, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*command, cwd=cwd, **more)
-        out, err = process.communicate(timeout=900)
+        with self.running(*command, cwd=cwd, **more) as process:
+            out, err = process.communicate(timeout=900)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def ermu(self, *arguments: object, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:

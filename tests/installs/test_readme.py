@@ -227,11 +227,9 @@ def test_serve(folder: Path, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [*_words(command), "--port", str(port)]
-    process = environment(extras(command)).start(*words, cwd=folder)
-    try:
+    with environment(extras(command)).running(*words, cwd=folder) as process:
         answer = _answer(f"http://127.0.0.1:{port}/api/streams", process)
         assert len(answer["streams"]) == command.count("--source")
-    finally:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 0 and "Traceback" not in said, said

@@ -5,15 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ermu.runtime.segmenter import Segmenter
-from tests.support.golden_data import CLIPS, load_golden
+from tests.support.golden_data import CLIPS, ONLY_LONG, load_golden
 from tests.support.golden_run import compare
 
 
 def _segmenter(bundle_path, clip):
     return Segmenter(bundle_path, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge)
-
-
-LONG = [pytest.param(name, marks=pytest.mark.long) for name in CLIPS if name.endswith("_long")]
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -34,7 +31,7 @@ def test_same_floats_own_masks(name, bundle):
     assert found.same_memory
 
 
-@pytest.mark.parametrize("name", ["r50_aotl", "r50_deaotl", *LONG])
+@pytest.mark.parametrize("name", ["r50_aotl", "r50_deaotl", *ONLY_LONG])
 def test_real_bytes(name, bundle):
     clip = load_golden(name)
     found = compare(_segmenter(bundle(clip.network, "uint8"), clip), clip, golden_masks=False)

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NETWORKS = ("r50_aotl", "r50_deaotl", "aott", "deaott")
-CLIPS = (*NETWORKS, "r50_aotl_long", "r50_deaotl_long")
+LONG_CLIPS = ("r50_aotl_long", "r50_deaotl_long")
+CLIPS = (*NETWORKS, *LONG_CLIPS)
+ONLY_LONG = [pytest.param(name, marks=pytest.mark.long) for name in LONG_CLIPS]  # as parameters of a test
 
 
 @dataclass(frozen=True)

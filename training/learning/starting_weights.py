@@ -12,8 +12,7 @@ from ermu.errors import CheckpointError, DependencyError
 from ermu.export.checkpoint import load_checkpoint
 from ermu.export.encoders.efficientnet_lite0 import fold_imagenet_weights
 from ermu.export.network.network import SegmentationNetwork
-
-_MOST_NAMED = 12
+from ermu.export.network.recognition import listed_keys
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,8 @@ class StartReport:
             ("missing", self.missing),
         )
         lines = [f"{len(self.loaded)} weights loaded"]
-        lines += [f"{len(keys)} {kind}: {_few(keys)}" for kind, keys in kinds if keys]
+        lines += [f"{len(keys)} {kind}: {listed_keys(keys)}" for kind, keys in kinds if keys]
         return "\n".join(lines)
-
-
-def _few(keys: tuple[str, ...]) -> str:
-    return ", ".join(keys[:_MOST_NAMED]) + (", ..." if len(keys) > _MOST_NAMED else "")
 
 
 def start_from_checkpoint(network: SegmentationNetwork, path: Path) -> StartReport:

@@ -96,7 +96,7 @@ def run(
         live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
         shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
         if options.gap is None:
-            fit_gaps(loaded, shared.segmenters, sources, max_frames, options.policy)
+            fit_gaps(loaded, shared.segmenters, sources, max_frames)
         for folder in folders:
             remove_own(folder)
         pipelines, views = [], page_views(len(sources)) if page else []

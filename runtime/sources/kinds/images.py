@@ -74,11 +74,9 @@ class ImageSource(Source):
         for index, path in enumerate(self._paths):
             picture = reader.read(path)
             size = size or picture.pixels.shape
-            if picture.pixels.shape != size and orientation_of(path) > 1:
-                logger.warning(
-                    "%s is turned by its EXIF orientation (%d), as viewers show it.",
-                    shown(path), orientation_of(path),
-                )  # fmt: skip
+            if picture.pixels.shape != size and (turned := orientation_of(path)) > 1:
+                told = "%s is turned by its EXIF orientation (%d), as viewers show it."
+                logger.warning(told, shown(path), turned)
             if picture.damage:
                 logger.warning("%s is damaged: %s", shown(path), picture.damage)
             damaged = int(picture.damage is not None)
