@@ -115,9 +115,9 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"{path} cannot be read ({path.stat().st_size} bytes; {_first_line(error)}).",
+        f"{path} is no checkpoint that torch can read: {_first_line(error)}.",
         expected="a whole file written by torch.save",
-        fix="download it again: it is probably truncated or not a checkpoint",
+        fix=f"download it again: its {path.stat().st_size:,} bytes are truncated or something else",
     )
 
 
@@ -127,5 +127,6 @@ def _refused_global(error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    """What went wrong in a sentence; some of Python's errors say a number and nothing else."""
+    line = next(iter(str(error).strip().splitlines()), "").partition(". ")[0][:200]
+    return line if " " in line else f"{type(error).__name__} {line}".rstrip()

@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 class TrainingLog:
-    """Appends rows to a CSV file.
+    """Appends rows to a CSV file, which the first of them begins: a training that never ran leaves none.
 
     Args:
         path: The file; rows of steps beyond those done, left by a killed run, are dropped.
@@ -27,8 +27,19 @@ class TrainingLog:
     """
 
     def __init__(self, path: Path, steps_done: int) -> None:
-        self._path = path
-        kept = read_log(path, up_to=steps_done) if steps_done and path.is_file() else []
+        self._path, self._steps_done, self._begun = path, steps_done, False
+
+    def write(self, row: dict[str, float]) -> None:
+        """Adds a row; columns that it lacks stay empty."""
+        if not self._begun:
+            self._begin()
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            values = {key: value if key == "step" else f"{value:.6g}" for key, value in row.items()}
+            csv.DictWriter(file, COLUMNS).writerow(values)
+
+    def _begin(self) -> None:
+        path, steps = self._path, self._steps_done
+        kept = read_log(path, up_to=steps) if steps and path.is_file() else []
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
         with temporary.open("w", newline="", encoding="utf-8") as file:
@@ -36,12 +47,7 @@ class TrainingLog:
             writer.writeheader()
             writer.writerows(kept)
         temporary.replace(path)
-
-    def write(self, row: dict[str, float]) -> None:
-        """Adds a row; columns that it lacks stay empty."""
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            values = {key: value if key == "step" else f"{value:.6g}" for key, value in row.items()}
-            csv.DictWriter(file, COLUMNS).writerow(values)
+        self._begun = True
 
 
 def read_log(path: Path, up_to: int | None = None) -> list[dict[str, str]]:

@@ -22,10 +22,24 @@ def plain(console: Console, text: str) -> None:
 
 @contextmanager
 def progress(console: Console, what: str = "") -> Iterator[Callable[[str, int, int], None]]:
-    """On a terminal, a line that says what is being made and how far it is; without `what`, once it is."""
+    """Says what is being made and how far it is: a bar on a terminal, else a line a step on stderr.
+
+    Args:
+        console: Of the terminal.
+        what: Said before the first step; with none, nothing is.
+    """
     from rich.progress import Progress
 
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    if not console.is_terminal:
+        lines = Console(stderr=True)
+
+        def say(what: str, step: int, steps: int) -> None:
+            if step < steps:
+                plain(lines, f"{what} ({step + 1} of {steps})")
+
+        yield say
+        return
+    with Progress(console=console, transient=True) as bar:
         task = bar.add_task(what, total=None, visible=bool(what))
 
         def show(what: str, step: int, steps: int) -> None:

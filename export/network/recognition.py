@@ -45,6 +45,11 @@ class Differences:
     def __len__(self) -> int:
         return len(self.missing) + len(self.misshapen) + len(self.unknown)
 
+    @property
+    def first(self) -> str:
+        """One of the keys, the most telling one."""
+        return next(iter((*self.misshapen, *self.missing, *self.unknown)))
+
     def __str__(self) -> str:
         kinds = {"missing": self.missing, "misshapen": self.misshapen, "not the network's": self.unknown}
         return "; ".join(f"{kind}: {listed_keys(keys)}" for kind, keys in kinds.items() if keys)
@@ -97,18 +102,22 @@ def check_weights(checkpoint: Checkpoint, spec: NetworkSpec) -> None:
     found = differences(checkpoint.weights, spec)
     if not len(found):
         return
+    fitting = " or ".join(other.name for other in fitting_networks(checkpoint.weights))
+    if fitting:
+        raise CheckpointError(
+            f"{checkpoint.path} is {fitting}: it does not fit the network {spec.name}, "
+            f"{len(found)} of whose keys differ, {found.first} among them.",
+            fix=f"--network {fitting}, or none: the checkpoint says itself what it is",
+        )
     place = "" if checkpoint.place == "the top" else f" (weights under {checkpoint.place})"
     said = str(found)
     if len(found.missing) == len(_shapes(spec)):
         others = listed_keys(checkpoint.weights)
         said = f"it has none of its keys, but {len(checkpoint.weights)} others: {others}"
-    fitting = [other.name for other in fitting_networks(checkpoint.weights)]
     raise CheckpointError(
         f"{checkpoint.path} does not fit the network {spec.name}{place}; {said}.",
         expected=f"every key of {spec.name} with its shape, and no other",
-        fix=f"--network {' or '.join(fitting)} fits this checkpoint"
-        if fitting
-        else f"check that the file is one of: {', '.join(networks())}",
+        fix=f"check that the file is one of: {', '.join(networks())}",
     )
 
 

@@ -208,7 +208,7 @@ def test_a_checkpoint_of_the_users_is_not_taken_for_a_trainings(tmp_path: Path) 
 def test_training_goes_on_but_not_over_what_it_starts_from(tmp_path: Path) -> None:
     from ermu.training.log import TrainingLog
 
-    TrainingLog(tmp_path / "log.csv", 0)
+    TrainingLog(tmp_path / "log.csv", 0).write({"step": 1})
     (tmp_path / "weights.pth").write_text("an earlier stretch")
     check_training(tmp_path / "config.yaml", [tmp_path / "other.pth"], tmp_path)
     with pytest.raises(OptionError, match="over the starting weights"):

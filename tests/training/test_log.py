@@ -21,8 +21,15 @@ def test_rows_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     rows = read_log(path)
     assert [(row["step"], row["validation_j"]) for row in rows] == [("10", ""), ("20", ""), ("30", "0.75")]
     assert rows[0]["rate"] == "0.0001"
-    TrainingLog(path, 0)
-    assert read_log(path) == []
+    anew = TrainingLog(path, 0)
+    assert len(read_log(path)) == 3, "nothing is lost before there is something else"
+    anew.write({"step": 10, **ROW})
+    assert [row["step"] for row in read_log(path)] == ["10"]
+
+
+def test_a_training_that_never_ran_leaves_none(tmp_path: Path) -> None:
+    TrainingLog(tmp_path / "out" / "log.csv", 0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_curve_is_a_picture(tmp_path: Path) -> None:

@@ -9,11 +9,15 @@ from ermu.runtime.segmenter import Segmenter
 from tests.cli.commands.test_run import ermu
 
 
-def test_export_is_quiet_and_inspect_shows_it(tiny_checkpoint, tiny_bundle, tmp_path):
+def test_export_says_its_steps_and_inspect_shows_it(tiny_checkpoint, tiny_bundle, tmp_path):
     options = ("--size", "65x97", "--capacity", 4, "--gap", 3)
     done = ermu("export", "--checkpoint", tiny_checkpoint, "--out", tmp_path / "b", *options)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    steps = done.stderr.splitlines()
+    assert steps[0] == f"trace {next(iter(Bundle.load(tiny_bundle).manifest.graphs))} (1 of {len(steps)})"
+    assert [step.partition(" (")[2] for step in steps] == [
+        f"{i + 1} of {len(steps)})" for i in range(len(steps))
+    ]
     assert "largest difference to torch" in done.stdout and len(done.stdout.splitlines()) == 1
     shown = ermu("inspect", tmp_path / "b")
     assert shown.returncode == 0
@@ -47,9 +51,9 @@ def _fixed_size_gives_what_the_dynamic_bundle_gives(fixed, tiny_bundle):
 def test_errors(tiny_checkpoint, synthetic_checkpoint, tmp_path):
     for arguments, expected in (
         (("--checkpoint", tmp_path / "none.pth", "--network", "aott"), "There is no checkpoint"),
-        (("--checkpoint", synthetic_checkpoint("aott"), "--network", "zoo_aott"), "--network aott fits"),
+        (("--checkpoint", synthetic_checkpoint("aott"), "--network", "zoo_aott"), "--network aott, or none"),
         (("--checkpoint", tiny_checkpoint, "--policy", "lru"), "Unknown eviction policy 'lru'"),
-        (("--checkpoint", synthetic_checkpoint("aott"), "--network", "deaott"), "--network aott fits"),
+        (("--checkpoint", synthetic_checkpoint("aott"), "--network", "deaott"), "--network aott, or none"),
         (("--checkpoint", tiny_checkpoint, "--size", "large"), "HEIGHTxWIDTH, for example 353x641"),
     ):
         done = ermu("export", *arguments, "--out", tmp_path / "b")
