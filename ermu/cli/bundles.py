@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ermu.cli.options import SegmenterOptions
     from ermu.cli.paths import Paths
+    from ermu.runtime.backends.base import Backend
     from ermu.runtime.bundle.bundle import Bundle
 
 _USUAL_FRAMES = ((1080, 1920), (360, 640), (480, 640))  # engines are optimised for what cameras send
@@ -70,6 +71,24 @@ class BundleOptions:
             bundle = _with_engines(bundle, options, show)
         plain(console, f"{bundle.manifest.network.name} -> {bundle.path}")
         return bundle
+
+
+def tell_backend(console: Console, bundle: Bundle, options: SegmenterOptions, backend: Backend) -> None:
+    """Prints what was taken to run a bundle, and why.
+
+    Args:
+        console: Of the terminal.
+        bundle: At its own precision.
+        options: As asked for.
+        backend: As taken.
+    """
+    from ermu.cli.printing import plain
+    from ermu.devices.names import parse_device
+    from ermu.runtime.backends.choosing import reasons_for
+
+    device = str(parse_device(options.device))
+    why = "; ".join(reasons_for(bundle, options.backend, options.precision, device))
+    plain(console, f"backend   {backend.name}, {backend.bundle.manifest.precision}, {device} ({why})")
 
 
 def _with_engines(bundle: Bundle, options: SegmenterOptions, show: Any) -> Bundle:

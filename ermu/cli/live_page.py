@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ermu.errors import DependencyError
 
@@ -15,6 +18,48 @@ if TYPE_CHECKING:
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.serve.server import Server
     from ermu.runtime.streams.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Where the page is served, to whom, and what stands in front of it."""
+
+    host: Annotated[str, typer.Option(help="Address to bind; any but this machine's own needs a token.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="ERMU_TOKEN", help="Ask it of every request; open the page as /?token=..."),
+    ] = None
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            help="The page's address in the browser where a proxy is in front: https://a.org/ermu/."
+        ),
+    ] = None
+    root_path: Annotated[
+        str | None,
+        typer.Option(help="The path below which a proxy shows the page, /ermu; default: --public-url's."),
+    ] = None
+    trust_proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="Address or network whose X-Forwarded-* headers are believed; repeatable."),
+    ] = None
+
+    def access(self) -> Access:
+        """Who may ask.
+
+        Raises:
+            OptionError: an option is not as it should be, or a token is missing.
+        """
+        from ermu.runtime.serve.access.proxy import Proxy
+        from ermu.runtime.serve.guard import Access
+        from ermu.runtime.serve.server import check_access
+
+        proxy = Proxy.of(self.public_url, self.root_path, self.trust_proxy or ())
+        local = check_access(self.host, self.token, proxy.url)
+        return Access(token=self.token, local_only=local and self.token is None, proxy=proxy)
 
 
 def need_server() -> None:
@@ -88,5 +133,6 @@ def live_page(
     from ermu.runtime.serve.server import Server
     from ermu.runtime.serve.streams import served
 
-    with Server(create_app(served(pipelines, broadcasts), access), host=host, port=port) as server:
+    app = create_app(served(pipelines, broadcasts), access)
+    with Server(app, host=host, port=port, proxy=access.proxy) as server:
         yield server

@@ -18,11 +18,13 @@ class Device(Closing, ABC):
 
     Attributes:
         name: `cpu` or `cuda`.
+        label: As messages name it.
         uploaded_bytes: Copied from the host so far.
         downloaded_bytes: Copied to the host so far.
     """
 
     name: str
+    label = "CPU"
     uploaded_bytes = 0
     downloaded_bytes = 0
 
@@ -58,6 +60,15 @@ class Device(Closing, ABC):
     def synchronize(self) -> None:
         """Waits for everything given to the device."""
         return
+
+    def memory(self) -> tuple[int, int] | None:
+        """Free and total bytes of its memory, whoever uses it; None on the host. From any thread.
+
+        Raises:
+            BackendError: a fault has ended it.
+            StateError: it is closed.
+        """
+        return None
 
     @property
     def lost(self) -> bool:

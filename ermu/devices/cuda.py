@@ -92,6 +92,13 @@ class CudaDevice(GpuDevice):
         """Device memory allocated here and not freed yet."""
         return sum(memory.nbytes for memory in list(self._context.live))
 
+    def memory(self) -> tuple[int, int]:
+        """See `Device.memory`."""
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        with self.current("asking how much memory is free"):
+            call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+        return free.value, total.value
+
     @property
     def lost(self) -> bool:
         """See `Device.lost`: a fault has ended the context, and every call answers with it."""

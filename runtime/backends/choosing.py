@@ -68,6 +68,29 @@ def choose_backend(bundle: Bundle, backend: str, device: str) -> str:
     )
 
 
+def reasons_for(bundle: Bundle, backend: str, precision: str | None, device: str) -> list[str]:
+    """Why a backend and a precision were taken, in a few words each; arguments as those of the choices.
+
+    Args:
+        bundle: At its own precision.
+        backend: As it was asked for: a name, or `auto`.
+        precision: As it was asked for: a name, None, or `auto`.
+        device: `cpu`, `cuda`, or `cuda:1` and so on.
+    """
+    taken, reasons = choose_precision(bundle, precision, device), []
+    if precision is None:
+        better = choose_precision(bundle, AUTO, device)
+        reasons += [f"--precision auto would take {better}"] if better != taken else []
+    elif precision == AUTO:
+        agreements = {name: v.comparison.pixel_agreement for name, v in bundle.manifest.variants.items()}
+        left = {name: share for name, share in agreements.items() if share < LEAST_AGREEMENT}
+        reasons += [f"{name} keeps only {100 * share:.1f}% of the pixels" for name, share in left.items()]
+    if backend != AUTO:
+        return [*reasons, "as asked for"]
+    _, misfits = _fastest(bundle.at_precision(taken), device)
+    return [*reasons, *(of[0].found for of in misfits.values())] or ["the fastest here"]
+
+
 def _rank(bundle: Bundle, device: str) -> float:
     """The rank of the backend that would be taken; below every other where none runs."""
     library, _ = _fastest(bundle, device)

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -17,16 +17,17 @@ from starlette.responses import JSONResponse, Response
 from ermu.errors import ErmuError
 from ermu.runtime.images.label_values import label_of
 from ermu.runtime.images.prompter import Box, Point
+from ermu.runtime.serve.bodies import Bodies, BodyError
 from ermu.runtime.serve.schemas import Action, BoxHint, PointsHint, PolicySwitch, Rename, bounded_policies
 from ermu.runtime.serve.streams import ServedStream
 from ermu.types import LabelMap
 
 Handler = Callable[["Api", Request], Awaitable[Response]]
-B = TypeVar("B")
+B = TypeVar("B", bound=BaseModel)
 
-_HINT: TypeAdapter[BoxHint | PointsHint] = TypeAdapter(BoxHint | PointsHint)
-_CONTROL: TypeAdapter[Action | PolicySwitch] = TypeAdapter(Action | PolicySwitch)
-_RENAME: TypeAdapter[Rename] = TypeAdapter(Rename)
+_HINT: Bodies[BoxHint | PointsHint] = Bodies(BoxHint, PointsHint)
+_CONTROL: Bodies[Action | PolicySwitch] = Bodies(Action, PolicySwitch)
+_RENAME: Bodies[Rename] = Bodies(Rename)
 
 
 class RefusedError(Exception):
@@ -170,16 +171,13 @@ def _media_type(request: Request) -> str:
     return kind
 
 
-async def _body(request: Request, adapter: TypeAdapter[B]) -> B:
+async def _body(request: Request, bodies: Bodies[B]) -> B:
     if _media_type(request) != "application/json":
         raise RefusedError(415, "The body's type is not known.", expected="application/json")
     try:
-        return adapter.validate_json(await request.body())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        status = 400 if first["type"] == "json_invalid" else 422
-        raise RefusedError(status, f"{where or 'The body'}: {first['msg']}.") from error
+        return bodies.read(await request.body())
+    except BodyError as error:
+        raise RefusedError(error.status, error.problem, expected=error.expected) from error
 
 
 def _label_map(png: bytes, stream: ServedStream) -> LabelMap:

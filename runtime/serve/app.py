@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ermu.runtime.serve.access.connections import SCOPE_KEY
 from ermu.runtime.serve.api import Api
-from ermu.runtime.serve.guard import Access, Guard
-from ermu.runtime.serve.metrics import CONTENT_TYPE, metrics
+from ermu.runtime.serve.guard import ADMITTED, Access, Guard
 from ermu.runtime.serve.openapi import openapi
+from ermu.runtime.serve.operation.metrics import exposition
+from ermu.runtime.serve.operation.readiness import readiness
 from ermu.runtime.serve.streams import ServedStream
 from ermu.runtime.serve.video import Pictures
-from ermu.runtime.sources.reader import StreamState
 from ermu.version import __version__
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -41,15 +44,25 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
     pictures = Pictures(api)
     description = openapi(list(streams), __version__)
 
-    async def health(request: Request) -> Response:
-        ended = [name for name, s in streams.items() if s.pipeline.state is StreamState.ENDED]
-        return JSONResponse({"status": "ended" if ended else "ok", "ended": ended}, 503 if ended else 200)
+    refused: Counter[int] = Counter()
+
+    async def alive(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(request: Request) -> Response:
+        body = readiness(streams)
+        status = 200 if body["ready"] else 503
+        return JSONResponse(body if request.scope[ADMITTED] else {**body, "streams": []}, status)
 
     async def figures(request: Request) -> Response:
-        return Response(metrics(streams), media_type=CONTENT_TYPE)
+        connection, accepted = request.scope.get(SCOPE_KEY), request.headers.get("accept", "")
+        pool = connection.pool if connection is not None else None
+        text, kind = await run_in_threadpool(exposition, streams, refused, pool, accepted)
+        return Response(text, headers={"Content-Type": kind})
 
     async def describe(request: Request) -> Response:
-        return JSONResponse(description)
+        root = request.scope.get("root_path")
+        return JSONResponse({**description, "servers": [{"url": root}]} if root else description)
 
     one, objects = "/api/streams/{stream}", "/api/streams/{stream}/objects"
     routes = [
@@ -68,11 +81,12 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
         Route(one + "/control", api.control, methods=["POST"]),
         Route("/streams/{stream}/video.mjpeg", pictures.video, methods=["GET"]),
         Route("/streams/{stream}/frame.jpg", pictures.snapshot, methods=["GET"]),
-        Route("/healthz", health),
+        Route("/healthz", alive),
+        Route("/readyz", ready),
         Route("/metrics", figures),
         Route("/openapi.json", describe),
     ]
-    guard = Middleware(Guard, access=access or Access())
+    guard = Middleware(Guard, access=access or Access(), refused=refused)
     app = Starlette(routes=routes, middleware=[guard], exception_handlers={HTTPException: _not_served})
     app.router.redirect_slashes = False
     return app

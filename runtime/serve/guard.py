@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
-from collections import OrderedDict
-from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
 from time import monotonic
-from urllib.parse import parse_qs, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ermu.runtime.timing.interval import Interval
+from ermu.logs import Repeats
+from ermu.runtime.serve.access.addresses import is_local, origin_of, site_of
+from ermu.runtime.serve.access.connections import SCOPE_KEY
+from ermu.runtime.serve.access.exchange import Exchange, TooLargeError, TooSlowError
+from ermu.runtime.serve.access.proxy import Proxy, inner_path
+from ermu.runtime.serve.access.token import Token
 
-_COOKIE = "ermu_token"
-_LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
-_OPEN_PATHS = ("/healthz",)
+OPEN_PATHS = ("/healthz", "/readyz")  # for orchestrators, which have no token; the latter without reasons
+ADMITTED = "ermu.admitted"  # in the scope: whether the request brought the token, where there is one
 _CLIENTS = 1024
-_TELL_SECONDS = 60.0  # between two log lines about requests that were refused
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 logger = logging.getLogger("ermu.serve")
 
@@ -43,6 +36,7 @@ class Access:
         max_body: Bytes of a request's body.
         rate: Requests a second that a client may go on making.
         burst: Requests that it may make at once.
+        proxy: What stands in front of the server.
     """
 
     token: str | None = None
@@ -50,75 +44,105 @@ class Access:
     max_body: int = 8 << 20
     rate: float = 50.0
     burst: float = 200.0
+    proxy: Proxy = field(default_factory=Proxy)
 
 
 class Guard:
-    """ASGI middleware that applies `Access` and sets the answer's security headers."""
+    """ASGI middleware that applies `Access` and sets the answer's security headers.
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._access = app, access
-        self._say_refused = Interval(_TELL_SECONDS)
+    Args:
+        app: What it guards.
+        access: The rules.
+        refused: Where it counts what it refuses, by status.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access, refused: Counter[int]) -> None:
+        self._app, self._access, self._refused = app, access, refused
+        self._token = Token(access.token) if access.token else None
+        self._repeats = Repeats()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        guarded = _with_headers(send)
+        scope = self._access.proxy.seen(scope)
+        limit = self._access.max_body
+        exchange = Exchange(scope, receive, send, limit)
         refusal = self._refusal(scope)
         if refusal is not None:
-            if refusal.status_code >= 400 and self._say_refused.due():
-                client = scope["client"][0] if scope.get("client") else "somebody"
-                logger.warning("A request of %s was refused with status %d.", client, refusal.status_code)
-            await refusal(scope, receive, guarded)
+            self._tell(scope, refusal.status_code)
+            await refusal(scope, exchange.receive, exchange.send)
             return
-        body = _Body(receive, guarded, self._access.max_body)
         try:
-            await self._app(scope, body.receive, body.send)
-        except _TooLargeError:
-            if not body.answering:
-                await _too_large(self._access.max_body)(scope, receive, guarded)
+            await self._app(scope, exchange.receive, exchange.send)
+        except (TooLargeError, TooSlowError) as error:
+            answer = _too_large(limit) if isinstance(error, TooLargeError) else _too_slow()
+            self._tell(scope, answer.status_code)
+            if not exchange.answering:
+                await answer(scope, exchange.receive, exchange.send)
 
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that may not pass."""
         headers, access = Headers(scope=scope), self._access
-        client = scope["client"][0] if scope.get("client") else ""
-        wait = self._wait(client)
+        wait = self._wait(site_of(scope["client"][0] if scope.get("client") else ""))
         if wait > 0:
             problem = _problem(429, "Too many requests.", fix=f"try again in {wait:.1f} seconds")
             problem.headers["Retry-After"] = str(max(1, round(wait)))
             return problem
         host = headers.get("host", "")
-        if access.local_only and _hostname(host) not in _LOCAL_HOSTS:
+        if access.local_only and not is_local(host):
             return _problem(403, f"The host '{host[:80]}' is not this machine.", expected="localhost")
-        origin = headers.get("origin")
-        if origin is not None and origin != f"{scope['scheme']}://{host}":
-            return _problem(403, f"The origin '{origin[:80]}' may not ask here.", expected="the page's own")
-        if headers.get("sec-fetch-site") == "cross-site":
-            return _problem(403, "Another site's page may not ask here.")
-        if access.token and scope["path"] not in _OPEN_PATHS:
-            return self._without_token(scope, headers, access.token)
+        foreign = self._foreign(scope, headers, host)
+        if foreign is not None:
+            return foreign
+        if not inner_path(scope):  # the page's relative addresses need the slash
+            return RedirectResponse(_with_slash(scope), status_code=308)
+        scope[ADMITTED] = self._token is None or self._token.is_in(headers)
+        if not scope[ADMITTED] and inner_path(scope) not in OPEN_PATHS:
+            return self._without_token(scope)
+        connection = scope.get(SCOPE_KEY)
+        if scope[ADMITTED] and connection is not None and not connection.admit():
+            return _problem(503, "Too many connections.", fix="close another page")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > access.max_body:
             return _too_large(access.max_body)
         return None
 
-    def _without_token(self, scope: Scope, headers: Headers, token: str) -> Response | None:
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _equal(bearer, token):
-            return None
-        if _equal(_cookie(headers), token):
-            return None
-        asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if scope["path"] == "/" and _equal(asked, token):
-            answer = RedirectResponse("/", status_code=303)
-            answer.set_cookie(_COOKIE, token, httponly=True, samesite="strict")
+    def _foreign(self, scope: Scope, headers: Headers, host: str) -> Response | None:
+        """The answer to what another site's page asks."""
+        origin = headers.get("origin")
+        own = {origin_of(f"{scope['scheme']}://{host}"), self._access.proxy.origin} - {None}
+        if origin is not None and origin_of(origin) not in own:
+            return _problem(
+                403, f"The origin '{origin[:80]}' may not ask here.", expected="the page's own",
+                fix="behind a proxy: --public-url with the page's address there, or --trust-proxy",
+            )  # fmt: skip
+        if headers.get("sec-fetch-site") == "cross-site":
+            return _problem(403, "Another site's page may not ask here.")
+        return None
+
+    def _without_token(self, scope: Scope) -> Response:
+        if inner_path(scope) == "/" and self._token is not None and self._token.is_asked(scope):
+            answer = RedirectResponse("./", status_code=303)
+            self._token.give(answer, scope)
             return answer
         problem = _problem(
             401, "The token is missing or wrong.", fix="open /?token=..., or send it as Bearer"
         )
         problem.headers["WWW-Authenticate"] = "Bearer"
         return problem
+
+    def _tell(self, scope: Scope, status: int) -> None:
+        """Counts a refusal, and says so now and then."""
+        if status < 400:
+            return
+        self._refused[status] += 1
+        client = scope["client"][0] if scope.get("client") else "somebody"
+        left_out = self._repeats.left_out((client, status))
+        if left_out is not None:
+            more = {"left_out": left_out}
+            logger.warning("A request of %s was refused with status %d.", client, status, extra=more)
 
     def _wait(self, client: str) -> float:
         """Seconds until a client may ask again; counts this request if that is now."""
@@ -132,40 +156,6 @@ class Guard:
         return 0.0 if passes else (1 - left) / access.rate
 
 
-class _TooLargeError(Exception):
-    pass
-
-
-class _Body:
-    """Counts a body's bytes, whatever its headers said, and notes when the answer begins."""
-
-    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
-        self._receive, self._send, self._left = receive, send, limit
-        self.answering = False
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            raise _TooLargeError
-        return message
-
-    async def send(self, message: Message) -> None:
-        self.answering = True
-        await self._send(message)
-
-
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-        await send(message)
-
-    return sending
-
-
 def _problem(
     status: int, problem: str, *, expected: str | None = None, fix: str | None = None
 ) -> JSONResponse:
@@ -176,20 +166,10 @@ def _too_large(limit: int) -> JSONResponse:
     return _problem(413, "The body is too large.", expected=f"at most {limit} bytes")
 
 
-def _equal(given: str, token: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
+def _too_slow() -> JSONResponse:
+    return _problem(408, "The body does not come.", fix="send it faster")
 
 
-def _cookie(headers: Headers) -> str:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
-
-
-def _hostname(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+def _with_slash(scope: Scope) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return f"{scope['path'].rpartition('/')[2]}/{f'?{query}' if query else ''}"

@@ -8,12 +8,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from ermu.errors import PromptError
 from ermu.registries import BACKENDS, POLICIES
+from ermu.runtime.streams.object_registry import NAME, check_name
 
 logger = logging.getLogger("ermu.serve")
 
 Coordinate = Annotated[float, Field(ge=0, le=65535, allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+def _seen(value: str) -> str:
+    try:
+        check_name(value)
+    except PromptError as error:
+        raise ValueError(f"{error.problem} Expected: {error.expected}") from error
+    return value
+
+
+Name = Annotated[
+    str, AfterValidator(_seen), Field(min_length=1, max_length=64, json_schema_extra={"pattern": NAME})
+]
 
 
 def _whole(value: object) -> object:

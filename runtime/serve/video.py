@@ -21,7 +21,8 @@ class MjpegResponse(Response):
     """Each part the newest picture; a viewer that does not read misses pictures, and is let go in the end."""
 
     def __init__(self, broadcast: Broadcast) -> None:
-        super().__init__(media_type=f"multipart/x-mixed-replace; boundary={_BOUNDARY.decode()}")
+        kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY.decode()}"
+        super().__init__(media_type=kind, headers={"X-Accel-Buffering": "no"})  # a proxy passes it on at once
         self._broadcast = broadcast
         del self.headers["content-length"]
 

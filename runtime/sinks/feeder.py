@@ -11,6 +11,7 @@ from threading import Thread
 from time import monotonic, perf_counter
 
 from ermu.errors import ErmuError, SinkError, StateError
+from ermu.logs import in_stream
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sources.base import Frame
@@ -38,10 +39,13 @@ class SinkFeeder:
     Args:
         sink: Used by the feeder's thread alone from now on.
         lossy: Drop a frame when the queue is full (live work) instead of waiting for room (files).
+        stream: Its name, for the log.
     """
 
-    def __init__(self, sink: Sink, *, lossy: bool) -> None:
+    def __init__(self, sink: Sink, *, lossy: bool, stream: str | None = None) -> None:
         self.sink, self._lossy = sink, lossy
+        self._stream = stream if lossy else None
+        self._busy_since: float | None = None
         self.state = SinkState.RUNNING
         self.error: SinkError | None = None
         self.written = self.dropped = 0
@@ -51,6 +55,12 @@ class SinkFeeder:
         self._queue: Queue[tuple[Frame, FrameResult] | None] = Queue(_QUEUE)
         self._thread = Thread(target=self._feed, name=f"sink {sink.name}", daemon=True)
         self._thread.start()
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long it has been writing one result; 0 between two."""
+        since = self._busy_since
+        return 0.0 if since is None else monotonic() - since
 
     def put(self, frame: Frame, result: FrameResult) -> None:
         """Queues a frame; a stopped sink's are let go.
@@ -120,12 +130,17 @@ class SinkFeeder:
             logger.info("The sink %s is slow: %d results dropped so far.", self.sink.name, self.dropped)
 
     def _feed(self) -> None:
+        with in_stream(self._stream):
+            self._feed_on()
+
+    def _feed_on(self) -> None:
         while (item := self._queue.get()) is not None:
             if self.error is not None:
                 self.dropped += 1
                 continue
-            began = perf_counter()
+            began, self._busy_since = perf_counter(), monotonic()
             self._attempt(partial(self.sink.write, *item))
+            self._busy_since = None
             if self.error is None:
                 self.written += 1
                 self.ms.add(1e3 * (perf_counter() - began))

@@ -10,6 +10,7 @@ from threading import Condition, Event, Thread
 from time import monotonic
 
 from ermu.errors import ErmuError, OptionError, SourceError, StateError
+from ermu.logs import in_stream
 from ermu.runtime.sources.backoff import Backoff
 from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.sources.redaction import redact
@@ -44,6 +45,7 @@ class StreamReader:
             out old frames as good ones.
         give_up_seconds: Without a frame after which a live stream has ended; default, never.
         notify: Called after every frame and at the end, from the reader's thread.
+        name: Of the stream, for the log.
 
     Raises:
         OptionError: a time is not positive.
@@ -57,10 +59,11 @@ class StreamReader:
         give_up_seconds: float | None = None,
         backoff: Backoff | None = None,
         notify: Callable[[], None] = lambda: None,
+        name: str | None = None,
     ) -> None:
-        for name, seconds in {"stale_seconds": stale_seconds, "give_up_seconds": give_up_seconds}.items():
+        for option, seconds in {"stale_seconds": stale_seconds, "give_up_seconds": give_up_seconds}.items():
             if seconds is not None and not seconds > 0:
-                raise OptionError(f"{name} is {seconds}.", expected="more than 0 seconds")
+                raise OptionError(f"{option} is {seconds}.", expected="more than 0 seconds")
         self.source = source
         self.received = self.dropped = self.reconnects = 0
         self.last_error: SourceError | None = None
@@ -75,6 +78,7 @@ class StreamReader:
         self._error: ErmuError | None = None
         self._latest: float | None = None
         self._began = monotonic()
+        self._name = name if source.live else None
         self._thread = Thread(target=self._read, name=f"read {source.description}", daemon=True)
 
     @property
@@ -139,6 +143,10 @@ class StreamReader:
             self._thread.join(timeout)
 
     def _read(self) -> None:
+        with in_stream(self._name):
+            self._read_on()
+
+    def _read_on(self) -> None:
         try:
             while not self._stop.is_set():
                 self._connection()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,6 +13,26 @@ from ermu.errors import PromptError
 from ermu.runtime.images.labels import IGNORE
 from ermu.runtime.results import ObjectState, Sighting
 from ermu.types import LabelMap
+
+# Controls, direction marks, what has no width. Joiners stay, which scripts and emoji need.
+_UNSEEN = (
+    r"\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+)
+NAME = rf"^[^{_UNSEEN}]*[^{_UNSEEN}\s\u200c\u200d][^{_UNSEEN}]*$"
+_NAME = re.compile(NAME)
+
+
+def check_name(name: str) -> None:
+    """Refuses an object's name that cannot be seen, or that shows itself as something else.
+
+    Raises:
+        PromptError: it is empty, of spaces only, or has control or direction characters.
+    """
+    if not _NAME.fullmatch(name) or any("\ud800" <= character <= "\udfff" for character in name):
+        raise PromptError(
+            f"An object cannot be called {name!a}.",
+            expected="a name that can be seen, without control characters and direction marks",
+        )
 
 
 class ObjectRegistry:
@@ -77,8 +98,9 @@ class ObjectRegistry:
         """Changes an object's name.
 
         Raises:
-            PromptError: there is no such object.
+            PromptError: there is no such object, or the name will not do.
         """
+        check_name(name)
         self._check(object_id)
         self._objects[object_id] = replace(self._objects[object_id], name=name)
 

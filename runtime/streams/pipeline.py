@@ -191,6 +191,7 @@ class Pipeline(Steering):
             stale_seconds=self.options.stale_seconds,
             give_up_seconds=self.options.give_up_seconds,
             notify=self._commands.wake,
+            name=self.name,
         )
         self._run = Run(reader, prompt, max_frames, on_frame, strict=strict)
 
@@ -344,7 +345,7 @@ class Pipeline(Steering):
         return run
 
     def _fed(self) -> list[SinkFeeder]:
-        return [SinkFeeder(sink, lossy=self.source.live) for sink in self._sinks]
+        return [SinkFeeder(sink, lossy=self.source.live, stream=self.name) for sink in self._sinks]
 
     def _source_ended(self, run: Run) -> None:
         self.done, run.lost = True, self.source.reconnects

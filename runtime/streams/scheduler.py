@@ -9,6 +9,7 @@ from threading import Event
 from typing import Protocol
 
 from ermu.errors import ErmuError
+from ermu.logs import in_stream
 from ermu.runtime.sources.redaction import redact
 from ermu.runtime.streams.pipeline import Pipeline
 
@@ -93,6 +94,10 @@ class Scheduler:
         return self._stop.is_set() or (not self._endless and all_done)
 
     def _turn(self, pipeline: Pipeline) -> bool:
+        with in_stream(pipeline.name if pipeline.source.live else None):
+            return self._take_turn(pipeline)
+
+    def _take_turn(self, pipeline: Pipeline) -> bool:
         was_done = pipeline.done
         try:
             segmented = pipeline.turn()

@@ -18,7 +18,7 @@ from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.memory_history import MemoryHistory
-from ermu.runtime.streams.object_registry import ObjectRegistry
+from ermu.runtime.streams.object_registry import ObjectRegistry, check_name
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
 from ermu.runtime.timing.statistics import Timings
 from ermu.types import Image, LabelMap
@@ -89,6 +89,8 @@ class Tracker:
 
     def add(self, label: LabelMap, picture: Frame, name: str | None) -> list[int]:
         """Follows new objects, drawn on a recent picture; returns their ids."""
+        if name is not None:
+            check_name(name)
         latest = self.shown()
         now, image = latest.frame.time, latest.frame.image
         if picture.image.shape != image.shape:
@@ -185,7 +187,7 @@ class Tracker:
     def _restart(self, image: Image, label: LabelMap, number: int, time: float) -> FrameResult:
         """Begins every memory anew from a label map; an object with no pixel on it stays known, as lost."""
         self.restarts += 1
-        logger.info("Every memory begins anew at frame %d, %dx%d.", number, image.shape[1], image.shape[0])
+        logger.warning("Every memory begins anew at frame %d, %dx%d.", number, image.shape[1], image.shape[0])
         prompt = label if object_ids(label) else None
         return self.segmenter.start(image, prompt, number=number, time=time)
 

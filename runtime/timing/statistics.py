@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
 from threading import Lock
 from time import monotonic
 
 import numpy as np
 
 RECENT = 4096  # samples that percentiles are taken over
+BOUNDS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How samples are spread.
+
+    Attributes:
+        counts: Of those up to each of `BOUNDS`, and of all.
+        total: Their sum.
+    """
+
+    counts: tuple[int, ...]
+    total: float
 
 
 class Samples:
@@ -21,14 +38,21 @@ class Samples:
 
     def __init__(self, recent: int = RECENT) -> None:
         self._ring = np.zeros(recent)
+        self._spread = [0] * (len(BOUNDS) + 1)
         self.count = 0
-        self.maximum = 0.0
+        self.maximum = self.total = 0.0
 
     def add(self, value: float) -> None:
         """Takes a sample."""
         self._ring[self.count % len(self._ring)] = value
         self.count += 1
         self.maximum = max(self.maximum, value)
+        self.total += value
+        self._spread[bisect_left(BOUNDS, value)] += 1
+
+    def histogram(self) -> Histogram:
+        """Of all samples."""
+        return Histogram(tuple(accumulate(list(self._spread))), self.total)
 
     def percentile(self, q: float) -> float:
         """Percentile of the latest samples, 0 before the first."""
@@ -85,6 +109,11 @@ class Timings:
         """Percentiles by stage."""
         with self._lock:
             return {stage: samples.summary() for stage, samples in self._stages.items()}
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Of all frames, by stage."""
+        with self._lock:
+            return {stage: samples.histogram() for stage, samples in self._stages.items()}
 
     def percentile(self, stage: str, q: float) -> float:
         """One percentile of one stage, 0 where it never ran."""

@@ -74,7 +74,7 @@ def test_json_log_of_the_command(tmp_path):
     assert entry.pop("time").endswith("+00:00")
     assert entry == {"level": "info", "logger": "ermu.sources", "message": "back", "stream": "yard"}
     (line,) = logged("--verbose")
-    assert line.endswith("INFO ermu.sources: back")
+    assert line.endswith("INFO ermu.sources: stream yard: back")
 
 
 def test_json_lines_hold_errors():

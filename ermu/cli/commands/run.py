@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ermu.cli.bundles import BundleOptions
+from ermu.cli.bundles import BundleOptions, tell_backend
 from ermu.cli.option_groups import with_option_groups
 from ermu.cli.options import Decode, PromptOptions, SegmenterOptions, SinkOptions
 from ermu.registries import SOURCES
@@ -95,6 +95,7 @@ def run(
         page = prompts.page or any(label is None for label in labels)
         live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
         shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
+        tell_backend(console, loaded, options, shared.segmenters[0].backend)
         if options.gap is None:
             fit_gaps(loaded, shared.segmenters, sources, max_frames)
         for folder in folders:

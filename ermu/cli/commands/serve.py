@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ermu.cli.bundles import BundleOptions
+from ermu.cli.bundles import BundleOptions, tell_backend
+from ermu.cli.live_page import ServerOptions
 from ermu.cli.option_groups import with_option_groups
 from ermu.cli.options import Decode, Objects, SegmenterOptions, SinkList
 from ermu.registries import POLICIES, SOURCES
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from ermu.runtime.serve.guard import Access
     from ermu.runtime.streams.pipeline import Pipeline
 
 
@@ -32,14 +34,8 @@ def serve(
         list[str] | None,
         typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
     ] = None,
-    host: Annotated[
-        str, typer.Option(help="Address to bind; any but this machine's own needs a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="ERMU_TOKEN", help="Ask it of every request; open the page as /?token=..."),
-    ] = None,
+    *,
+    server: ServerOptions,
     on_add: Annotated[
         str,
         typer.Option(help="New objects get a memory of their own (group), or all begin anew (restart)."),
@@ -54,7 +50,6 @@ def serve(
         bool, typer.Option("--overwrite", help="Let sinks replace files that exist.")
     ] = False,
     decode: Decode = "cpu",
-    *,
     options: SegmenterOptions,
 ) -> None:
     """Segment live streams, steered from a page in the browser and a JSON API."""
@@ -75,9 +70,7 @@ def serve(
     from ermu.runtime.streams.segmenters import SharedBackend
 
     need_server()
-    from ermu.runtime.serve.server import check_access
-
-    local = check_access(host, token)
+    access = server.access()
     names = stream_names(source, name)
     wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
     folders = _check_paths(which, source, wanted, names if len(source) > 1 else [None], overwrite)
@@ -98,10 +91,11 @@ def serve(
             opened.decode_on(decode)
             sources.append(opened if opened.live else stack.enter_context(PacedSource(opened, loop=loop)))
         shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
+        tell_backend(console, loaded, options, shared.segmenters[0].backend)
         for folder in folders:
             remove_own(folder)
         streams = list(zip(names, sources, shared.segmenters, strict=True))
-        _serve(console, streams, shared, live, wanted, host=host, port=port, token=token, local=local)
+        _serve(console, streams, shared, live, wanted, server, access)
 
 
 def _check_paths(
@@ -133,18 +127,14 @@ def _serve(
     shared: Any,
     live: Any,
     wanted: list[str],
-    *,
-    host: str,
-    port: int,
-    token: str | None,
-    local: bool,
+    server: ServerOptions,
+    access: Access,
 ) -> None:
     """Runs the streams and the server until a signal."""
     from ermu.cli.live_page import live_page
     from ermu.cli.printing import plain
     from ermu.cli.signals import StopSignals
     from ermu.runtime.serve.broadcast import Broadcast
-    from ermu.runtime.serve.guard import Access
     from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.streams.pipeline import Pipeline
@@ -158,11 +148,11 @@ def _serve(
         pipelines.append(Pipeline(segmenter, opened, sinks, name=stream, live=live))
     for pipeline in pipelines:
         pipeline.begin()
-    access = Access(token=token, local_only=local and token is None)
-    with StopSignals() as signals, live_page(pipelines, broadcasts, access, host=host, port=port) as server:
-        hint = "?token=..." if token else ""
-        plain(console, f"{len(pipelines)} streams at {server.url}{hint} (stop with Ctrl-C)")
-        signals.run(Scheduler(pipelines, endless=True, shared=shared), on_stop=server.stop)
+    page = live_page(pipelines, broadcasts, access, host=server.host, port=server.port)
+    with StopSignals() as signals, page as serving:
+        shown = f"{access.proxy.url or serving.url}{'?token=...' if access.token else ''}"
+        plain(console, f"{len(pipelines)} streams at {shown} (stop with Ctrl-C)")
+        signals.run(Scheduler(pipelines, endless=True, shared=shared), on_stop=serving.stop)
     _report(console, pipelines)
 
 

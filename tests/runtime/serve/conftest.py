@@ -21,6 +21,7 @@ from tests.runtime.conftest import until
 pytest.importorskip("starlette", reason="the page needs the extra `serve`")
 pytest.importorskip("uvicorn", reason="the page needs the extra `serve`")
 
+from ermu.runtime.serve.access.connections import ConnectionLimits
 from ermu.runtime.serve.app import create_app
 from ermu.runtime.serve.broadcast import Broadcast
 from ermu.runtime.serve.guard import Access
@@ -41,7 +42,11 @@ class Serving:
 
 @contextmanager
 def serving(
-    bundle: Path, *, scenes: tuple[str, ...] = (SCENE,), access: Access | None = None
+    bundle: Path,
+    *,
+    scenes: tuple[str, ...] = (SCENE,),
+    access: Access | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> Iterator[Serving]:
     """Streams and server, running until the block ends."""
     with SharedBackend(Bundle.load(bundle), len(scenes), threads=1, gap=2) as shared:
@@ -58,7 +63,8 @@ def serving(
         worker = threading.Thread(target=scheduler.run)
         worker.start()
         try:
-            with Server(create_app(streams, access), port=0) as server:
+            proxy = access.proxy if access else None
+            with Server(create_app(streams, access), port=0, proxy=proxy, limits=limits) as server:
                 assert until(lambda: all(pipeline.frames for pipeline in pipelines))
                 yield Serving(server.url.rstrip("/"), server.port, streams)
         finally:

@@ -11,10 +11,14 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.routing import Route
 
+from ermu.errors import PromptError
 from ermu.registries import BACKENDS, POLICIES
 from ermu.runtime.images.palette import PALETTE
+from ermu.runtime.images.prompter import Box
 from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.serve.openapi import openapi
 from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.scheduler import Scheduler
@@ -95,6 +99,38 @@ def test_control(serve: Serve) -> None:
         assert client.get("/api/streams/0/objects").json() == {"objects": []}
 
 
+NAMES = [
+    "",
+    " ",
+    "\u00a0\u3000",
+    "a\x00b",
+    "line\nend",
+    "\u202egnp.exe",
+    "a\u200bb",
+    "\u200d",
+    "\ufeff",
+    "x" * 65,
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_names_that_nobody_can_see_or_trust(serve: Serve, name: str) -> None:
+    """Controls, direction marks, and what has no width: an id cannot be dressed up as another."""
+    serving = serve()
+    with httpx.Client(base_url=serving.url) as client:
+        objects = "/api/streams/0/objects"
+        assert client.post(objects, json={"box": [20, 20, 80, 90], "name": name}).status_code == 422
+        assert client.post(objects, json={"box": [20, 20, 80, 90]}).status_code == 201
+        refused = client.patch(f"{objects}/1", json={"name": name})
+        assert refused.status_code == 422 and refused.json()["problem"].startswith("name: ")
+        for good in ("Käse", "\u0646\u06cc\u200c\u062e", "👩\u200d🚒", "a b", " door "):
+            assert client.patch(f"{objects}/1", json={"name": good}).json()["name"] == good
+    if 0 < len(name) <= 64:
+        with pytest.raises(PromptError, match="cannot be called"):
+            serving.streams["0"].pipeline.add_objects(Box(1, 1, 50, 50), name=name)
+        assert serving.streams["0"].pipeline.objects.ids == [1]
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [
@@ -131,19 +167,6 @@ def test_no_address_reaches_the_file_system(serve: Serve) -> None:
         "/api/streams/..%2f",
     ):
         assert httpx.get(serving.url + path).status_code == 404
-
-
-def test_health_and_figures(serve: Serve) -> None:
-    serving = serve()
-    assert httpx.get(f"{serving.url}/healthz").json() == {"status": "ok", "ended": []}
-    text = httpx.get(f"{serving.url}/metrics").text
-    sample = re.compile(r'ermu_[a-z_]+\{([a-z]+="[^"]*",?)+\} -?[0-9.e+-]+')
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    assert lines and all(sample.fullmatch(line) for line in lines)
-    assert 'ermu_stream_state{stream="0",state="live"} 1' in lines
-    prometheus = pytest.importorskip("prometheus_client.parser")
-    families = {family.name for family in prometheus.text_string_to_metric_families(text)}
-    assert {"ermu_frames", "ermu_stage_milliseconds", "ermu_staleness_seconds"} <= families
 
 
 def test_passwords_of_a_stream_that_does_not_answer_are_not_shown(
@@ -183,6 +206,20 @@ def test_choices_come_from_the_registries(serve: Serve) -> None:
         assert schemas["StreamInfo"]["properties"]["backend"]["enum"] == BACKENDS.names()
         page = client.get("/").text
         assert not any(f">{name}<" in page for name in offered)
+
+
+def test_the_description_has_every_route_of_the_api() -> None:
+    """What is served and what /openapi.json says: the same paths, the same methods."""
+    routes = [route for route in create_app({}).routes if isinstance(route, Route)]
+    answered = {
+        (re.sub(r":int", "", route.path), method.lower())
+        for route in routes
+        for method in route.methods or ()
+        if route.path.startswith("/api/") and method != "HEAD"
+    }
+    paths = openapi([], "0")["paths"]
+    described = {(path, method) for path, item in paths.items() for method in item if method != "parameters"}
+    assert described == answered
 
 
 def test_schemathesis_finds_no_fault(serve: Serve) -> None:

@@ -29,7 +29,7 @@ def test_a_token_is_asked_of_every_request(serve: Serve) -> None:
     assert httpx.get(f"{url}/api/streams", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
     with httpx.Client(base_url=url) as client:
         arrived = client.get(f"/?token={TOKEN}")
-        assert arrived.status_code == 303 and arrived.headers["location"] == "/"
+        assert arrived.status_code == 303 and arrived.headers["location"] == "./"
         assert (
             "HttpOnly" in arrived.headers["set-cookie"]
             and "samesite=strict" in arrived.headers["set-cookie"].lower()

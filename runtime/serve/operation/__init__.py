@@ -1,0 +1,1 @@
+"""What tells an operator, and what watches for one, how the streams are."""
