@@ -125,7 +125,9 @@ class Guard:
     def _without_token(self, scope: Scope) -> Response:
         if inner_path(scope) == "/" and self._token is not None and self._token.is_asked(scope):
             answer = RedirectResponse("./", status_code=303)
-            self._token.give(answer, scope)
+            public = self._access.proxy.origin
+            secure = "https" in (scope["scheme"], public[0] if public is not None else None)
+            self._token.give(answer, scope, secure=secure)
             return answer
         problem = _problem(
             401, "The token is missing or wrong.", fix="open /?token=..., or send it as Bearer"

@@ -59,11 +59,11 @@ class Token:
         asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         return _equal(asked, self._token)
 
-    def give(self, answer: Response, scope: Scope) -> None:
-        """Has the browser keep the cookie, for the page's own path."""
+    def give(self, answer: Response, scope: Scope, *, secure: bool) -> None:
+        """Has the browser keep the cookie, for the page's own path; `secure`, for HTTPS alone."""
         answer.set_cookie(
             self.cookie, self._value, httponly=True, samesite="strict",
-            path=scope.get("root_path", "") + "/", secure=scope["scheme"] == "https",
+            path=scope.get("root_path", "") + "/", secure=secure,
         )  # fmt: skip
 
 

@@ -119,6 +119,10 @@ def ended(connection: socket.socket) -> bool:
     """Whether the other side has closed the connection, or does within ten seconds."""
     connection.settimeout(10)
     try:
-        return connection.recv(1) == b""
+        while connection.recv(1000):
+            continue
+        return True
     except ConnectionError:
         return True
+    except TimeoutError:
+        return False

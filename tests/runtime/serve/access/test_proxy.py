@@ -139,7 +139,7 @@ def caddy(folder: Path, site: str) -> Iterator[None]:
     program = shutil.which("caddy")
     if program is None:
         pytest.skip("no Caddy: apt-get install caddy")
-    options = "{\nadmin off\nauto_https disable_redirects\npersist_config off\n}\n"
+    options = "{\nadmin off\nauto_https disable_redirects\n}\n"
     (folder / "Caddyfile").write_text(options + site)
     environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     with running(
@@ -154,9 +154,10 @@ def outside(port: int, certificate: Path) -> httpx.Client:
 
     class Here(httpx.HTTPTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:
-            request.extensions = {**request.extensions, "sni_hostname": NAME}
-            request.url = request.url.copy_with(host="127.0.0.1")
-            return super().handle_request(request)
+            here = request.url.copy_with(host="127.0.0.1")
+            named = {**request.extensions, "sni_hostname": NAME}
+            more = {"headers": request.headers, "stream": request.stream, "extensions": named}
+            return super().handle_request(httpx.Request(request.method, here, **more))
 
     return httpx.Client(base_url=f"https://{NAME}:{port}", transport=Here(verify=context), timeout=20)
 
@@ -169,7 +170,8 @@ def check_page(browser: httpx.Client, port: int, serving: Serving) -> None:
     assert "Secure" in arrived.headers["set-cookie"] and "Path=/ermu/" in arrived.headers["set-cookie"]
     page = browser.get(arrived.url.join(arrived.headers["location"]))
     assert page.status_code == 200 and "<html" in page.text
-    assert browser.get("/ermu/style.css").headers["content-type"].startswith("text/css")
+    style = browser.get("/ermu/style.css")
+    assert style.status_code == 200 and style.headers["content-type"].startswith("text/css"), style.text
     body, control = {"action": "pause"}, "/ermu/api/streams/0/control"
     own = {"origin": f"https://{NAME}:{port}", "sec-fetch-site": "same-origin"}
     assert browser.post(control, json=body, headers=own).json()["paused"] is True
@@ -208,8 +210,6 @@ def test_the_recipe_for_nginx(serve: Serve, tmp_path: Path) -> None:
         site = site.replace(written, here)
     with nginx(tmp_path, site), outside(port, signed) as browser:
         check_page(browser, port, serving)
-        log = browser.get("/ermu/metrics", headers={"x-forwarded-for": "198.51.100.9"})
-        assert log.status_code == 200
 
 
 def test_nginx_that_passes_nothing_on_but_the_request(serve: Serve, tmp_path: Path) -> None:
