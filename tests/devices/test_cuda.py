@@ -232,3 +232,13 @@ def test_a_process_ends_cleanly(end: str) -> None:
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == (3 if "Exit" in end else 0), ran.stderr
     assert ran.stderr == ""
+
+
+def test_memory_may_be_asked_for_from_any_thread(device: CudaDevice) -> None:
+    told: list[tuple[int, int]] = []
+    in_thread(lambda: told.append(device.memory()))
+    ((free, total),) = told
+    assert 0 < free <= total
+    device.close()
+    with pytest.raises(StateError, match="closed"):
+        device.memory()

@@ -123,12 +123,17 @@ def test_serve_stops_cleanly_with_a_viewer_attached(
     assert process.returncode == 0, output
     assert seconds < 3.0
     assert "Traceback" not in output and "ERROR" not in output, output
+    assert "backend   onnxruntime, fp32, cpu (the fastest here)\n" in output
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--host", "0.0.0.0"), "Without a token"),
+        (("--public-url", "https://cams.example.org/"), "Without a token"),
+        (("--token", "Zugang-für-Gäste-€"), "characters that an HTTP header cannot carry"),
+        (("--host", "no-such-machine.invalid", "--token", "a" * 16), "is no address that is known here"),
+        (("--trust-proxy", "proxy"), "an IP address or a network"),
         (("--policy", "none"), "keeps every frame"),
         (("--name", "../x"), "cannot be called"),
         (("--name", "a", "--name", "b"), "2 names"),

@@ -8,7 +8,7 @@ import pytest
 
 from ermu.errors import BackendError
 from ermu.registries import BACKENDS
-from ermu.runtime.backends.choosing import choose_backend, choose_precision
+from ermu.runtime.backends.choosing import choose_backend, choose_precision, reasons_for
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import Comparison, Variant
 from ermu.runtime.segmenter import Segmenter
@@ -75,3 +75,14 @@ def test_where_none_runs_every_reason_is_told(tiny, monkeypatch):
 def test_a_segmenter_chooses_too(tiny):
     with Segmenter(tiny, threads=1, precision="auto") as segmenter:
         assert (segmenter.backend.name, segmenter.bundle.manifest.precision) == ("onnxruntime", "fp32")
+
+
+def test_why_is_told_in_a_few_words(tiny, monkeypatch):
+    pytest.importorskip("openvino")
+    assert reasons_for(tiny, "auto", None, "cpu") == ["the fastest here"]
+    assert reasons_for(tiny, "openvino", "fp32", "cpu") == ["as asked for"]
+    assert reasons_for(with_int8(tiny, 1.0), "auto", None, "cpu") == ["--precision auto would take int8"]
+    told = reasons_for(with_int8(tiny, 0.9204), "auto", "auto", "cpu")
+    assert told == ["int8 keeps only 92.0% of the pixels"]
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    assert reasons_for(tiny, "auto", "bf16", "cpu") == ["openvino is not installed"]

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,6 +18,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
+from ermu.devices.cuda import CudaDevice
+from ermu.runtime.serve.operation.metrics import _memory
+from tests.devices.conftest import emulated_driver  # noqa: F401
 from tests.runtime.conftest import free_port, until
 from tests.runtime.serve.conftest import Serving
 from tests.support.processes import running
@@ -92,6 +96,18 @@ def test_openmetrics_where_it_is_asked_for(serve: Serve) -> None:
     answer = httpx.get(f"{serve().url}/metrics", headers=accept)
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert "ermu_frames" in {family.name for family in openmetrics_families(answer.text)}
+
+
+@pytest.mark.usefixtures("emulated_driver")
+def test_memory_of_a_gpu_is_told_once_and_a_closed_one_is_passed_over() -> None:
+    with CudaDevice() as device:
+        backend = SimpleNamespace(device=device)
+        pipeline = SimpleNamespace(segmenter=SimpleNamespace(backend=backend))
+        streams: Any = {name: SimpleNamespace(pipeline=pipeline) for name in ("yard", "gate")}
+        told = dict(_memory(streams))
+        free, total = device.memory()
+        assert told == {(device.label, "free"): free, (device.label, "total"): total}
+    assert list(_memory(streams)) == []
 
 
 @needs_promtool
