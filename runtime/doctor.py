@@ -28,6 +28,7 @@ _EXTRAS = (
     (LIVE, "video", "av", "av", "live"),
     (LIVE, "serve", "starlette", "starlette", "serve"),
     (LIVE, "serve (server)", "uvicorn", "uvicorn", "serve"),
+    (LIVE, "serve (figures)", "prometheus_client", "prometheus-client", "serve"),
     (LIVE, "scenes", "skimage", "scikit-image", "scenes"),
     (MAKING, "export", "torch", "torch", "export"),
     (MAKING, "build", "onnx", "onnx", "build"),

@@ -65,6 +65,7 @@ class ServerOptions:
 def need_server() -> None:
     """Raises `DependencyError` where what serves the page is not installed."""
     try:
+        import ermu.runtime.serve.app
         import ermu.runtime.serve.server  # noqa: F401
     except ImportError as error:
         raise DependencyError(error.name or "starlette", "The live page", "serve") from error
