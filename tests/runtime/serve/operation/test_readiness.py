@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ermu.errors import SinkError, SourceError
+from ermu.logs import message_of
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.serve.operation import readiness
@@ -90,7 +91,9 @@ def told(client: httpx.Client) -> tuple[int, bool, list[str]]:
     return answer.status_code, body["ready"], stream["reasons"]
 
 
-def test_a_stream_is_ready_while_it_flows(tiny_segmenter: Segmenters) -> None:
+def test_a_stream_is_ready_while_it_flows(
+    tiny_segmenter: Segmenters, caplog: pytest.LogCaptureFixture
+) -> None:
     with asked(tiny_segmenter()) as (client, gate, _):
         assert until(lambda: "is out" in str(told(client)))
         status, ready, reasons = told(client)
@@ -102,10 +105,14 @@ def test_a_stream_is_ready_while_it_flows(tiny_segmenter: Segmenters) -> None:
         assert told(client)[2][0].startswith("stale")
         gate.opened.set()
         assert until(lambda: told(client) == (200, True, []), 20)
+    log = [message_of(record) for record in caplog.records]
+    assert any(line.startswith("stream yard: rtsp://***@cam/1: no frames (") for line in log)
+    assert any(line.startswith("stream yard: rtsp://***@cam/1: frames again (") for line in log)
+    assert "hunter2" not in str(log)
 
 
 def test_a_sink_that_stops_or_hangs_is_a_reason(
-    tiny_segmenter: Segmenters, monkeypatch: pytest.MonkeyPatch
+    tiny_segmenter: Segmenters, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(readiness, "STUCK_SECONDS", 0.5)
     with asked(tiny_segmenter()) as (client, gate, disk):
@@ -118,6 +125,8 @@ def test_a_sink_that_stops_or_hangs_is_a_reason(
         disk.going.set()
         expected = ["the sink disk has stopped: No space left on /var/ermu."]
         assert until(lambda: told(client) == (503, False, expected))
+    log = [message_of(record) for record in caplog.records]
+    assert "stream yard: The sink disk has stopped: No space left on /var/ermu." in log
 
 
 def test_without_the_token_the_status_is_told_and_nothing_else(tiny_segmenter: Segmenters) -> None:
