@@ -16,7 +16,7 @@ from ermu.benchmarks.plan import Plan
 from ermu.benchmarks.report.report import Sustained
 from ermu.errors import BenchmarkError
 from ermu.runtime.results import FrameResult
-from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sinks.base import Sink, SinkContext
 from ermu.runtime.sinks.kinds.labels import LabelSink
 from ermu.runtime.sinks.kinds.overlay import OverlaySink
 from ermu.runtime.sources.base import Frame, Source
@@ -65,7 +65,7 @@ def measure_sustained(plan: Plan, *, sinks: bool) -> Sustained:
 def _run(plan: Plan, source: Source, label: LabelMap, frames: int, folder: Path | None) -> _Watch:
     sinks: list[Sink] = []
     if folder is not None:
-        sinks = [LabelSink(folder / "labels"), OverlaySink(folder / "overlay.mp4", source.fps)]
+        sinks = [LabelSink(folder / "labels"), OverlaySink(folder / "overlay.mp4", SinkContext(source.fps))]
     candidate = plan.ours()
     watch = _Watch(plan, candidate)
     pipeline = Pipeline(candidate.segmenter, source, sinks)

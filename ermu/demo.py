@@ -21,7 +21,7 @@ from ermu.runtime.images.label_folder import remove_own
 from ermu.runtime.images.prompter import Box, GrabCutPrompter
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
-from ermu.runtime.sinks.base import Sink
+from ermu.runtime.sinks.base import Sink, SinkContext
 from ermu.runtime.sinks.kinds.labels import LabelSink
 from ermu.runtime.sinks.kinds.overlay import OverlaySink
 from ermu.runtime.sinks.kinds.trace import TraceSink
@@ -97,7 +97,7 @@ def _segment(bundle, source: Source, label: LabelMap, out: Path, frames: int, on
     remove_own(out / "labels")
     sinks: list[Sink] = [
         LabelSink(out / "labels"),
-        OverlaySink(out / "overlay.mp4", source.fps),
+        OverlaySink(out / "overlay.mp4", SinkContext(source.fps)),
         TraceSink(out / "trace.jsonl"),
     ]
     with Segmenter(bundle) as segmenter:

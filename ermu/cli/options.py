@@ -137,6 +137,21 @@ class PromptOptions:
 
 
 @dataclass(frozen=True)
+class RecordOptions:
+    """How the files of a stream that goes on for long are cut and kept."""
+
+    segment_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="Begin videos and records anew after so long, in files named after their beginning."
+        ),
+    ] = None
+    keep_days: Annotated[
+        float | None, typer.Option(help="Remove such files that are older, when the next one begins.")
+    ] = None
+
+
+@dataclass(frozen=True)
 class SinkOptions:
     """Sinks beside the label maps: those of `--sink`, and short ways to some of them."""
 

@@ -21,11 +21,13 @@ class _Place:
         path: As the user wrote it.
         whole: Of an input folder: everything below it counts, not its own files alone. Of an output: a
             folder for files whose names are known later.
+        kept: Of an output: what is there stays as it is, and is gone on with.
     """
 
     what: str
     path: Path
     whole: bool = False
+    kept: bool = False
 
     @property
     def real(self) -> Path:
@@ -75,19 +77,20 @@ class Paths:
 
     @property
     def folders(self) -> list[Path]:
-        """The outputs that are folders."""
-        return [output.path for output in self._outputs if output.whole]
+        """The outputs that are folders in which files will be replaced."""
+        return [output.path for output in self._outputs if output.whole and not output.kept]
 
-    def writes(self, what: str, path: Path | None, *, folder: bool = False) -> None:
+    def writes(self, what: str, path: Path | None, *, folder: bool = False, kept: bool = False) -> None:
         """An output.
 
         Args:
             what: `the trace`.
             path: A file, or with `folder` one that gets files whose names are known later.
             folder: See `path`.
+            kept: What is there stays: the output goes behind it, or beside it.
         """
         if path is not None and Path("/dev") not in path.parents:
-            self._outputs.append(_Place(what, path, folder))
+            self._outputs.append(_Place(what, path, folder, kept))
 
     def check(self) -> None:
         """Looks at all of them; reads no file's content and writes nothing.
@@ -107,10 +110,10 @@ class Paths:
         from ermu.runtime.sinks.base import refuse_filled
 
         if output.whole:
-            refuse_filled(output.path, overwrite=self._overwrite, option=self._option)
+            refuse_filled(output.path, overwrite=self._overwrite or output.kept, option=self._option)
         elif output.path.is_dir():
             raise SinkError(f"{output.path} is a folder.", expected=f"a file for {output.what}")
-        elif output.path.is_file() and not self._overwrite:
+        elif output.path.is_file() and not (self._overwrite or output.kept):
             raise SinkError(
                 f"{output.path} exists already, and {output.what} would be written over it.",
                 fix=f"choose another path, or pass {self._option}",

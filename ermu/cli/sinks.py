@@ -6,27 +6,59 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ermu.cli.options import RecordOptions
     from ermu.cli.paths import Paths
+    from ermu.runtime.sinks.base import SinkContext
 
 
-def tell_sinks(paths: Paths, wanted: Sequence[str], streams: Sequence[str | None]) -> None:
+def sink_contexts(
+    names: Sequence[str], lives: Sequence[bool], records: RecordOptions, *, overwrite: bool
+) -> list[SinkContext]:
+    """What the sinks of each stream have to know; its rate once its source is open.
+
+    Args:
+        names: Of the streams; they become part of the files' names where there are several.
+        lives: Whether each stream is live.
+        records: As of the command.
+        overwrite: As of the command.
+
+    Raises:
+        OptionError: options do not go together.
+    """
+    from ermu.runtime.sinks.base import SinkContext
+    from ermu.runtime.sources.base import DEFAULT_FPS
+
+    return [
+        SinkContext(
+            DEFAULT_FPS,
+            name if len(names) > 1 else None,
+            name=name,
+            live=live,
+            overwrite=overwrite,
+            segment_seconds=records.segment_seconds,
+            keep_days=records.keep_days,
+        )
+        for name, live in zip(names, lives, strict=True)
+    ]
+
+
+def tell_sinks(paths: Paths, wanted: Sequence[str], contexts: Sequence[SinkContext]) -> None:
     """Tells every file and folder that sinks will write.
 
     Args:
         paths: To tell.
         wanted: `NAME` or `NAME=TARGET`, as `open_sink` takes them.
-        streams: Names that become part of the files' names; a single None where there is one stream.
+        contexts: Of the streams.
 
     Raises:
         OptionError: there is no such sink, or its target is missing.
     """
     from ermu.registries import SINKS
-    from ermu.runtime.sinks.base import SinkContext
-    from ermu.runtime.sources.base import DEFAULT_FPS
 
     for what in wanted:
         name, separator, target = what.partition("=")
         kind = SINKS.get(name)
-        for stream in streams:
-            output = kind.output(target if separator else None, SinkContext(DEFAULT_FPS, stream))
-            paths.writes(f"the {name}", output, folder=kind.fills_folder)
+        for context in contexts:
+            output = kind.output(target if separator else None, context)
+            kept = output is not None and kind.keeps(output, context)
+            paths.writes(f"the {name}", output, folder=kind.fills_folder, kept=kept)

@@ -57,7 +57,7 @@ class ServedStream:
                     "state": feeder.state.value,
                     "written": feeder.written,
                     "dropped": feeder.dropped,
-                    "error": feeder.error.problem if feeder.error else None,
+                    "error": feeder.problem,
                     "milliseconds": feeder.ms.summary(),
                 }
                 for feeder in pipeline.feeders

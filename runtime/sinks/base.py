@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ermu.closing import Closing
@@ -20,10 +21,39 @@ class SinkContext:
     Attributes:
         fps: Nominal frames a second.
         stream: The stream's name where there are several, which then is part of every file's name.
+        name: The stream's name.
+        live: Whether the stream comes when it comes: a restarted one goes on, behind or beside its files.
+        overwrite: Whether the user gave files free that exist.
+        segment_seconds: Begin a file anew after so long, each named after the time it begins; None, never.
+        keep_days: Remove files that a sink wrote so long ago, when the next one begins; None, keep all.
+
+    Raises:
+        OptionError: a time is not positive, or files are to be removed where there is one alone.
     """
 
     fps: float
     stream: str | None = None
+    name: str = "0"
+    live: bool = False
+    overwrite: bool = False
+    segment_seconds: float | None = None
+    keep_days: float | None = None
+
+    def __post_init__(self) -> None:
+        for option in ("segment_seconds", "keep_days"):
+            value = getattr(self, option)
+            if value is not None and not value > 0:
+                raise OptionError(f"{option} is {value}.", expected="more than 0")
+        if self.keep_days is not None and self.segment_seconds is None:
+            raise OptionError(
+                "One file for the whole stream cannot be removed in parts.",
+                fix="pass --segment-seconds with --keep-days",
+            )
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what an earlier run wrote stays, and this one writes behind or beside it."""
+        return self.live and not self.overwrite
 
     def path(self, target: str) -> Path:
         """The file to write, with the stream's name in it where there are several."""
@@ -75,6 +105,16 @@ class Sink(Closing, ABC):
         """
         return None
 
+    @classmethod
+    def keeps(cls, output: Path, context: SinkContext) -> bool:
+        """Whether `open` leaves what is at its `output` as it is: it writes behind it, or beside it."""
+        return False
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps it from delivering just now, without secrets; it goes on and tries again."""
+        return None
+
     @abstractmethod
     def write(self, frame: Frame, result: FrameResult) -> None:
         """Takes one frame.
@@ -103,6 +143,15 @@ def make_folder(folder: Path) -> Path:
     except OSError as error:
         raise unwritable(folder, error) from error
     return folder
+
+
+def unused(path: Path) -> Path:
+    """The path, or `<stem>-2<suffix>`, `-3`, ...: the first where there is nothing, or an empty folder."""
+    for number in count(1):
+        candidate = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+        if not candidate.exists() or (candidate.is_dir() and not any(candidate.iterdir())):
+            return candidate
+    raise AssertionError  # numbers do not end
 
 
 def output_folder(folder: Path, *, overwrite: bool) -> Path:

@@ -124,6 +124,11 @@ class SinkFeeder:
                 except Empty:
                     continue
 
+    @property
+    def problem(self) -> str | None:
+        """Why it has stopped, or what keeps it from delivering just now."""
+        return self.error.problem if self.error else self.sink.problem
+
     def _drop(self) -> None:
         self.dropped += 1
         if self._say_dropped.due():

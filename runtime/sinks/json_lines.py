@@ -3,48 +3,67 @@
 from __future__ import annotations
 
 import json
+import os
 from abc import abstractmethod
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from ermu.errors import StateError
-from ermu.runtime.files import unwritable
+from ermu.errors import SinkError, StateError
+from ermu.runtime.files import shown, unwritable
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink, SinkContext, make_folder, needed_target
-from ermu.runtime.sources.base import Frame
+from ermu.runtime.sinks.output_files import OutputFiles
+from ermu.runtime.sources.base import DEFAULT_FPS, Frame
+from ermu.runtime.timing.wall_clock import utc
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_FIRST = 1 << 20  # bytes of a first line that are looked at
+_FEW = 1 << 16
+
 
 class JsonLines:
-    """Appends records to a new file.
+    """Writes records to a file.
+
+    Args:
+        path: Of the file.
+        behind: Go on behind what is there: a line that a killed process left unfinished is taken away.
 
     Raises:
         SinkError: it cannot be created.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, behind: bool = False) -> None:
         make_folder(path.parent)
         self._path = path
         try:
-            self._file: TextIO = path.open("w", encoding="utf-8")
+            if behind:
+                _mend(path)
+            self._file = path.open("ab" if behind else "wb", buffering=0)
         except OSError as error:
             raise unwritable(path, error) from error
 
     def append(self, record: dict[str, Any]) -> None:
-        """Writes a line and flushes it.
+        """Writes a line.
 
         Raises:
-            SinkError: the disk is full.
+            SinkError: the disk is full; nothing of the line stays.
             StateError: the file has been closed.
         """
         if self._file.closed:
             raise StateError(f"{self._path} has been closed.", fix="open another sink")
+        line = memoryview(json.dumps(record).encode() + b"\n")
+        written = 0
         try:
-            self._file.write(json.dumps(record) + "\n")
-            self._file.flush()
+            while written < len(line):
+                written += self._file.write(line[written:]) or 0
         except OSError as error:
+            if written:
+                with suppress(OSError):  # a pipe, say, keeps what it has
+                    self._file.truncate(os.fstat(self._file.fileno()).st_size - written)
             raise unwritable(self._path, error) from error
 
     def close(self) -> None:
@@ -60,33 +79,103 @@ class JsonLines:
 
 
 class JsonLinesSink(Sink):
-    """One JSON object a line and frame; a subclass says what is in it.
+    """JSON objects, a line each, in one file or in segments; a subclass says what is in them.
+
+    A live stream's records have the time of day too (`utc`), and go on behind those of an earlier run.
 
     Args:
-        path: Of the file, created at once.
+        path: Of the file, created at once; of segments, each with its first frame.
+        context: Of the stream.
+
+    Attributes:
+        keys: Of every record, by which an earlier run's file is known.
+
+    Raises:
+        SinkError: it cannot be created, or is no earlier run's file to go on with.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._lines = JsonLines(path)
+    keys: Collection[str] = ()
+
+    def __init__(self, path: Path, context: SinkContext | None = None) -> None:
+        context = context or SinkContext(DEFAULT_FPS)
+        self._live = context.live
+        self._files = OutputFiles(path, context, self.is_own)
+        self._lines: JsonLines | None = None
+        if self._files.segmented:
+            make_folder(path.parent)
+            return
+        behind = context.goes_on and path.is_file()
+        if behind and not self.is_own(path):
+            raise SinkError(
+                f"{shown(path)} does not hold {self.name} records, and none will be written behind it.",
+                fix="choose another path, or pass --overwrite",
+            )
+        self._lines = JsonLines(path, behind=behind)
 
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> Self:
         """See `Sink.open`."""
-        return cls(cls.output(target, context))
+        return cls(cls.output(target, context), context)
 
     @classmethod
     def output(cls, target: str | None, context: SinkContext) -> Path:
         """See `Sink.output`."""
         return context.path(needed_target(target, cls.name, f"{cls.name}.jsonl"))
 
+    @classmethod
+    def keeps(cls, output: Path, context: SinkContext) -> bool:
+        """See `Sink.keeps`."""
+        return context.segment_seconds is not None or (context.goes_on and cls.is_own(output))
+
+    @classmethod
+    def is_own(cls, path: Path) -> bool:
+        """Whether a file holds such records, or nothing."""
+        try:
+            with path.open("rb") as file:
+                line = file.readline(_FIRST)
+            first = json.loads(line) if line else dict.fromkeys(cls.keys)
+        except (OSError, ValueError):
+            return False
+        return isinstance(first, dict) and first.keys() >= set(cls.keys)
+
     @abstractmethod
-    def record(self, frame: Frame, result: FrameResult) -> dict[str, Any]:
-        """A frame's line, ready for JSON."""
+    def records(self, frame: Frame, result: FrameResult) -> list[dict[str, Any]]:
+        """A frame's lines, ready for JSON."""
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """See `Sink.write`."""
-        self._lines.append(self.record(frame, result))
+        segment = self._files.turn(frame.time)
+        if segment is not None:
+            self.close()
+            self._lines = JsonLines(segment)
+        if self._lines is None:
+            raise StateError(f"The sink {self.name} has been closed.", fix="open another sink")
+        for record in self.records(frame, result):
+            self._lines.append({**record, "utc": utc(frame.stamp)} if self._live else record)
 
     def close(self) -> None:
         """See `Sink.close`."""
-        self._lines.close()
+        if self._lines is not None:
+            self._lines.close()
+
+
+def _mend(path: Path) -> None:
+    """Takes an unfinished last line away; one that lacks its end alone gets it."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        start, tail = size, b""
+        while start and b"\n" not in tail:
+            step = min(_FEW, start)
+            start -= step
+            file.seek(start)
+            tail = file.read(step) + tail
+        last = tail.rpartition(b"\n")[2]
+        if not last:
+            return
+        try:
+            json.loads(last)
+        except ValueError:
+            file.truncate(size - len(last))
+        else:
+            file.seek(size)
+            file.write(b"\n")

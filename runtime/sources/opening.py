@@ -10,6 +10,7 @@ from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.redaction import redact
 
 logger = logging.getLogger("ermu.sources")
+_SILENT = logging.Logger("silent", logging.CRITICAL + 1)
 
 
 def open_source(where: str) -> Source:
@@ -35,7 +36,12 @@ def open_source(where: str) -> Source:
         raise SourceError(f"'{redact(where)}' cannot be opened: {problem}.") from error
 
 
-def source_kinds() -> list[type[Source]]:
+def is_live(where: str) -> bool:
+    """Whether a description names a live source; opens nothing, and leaves warnings to `open_source`."""
+    return next((kind.live for kind in source_kinds(_SILENT) if kind.opens(where)), False)
+
+
+def source_kinds(told: logging.Logger = logger) -> list[type[Source]]:
     """Every kind of source in the order in which they are asked: by rank, and of one rank by name."""
-    kinds = [(kind.rank, name, kind) for name, kind in SOURCES.loadable(logger)]
+    kinds = [(kind.rank, name, kind) for name, kind in SOURCES.loadable(told)]
     return [kind for _, _, kind in sorted(kinds, key=lambda entry: entry[:2])]

@@ -68,6 +68,7 @@ class StreamReader:
         self.received = self.dropped = self.reconnects = 0
         self.last_error: SourceError | None = None
         self.rate = Rate()
+        self.gave_up = False  # for good: no frame came for as long as was to be waited
         self._stale_seconds, self._give_up_seconds = stale_seconds, give_up_seconds
         self._backoff, self._notify = backoff or Backoff(), notify
         self._changed = Condition()
@@ -217,7 +218,9 @@ class StreamReader:
         return wait
 
     def _given_up(self) -> bool:
-        return self._give_up_seconds is not None and self.staleness >= self._give_up_seconds
+        late = self._give_up_seconds is not None and self.staleness >= self._give_up_seconds
+        self.gave_up = late and not self._stop.is_set()
+        return self.gave_up
 
 
 def _wrapped(source: str, error: Exception) -> SourceError:

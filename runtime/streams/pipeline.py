@@ -348,7 +348,7 @@ class Pipeline(Steering):
         return [SinkFeeder(sink, lossy=self.source.live, stream=self.name) for sink in self._sinks]
 
     def _source_ended(self, run: Run) -> None:
-        self.done, run.lost = True, self.source.reconnects
+        self.done, run.lost = True, run.reader.gave_up
         if self.frames and isinstance(run.prompt, Prompts):
             run.prompt.check_used(self.frames)
         if self.frames == 0:

@@ -27,7 +27,7 @@ class Run:
         on_frame: Called by the worker after every frame.
         began: Performance counter at the start, None before it.
         ended: At the end.
-        lost: Whether the source went away and did not come back.
+        lost: Whether the source went away and did not come back before it was given up.
         strict: Refuse damaged frames, and a source that ends early.
         damaged: Damaged frames so far.
         missing: Frames that the source promised and that did not come.

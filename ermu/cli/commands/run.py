@@ -9,13 +9,13 @@ import typer
 
 from ermu.cli.bundles import BundleOptions, tell_backend
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import Decode, PromptOptions, SegmenterOptions, SinkOptions
+from ermu.cli.options import Decode, PromptOptions, RecordOptions, SegmenterOptions, SinkOptions
 from ermu.registries import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ermu.runtime.sinks.base import Sink
+    from ermu.runtime.sinks.base import Sink, SinkContext
     from ermu.runtime.streams.pipeline import Pipeline
 
 
@@ -59,6 +59,7 @@ def run(
     decode: Decode = "cpu",
     *,
     sinks: SinkOptions,
+    records: RecordOptions,
     options: SegmenterOptions,
 ) -> None:
     """Segment a video or live streams: label maps out of frames, following each first label map's objects."""
@@ -68,13 +69,14 @@ def run(
 
     from ermu.cli.live_page import can_serve, open_page, page_views
     from ermu.cli.signals import StopSignals
+    from ermu.cli.sinks import sink_contexts
     from ermu.cli.streams import fit_gaps, stream_names, stream_table
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
     from ermu.cli.prompts import prompts_for, read_prompts
     from ermu.runtime.images.label_folder import remove_own
-    from ermu.runtime.sources.opening import open_source
+    from ermu.runtime.sources.opening import is_live, open_source
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
@@ -82,8 +84,8 @@ def run(
 
     console, out = Console(), out or _new_folder()
     names = stream_names(source, name)
-    parts = names if len(source) > 1 else [None]
-    folders = _check_paths(which, source, prompts.prompt or [], out, sinks.wanted(), parts, overwrite)
+    contexts = sink_contexts(names, [is_live(where) for where in source], records, overwrite=overwrite)
+    folders = _check_paths(which, source, prompts.prompt or [], out, sinks.wanted(), contexts, overwrite)
     given = read_prompts(prompts, len(source))
     loaded = which.load(console, options)
     with ExitStack() as stack:
@@ -101,9 +103,9 @@ def run(
         for folder in folders:
             remove_own(folder)
         pipelines, views = [], page_views(len(sources)) if page else []
-        for i, (stream, part) in enumerate(zip(names, parts, strict=True)):
-            taking = [*_sinks(sinks.wanted(), out, sources[i].fps, part), *views[i : i + 1]]
-            pipelines.append(Pipeline(shared.segmenters[i], sources[i], taking, name=stream, live=live))
+        for i, context in enumerate(contexts):
+            taking = [*_sinks(sinks.wanted(), out, sources[i].fps, context), *views[i : i + 1]]
+            pipelines.append(Pipeline(shared.segmenters[i], sources[i], taking, name=names[i], live=live))
             stack.callback(pipelines[-1].finish)
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
@@ -118,7 +120,7 @@ def run(
         _report(console, pipeline, out, max_frames, stopped=number is not None)
     if number is not None:
         raise typer.Exit(128 + number)
-    if any(pipeline.summary().missing for pipeline in pipelines):
+    if any(_failed(pipeline) for pipeline in pipelines):
         raise typer.Exit(1)
 
 
@@ -135,7 +137,7 @@ def _check_paths(
     prompts: list[Path],
     out: Path,
     wanted: list[str],
-    parts: Sequence[str | None],
+    contexts: Sequence[SinkContext],
     overwrite: bool,
 ) -> list[Path]:
     """Refuses what would cost the user a file, before anything is read.
@@ -143,7 +145,7 @@ def _check_paths(
     Args:
         which, sources, prompts, out, overwrite: As of `run`.
         wanted: The sinks.
-        parts: The streams' names where there are several, else None.
+        contexts: Of the streams.
 
     Returns:
         The folders from which an earlier run's label maps are to be removed.
@@ -159,9 +161,9 @@ def _check_paths(
     for what, inputs in (("the source", sources), ("the prompt", prompts)):
         for where in inputs:
             paths.reads(what, where)
-    for part in parts:
-        paths.writes("the label maps", _labels(out, part), folder=True)
-    tell_sinks(paths, wanted, parts)
+    for context in contexts:
+        paths.writes("the label maps", _labels(out, context.stream), folder=True)
+    tell_sinks(paths, wanted, contexts)
     paths.check()
     for folder in paths.folders:
         refuse_others(folder)
@@ -172,16 +174,24 @@ def _labels(out: Path, part: str | None) -> Path:
     return (out / part if part else out) / "labels"
 
 
-def _sinks(wanted: list[str], out: Path, fps: float, part: str | None) -> list[Sink]:
-    """A stream's sinks, label maps first; `part` is its name where there are several."""
+def _sinks(wanted: list[str], out: Path, fps: float, context: SinkContext) -> list[Sink]:
+    """A stream's sinks, label maps first."""
+    from dataclasses import replace
+
     from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.sinks.opening import open_sink
 
-    context = SinkContext(fps, part)
+    context = replace(context, fps=fps)
     return [
-        open_sink(f"labels={_labels(out, part)}", SinkContext(fps)),
+        open_sink(f"labels={_labels(out, context.stream)}", SinkContext(fps)),
         *(open_sink(what, context) for what in wanted),
     ]
+
+
+def _failed(pipeline: Pipeline) -> bool:
+    """Whether something is missing in a stream's results: frames, or all that a sink took no more."""
+    summary = pipeline.summary()
+    return bool(summary.missing) or summary.lost or any(feeder.error for feeder in pipeline.feeders)
 
 
 def _progress(console: Any, pipelines: list[Pipeline], max_frames: int | None) -> Any:

@@ -9,14 +9,14 @@ import typer
 from ermu.cli.bundles import BundleOptions, tell_backend
 from ermu.cli.live_page import ServerOptions
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import Decode, Objects, SegmenterOptions, SinkList
+from ermu.cli.options import Decode, Objects, RecordOptions, SegmenterOptions, SinkList
 from ermu.registries import POLICIES, SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from ermu.runtime.serve.guard import Access
+    from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.streams.pipeline import Pipeline
 
 
@@ -50,6 +50,7 @@ def serve(
         bool, typer.Option("--overwrite", help="Let sinks replace files that exist.")
     ] = False,
     decode: Decode = "cpu",
+    records: RecordOptions,
     options: SegmenterOptions,
 ) -> None:
     """Segment live streams, steered from a page in the browser and a JSON API."""
@@ -61,6 +62,7 @@ def serve(
 
     need_opencv()
     from ermu.cli.live_page import need_server
+    from ermu.cli.sinks import sink_contexts
     from ermu.cli.streams import stream_names
     from ermu.errors import OptionError
     from ermu.runtime.images.label_folder import remove_own
@@ -73,7 +75,8 @@ def serve(
     access = server.access()
     names = stream_names(source, name)
     wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
-    folders = _check_paths(which, source, wanted, names if len(source) > 1 else [None], overwrite)
+    contexts = sink_contexts(names, [True] * len(names), records, overwrite=overwrite)
+    folders = _check_paths(which, source, wanted, contexts, overwrite)
     console = Console()
     loaded = which.load(console, options)
     policy = options.policy or loaded.manifest.memory.policy
@@ -94,12 +97,16 @@ def serve(
         tell_backend(console, loaded, options, shared.segmenters[0].backend)
         for folder in folders:
             remove_own(folder)
-        streams = list(zip(names, sources, shared.segmenters, strict=True))
+        streams = list(zip(contexts, sources, shared.segmenters, strict=True))
         _serve(console, streams, shared, live, wanted, server, access)
 
 
 def _check_paths(
-    which: BundleOptions, sources: list[str], wanted: list[str], parts: Sequence[str | None], overwrite: bool
+    which: BundleOptions,
+    sources: list[str],
+    wanted: list[str],
+    contexts: list[SinkContext],
+    overwrite: bool,
 ) -> list[Path]:
     """Refuses what would cost the user a file.
 
@@ -114,7 +121,7 @@ def _check_paths(
     which.tell(paths)
     for where in sources:
         paths.reads("the source", where)
-    tell_sinks(paths, wanted, parts)
+    tell_sinks(paths, wanted, contexts)
     paths.check()
     for folder in paths.folders:
         refuse_others(folder)
@@ -123,7 +130,7 @@ def _check_paths(
 
 def _serve(
     console: Any,
-    parts: list[tuple[str, Any, Any]],
+    parts: list[tuple[SinkContext, Any, Any]],
     shared: Any,
     live: Any,
     wanted: list[str],
@@ -131,21 +138,22 @@ def _serve(
     access: Access,
 ) -> None:
     """Runs the streams and the server until a signal."""
+    from dataclasses import replace
+
     from ermu.cli.live_page import live_page
     from ermu.cli.printing import plain
     from ermu.cli.signals import StopSignals
     from ermu.runtime.serve.broadcast import Broadcast
-    from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
 
     broadcasts, pipelines = [], []
-    for stream, opened, segmenter in parts:
-        context = SinkContext(opened.fps, stream if len(parts) > 1 else None)
+    for given, opened, segmenter in parts:
+        context = replace(given, fps=opened.fps)
         broadcasts.append(Broadcast())
         sinks = [broadcasts[-1], *(open_sink(what, context) for what in wanted)]
-        pipelines.append(Pipeline(segmenter, opened, sinks, name=stream, live=live))
+        pipelines.append(Pipeline(segmenter, opened, sinks, name=context.name, live=live))
     for pipeline in pipelines:
         pipeline.begin()
     page = live_page(pipelines, broadcasts, access, host=server.host, port=server.port)

@@ -20,8 +20,10 @@ class ObjectSink(JsonLinesSink):
     name = "objects"
     help = "a JSON object a frame: ids, states, boxes, areas, COCO run lengths"
 
-    def record(self, frame: Frame, result: FrameResult) -> dict[str, Any]:
-        """See `JsonLinesSink.record`."""
+    keys = ("frame", "name", "time", "objects")
+
+    def records(self, frame: Frame, result: FrameResult) -> list[dict[str, Any]]:
+        """See `JsonLinesSink.records`."""
         known = {sighting.id: sighting for sighting in result.objects}
         objects = []
         for object_id in sorted({*known, *object_ids(result.label)}):
@@ -29,7 +31,7 @@ class ObjectSink(JsonLinesSink):
             if object_id in known:
                 known_of.update(name=known[object_id].name, state=known[object_id].state.value)
             objects.append({**known_of, **mask_record(result.label == object_id)})
-        return {"frame": result.frame, "name": frame.name, "time": frame.time, "objects": objects}
+        return [{"frame": result.frame, "name": frame.name, "time": frame.time, "objects": objects}]
 
 
 def mask_record(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:

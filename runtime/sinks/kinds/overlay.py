@@ -2,137 +2,120 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+import logging
 from pathlib import Path
-from typing import Any, Protocol
 
 import cv2
 
-from ermu.errors import SinkError
-from ermu.runtime.files import is_unicode, shown, unwritable
+from ermu.errors import DependencyError, StateError
+from ermu.runtime.files import shown, unwritable
 from ermu.runtime.images.overlay import draw_overlay
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink, SinkContext, make_folder, needed_target
+from ermu.runtime.sinks.output_files import OutputFiles
+from ermu.runtime.sinks.video import ConstantVideo, FragmentedVideo, Video, has_pyav, is_own_video
 from ermu.runtime.sources.base import Frame
-from ermu.types import Image
+
+logger = logging.getLogger("ermu.sinks")
 
 
 class OverlaySink(Sink):
-    """An MP4 video under its final name only when it is whole.
+    """An MP4 video in which every frame is shown at its own time.
 
-    H.264, which browsers play, needs PyAV (extra `live`; its wheel bundles GPL x264); OpenCV alone writes
-    MPEG-4 Part 2. A frame of another size than the first is fitted in.
+    It plays up to the last second, also where the process is killed or the disk is full. H.264 needs PyAV
+    (every extra that runs bundles brings it; its wheel bundles GPL x264); OpenCV alone writes MPEG-4 Part 2,
+    at a constant rate and whole only at the end. A frame of another size than the file's first is fitted in.
 
     Args:
         path: Ending in .mp4.
-        fps: Of the video.
+        context: Of the stream.
+
+    Raises:
+        SinkError: its folder cannot be made.
+        DependencyError: segments are wanted, and PyAV is missing.
     """
 
     name = "overlay"
     help = "an MP4 video with the objects drawn in"
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, context: SinkContext) -> None:
         make_folder(path.parent)
-        self._path, self._fps = path, fps
-        self._part = path.with_name(f".{path.name}.part.mp4")
-        self._writer: _Writer | None = None
+        self._path, self._context = path, context
+        self._files = OutputFiles(path, context, is_own_video)
+        self._video: Video | None = None
         self._size = (0, 0)
+        self._began = 0.0
+        self._shown: float | None = None
+        self._closed = False
+        if not has_pyav():
+            if self._files.segmented:
+                raise DependencyError("av", "An overlay in segments", "live")
+            logger.warning("Without PyAV an overlay has a constant rate, and is lost with a killed process.")
 
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> OverlaySink:
         """See `Sink.open`."""
-        return cls(cls.output(target, context), context.fps)
+        return cls(cls.output(target, context), context)
 
     @classmethod
     def output(cls, target: str | None, context: SinkContext) -> Path:
         """See `Sink.output`."""
         return context.path(needed_target(target, cls.name, "overlay.mp4"))
 
+    @classmethod
+    def keeps(cls, output: Path, context: SinkContext) -> bool:
+        """See `Sink.keeps`: a restarted stream writes a file with a number."""
+        return context.goes_on or context.segment_seconds is not None
+
     def write(self, frame: Frame, result: FrameResult) -> None:
+        """See `Sink.write`."""
+        if self._closed:
+            raise StateError(f"{shown(self._path)} has been finished.", fix="open another sink")
         image = draw_overlay(frame.image, result.label)
-        if self._writer is None:
+        segment = self._files.turn(frame.time)
+        if segment is not None or self._video is None:
+            self._finish()
+            self._path = segment or self._files.beside()
             self._size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)
-            self._writer = self._open()
+            self._began, self._shown = frame.time, None
+            self._video = self._begin()
         if image.shape[1::-1] != self._size:
             image = cv2.resize(image, self._size).astype(image.dtype, copy=False)
         try:
-            self._writer.add(image)
+            self._video.add(image, self._seconds(frame.time))
         except OSError as error:
             raise unwritable(self._path, error) from error
 
     def close(self) -> None:
-        if self._writer is None:
+        """See `Sink.close`."""
+        self._closed = True
+        self._finish()
+
+    def _finish(self) -> None:
+        video, self._video = self._video, None
+        if video is None:
             return
-        writer, self._writer = self._writer, None
         try:
-            writer.finish()
-            self._part.replace(self._path)
-        except OSError as error:
-            self._part.unlink(missing_ok=True)
-            raise unwritable(self._path, error) from error
-
-    def _open(self) -> _Writer:
-        try:
-            import av  # noqa: F401
-        except ImportError:
-            return _Mpeg4Writer(self._part, self._fps, self._size)
-        try:
-            return _H264Writer(self._part, self._fps, self._size)
+            video.finish()
         except OSError as error:
             raise unwritable(self._path, error) from error
 
+    def _seconds(self, time: float) -> float:
+        """When a frame is shown; one that is not later than the one before comes at the nominal rate."""
+        seconds = time - self._began
+        if self._shown is not None and seconds <= self._shown:
+            seconds = self._shown + 1 / self._context.fps
+        self._shown = seconds
+        return seconds
 
-class _Writer(Protocol):
-    def add(self, image: Image) -> None: ...
-
-    def finish(self) -> None: ...
-
-
-class _H264Writer:
-    """libx264 through PyAV, whose errors are OSErrors."""
-
-    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
-        import av
-
-        self._container = av.open(str(path), "w", options={"movflags": "+faststart"})
-        rate = Fraction(fps).limit_denominator(1001)
-        stream: Any = self._container.add_stream("libx264", rate=rate)
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": "20"}
-        stream.codec_context.thread_count = 1
-        self._stream = stream
-
-    def add(self, image: Image) -> None:
-        import av
-
-        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
-
-    def finish(self) -> None:
+    def _begin(self) -> Video:
+        if not has_pyav():
+            return ConstantVideo(self._path, self._context.fps, self._size)
+        endless = self._context.live and not self._files.segmented
         try:
-            self._container.mux(self._stream.encode())
-        finally:
-            self._container.close()
-
-
-class _Mpeg4Writer:
-    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
-        if not is_unicode(path):  # OpenCV would end the process
-            raise SinkError(
-                f"OpenCV cannot write {shown(path)}: its name is not UTF-8.",
-                fix="choose another path, or pip install av",
-            )
-        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
-        if not self._writer.isOpened():
-            raise SinkError(
-                f"Cannot write the video {path.parent}.", fix="choose another path or free some space"
-            )
-
-    def add(self, image: Image) -> None:
-        self._writer.write(image)
-
-    def finish(self) -> None:
-        self._writer.release()
+            return FragmentedVideo(self._path, self._context.fps, self._size, endless=endless)
+        except OSError as error:
+            raise unwritable(self._path, error) from error
 
 
 PLUGIN = OverlaySink

@@ -18,9 +18,11 @@ class TraceSink(JsonLinesSink):
     name = "trace"
     help = "a JSON object a frame: memory, evictions, scores, times"
 
-    def record(self, frame: Frame, result: FrameResult) -> dict[str, Any]:
-        """See `JsonLinesSink.record`."""
-        return trace_record(frame, result)
+    keys = ("frame", "name", "ms")
+
+    def records(self, frame: Frame, result: FrameResult) -> list[dict[str, Any]]:
+        """See `JsonLinesSink.records`."""
+        return [trace_record(frame, result)]
 
 
 def trace_record(frame: Frame, result: FrameResult) -> dict[str, Any]:

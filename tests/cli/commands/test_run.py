@@ -18,6 +18,7 @@ from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.images.labels import read_label_map, write_label_map
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.streams.segmenters import SharedBackend
+from tests.support.disks import small_disk
 from tests.support.golden_data import NETWORKS, load_golden
 
 
@@ -142,13 +143,7 @@ def test_output_folder_that_is_not_empty(tiny_bundle, clip, tmp_path):
 
 
 def test_full_disk_keeps_what_is_written(tiny_bundle, clip, tmp_path):
-    """A tmpfs of 64 KiB: real ENOSPC."""
-    small = _folder(tmp_path, "small")
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True
-    ).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
+    with small_disk(tmp_path / "small", 64) as small:
         (small / "ballast").write_bytes(b"x" * 44 * 1024)
         done = ermu(*_arguments(tiny_bundle, clip, small / "out"))
         assert done.returncode == 1
@@ -156,8 +151,6 @@ def test_full_disk_keeps_what_is_written(tiny_bundle, clip, tmp_path):
         written = sorted((small / "out" / "labels").iterdir())
         assert 0 < len(written) < 8
         assert all(read_label_map(p).shape == (70, 100) for p in written)
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_the_gap_of_a_clip_follows_its_length(tiny_bundle, tmp_path):
