@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from ermu.errors import SinkError
+from ermu.logs import in_stream
 from ermu.runtime.sources.backoff import Backoff
 from ermu.runtime.timing.interval import Interval
 
@@ -45,6 +46,7 @@ class Outbox(Generic[T]):
         where: For messages, without secrets.
         limit: Items that may wait.
         backoff: Of the pauses.
+        stream: The live stream that it is about, for the log.
 
     Attributes:
         problem: Why the last try failed, None while all arrives.
@@ -53,7 +55,13 @@ class Outbox(Generic[T]):
     """
 
     def __init__(
-        self, deliver: Callable[[T], None], where: str, *, limit: int = 1000, backoff: Backoff | None = None
+        self,
+        deliver: Callable[[T], None],
+        where: str,
+        *,
+        limit: int = 1000,
+        backoff: Backoff | None = None,
+        stream: str | None = None,
     ) -> None:
         self._deliver, self._where, self._limit = deliver, where, limit
         self._backoff = backoff or Backoff(limit=60.0)
@@ -63,6 +71,7 @@ class Outbox(Generic[T]):
         self._changed = Condition()
         self._deadline: float | None = None
         self._say = Interval(_TELL_SECONDS)
+        self._stream = stream
         self._thread = Thread(target=self._work, name=f"deliver to {where}", daemon=True)
         self._thread.start()
 
@@ -98,13 +107,14 @@ class Outbox(Generic[T]):
             )
 
     def _work(self) -> None:
-        while (item := self._next()) is not None:
-            try:
-                self._deliver(item)
-            except UndeliveredError as error:
-                self._failed(item, error)
-            else:
-                self._arrived(item)
+        with in_stream(self._stream):
+            while (item := self._next()) is not None:
+                try:
+                    self._deliver(item)
+                except UndeliveredError as error:
+                    self._failed(item, error)
+                else:
+                    self._arrived(item)
 
     def _next(self) -> T | None:
         """The oldest item, which stays in its place until it has arrived; None at the end."""

@@ -40,6 +40,8 @@ def _sink(feeder: SinkFeeder) -> str | None:
         return f"the sink {feeder.sink.name} has stopped{problem}"
     if feeder.busy_seconds > STUCK_SECONDS:
         return f"the sink {feeder.sink.name} has been writing one result for {feeder.busy_seconds:.0f} s"
+    if feeder.problem is not None:
+        return f"the sink {feeder.sink.name} does not deliver: {redact(feeder.problem)}"
     return None
 
 

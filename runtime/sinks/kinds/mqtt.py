@@ -71,7 +71,9 @@ class MqttSink(Sink):
         self._sent: tuple[_Message, MQTTMessageInfo] | None = None
         self._lock = Lock()
         self._client = self._connect(address)
-        self.outbox = Outbox(self._publish, str(address), limit=_WAITING, backoff=Backoff(limit=2.0))
+        about = context.name if context.live else None
+        pauses = Backoff(limit=2.0)
+        self.outbox = Outbox(self._publish, str(address), limit=_WAITING, backoff=pauses, stream=about)
 
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> MqttSink:

@@ -40,7 +40,7 @@ class WebhookSink(Sink):
     def __init__(self, address: Address, context: SinkContext) -> None:
         self._address, self._live = address, context.live
         self._watch = EventWatch(context.name)
-        self.outbox = Outbox(self._post, str(address))
+        self.outbox = Outbox(self._post, str(address), stream=context.name if context.live else None)
 
     @classmethod
     def open(cls, target: str | None, context: SinkContext) -> WebhookSink:

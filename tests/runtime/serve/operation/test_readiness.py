@@ -47,9 +47,14 @@ class Gate(Source):
 
 
 class Disk(Sink):
-    """A sink that fills up, or hangs, when it is told to."""
+    """A sink that fills up, hangs, or reaches nobody, when it is told to."""
 
     name = "disk"
+    away: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        return self.away
 
     def __init__(self) -> None:
         self.full, self.going = threading.Event(), threading.Event()
@@ -117,6 +122,10 @@ def test_a_sink_that_stops_or_hangs_is_a_reason(
     monkeypatch.setattr(readiness, "STUCK_SECONDS", 0.5)
     with asked(tiny_segmenter()) as (client, gate, disk):
         gate.opened.set()
+        assert until(lambda: told(client)[1])
+        disk.away = "https://hook: Connection refused"
+        assert told(client) == (503, False, [f"the sink disk does not deliver: {disk.away}"])
+        disk.away = None
         assert until(lambda: told(client)[1])
         disk.going.clear()
         assert until(lambda: told(client)[0] == 503)
