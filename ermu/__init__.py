@@ -27,6 +27,7 @@ from ermu.errors import (
     SourceError,
     StateError,
 )
+from ermu.redaction import redact_log
 from ermu.version import __version__
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ _HOMES = {
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is imported: it reports nothing
 logging.getLogger("ermu").addHandler(logging.NullHandler())  # quiet unless a program listens
+redact_log()
 
 
 def __getattr__(name: str) -> Any:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from ermu.redaction import redact
+
 
 class ErmuError(Exception):
     """Base of every error that ERMU raises on purpose; the CLI prints it without a traceback.
+
+    Credentials in what it says are replaced by asterisks (`ermu.redaction`), so it may be shown anywhere.
 
     Args:
         problem: What was found, naming the file or value.
@@ -18,12 +22,13 @@ class ErmuError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, *, expected: str | None = None, fix: str | None = None) -> None:
-        self.problem, self.expected, self.fix = problem, expected, fix
-        parts = [problem]
-        if expected:
-            parts.append(f"Expected: {expected}")
-        if fix:
-            parts.append(f"Fix: {fix}")
+        self.problem = redact(problem)
+        self.expected, self.fix = (text and redact(text) for text in (expected, fix))
+        parts = [self.problem]
+        if self.expected:
+            parts.append(f"Expected: {self.expected}")
+        if self.fix:
+            parts.append(f"Fix: {self.fix}")
         super().__init__("\n".join(parts))
 
     def __reduce__(self) -> tuple[object, ...]:

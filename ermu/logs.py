@@ -15,6 +15,8 @@ from datetime import datetime, timezone
 from threading import Lock
 from time import monotonic
 
+from ermu.redaction import redact, redacted
+
 FORMATS = ("text", "json")
 BURST = 5  # lines of a kind that may come at once
 MINUTE = 60.0  # seconds after which another may
@@ -115,6 +117,11 @@ def message_of(record: logging.LogRecord) -> str:
     return f"{text} ({left_out} more like it were left out)" if left_out else text
 
 
+def exception_of(record: logging.LogRecord) -> str:
+    """The traceback of a record's exception, which has been made text where `redact_log` has seen it."""
+    return record.exc_text or logging.Formatter().formatException(record.exc_info)  # type: ignore[arg-type]
+
+
 class TextFormatter(logging.Formatter):
     """A line: time, level, logger, stream, message; in systemd's journal a priority in place of the time."""
 
@@ -127,8 +134,8 @@ class TextFormatter(logging.Formatter):
         line = f"{record.levelname} {record.name}: {message_of(record)}"
         if not self._journal:
             line = f"{datetime.fromtimestamp(record.created):%H:%M:%S} {line}"
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+        if record.exc_text or record.exc_info:
+            line += "\n" + exception_of(record)
         priority = f"<{_PRIORITIES.get(record.levelno, 5)}>" if self._journal else ""
         return "\n".join(priority + each for each in line.splitlines())
 
@@ -146,10 +153,10 @@ class JsonFormatter(logging.Formatter):
         }
         if getattr(record, "left_out", 0):
             line["left_out"] = record.left_out  # type: ignore[attr-defined]
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_text or record.exc_info:
+            line["exception"] = exception_of(record)
         extra = {name: value for name, value in vars(record).items() if name not in _OWN}
-        return json.dumps({**extra, **line}, default=str)
+        return json.dumps({**redacted(extra), **line}, default=lambda value: redact(str(value)))
 
 
 def show_log(*, verbose: bool, form: str = "text") -> None:

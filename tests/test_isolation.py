@@ -26,6 +26,7 @@ _BASE = (
     "ermu.closing",
     "ermu.errors",
     "ermu.logs",
+    "ermu.redaction",
     "ermu.registries",
     "ermu.registry",
     "ermu.types",
@@ -36,10 +37,11 @@ _EXPORT = (*_RUNTIME, "ermu.export", "ermu.scenes")
 _EVALUATION = (*_RUNTIME, "ermu.evaluation", "ermu.scenes")
 MAY_IMPORT = {
     "ermu.closing": (),
-    "ermu.errors": (),
+    "ermu.errors": ("ermu.redaction",),
     "ermu.types": (),
     "ermu.version": (),
-    "ermu.logs": (),
+    "ermu.logs": ("ermu.redaction",),
+    "ermu.redaction": (),
     "ermu.registry": ("ermu.errors",),
     "ermu.registries": ("ermu.registry",),
     "ermu.assets": (),

@@ -21,6 +21,7 @@ from ermu.cli.commands.run import run
 from ermu.cli.commands.serve import serve
 from ermu.cli.commands.train import train
 from ermu.logs import FORMATS, show_log
+from ermu.redaction import print_traceback, redact_threads
 from ermu.version import __version__
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def main() -> None:
     """
     from ermu.errors import ErmuError, SinkError
 
+    redact_threads()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is escaped, not an error
             stream.reconfigure(errors="backslashreplace")
@@ -86,11 +88,15 @@ def main() -> None:
         _end(error)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EPIPE):
-            raise
+            print_traceback(error)
+            sys.exit(1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tries again at its end
         if error.errno == errno.EPIPE:
             sys.exit(1)
         _end(SinkError(f"What is printed cannot be written: {error.strerror}.", fix="free some space"))
+    except Exception as error:  # a fault of ours
+        print_traceback(error)
+        sys.exit(1)
 
 
 def _end(error: ErmuError) -> NoReturn:

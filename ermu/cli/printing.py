@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from ermu.redaction import redact
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def plain(console: Console, text: str) -> None:
-    """A line as it is: no markup, no colours, no breaks."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    """A line as it is, secrets aside: no markup, no colours, no breaks."""
+    console.print(redact(text), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

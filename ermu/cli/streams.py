@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ermu.errors import OptionError
+from ermu.redaction import redact
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,5 +64,5 @@ def stream_table(pipelines: Sequence[Pipeline]) -> Table:
         rates = f"{reader.rate():.1f}", f"{pipeline.rate():.1f}"
         row = [pipeline.name, pipeline.source.description, pipeline.state.value, pipeline.frames, *rates]
         row += [reader.dropped, reader.reconnects, len(pipeline.objects.ids), latency]
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(escape(redact(str(cell))) for cell in row))
     return table

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ermu.redaction import redact
 from ermu.runtime.images.masks import bounding_box
 from ermu.runtime.images.palette import PALETTE
 from ermu.runtime.results import Sighting
 from ermu.runtime.serve.broadcast import Broadcast
-from ermu.runtime.sources.redaction import redact
 from ermu.runtime.streams.pipeline import Pipeline
 
 
@@ -57,7 +57,7 @@ class ServedStream:
                     "state": feeder.state.value,
                     "written": feeder.written,
                     "dropped": feeder.dropped,
-                    "error": feeder.problem,
+                    "error": feeder.problem and redact(feeder.problem),
                     "milliseconds": feeder.ms.summary(),
                 }
                 for feeder in pipeline.feeders
@@ -82,8 +82,7 @@ class ServedStream:
 
     def _error(self) -> str | None:
         pipeline = self.pipeline
-        error = pipeline.error or (None if pipeline.state == "live" else pipeline.reader.last_error)
-        return redact(error.problem) if error else None
+        return pipeline.error.problem if pipeline.error else pipeline.reader.reason
 
 
 def served(pipelines: Sequence[Pipeline], broadcasts: Sequence[Broadcast]) -> dict[str, ServedStream]:

@@ -15,7 +15,6 @@ from ermu.logs import in_stream
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sources.base import Frame
-from ermu.runtime.sources.redaction import redact
 from ermu.runtime.timing.interval import Interval
 from ermu.runtime.timing.statistics import Samples
 
@@ -159,7 +158,7 @@ class SinkFeeder:
         except Exception as error:  # a sink may be anybody's: whatever it raises stops it, and it alone
             if self.error is None:
                 self.error = error if isinstance(error, SinkError) else _wrapped(self.sink, error)
-                logger.warning("The sink %s has stopped: %s", self.sink.name, redact(self.error.problem))
+                logger.warning("The sink %s has stopped: %s", self.sink.name, self.error.problem)
             self.state = SinkState.STOPPED
 
 

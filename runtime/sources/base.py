@@ -9,6 +9,7 @@ from time import monotonic
 
 from ermu.closing import Closing
 from ermu.errors import SourceError
+from ermu.runtime.sources.connections.options import ConnectionOptions
 from ermu.types import Image, LabelMap
 
 DEFAULT_FPS = 25.0
@@ -50,6 +51,7 @@ class Source(Closing, ABC):
         total_frames: Number of frames where it is known.
         missing: Frames that a file promised and that did not come, known at its end.
         description: What it is, fit for logs and pages: without passwords.
+        awaits: What a live source waits for now, in words.
     """
 
     help: str = ""
@@ -60,6 +62,7 @@ class Source(Closing, ABC):
     total_frames: int | None = None
     missing: int = 0
     description: str = ""
+    awaits: str = ""
 
     @classmethod
     def opens(cls, where: str) -> bool:
@@ -85,6 +88,16 @@ class Source(Closing, ABC):
 
         Args:
             device: `cpu`, or `cuda`, `cuda:1` and so on for a GPU's own decoder.
+        """
+        return
+
+    def connect_with(self, options: ConnectionOptions) -> None:
+        """Has it connect as an operator chose, from the next iteration on.
+
+        A source that makes no connection stays as it is.
+
+        Raises:
+            OptionError: the choice does not go with its address.
         """
         return
 

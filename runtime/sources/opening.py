@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from ermu.errors import ErmuError, SourceError
+from ermu.redaction import shown_address
 from ermu.registries import SOURCES
 from ermu.runtime.sources.base import Source
-from ermu.runtime.sources.redaction import redact
 
 logger = logging.getLogger("ermu.sources")
 _SILENT = logging.Logger("silent", logging.CRITICAL + 1)
@@ -17,7 +17,8 @@ def open_source(where: str) -> Source:
     """Opens a source: the first kind of `SOURCES` that knows the description, by rank.
 
     Args:
-        where: A folder of images, a glob, a video file, a camera index, an RTSP or HTTP address, or a scene.
+        where: A folder of images, a glob, a video file, a camera, a scene, or an address (RTSP, HTTP, RTMP,
+            SRT, UDP).
 
     Raises:
         SourceError: nothing is there, or it holds no image. A network address is not tried yet.
@@ -26,14 +27,15 @@ def open_source(where: str) -> Source:
     kind = next((kind for kind in kinds if kind.opens(where)), None)
     if kind is None:
         expected = ", or ".join(kind.help for kind in kinds if kind.help)
-        raise SourceError(f"There is no source at '{redact(where)}'.", expected=expected)
+        raise SourceError(f"There is no source at '{shown_address(where)}'.", expected=expected)
     try:
         return kind.open(where)
     except ErmuError:
         raise
     except Exception as error:  # a source may be anybody's
-        problem = f"{type(error).__name__}: {redact(str(error))}"
-        raise SourceError(f"'{redact(where)}' cannot be opened: {problem}.") from error
+        shown = shown_address(where)
+        problem = f"{type(error).__name__}: {str(error).replace(where, shown)}"
+        raise SourceError(f"'{shown}' cannot be opened: {problem}.") from error
 
 
 def is_live(where: str) -> bool:

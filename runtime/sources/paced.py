@@ -7,6 +7,7 @@ from threading import Event
 from time import monotonic
 
 from ermu.runtime.sources.base import Frame, Source, live_frame
+from ermu.runtime.sources.connections.options import ConnectionOptions
 from ermu.types import LabelMap
 
 
@@ -41,6 +42,9 @@ class PacedSource(Source):
 
     def first_label(self) -> LabelMap | None:
         return self._source.first_label()
+
+    def connect_with(self, options: ConnectionOptions) -> None:
+        self._source.connect_with(options)
 
     def decode_on(self, device: str) -> None:
         self._source.decode_on(device)

@@ -11,9 +11,10 @@ from time import monotonic
 
 from ermu.errors import ErmuError, OptionError, SourceError, StateError
 from ermu.logs import in_stream
+from ermu.redaction import redact
 from ermu.runtime.sources.backoff import Backoff
 from ermu.runtime.sources.base import Frame, Source
-from ermu.runtime.sources.redaction import redact
+from ermu.runtime.sources.cadence import Cadence
 from ermu.runtime.timing.interval import Interval
 from ermu.runtime.timing.statistics import Rate
 
@@ -42,7 +43,7 @@ class StreamReader:
     Args:
         source: Read by this thread alone from now on.
         stale_seconds: Without a frame after which a live stream is stale: our own clock, since decoders hand
-            out old frames as good ones.
+            out old frames as good ones. None, by the stream's own rate (`Cadence`).
         give_up_seconds: Without a frame after which a live stream has ended; default, never.
         notify: Called after every frame and at the end, from the reader's thread.
         name: Of the stream, for the log.
@@ -55,7 +56,7 @@ class StreamReader:
         self,
         source: Source,
         *,
-        stale_seconds: float = 1.0,
+        stale_seconds: float | None = None,
         give_up_seconds: float | None = None,
         backoff: Backoff | None = None,
         notify: Callable[[], None] = lambda: None,
@@ -69,18 +70,18 @@ class StreamReader:
         self.last_error: SourceError | None = None
         self.rate = Rate()
         self.gave_up = False  # for good: no frame came for as long as was to be waited
-        self._stale_seconds, self._give_up_seconds = stale_seconds, give_up_seconds
+        self._cadence, self._give_up_seconds = Cadence(stale_seconds), give_up_seconds
         self._backoff, self._notify = backoff or Backoff(), notify
         self._changed = Condition()
         self._frames: deque[Frame] = deque()
         self._stop = Event()
-        self._ended = self._told_lost = False
+        self._ended = self._told_lost = self._failing = False
         self._say_lost, self._say_dropped = Interval(_TELL_SECONDS), Interval(_TELL_SECONDS)
         self._error: ErmuError | None = None
         self._latest: float | None = None
         self._began = monotonic()
         self._name = name if source.live else None
-        self._thread = Thread(target=self._read, name=f"read {source.description}", daemon=True)
+        self._thread = Thread(target=self._read, name=f"read {self._shown}", daemon=True)
 
     @property
     def state(self) -> StreamState:
@@ -88,13 +89,23 @@ class StreamReader:
             return StreamState.ENDED
         if self._latest is None:
             return StreamState.CONNECTING
-        quiet = self.source.live and monotonic() - self._latest > self._stale_seconds
+        quiet = self.source.live and monotonic() - self._latest > self._cadence.patience
         return StreamState.STALE if quiet else StreamState.LIVE
 
     @property
     def staleness(self) -> float:
         """Seconds since the newest frame; since the start where there was none."""
         return monotonic() - (self._began if self._latest is None else self._latest)
+
+    @property
+    def reason(self) -> str | None:
+        """Why a live stream has no picture, or an old one, in words; None where it is live, or ended well."""
+        if not self.source.live or self.state is StreamState.LIVE:
+            return None
+        if self._failing or self._ended:
+            return None if self.last_error is None else self.last_error.problem
+        awaited = self.source.awaits or "the next picture"
+        return f"{self._shown}: {awaited}, for {self.staleness:.0f} s"
 
     @property
     def finished(self) -> bool:
@@ -129,17 +140,24 @@ class StreamReader:
                 raise error
         return None
 
-    def stop(self, timeout: float = 1.0) -> None:
-        """Ends the thread; one that is stuck in a decoder ends by itself at that decoder's time limit.
-
-        Stopping twice, or before the start, is harmless.
-        """
+    def halt(self) -> None:
+        """Tells the thread to end, and returns at once. Twice, or before the start, is harmless."""
         self._stop.set()
         self.source.close()
         if self._thread.ident is None:
             self._ended = True
         with self._changed:
             self._changed.notify_all()
+
+    def stop(self, timeout: float = 1.0) -> None:
+        """Ends the thread; one that is stuck in a decoder ends by itself at that decoder's time limit.
+
+        Stopping twice, or before the start, is harmless.
+
+        Args:
+            timeout: Seconds to wait for it.
+        """
+        self.halt()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -163,6 +181,7 @@ class StreamReader:
 
     def _connection(self) -> None:
         """Reads until the source ends; the failure of a connection is kept for show only."""
+        self._cadence.interrupted()
         try:
             for frame in self.source:
                 if self._stop.is_set():
@@ -171,11 +190,10 @@ class StreamReader:
         except SourceError as error:
             if not self.source.reconnects:
                 raise
-            self.last_error = error
-            self._tell_lost(redact(error.problem))
+            self._lost(error)
         else:
             if self.source.reconnects and not self._stop.is_set():
-                self._tell_lost("the connection ended")
+                self._lost(SourceError(f"{self._shown}: the connection ended."))
 
     def _put(self, frame: Frame) -> None:
         with self._changed:
@@ -189,7 +207,9 @@ class StreamReader:
             self._latest = frame.stamp
             self.received += 1
             self.dropped += dropped
+        self._failing = False
         self._backoff.reset()
+        self._cadence.tick(frame.stamp)
         self._tell_frame(dropped)
         self.rate.tick(frame.stamp)
         self._notify()
@@ -198,9 +218,11 @@ class StreamReader:
     def _shown(self) -> str:
         return redact(self.source.description)
 
-    def _tell_lost(self, reason: str) -> None:
+    def _lost(self, error: SourceError) -> None:
         """A loss is told once a minute at most, and its end where it was told itself."""
+        self.last_error, self._failing = error, True
         if self._say_lost.due():
+            reason = error.problem.removeprefix(f"{self._shown}: ").rstrip(".")
             logger.warning("%s: no frames (%s); connecting again", self._shown, reason)
             self._told_lost = True
 
@@ -225,6 +247,6 @@ class StreamReader:
 
 def _wrapped(source: str, error: Exception) -> SourceError:
     """A source may be anybody's: whatever it raises ends its own stream alone."""
-    wrapped = SourceError(f"The source {source} failed: {type(error).__name__}: {redact(str(error))}")
+    wrapped = SourceError(f"The source {source} failed: {type(error).__name__}: {error}")
     wrapped.__cause__ = error
     return wrapped

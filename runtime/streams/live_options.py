@@ -17,7 +17,7 @@ class LiveOptions:
         on_add: `group` gives new objects memories of their own and leaves everybody else's alone; `restart`
             begins every memory anew from the predicted label map, as the published code does.
         lost_seconds: Without a pixel after which an object counts as lost.
-        stale_seconds: Without a frame after which the stream counts as stale.
+        stale_seconds: Without a frame after which the stream counts as stale; None, by its own rate.
         give_up_seconds: Without a frame after which the stream has ended; None, never.
         wait_for_objects: Hold a file at its first frame while there is nothing to follow: somebody will draw
             on it. Live streams go on.
@@ -28,7 +28,7 @@ class LiveOptions:
 
     on_add: str = "group"
     lost_seconds: float = 2.0
-    stale_seconds: float = 1.0
+    stale_seconds: float | None = None
     give_up_seconds: float | None = None
     wait_for_objects: bool = False
 

@@ -28,6 +28,7 @@ from ermu.runtime.timing.statistics import Rate, Timings
 from ermu.types import LabelMap
 
 _CLOSE_SECONDS = 1.5
+_READER_SECONDS = 0.5  # from `halt` on: one that is stuck in a decoder ends by itself
 
 logger = logging.getLogger("ermu.streams")
 
@@ -73,6 +74,7 @@ class Pipeline(Steering):
         self._sinks = sinks
         self._run: Run | None = None
         self._finished = self._withheld = False
+        self._halted = 0.0  # when, by the monotonic clock
 
     @property
     def reader(self) -> StreamReader:
@@ -247,6 +249,21 @@ class Pipeline(Steering):
                 run.prompt.check_used(self.frames, stopped=True)
         return True
 
+    def halt(self, *, seconds: float | None = None) -> None:
+        """Tells the threads to end, without waiting for them: `finish` does. Twice is harmless.
+
+        Args:
+            seconds: As of `finish`; a sink whose queue is full may take half of them.
+        """
+        self.done = True
+        deadline = None if seconds is None else monotonic() + seconds
+        self._halted = self._halted or monotonic()
+        if self._run is not None:
+            self._run.reader.halt()
+        self.feeders = self.feeders or self._fed()  # never started, their sinks have to be closed still
+        for feeder in self.feeders:
+            feeder.finish(deadline)
+
     def finish(self, *, seconds: float | None = None) -> None:
         """Stops the threads; sinks finish what they hold. Finishing twice, or before the start, is harmless.
 
@@ -258,15 +275,11 @@ class Pipeline(Steering):
         """
         if self._finished:
             return
-        self.done = self._finished = True
+        self._finished = True
         if seconds is None and self.source.live:
             seconds = _CLOSE_SECONDS
         deadline = None if seconds is None else monotonic() + seconds
-        if self._run is not None:
-            self._run.reader.stop()
-        self.feeders = self.feeders or self._fed()  # never started, their sinks have to be closed still
-        for feeder in self.feeders:
-            feeder.finish(deadline)
+        self.halt(seconds=seconds)
         failures = []
         for feeder in self.feeders:
             try:
@@ -274,6 +287,7 @@ class Pipeline(Steering):
             except ErmuError as error:
                 failures.append(error)
         if self._run is not None:
+            self._run.reader.stop(max(0.0, self._halted + _READER_SECONDS - monotonic()))
             self._run.ended = perf_counter()
         self._commands.close()
         if failures:

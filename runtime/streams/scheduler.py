@@ -6,11 +6,11 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 from threading import Event
+from time import monotonic
 from typing import Protocol
 
 from ermu.errors import ErmuError
 from ermu.logs import in_stream
-from ermu.runtime.sources.redaction import redact
 from ermu.runtime.streams.pipeline import Pipeline
 
 _IDLE_SECONDS = 0.25
@@ -74,8 +74,7 @@ class Scheduler:
                 if not any(busy) and not self._over():
                     self._wake.wait(_IDLE_SECONDS)
         finally:
-            for pipeline in self.pipelines:
-                self._finish(pipeline)
+            self._finish()
         failed = next((pipeline.error for pipeline in self.pipelines if pipeline.error), None)
         if failed is not None:
             raise failed
@@ -119,11 +118,11 @@ class Scheduler:
     def _fail(self, pipeline: Pipeline, error: ErmuError) -> None:
         pipeline.fail(error)
         pipeline.segmenter.reset()  # its memory is the others'
-        logger.warning("The stream %s has failed: %s", pipeline.name, redact(error.problem))
+        logger.warning("The stream %s has failed: %s", pipeline.name, error.problem)
 
     def _recovered(self, pipeline: Pipeline, error: ErmuError, shared: Reopenable) -> bool:
         """Opens the lost device anew for every stream; the one in whose turn it was lost has a second try."""
-        logger.warning("The device was lost in a turn of %s: %s", pipeline.name, redact(error.problem))
+        logger.warning("The device was lost in a turn of %s: %s", pipeline.name, error.problem)
         if pipeline in self._suspects or pipeline.strict:
             self._fail(pipeline, error)
         self._suspects.add(pipeline)
@@ -135,11 +134,21 @@ class Scheduler:
                 each.renew()
         return True
 
-    def _finish(self, pipeline: Pipeline) -> None:
-        try:
-            pipeline.finish(seconds=_STOP_SECONDS if self._stop.is_set() else None)
-        except ErmuError as error:
-            pipeline.fail(error)
+    def _finish(self) -> None:
+        """Ends every stream; after a stop all of them have the same few seconds together."""
+        deadline = monotonic() + _STOP_SECONDS
+
+        def left() -> float | None:
+            return max(0.0, deadline - monotonic()) if self._stop.is_set() else None
+
+        for pipeline in self.pipelines:
+            if self._stop.is_set():
+                pipeline.halt(seconds=left())
+        for pipeline in self.pipelines:
+            try:
+                pipeline.finish(seconds=left())
+            except ErmuError as error:
+                pipeline.fail(error)
 
 
 def _forget_frames(error: BaseException | None) -> None:

@@ -1,6 +1,6 @@
 """A small real RTSP server: live H.264 over interleaved RTP, with the sending time drawn into every picture.
 
-Run as a program so that a test can kill it: `python -m tests.runtime.live.rtsp_server --port P`.
+Run as a program so that a test can kill it: `python -m tests.support.rtsp_server --port P`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy.typing as npt
 BLOCK = (32, 26)  # height and width of one bit
 BITS = 24  # milliseconds of the monotonic clock, in two rows
 _PAYLOAD = 1200
+_SPS = 7
 
 Picture = npt.NDArray[np.uint8]
 
@@ -58,20 +59,28 @@ def _pictures(size: tuple[int, int]) -> Iterator[Picture]:
         yield picture
 
 
-def _encoder(size: tuple[int, int], fps: int) -> Any:
+def _encoder(size: tuple[int, int], fps: float, gop: int | None = None) -> Any:
     encoder: Any = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height = size
     encoder.pix_fmt = "yuv420p"
-    encoder.framerate = fps
-    encoder.time_base = Fraction(1, fps)
+    encoder.framerate = Fraction(fps).limit_denominator(1000)
+    encoder.time_base = 1 / encoder.framerate
     encoder.thread_count = 1
-    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "g": str(fps), "sliced-threads": "0"}
+    every = str(gop or round(fps) or 1)
+    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "g": every, "sliced-threads": "0"}
     return encoder
 
 
 def _units(data: bytes) -> list[bytes]:
     """NAL units of an Annex B packet."""
     return [part.rstrip(b"\0") for part in data.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if part]
+
+
+def _foreign_header(size: tuple[int, int]) -> bytes:
+    """The sequence parameter set of a stream of another size."""
+    picture = av.VideoFrame.from_ndarray(np.zeros((size[1], size[0], 3), np.uint8), format="bgr24")
+    units = [unit for packet in _encoder(size, 25).encode(picture) for unit in _units(bytes(packet))]
+    return next(unit for unit in units if unit[0] & 31 == _SPS)
 
 
 def _payloads(unit: bytes) -> list[bytes]:
@@ -133,13 +142,18 @@ class _Viewer:
         options, number = self._options, 0
         try:
             for size in itertools.cycle(options.sizes):
-                encoder = _encoder(size, options.fps)
+                encoder = _encoder(size, options.fps, options.gop)
                 for picture in itertools.islice(_pictures(size), options.switch_after):
                     self._wait_for(number)
                     draw_time(picture, now_milliseconds())
                     frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
                     for packet in encoder.encode(frame):
-                        self._send(bytes(packet), number, whole=number != options.stall_after)
+                        data = bytes(packet)
+                        if number == options.damage_at:
+                            header = _foreign_header((160, 120))
+                            units = (header if unit[0] & 31 == _SPS else unit for unit in _units(data))
+                            data = b"".join(b"\0\0\0\1" + unit for unit in units)
+                        self._send(data, number, whole=number != options.stall_after)
                     if number == options.stall_after:
                         sleep(3600)
                     number += 1
@@ -153,7 +167,7 @@ class _Viewer:
 
     def _send(self, data: bytes, number: int, *, whole: bool) -> None:
         payloads = [payload for unit in _units(data) for payload in _payloads(unit)]
-        time = int(90000 * number / self._options.fps) & 0xFFFFFFFF
+        time = int(90000 * self._options.clock * number / self._options.fps) & 0xFFFFFFFF
         message = b""
         for i, payload in enumerate(payloads):
             marker = 0x80 if i == len(payloads) - 1 else 0
@@ -171,9 +185,12 @@ def _size(text: str) -> tuple[int, int]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--fps", type=int, default=15)
+    parser.add_argument("--fps", type=float, default=15)
     parser.add_argument("--sizes", type=_size, nargs="+", default=[(320, 240)])
     parser.add_argument("--switch-after", type=int, default=None, help="frames until the next size")
+    parser.add_argument("--gop", type=int, default=None, help="frames from key frame to key frame")
+    parser.add_argument("--clock", type=float, default=1.0, help="speed of the stamps' clock")
+    parser.add_argument("--damage-at", type=int, default=-1, help="this frame's header tells another size")
     parser.add_argument("--stall-after", type=int, default=-1, help="send half of this frame, then nothing")
     options = parser.parse_args()
     with socket.create_server(("127.0.0.1", options.port)) as server:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ermu.cli.bundles import BundleOptions, tell_backend
+from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import Decode, PromptOptions, RecordOptions, SegmenterOptions, SinkOptions
-from ermu.registries import SOURCES
+from ermu.cli.options import PromptOptions, RecordOptions, SegmenterOptions, SinkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 @with_option_groups
 def run(
     which: BundleOptions,
-    source: Annotated[
-        list[str],
-        typer.Option(
-            help="Image folder, glob, video file, camera index, rtsp:// or http:// address, scene:SEED; "
-            f"repeatable. Kinds: {', '.join(SOURCES.names())}."
-        ),
-    ],
+    streams: SourceOptions,
     prompts: PromptOptions,
     out: Annotated[
         Path | None,
@@ -36,10 +30,6 @@ def run(
             help="Folder: OUT/labels/<name>.png, with several streams OUT/<stream>/labels; "
             "default: one in runs/ named after the time."
         ),
-    ] = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
     ] = None,
     max_frames: Annotated[
         int | None,
@@ -56,7 +46,6 @@ def run(
         bool,
         typer.Option("--overwrite", help="Replace an earlier run's results, and files that exist."),
     ] = False,
-    decode: Decode = "cpu",
     *,
     sinks: SinkOptions,
     records: RecordOptions,
@@ -64,34 +53,35 @@ def run(
 ) -> None:
     """Segment a video or live streams: label maps out of frames, following each first label map's objects."""
     from contextlib import ExitStack
+    from dataclasses import replace
 
     from rich.console import Console
 
     from ermu.cli.live_page import can_serve, open_page, page_views
     from ermu.cli.signals import StopSignals
     from ermu.cli.sinks import sink_contexts
-    from ermu.cli.streams import fit_gaps, stream_names, stream_table
+    from ermu.cli.streams import fit_gaps, stream_table
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
     from ermu.cli.prompts import prompts_for, read_prompts
     from ermu.runtime.images.label_folder import remove_own
-    from ermu.runtime.sources.opening import is_live, open_source
+    from ermu.runtime.sources.opening import is_live
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
     from ermu.runtime.streams.segmenters import SharedBackend
 
     console, out = Console(), out or _new_folder()
-    names = stream_names(source, name)
-    contexts = sink_contexts(names, [is_live(where) for where in source], records, overwrite=overwrite)
-    folders = _check_paths(which, source, prompts.prompt or [], out, sinks.wanted(), contexts, overwrite)
-    given = read_prompts(prompts, len(source))
+    chosen = streams.chosen()
+    names, inputs = [choice.name for choice in chosen], [choice.where for choice in chosen]
+    contexts = sink_contexts(names, [is_live(where) for where in inputs], records, overwrite=overwrite)
+    wanted = sinks.wanted()
+    folders = _check_paths(which, streams, inputs, prompts.prompt or [], out, wanted, contexts, overwrite)
+    given = read_prompts(prompts, len(chosen))
     loaded = which.load(console, options)
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(where)) for where in source]
-        for opened in sources:
-            opened.decode_on(decode)
+        sources = [stack.enter_context(choice.opened()) for choice in chosen]
         page = prompts.page or (console.is_terminal and can_serve())
         labels = prompts_for(sources, given, page=page)
         page = prompts.page or any(label is None for label in labels)
@@ -103,9 +93,10 @@ def run(
         for folder in folders:
             remove_own(folder)
         pipelines, views = [], page_views(len(sources)) if page else []
-        for i, context in enumerate(contexts):
-            taking = [*_sinks(sinks.wanted(), out, sources[i].fps, context), *views[i : i + 1]]
-            pipelines.append(Pipeline(shared.segmenters[i], sources[i], taking, name=names[i], live=live))
+        for i, (choice, context) in enumerate(zip(chosen, contexts, strict=True)):
+            taking = [*_sinks(wanted, out, sources[i].fps, context), *views[i : i + 1]]
+            its = replace(live, stale_seconds=choice.stale_after)
+            pipelines.append(Pipeline(shared.segmenters[i], sources[i], taking, name=choice.name, live=its))
             stack.callback(pipelines[-1].finish)
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
@@ -133,6 +124,7 @@ def _new_folder() -> Path:
 
 def _check_paths(
     which: BundleOptions,
+    streams: SourceOptions,
     sources: list[str],
     prompts: list[Path],
     out: Path,
@@ -143,7 +135,8 @@ def _check_paths(
     """Refuses what would cost the user a file, before anything is read.
 
     Args:
-        which, sources, prompts, out, overwrite: As of `run`.
+        which, streams, prompts, out, overwrite: As of `run`.
+        sources: Of the streams.
         wanted: The sinks.
         contexts: Of the streams.
 
@@ -158,6 +151,7 @@ def _check_paths(
     refuse_filled(out, overwrite=overwrite)
     paths = Paths(overwrite=overwrite)
     which.tell(paths)
+    paths.reads("the streams file", streams.config)
     for what, inputs in (("the source", sources), ("the prompt", prompts)):
         for where in inputs:
             paths.reads(what, where)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ermu.cli.bundles import BundleOptions, tell_backend
+from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.live_page import ServerOptions
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import Decode, Objects, RecordOptions, SegmenterOptions, SinkList
-from ermu.registries import POLICIES, SOURCES
+from ermu.cli.options import Objects, RecordOptions, SegmenterOptions, SinkList
+from ermu.registries import POLICIES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ermu.cli.inputs.stream_choice import StreamChoice
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.streams.pipeline import Pipeline
@@ -23,17 +25,7 @@ if TYPE_CHECKING:
 @with_option_groups
 def serve(
     which: BundleOptions,
-    source: Annotated[
-        list[str],
-        typer.Option(
-            help="Camera index, rtsp:// or http:// address, video file, folder, glob, scene:SEED; "
-            f"repeatable. Files are played at their own rate. Kinds: {', '.join(SOURCES.names())}."
-        ),
-    ],
-    name: Annotated[
-        list[str] | None,
-        typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
-    ] = None,
+    streams: SourceOptions,
     *,
     server: ServerOptions,
     on_add: Annotated[
@@ -49,11 +41,10 @@ def serve(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let sinks replace files that exist.")
     ] = False,
-    decode: Decode = "cpu",
     records: RecordOptions,
     options: SegmenterOptions,
 ) -> None:
-    """Segment live streams, steered from a page in the browser and a JSON API."""
+    """Segment live streams, files at their own rate, steered from a page in the browser and a JSON API."""
     from contextlib import ExitStack
 
     from rich.console import Console
@@ -63,20 +54,19 @@ def serve(
     need_opencv()
     from ermu.cli.live_page import need_server
     from ermu.cli.sinks import sink_contexts
-    from ermu.cli.streams import stream_names
     from ermu.errors import OptionError
     from ermu.runtime.images.label_folder import remove_own
-    from ermu.runtime.sources.opening import open_source
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.segmenters import SharedBackend
 
     need_server()
     access = server.access()
-    names = stream_names(source, name)
+    chosen = streams.chosen(loop=loop)
     wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
+    names = [choice.name for choice in chosen]
     contexts = sink_contexts(names, [True] * len(names), records, overwrite=overwrite)
-    folders = _check_paths(which, source, wanted, contexts, overwrite)
+    folders = _check_paths(which, streams, chosen, wanted, contexts, overwrite)
     console = Console()
     loaded = which.load(console, options)
     policy = options.policy or loaded.manifest.memory.policy
@@ -89,21 +79,22 @@ def serve(
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
         sources = []
-        for where in source:
-            opened = stack.enter_context(open_source(where))
-            opened.decode_on(decode)
-            sources.append(opened if opened.live else stack.enter_context(PacedSource(opened, loop=loop)))
+        for choice in chosen:
+            opened = stack.enter_context(choice.opened())
+            paced = None if opened.live else stack.enter_context(PacedSource(opened, loop=choice.loop))
+            sources.append(paced or opened)
         shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
         tell_backend(console, loaded, options, shared.segmenters[0].backend)
         for folder in folders:
             remove_own(folder)
-        streams = list(zip(contexts, sources, shared.segmenters, strict=True))
-        _serve(console, streams, shared, live, wanted, server, access)
+        parts = list(zip(chosen, contexts, sources, shared.segmenters, strict=True))
+        _serve(console, parts, shared, live, wanted, server, access)
 
 
 def _check_paths(
     which: BundleOptions,
-    sources: list[str],
+    streams: SourceOptions,
+    chosen: list[StreamChoice],
     wanted: list[str],
     contexts: list[SinkContext],
     overwrite: bool,
@@ -119,8 +110,9 @@ def _check_paths(
 
     paths = Paths(overwrite=overwrite)
     which.tell(paths)
-    for where in sources:
-        paths.reads("the source", where)
+    paths.reads("the streams file", streams.config)
+    for choice in chosen:
+        paths.reads("the source", choice.where)
     tell_sinks(paths, wanted, contexts)
     paths.check()
     for folder in paths.folders:
@@ -130,7 +122,7 @@ def _check_paths(
 
 def _serve(
     console: Any,
-    parts: list[tuple[SinkContext, Any, Any]],
+    parts: list[tuple[StreamChoice, SinkContext, Any, Any]],
     shared: Any,
     live: Any,
     wanted: list[str],
@@ -149,11 +141,11 @@ def _serve(
     from ermu.runtime.streams.scheduler import Scheduler
 
     broadcasts, pipelines = [], []
-    for given, opened, segmenter in parts:
-        context = replace(given, fps=opened.fps)
+    for choice, given, opened, segmenter in parts:
+        context, its = replace(given, fps=opened.fps), replace(live, stale_seconds=choice.stale_after)
         broadcasts.append(Broadcast())
         sinks = [broadcasts[-1], *(open_sink(what, context) for what in wanted)]
-        pipelines.append(Pipeline(segmenter, opened, sinks, name=context.name, live=live))
+        pipelines.append(Pipeline(segmenter, opened, sinks, name=choice.name, live=its))
     for pipeline in pipelines:
         pipeline.begin()
     page = live_page(pipelines, broadcasts, access, host=server.host, port=server.port)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ermu.redaction import redact
 from ermu.runtime.serve.streams import ServedStream
 from ermu.runtime.sinks.feeder import SinkFeeder, SinkState
 from ermu.runtime.sources.reader import StreamState
-from ermu.runtime.sources.redaction import redact
 
 STUCK_SECONDS = 10.0  # over one result, after which a sink does not write any more
 
@@ -36,7 +36,7 @@ def reasons_against(stream: ServedStream) -> list[str]:
 
 def _sink(feeder: SinkFeeder) -> str | None:
     if feeder.state is SinkState.STOPPED:
-        problem = f": {redact(feeder.error.problem)}" if feeder.error is not None else ""
+        problem = f": {feeder.error.problem}" if feeder.error is not None else ""
         return f"the sink {feeder.sink.name} has stopped{problem}"
     if feeder.busy_seconds > STUCK_SECONDS:
         return f"the sink {feeder.sink.name} has been writing one result for {feeder.busy_seconds:.0f} s"

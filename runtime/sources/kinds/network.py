@@ -1,8 +1,10 @@
-"""RTSP and HTTP streams as a source: through PyAV, or OpenCV where that is not installed."""
+"""A stream from the network as a source: through PyAV, or OpenCV where that is not installed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, islice
+from threading import Event
 from time import monotonic
 from typing import Any
 
@@ -10,12 +12,17 @@ import cv2
 
 from ermu.errors import SourceError
 from ermu.runtime.sources.base import Frame, Source, live_frame
+from ermu.runtime.sources.connections.address import Address
+from ermu.runtime.sources.connections.options import ConnectionOptions
+from ermu.runtime.sources.connections.reasons import SNAPSHOT, explained, unopened
+from ermu.runtime.sources.connections.size_guard import SizeGuard
+from ermu.runtime.sources.connections.stamps import Lateness, Playout, has_stamps, in_segments
 from ermu.runtime.sources.decoders.conversion import converted_live
-from ermu.runtime.sources.redaction import redact
 from ermu.types import Image
 
-SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
+SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "tcp")
 _MAX_BROKEN_PACKETS = 100  # in a row: then it is no longer the stream that was opened
+_SEGMENT_SECONDS = 20.0  # without a byte, of streams that come a segment at a time
 
 
 class NetworkSource(Source):
@@ -26,31 +33,34 @@ class NetworkSource(Source):
     process's; and it shows timestamps and marks damaged frames. OpenCV stands in where it is missing.
 
     Args:
-        url: rtsp, rtsps, http or https; may hold a password, which is never shown.
+        url: Of one of `SCHEMES`; may hold a password, which is never shown.
         open_seconds: After which opening fails.
         read_seconds: Without a byte after which the connection counts as lost.
         late_seconds: A frame that arrives so much later than its timestamp promises is old, whatever the
             decoder says; it is left out, and a stream that stays late is opened anew.
     """
 
-    help = "an rtsp:// or http:// address"
+    help = "an address: " + ", ".join(f"{scheme}://" for scheme in SCHEMES)
     live = reconnects = True
 
     def __init__(
-        self, url: str, *, open_seconds: float = 3.0, read_seconds: float = 2.0, late_seconds: float = 1.0
+        self, url: str, *, open_seconds: float = 3.0, read_seconds: float = 5.0, late_seconds: float = 1.0
     ) -> None:
-        scheme, mark, rest = url.partition("://")
-        self._url, self.description = scheme.lower() + mark + rest, redact(url)  # FFmpeg knows no RTSP://
+        self._address, self._options = Address.parsed(url), ConnectionOptions()
+        self.description = self._address.shown
         self._open_seconds, self._read_seconds = open_seconds, read_seconds
         self._late_seconds = late_seconds
         self._frames = 0
-        self._closed = False
+        self._segments = self._address.rest.partition("?")[0].lower().endswith(".m3u8")
+        self._sizes = SizeGuard()
+        self._closed = Event()
         self._device = "cpu"
 
     @classmethod
     def opens(cls, where: str) -> bool:
         """See `Source.opens`."""
-        return where.lower().startswith(SCHEMES)
+        scheme, mark, _ = where.partition("://")
+        return bool(mark) and scheme.lower() in SCHEMES
 
     @classmethod
     def open(cls, where: str) -> NetworkSource:
@@ -61,7 +71,15 @@ class NetworkSource(Source):
         """See `Source`; through PyAV only."""
         self._device = device
 
+    def connect_with(self, options: ConnectionOptions) -> None:
+        """See `Source`."""
+        self._address = self._address.with_credentials(options.user, options.password)
+        self.description, self._options = self._address.shown, options
+        if options.stale_seconds is not None:
+            self._read_seconds = max(self._read_seconds, 2 * options.stale_seconds)
+
     def __iter__(self) -> Iterator[Frame]:
+        self.awaits = "connecting"
         try:
             import av  # noqa: F401
         except ImportError:
@@ -69,46 +87,62 @@ class NetworkSource(Source):
         else:
             images = self._through_pyav()
         for image in images:
+            self.awaits = "the next picture"
             yield live_frame(self._frames, image)
             self._frames += 1
-            if self._closed:
+            if self._closed.is_set():
                 return
 
     def close(self) -> None:
-        self._closed = True
+        self._closed.set()
 
     def _through_pyav(self) -> Iterator[Image]:
         import av
 
         from ermu.runtime.sources.decoders.hardware import on_gpu, opened
 
-        options = {"options": self._options(), "timeout": (self._open_seconds, self._read_seconds)}
+        read = max(self._read_seconds, _SEGMENT_SECONDS) if self._segments else self._read_seconds
+        given = {"options": self._options.ffmpeg(self._address.scheme), "timeout": (self._open_seconds, read)}
+        waited, before, began = self._open_seconds, self._frames, monotonic()
         try:
-            with opened(self._url, self._device, self.description, **options) as container:
+            with opened(self._address.url, self._device, self.description, **given) as container:
+                waited, began = read, monotonic()
+                self.awaits = "the connection is made, and no whole picture has come yet (key frame)"
                 if not container.streams.video:
                     raise SourceError(f"{self.description} has no video.", expected="a stream with video")
+                self._segments = self._segments or in_segments(container.format)
                 stream = container.streams.video[0]
                 # Frame threads would hold back a frame each; slices of one frame cost no latency.
                 if not on_gpu(stream):
                     stream.thread_type = "SLICE"
                 stream.codec_context.flags |= av.codec.context.Flags.low_delay
                 self.fps = float(stream.average_rate or self.fps)
-                yield from self._decoded(container, stream)
+                images = self._decoded(container, stream)
+                if container.format.name.endswith("_pipe") or container.format.name == "image2":
+                    images = self._no_snapshot(images)
+                yield from images
         except av.FFmpegError as error:
-            timed_out = isinstance(error, av.error.ExitError)
-            reason = "nothing came in time" if timed_out else redact(error.strerror or type(error).__name__)
-            fix = "check the address and the camera"
-            raise SourceError(f"{self.description}: {reason}.", fix=fix) from None
+            begun, over = self._frames > before, monotonic() - began >= waited
+            raise explained(self._address, error, waited, begun=begun, timed_out=over) from None
 
-    def _options(self) -> dict[str, str]:
-        options = {"fflags": "nobuffer+discardcorrupt", "analyzeduration": "200000"}
-        return {**options, "rtsp_transport": "tcp"} if self._url.startswith("rtsp") else options
+    def _no_snapshot(self, images: Iterator[Image]) -> Iterator[Image]:
+        """Pictures of a format that may be a stream or one picture alone.
+
+        Raises:
+            SourceError: there is one alone.
+        """
+        first = list(islice(images, 2))
+        if len(first) < 2:
+            raise SourceError(f"{self.description}: {SNAPSHOT.problem}.", fix=SNAPSHOT.fix)
+        yield from chain(first, images)
 
     def _decoded(self, container: Any, stream: Any) -> Iterator[Image]:
         import av
 
-        lateness, broken = _Lateness(self._late_seconds), 0
+        fits, broken = self._clock(container), 0
         for packet in container.demux(stream):
+            if self._closed.is_set():
+                return
             try:
                 frames = packet.decode()
                 broken = 0
@@ -118,10 +152,28 @@ class NetworkSource(Source):
                     raise
                 continue
             for frame in frames:
-                if not frame.is_corrupt and not self._is_late(lateness, frame.time):
+                size = (frame.width, frame.height)
+                if not self._sizes.passes(size, monotonic(), whole=not frame.is_corrupt):
+                    self.awaits = "whole pictures of the size that it had"
+                elif fits(frame.time):
                     yield frame.to_ndarray(format="bgr24")
 
-    def _is_late(self, lateness: _Lateness, time: float | None) -> bool:
+    def _clock(self, container: Any) -> Any:
+        """What says of a frame's stamp whether the frame is to be shown, now; it may wait until it is due."""
+        if not has_stamps(container.format):
+            return lambda time: True
+        if in_segments(container.format):
+            playout = Playout()
+
+            def paced(time: float | None) -> bool:
+                due = 0.0 if time is None else playout.wait(time, monotonic())
+                return not self._closed.wait(due)
+
+            return paced
+        lateness = Lateness(self._late_seconds)
+        return lambda time: not self._is_late(lateness, time)
+
+    def _is_late(self, lateness: Lateness, time: float | None) -> bool:
         if time is None or not lateness.is_late(time, monotonic()):
             return False
         if lateness.lasting(monotonic()):
@@ -135,51 +187,19 @@ class NetworkSource(Source):
             cv2.CAP_PROP_READ_TIMEOUT_MSEC,
             int(1e3 * self._read_seconds),
         ]
-        capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, limits)
+        capture = cv2.VideoCapture(self._address.url, cv2.CAP_FFMPEG, limits)
         try:
             if not capture.isOpened():
-                raise SourceError(
-                    f"{self.description} cannot be opened.", fix="check the address and the camera"
-                )
+                raise unopened(self._address)
             self.fps = capture.get(cv2.CAP_PROP_FPS) or self.fps
             while True:
                 read, image = capture.read()
                 if not read:
                     return
-                yield image  # type: ignore[misc]
+                if self._sizes.passes((image.shape[1], image.shape[0]), monotonic()):
+                    yield image  # type: ignore[misc]
         finally:
             capture.release()
-
-
-class _Lateness:
-    """Compares timestamps with the clock: after a stall, frames come that were queued meanwhile.
-
-    The smallest difference seen stands for a frame that came at once. It is forgotten at a thousandth of the
-    time, which lets a camera's clock run that much slower than ours, for weeks.
-    """
-
-    _FORGET = 1e-3
-
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
-        self._baseline: float | None = None
-        self._checked = 0.0
-        self._late_since: float | None = None
-
-    def is_late(self, time: float, now: float) -> bool:
-        delay = now - time
-        if self._baseline is None:
-            self._baseline = delay
-        else:
-            self._baseline = min(delay, self._baseline + self._FORGET * (now - self._checked))
-        self._checked = now
-        late = delay - self._baseline > self._limit
-        self._late_since = (self._late_since or now) if late else None
-        return late
-
-    def lasting(self, now: float) -> bool:
-        """Whether every frame has been late for longer than the limit."""
-        return self._late_since is not None and now - self._late_since > self._limit
 
 
 PLUGIN = NetworkSource

@@ -16,7 +16,7 @@ from ermu.errors import SourceError
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame
-from ermu.runtime.sources.kinds.network import NetworkSource, _Lateness
+from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.sources.reader import StreamState
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
@@ -147,7 +147,7 @@ def test_a_stream_that_stalls_inside_a_frame(
     assert until(lambda: len(running.frames) >= 5, 10)
     assert until(lambda: running.pipeline.state is StreamState.STALE, 10)
     assert until(lambda: running.pipeline.reader.reconnects >= 1, 10)
-    assert until(lambda: len(running.frames) > 20, 15)  # the next connection delivers again
+    assert until(lambda: len(running.frames) > 30, 15)  # the next connection delivers again
     running.stop()
     assert all(shape == (240, 320, 3) for shape in running.sizes)
     assert max(running.latencies) < 1000  # what was queued in the stall was not taken for new
@@ -213,12 +213,3 @@ def test_garbage_bytes(tiny_segmenter: Segmenters) -> None:
             pipeline.run()
         assert pipeline.reader.reconnects >= 1
         server.shutdown(socket.SHUT_RDWR)
-
-
-def test_frames_queued_in_a_stall_are_late_and_a_slow_clock_is_not() -> None:
-    late = _Lateness(1.0)
-    assert not any(late.is_late(t / 15, 100 + t / 15) for t in range(30))
-    assert late.is_late(2.0, 105.0)  # three seconds behind
-    assert not late.is_late(5.0, 105.01)  # caught up
-    drifting = _Lateness(1.0)
-    assert not any(drifting.is_late(t * (1 - 2e-4), 100.0 + t) for t in range(0, 20_000))

@@ -1,0 +1,1 @@
+"""Which streams a command reads: from its options, or from a file."""

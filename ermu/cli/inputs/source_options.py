@@ -1,0 +1,93 @@
+"""The options that say what to read: sources one by one, or a file of them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ermu.cli.options import Decode
+from ermu.errors import OptionError
+from ermu.redaction import shown_address
+from ermu.registries import SOURCES
+
+if TYPE_CHECKING:
+    from ermu.cli.inputs.stream_choice import StreamChoice
+
+logger = logging.getLogger("ermu.sources")
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What to read, and how."""
+
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Camera index or /dev/video0, rtsp:// or another address, video file, folder, glob, "
+            f"scene:SEED; repeatable. Kinds: {', '.join(SOURCES.names())}."
+        ),
+    ] = None
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Names of the streams, one a source; default: 0, 1, ..."),
+    ] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file of streams instead, which keeps passwords off the command line."),
+    ] = None
+    rtsp_transport: Annotated[
+        str, typer.Option(help="tcp, udp, or auto: TCP, and UDP where the server has no TCP.")
+    ] = "auto"
+    stale_after: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Seconds without a frame after which a live stream is stale; default: by its own rate.",
+        ),
+    ] = None
+    decode: Decode = "cpu"
+
+    def chosen(self, *, loop: bool = False) -> list[StreamChoice]:
+        """The streams: those of the file, where it is given. What it does not say is as the options say.
+
+        Raises:
+            OptionError: nothing is to be read, the names do not fit, or the file cannot be taken as it is.
+            DependencyError: what reads the file is not installed.
+        """
+        from ermu.cli.inputs.stream_choice import StreamChoice
+        from ermu.cli.inputs.streams_file import read_streams
+        from ermu.cli.streams import stream_names
+
+        given = {
+            "rtsp_transport": self.rtsp_transport,
+            "stale_after": self.stale_after,
+            "decode": self.decode,
+        }
+        if self.config is not None and (self.source or self.name):
+            raise OptionError(
+                "There are a streams file and sources beside it.",
+                expected="--config FILE, or --source and --name",
+            )
+        if self.config is not None:
+            read = read_streams(self.config)
+            names = stream_names([each["where"] for each in read], [each["name"] for each in read])
+            return [
+                StreamChoice(**{**given, "loop": loop, **each, "name": name})
+                for name, each in zip(names, read, strict=True)
+            ]
+        if not self.source:
+            raise OptionError("There is nothing to read.", expected="--source SOURCE or --config FILE.yaml")
+        if any(shown_address(where) != where for where in self.source):
+            logger.warning(
+                "A password on the command line can be read by everybody on this machine (ps): "
+                "--config takes sources from a file."
+            )
+        names = stream_names(self.source, self.name)
+        return [
+            StreamChoice(name, where, loop=loop, **given)  # type: ignore[arg-type]
+            for name, where in zip(names, self.source, strict=True)
+        ]

@@ -1,0 +1,50 @@
+"""One stream as the operator chose it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ermu.runtime.sources.base import Source
+
+
+@dataclass(frozen=True)
+class StreamChoice:
+    """A source and how to read it.
+
+    Attributes:
+        name: Of the stream.
+        where: As `open_source` takes it; may hold a password.
+        user: Where the address has none.
+        password: Of the user.
+        rtsp_transport: `auto`, `tcp` or `udp`.
+        stale_after: Seconds without a frame after which the stream is stale; None, by its own rate.
+        decode: Device that decodes video.
+        loop: Play a file again from its start.
+    """
+
+    name: str
+    where: str = field(repr=False)
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    rtsp_transport: str = "auto"
+    stale_after: float | None = None
+    decode: str = "cpu"
+    loop: bool = False
+
+    def opened(self) -> Source:
+        """Its source.
+
+        Raises:
+            OptionError: a choice is unknown, or does not go with the source.
+            SourceError: nothing is there.
+        """
+        from ermu.runtime.sources.connections.options import ConnectionOptions
+        from ermu.runtime.sources.opening import open_source
+
+        options = ConnectionOptions(self.rtsp_transport, self.user, self.password, self.stale_after)
+        source = open_source(self.where)
+        source.connect_with(options)
+        source.decode_on(self.decode)
+        return source

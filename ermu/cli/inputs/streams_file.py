@@ -1,0 +1,167 @@
+"""A streams file: sources with their names, credentials and options, in YAML."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ermu.errors import DependencyError, ErmuError, OptionError
+from ermu.redaction import shown_address
+
+_REFERENCE = re.compile(r"\$?\$\{([^}]*)\}")
+_USER_ALONE = re.compile(r"://[^:@/]*:?@")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
+_OTHERS = stat.S_IROTH | stat.S_IWOTH
+
+
+class _Stream(BaseModel):
+    """An entry of the file; what it leaves out is as the command line says."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    source: str
+    user: str | None = None
+    password: str | None = None
+    rtsp_transport: Literal["auto", "tcp", "udp"] | None = None
+    stale_after: Annotated[float, Field(gt=0)] | None = None
+    decode: str | None = None
+    loop: bool | None = None
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    streams: Annotated[list[_Stream], Field(min_length=1)]
+
+
+def read_streams(path: Path) -> list[dict[str, Any]]:
+    """The streams of a file, as `StreamChoice` takes them.
+
+    `${NAME}` stands for a variable of the environment, `$${NAME}` for itself.
+
+    Raises:
+        OptionError: it cannot be read or is no streams file, a variable is not set, or it holds a password
+            and everybody may read it.
+        DependencyError: PyYAML is not installed.
+    """
+    content = _loaded(path)
+    _check(path, content)
+    if _holds_secrets(content):
+        _refuse_readers(path)
+    read = _File.model_validate(_expanded(content, path)).streams
+    given = [stream.model_dump(exclude_none=True) for stream in read]
+    for each in given:
+        each["where"] = each.pop("source")
+        if "decode" in each:
+            each["decode"] = _device(each["decode"])
+    return given
+
+
+def _loaded(path: Path) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise DependencyError("pyyaml", "A streams file", "serve") from error
+    try:
+        text = path.read_text(encoding="utf-8")
+        for key, line in _twice(yaml.compose(text, Loader=yaml.SafeLoader)):
+            raise _refused(path, f"'{key}' is there twice, again in line {line}")
+        return yaml.safe_load(text)
+    except OSError as error:
+        raise _refused(path, f"it cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError:
+        raise _refused(path, "it is no UTF-8 text") from None
+    except yaml.YAMLError as error:  # whose own words may quote a password
+        mark = getattr(error, "problem_mark", None)
+        place = f" from line {mark.line + 1}, column {mark.column + 1} on" if mark else ""
+        raise _refused(path, f"it is no YAML{place}") from None
+
+
+def _twice(node: Any) -> Iterator[tuple[str, int]]:
+    """Keys of mappings that come twice, with their lines: YAML's reader would drop the first."""
+    children = node.value if node is not None and isinstance(node.value, list) else []
+    seen = set()
+    for child in children:
+        key, value = child if isinstance(child, tuple) else (None, child)
+        if key is not None and isinstance(key.value, str):
+            if key.value in seen:
+                yield key.value, key.start_mark.line + 1
+            seen.add(key.value)
+        yield from _twice(value)
+
+
+def _check(path: Path, content: Any) -> None:
+    """Refuses what is no streams file; what its fields hold is not told."""
+    try:
+        _File.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        text = first["msg"][:1].lower() + first["msg"][1:]
+        hint = "; text that looks like a number needs quotation marks" if "valid string" in text else ""
+        raise _refused(path, f"{place}: {text}{hint}") from None
+
+
+def _holds_secrets(content: Mapping[str, Any]) -> bool:
+    """Whether a password is written out in it: one that the environment gives is not."""
+
+    for stream in content["streams"]:
+        source = _USER_ALONE.sub("://", _REFERENCE.sub("", stream["source"]))
+        if _REFERENCE.sub("", stream.get("password") or "") or shown_address(source) != source:
+            return True
+    return False
+
+
+def _refuse_readers(path: Path) -> None:
+    mode = path.stat().st_mode
+    if os.name == "posix" and mode & _OTHERS:
+        raise OptionError(
+            f"{path} holds passwords, and everybody on this machine may read or change it (mode "
+            f"{stat.S_IMODE(mode):o}).",
+            expected="a file for its owner, and perhaps a group",
+            fix=f"chmod 600 {path}, or name variables of the environment: password: ${{CAMERA_PASSWORD}}",
+        )
+
+
+def _expanded(value: Any, path: Path) -> Any:
+    """With every reference to the environment replaced."""
+    if isinstance(value, dict):
+        return {key: _expanded(each, path) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_expanded(each, path) for each in value]
+    return _REFERENCE.sub(lambda found: _variable(found, path), value) if isinstance(value, str) else value
+
+
+def _variable(found: re.Match[str], path: Path) -> str:
+    if found[0].startswith("$$"):
+        return found[0][1:]
+    name = found[1]
+    if not _VARIABLE.fullmatch(name) or not os.environ.get(name):
+        raise _refused(
+            path,
+            f"it names the variable '{name}', which the environment lacks",
+            f"set {name}, or write $${{{name}}} where these characters are meant",
+        )
+    return os.environ[name]
+
+
+def _device(name: str) -> str:
+    from ermu.devices.names import parse_device
+
+    return str(parse_device(name))
+
+
+def _refused(path: Path, problem: str, fix: str = "see docs/live.md, 'Streams file'") -> ErmuError:
+    return OptionError(
+        f"The streams file {path} cannot be taken: {problem}.",
+        expected="streams: a list of name, source and, where wanted, user, password, rtsp_transport, "
+        "stale_after, decode, loop",
+        fix=fix,
+    )

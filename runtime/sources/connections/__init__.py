@@ -1,0 +1,1 @@
+"""What a stream from the network needs beside its decoder: addresses, limits, stamps, reasons."""
