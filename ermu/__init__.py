@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ermu.errors import (
+    AnnotationError,
     BackendError,
     BenchmarkError,
     BundleError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from ermu.runtime.streams.pipeline import Pipeline
 
 __all__ = [
+    "AnnotationError",
     "BackendError",
     "BenchmarkError",
     "Box",

@@ -66,6 +66,10 @@ class PromptError(ErmuError):
     """A first label map does not fit the video or the object capacity."""
 
 
+class AnnotationError(ErmuError):
+    """An annotation file is damaged, or holds what label maps cannot; or the other way round."""
+
+
 class SinkError(ErmuError):
     """A result cannot be written where it should go."""
 

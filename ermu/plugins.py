@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from ermu.evaluation.prediction.base import Predictor
     from ermu.export.encoder import Encoder
     from ermu.export.family import Family
+    from ermu.formats.clip import AnnotatedFrame, Clip
+    from ermu.formats.format import AnnotationFormat
+    from ermu.formats.images import FrameImages
     from ermu.runtime.backends.base import Backend, Misfit, Opening
+    from ermu.runtime.bundle.store import BundleStore
     from ermu.runtime.memory.policy import Decision, EvictionPolicy, Evidence
     from ermu.runtime.memory.scored_policy import ScoredPolicy
     from ermu.runtime.results import FrameResult
@@ -19,13 +23,18 @@ if TYPE_CHECKING:
     from ermu.runtime.sources.base import Frame, Source, live_frame
 
 __all__ = [
+    "AnnotatedFrame",
+    "AnnotationFormat",
     "Backend",
+    "BundleStore",
+    "Clip",
     "Decision",
     "Encoder",
     "EvictionPolicy",
     "Evidence",
     "Family",
     "Frame",
+    "FrameImages",
     "FrameResult",
     "Layout",
     "Misfit",
@@ -47,7 +56,11 @@ _HOMES = {
     "ermu.evaluation.prediction.base": ("Predictor",),
     "ermu.export.encoder": ("Encoder",),
     "ermu.export.family": ("Family",),
+    "ermu.formats.clip": ("AnnotatedFrame", "Clip"),
+    "ermu.formats.format": ("AnnotationFormat",),
+    "ermu.formats.images": ("FrameImages",),
     "ermu.runtime.backends.base": ("Backend", "Misfit", "Opening"),
+    "ermu.runtime.bundle.store": ("BundleStore",),
     "ermu.runtime.memory.policy": ("Decision", "EvictionPolicy", "Evidence"),
     "ermu.runtime.memory.scored_policy": ("ScoredPolicy",),
     "ermu.runtime.results": ("FrameResult",),

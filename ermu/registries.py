@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ermu.evaluation.prediction.base import Predictor
     from ermu.export.encoder import Encoder
     from ermu.export.family import Family
+    from ermu.formats.format import AnnotationFormat
     from ermu.runtime.backends.base import Backend
+    from ermu.runtime.bundle.store import BundleStore
     from ermu.runtime.memory.policy import EvictionPolicy
     from ermu.runtime.sinks.base import Sink
     from ermu.runtime.sources.base import Source
@@ -60,4 +62,10 @@ PEERS: Registry[Peer] = Registry(
 )
 DATASETS: Registry[type[Layout]] = Registry(
     "dataset", "ermu.evaluation.layouts", "ermu.evaluation.layout:Layout", group="ermu.datasets"
+)
+FORMATS: Registry[type[AnnotationFormat]] = Registry(
+    "annotation format", "ermu.formats.kinds", "ermu.formats.format:AnnotationFormat", group="ermu.formats"
+)
+STORES: Registry[type[BundleStore]] = Registry(
+    "bundle store", "ermu.runtime.bundle.stores", "ermu.runtime.bundle.store:BundleStore", group="ermu.stores"
 )

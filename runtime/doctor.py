@@ -82,7 +82,7 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
         parts = [gpu, _cuda_kernels(place, gpu), *map(_tensorrt, MODULES)]
         checks += [replace(check, group=GPU) for check in parts]
     if bundle:
-        checks += [replace(check, group=BUNDLE) for check in _bundle(Path(bundle), place)]
+        checks += [replace(check, group=BUNDLE) for check in _bundle(str(bundle), place)]
     return checks
 
 
@@ -234,14 +234,13 @@ def _tensorrt(name: str) -> Check:
         return Check(name, "missing", found, fix)
 
 
-def _bundle(path: Path, place: DeviceName) -> Iterator[Check]:
+def _bundle(path: str, place: DeviceName) -> Iterator[Check]:
     try:
         loaded = Bundle.load(path)
     except ErmuError as error:
         found, fix = _said(error, None)
-        yield Check(
-            "bundle", "mismatch" if (path / "manifest.json").is_file() else "missing", found, fix, needed=True
-        )
+        here = Path(path, "manifest.json").is_file()
+        yield Check("bundle", "mismatch" if here else "missing", found, fix, needed=True)
         return
     network, precisions = loaded.manifest.network.name, loaded.precisions
     yield Check("bundle", "ok", f"{path}: {network}, {', '.join(precisions)}", needed=True)

@@ -49,15 +49,24 @@ MAY_IMPORT = {
     "ermu.kernels": (*_BASE, "ermu.devices", "ermu.kernels"),
     "ermu.runtime": _RUNTIME,
     "ermu.scenes": (*_BASE, "ermu.runtime", "ermu.scenes"),
+    "ermu.formats": (*_BASE, "ermu.runtime", "ermu.formats"),
     "ermu.evaluation": _EVALUATION,
     "ermu.export": _EXPORT,
     "ermu.training": (*_BASE, "ermu.export", "ermu.scenes", "ermu.training"),
     "ermu.benchmarks": (*_EXPORT, "ermu.assets", "ermu.benchmarks"),
     "ermu.demo": (*_EVALUATION, "ermu.export", "ermu.assets"),
-    "ermu.cli": (*_EVALUATION, "ermu.benchmarks", "ermu.cli", "ermu.demo", "ermu.export", "ermu.training"),
+    "ermu.cli": (
+        *_EVALUATION,
+        *("ermu.benchmarks", "ermu.cli", "ermu.demo", "ermu.export", "ermu.formats", "ermu.training"),
+    ),
     "ermu.__main__": ("ermu.cli",),
     "ermu": (*_EXPORT,),  # the front door, which nobody inside goes through
-    "ermu.plugins": (*_EXPORT, "ermu.evaluation", "ermu.benchmarks"),  # and that for packages that plug in
+    "ermu.plugins": (
+        *_EXPORT,
+        "ermu.evaluation",
+        "ermu.formats",
+        "ermu.benchmarks",
+    ),  # and that for packages that plug in
 }
 WITH_TORCH = {"ermu.export", "ermu.training", "ermu.benchmarks"}  # the command line asks if it is there
 TORCH = ("onnx", "onnxscript", "torch", "torchvision")
@@ -178,7 +187,9 @@ def test_run_without_torch_and_onnx(tmp_path, tiny_bundle):
     assert len(list((tmp_path / "out" / "labels").glob("*.png"))) == 6
 
 
-@pytest.mark.parametrize("command", ["", "run", "serve", "bench", "eval", "build", "export", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "serve", "bench", "eval", "build", "export", "doctor", "convert"]
+)
 def test_help_imports_nothing_heavy(command):
     """Pydantic aside, which typer loads for a command's options where it is installed."""
     arguments = ["ermu", *command.split(), "--help"]

@@ -12,6 +12,7 @@ import typer
 
 from ermu.cli.commands.bench import bench
 from ermu.cli.commands.build import build
+from ermu.cli.commands.convert import convert
 from ermu.cli.commands.demo import demo
 from ermu.cli.commands.doctor import doctor
 from ermu.cli.commands.eval import evaluate
@@ -64,6 +65,7 @@ app.command()(serve)
 app.command()(bench)
 app.command("eval")(evaluate)
 app.command()(train)
+app.command()(convert)
 app.command()(inspect)
 app.command()(doctor)
 

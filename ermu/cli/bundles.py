@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ermu.cli.options import BUNDLE_HELP
 from ermu.errors import OptionError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _USUAL_FRAMES = ((1080, 1920), (360, 640), (480, 640))  # engines are optimised 
 class BundleOptions:
     """`--bundle`, or `--checkpoint` in its place."""
 
-    bundle: Annotated[str | None, typer.Option(help="A bundle folder, or demo.")] = None
+    bundle: Annotated[str | None, typer.Option(help=BUNDLE_HELP)] = None
     checkpoint: Annotated[
         Path | None,
         typer.Option(

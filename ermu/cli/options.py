@@ -17,6 +17,8 @@ def listed(names: list[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+BUNDLE_HELP = "A bundle folder, demo, hf://org/name[@revision], or https://...#sha256=HEX of an archive."
+
 Policy = Annotated[
     str | None, typer.Option(help=f"Eviction policy: {listed(POLICIES.names())}; default: the bundle's.")
 ]

@@ -6,6 +6,7 @@ import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from ermu.errors import OptionError, SinkError
 
@@ -71,9 +72,11 @@ class Paths:
         self._inputs += [_Place(what, Path(name), whole) for name in found]
 
     def reads_bundle(self, bundle: str | Path) -> None:
-        """A bundle's folder; the name of one that a package brings along does not count."""
+        """A bundle's folder, or its archive on this machine; names and other addresses do not count."""
         if Path(bundle, "manifest.json").is_file():
             self.reads("the bundle", bundle, whole=True)
+        elif (address := urlsplit(str(bundle))).scheme == "file":
+            self.reads("the bundle", unquote(address.path))
 
     @property
     def folders(self) -> list[Path]:

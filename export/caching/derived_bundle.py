@@ -14,7 +14,7 @@ from ermu.runtime.files import sha256_of, unwritable
 
 
 def bundle_to_build_in(bundle: Bundle, out: Path | None = None) -> Bundle:
-    """The bundle itself; or its copy in `out`, or in the user's cache folder where it belongs to a package.
+    """The bundle itself; or its copy in `out`, or in the user's cache folder where it is not the user's own.
 
     Args:
         bundle: As it was loaded.
@@ -24,10 +24,11 @@ def bundle_to_build_in(bundle: Bundle, out: Path | None = None) -> Bundle:
         SinkError: something else lies there, or it cannot be written.
     """
     if out is None:
-        if bundle.package_name is None:
+        name = bundle.package_name or (bundle.manifest.network.name if bundle.address else None)
+        if name is None:
             return bundle
         digest = sha256_of(bundle.path / "manifest.json")[:12]
-        out = cache_folder("bundles") / f"{bundle.package_name}-{digest}"
+        out = cache_folder("bundles") / f"{name}-{digest}"
     if out.resolve() == bundle.path.resolve():
         return bundle
     if (out / "manifest.json").is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -14,12 +15,15 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from ermu.errors import BundleError
+from ermu.registries import STORES
 from ermu.runtime.bundle.manifest import FORMAT_VERSION, FileInfo, Manifest
+from ermu.runtime.bundle.store import scheme_of
 from ermu.runtime.files import sha256_of
 
 BF16 = "bf16"  # no graphs of its own: an arithmetic of CPU backends and kernels
 BUILT = ("fp16", "int8")  # what `ermu build` can add
 NAMED_BUNDLES = "ermu.bundles"  # entry point group: paths of bundles that packages bring along
+logger = logging.getLogger("ermu.bundles")
 _REEXPORT = "export the checkpoint again with `ermu export`"
 
 
@@ -30,23 +34,28 @@ class Bundle:
     Attributes:
         path: The folder.
         manifest: Its contents; graphs and plans are those of `manifest.precision`.
+        address: By which it was fetched; None for a folder of the user's or of a package.
     """
 
     path: Path
     manifest: Manifest
+    address: str | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Bundle:
         """Reads the manifest and checks every file's hash.
 
         Args:
-            path: A bundle's folder, or the name of one that a package brings along: `demo`.
+            path: A bundle's folder, the name of one that a package brings along (`demo`), or as text an
+                address that a store knows (`hf://org/name`).
 
         Raises:
             BundleError: no bundle there, another format version, or a file that is missing or altered.
+            DependencyError, SinkError: as `BundleStore.fetch`.
         """
-        folder = _folder(Path(path))
-        bundle = cls(folder, _read_manifest(folder))
+        address = str(path) if scheme_of(path) else None
+        folder = _folder(Path(path)) if address is None else _fetched(address)
+        bundle = cls(folder, _read_manifest(folder), address)
         manifest = bundle.manifest
         bundle._verify([*manifest.graphs.values(), *manifest.weights, *manifest.kernel_weights])
         return bundle
@@ -70,7 +79,9 @@ class Bundle:
 
     @property
     def build_options(self) -> str:
-        """How `ermu build` is told to build for it: never inside a package."""
+        """How `ermu build` is told to build for it: never inside a package, nor in what was fetched."""
+        if self.address is not None:
+            return f"--bundle '{self.address}' --out {self.manifest.network.name}-built"
         name = self.package_name
         return f"--bundle {self.path}" if name is None else f"--bundle {name} --out {name}-built"
 
@@ -129,11 +140,12 @@ class Bundle:
         return np.asarray(rows, np.float32).reshape(len(rows), width)
 
     def _changed(self, **fields: Any) -> Bundle:
-        return Bundle(self.path, self.manifest.model_copy(update=fields))
+        return Bundle(self.path, self.manifest.model_copy(update=fields), self.address)
 
     def _verify(self, files: Iterable[FileInfo]) -> None:
+        again = f"remove {self.path}, and it is fetched again" if self.address else _REEXPORT
         for info in files:
-            _verify(self.path / info.file, info)
+            _verify(self.path / info.file, info, again)
 
 
 def _folder(path: Path) -> Path:
@@ -147,6 +159,18 @@ def _folder(path: Path) -> Path:
                     f"The bundle '{point.name}' of another package does not load: {error}."
                 ) from error
     return path
+
+
+def _fetched(address: str) -> Path:
+    """The folder of a bundle that a store knows."""
+    scheme, known = scheme_of(address), {}
+    for _, store in STORES.loadable(logger):
+        if scheme in store.schemes:
+            return store().fetch(address)
+        known.update(dict.fromkeys(store.schemes))
+    raise BundleError(
+        f"There is no store for {scheme}://.", expected=f"one of {', '.join(f'{name}://' for name in known)}"
+    )
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -185,13 +209,13 @@ def _said(error: ValidationError) -> str:
     return f"field {where}: {first['msg']}{found}"
 
 
-def _verify(file: Path, info: FileInfo) -> None:
+def _verify(file: Path, info: FileInfo, fix: str) -> None:
     if not file.is_file():
-        raise BundleError(f"{file} is missing: the manifest lists it.", fix=_REEXPORT)
+        raise BundleError(f"{file} is missing: the manifest lists it.", fix=fix)
     found = sha256_of(file)
     if found != info.sha256:
         raise BundleError(
             f"{file} has been altered: its SHA-256 is {found[:16]}...",
             expected=f"{info.sha256[:16]}..., as the manifest says",
-            fix=_REEXPORT,
+            fix=fix,
         )

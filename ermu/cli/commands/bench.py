@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ermu.cli.options import Against, BackendName, Device, Precision, Threads, listed
+from ermu.cli.options import BUNDLE_HELP, Against, BackendName, Device, Precision, Threads, listed
 from ermu.registries import POLICIES
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def bench(
-    bundle: Annotated[str, typer.Option(help="A bundle folder, or demo.")] = "demo",
+    bundle: Annotated[str, typer.Option(help=BUNDLE_HELP)] = "demo",
     source: Annotated[
         str | None, typer.Option(help="As of `ermu run`, also run through the pipeline; default: a scene.")
     ] = None,

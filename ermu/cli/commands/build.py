@@ -25,7 +25,8 @@ def build(
     bundle: Annotated[
         str,
         typer.Option(
-            help="A bundle folder; what is built is added to it, or for one of a package (demo) to a copy."
+            help="A bundle folder, demo, or an address; what is built is added to it, or to a copy "
+            "where it is not yours."
         ),
     ],
     out: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ermu.cli.options import (
+    BUNDLE_HELP,
     BackendName,
     Capacity,
     Device,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def evaluate(
     bundle: Annotated[
         str | None,
-        typer.Option(help="A bundle folder."),
+        typer.Option(help=BUNDLE_HELP),
     ] = None,
     dataset: Annotated[str, typer.Option(help=f"{listed(DATASETS.names())}.")] = "scenes",
     root: Annotated[

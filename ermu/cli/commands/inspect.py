@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ermu.cli.options import BUNDLE_HELP
 from ermu.errors import OptionError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    bundle: Annotated[str, typer.Argument(help="A bundle folder, or demo.")],
+    bundle: Annotated[str, typer.Argument(help=BUNDLE_HELP)],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, the manifest included.")] = False,
 ) -> None:
     """Show a bundle's network, constants, graphs, tensors and provenance, and what runs it here."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ermu.runtime.images.labels import object_ids
 from ermu.runtime.images.masks import bounding_box
+from ermu.runtime.images.run_lengths import coco_rle
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.json_lines import JsonLinesSink
 from ermu.runtime.sources.base import Frame
@@ -46,32 +47,6 @@ def mask_record(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """
     area = int(np.count_nonzero(mask))
     return {"area": area, "box": bounding_box(mask) if area else None, "segmentation": coco_rle(mask)}
-
-
-def coco_rle(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """COCO's compressed run lengths: columns first, beginning with zeros.
-
-    From the third run on, the difference to the run two before is stored; numbers go in groups of five bits,
-    lowest first, 32 marking that more follow, each as the character 48 above.
-    """
-    flat = mask.T.ravel()
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    edges = np.concatenate([[0], changes, [flat.size]])
-    runs = np.diff(edges).tolist()
-    if flat.size and flat[0]:
-        runs.insert(0, 0)
-    numbers = [run - runs[i - 2] if i > 2 else run for i, run in enumerate(runs)]
-    return {"size": [int(side) for side in mask.shape], "counts": "".join(map(_characters, numbers))}
-
-
-def _characters(number: int) -> str:
-    text = ""
-    while True:
-        bits, number = number & 0x1F, number >> 5
-        done = number == (-1 if bits & 0x10 else 0)
-        text += chr(48 + (bits if done else bits | 0x20))
-        if done:
-            return text
 
 
 PLUGIN = ObjectSink

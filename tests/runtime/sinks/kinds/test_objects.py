@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ermu.runtime.images.run_lengths import coco_rle
 from ermu.runtime.segmenter import Segmenter
-from ermu.runtime.sinks.kinds.objects import ObjectSink, coco_rle, mask_record
+from ermu.runtime.sinks.kinds.objects import ObjectSink, mask_record
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.streams.pipeline import Pipeline
 

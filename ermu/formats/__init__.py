@@ -1,0 +1,1 @@
+"""Annotation formats of other tools, to and from label maps; a library of its own."""

@@ -1,0 +1,1 @@
+"""Annotation formats, a file each."""

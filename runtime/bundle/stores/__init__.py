@@ -1,0 +1,1 @@
+"""Where bundles are fetched from, a file each."""
