@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ermu.errors import SinkError
 
@@ -47,7 +47,7 @@ def unwritable(path: Path, error: OSError) -> SinkError:
     )
 
 
-def natural_key(path: Path) -> tuple[tuple[int, str], ...]:
+def natural_key(path: PurePath) -> tuple[tuple[int, str], ...]:
     """Sorts names with numbers as people count: frame2 before frame10, frame010 after frame9."""
     parts = re.split(r"(\d+)", path.name)
     return tuple((int(part), part) if part.isdecimal() else (-1, part.lower()) for part in parts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from ermu.errors import AnnotationError
-from ermu.runtime.files import few, shown
+from ermu.runtime.files import few, natural_key, shown
 from ermu.types import LabelMap
 
 UNNAMED = "object"  # the category of what has none
@@ -59,18 +59,21 @@ class Clip:
         return self.categories.get(object_id, UNNAMED)
 
 
-def in_clips(files: Sequence[str]) -> dict[str, list[int]]:
-    """Places of image files by the folder that they lie in, whose last part names the clip.
+def in_clips(files: Sequence[str], default: str) -> dict[str, list[int]]:
+    """Places of image files, in natural order, by the folder they lie in, whose last part names the clip.
 
     Args:
         files: As an annotation file has them: with any folders, of any system.
+        default: Name of the clip of those in none.
     """
     folders: dict[PurePosixPath, list[int]] = {}
-    for place, file in enumerate(files):
+    ordered = sorted(range(len(files)), key=lambda place: natural_key(PurePosixPath(file_name(files[place]))))
+    for place in ordered:
+        file = files[place]
         folders.setdefault(PurePosixPath(file.replace("\\", "/")).parent, []).append(place)
     clips: dict[str, list[int]] = {}
     for folder, places in folders.items():
-        name = own = clip_name(folder.name)
+        name = own = clip_name(folder.name or default)
         count = 1
         while name in clips:
             count += 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from ermu.formats.clip import AnnotatedFrame
 from ermu.runtime.images.labels import object_ids
-from ermu.runtime.images.run_lengths import coco_rle
+from ermu.runtime.images.run_lengths import coco_text, column_runs
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,27 @@ class Instance:
 
     Attributes:
         id: Of the object.
-        segmentation: COCO's compressed run lengths.
+        runs: COCO's uncompressed run lengths.
+        size: Of the image, [height, width].
         area: In pixels.
         bbox: COCO's: [x, y, width, height] in pixels.
     """
 
     id: int
-    segmentation: dict[str, Any]
+    runs: list[int]
+    size: list[int]
     area: int
     bbox: list[int]
+
+    @property
+    def compressed(self) -> dict[str, Any]:
+        """Its run lengths as text."""
+        return {"size": self.size, "counts": coco_text(self.runs)}
+
+    @property
+    def uncompressed(self) -> dict[str, Any]:
+        """Its run lengths as numbers."""
+        return {"size": self.size, "counts": self.runs}
 
 
 def instances_of(frame: AnnotatedFrame) -> Iterator[Instance]:
@@ -37,7 +49,7 @@ def instances_of(frame: AnnotatedFrame) -> Iterator[Instance]:
     for object_id in object_ids(label):
         mask = label == object_id
         box = [int(side) for side in cv2.boundingRect(mask.view(np.uint8))]
-        yield Instance(object_id, coco_rle(mask), int(np.count_nonzero(mask)), box)
+        yield Instance(object_id, column_runs(mask), [*frame.hw], int(np.count_nonzero(mask)), box)
 
 
 class CategoryNumbers:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ermu.errors import AnnotationError
-from ermu.formats.clip import AnnotatedFrame, Clip, file_name, frame_name
+from ermu.formats.clip import UNNAMED, AnnotatedFrame, Clip, file_name, frame_name
 from ermu.runtime.images.labels import IGNORE
 from ermu.types import LabelMap, Mask
 
@@ -66,7 +66,7 @@ def drawn_clip(name: str, frames: Sequence[DrawnFrame]) -> Clip:
         number: shape.category
         for frame, own in zip(frames, numbers, strict=True)
         for shape, number in zip(frame.shapes, own, strict=True)
-        if shape.category is not None and not shape.ignored
+        if shape.category not in (None, UNNAMED, f"{number}") and not shape.ignored
     }
     paint = _Painter(name)
     annotated = [

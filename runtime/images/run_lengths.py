@@ -12,18 +12,26 @@ from ermu.types import Mask
 
 
 def coco_rle(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """COCO's compressed run lengths: columns first, beginning with zeros.
+    """COCO's compressed run lengths: columns first, beginning with zeros."""
+    return {"size": [int(side) for side in mask.shape], "counts": coco_text(column_runs(mask))}
+
+
+def coco_text(runs: Sequence[int]) -> str:
+    """Run lengths as COCO compresses them.
 
     From the third run on, the difference to the run two before is stored; numbers go in groups of five bits,
     lowest first, 32 marking that more follow, each as the character 48 above.
     """
-    runs = runs_of(mask.T.ravel())
-    numbers = [run - runs[i - 2] if i > 2 else run for i, run in enumerate(runs)]
-    return {"size": [int(side) for side in mask.shape], "counts": "".join(map(_characters, numbers))}
+    return "".join(_characters(run - runs[i - 2] if i > 2 else run) for i, run in enumerate(runs))
+
+
+def column_runs(mask: npt.NDArray[np.bool_]) -> list[int]:
+    """The run lengths as numbers, COCO's uncompressed ones."""
+    return runs_of(mask.T.ravel())
 
 
 def coco_runs(counts: str) -> list[int]:
-    """The run lengths that `coco_rle` has written.
+    """The run lengths that `coco_text` has compressed.
 
     Raises:
         ValueError: it is no such text.

@@ -86,7 +86,7 @@ class Coco(AnnotationFormat):
             for image in document.images
             for hw in (image.hw(f"The image {image.file_name}"),)
         ]
-        clips = in_clips([frame.image for frame in frames])
+        clips = in_clips([frame.image for frame in frames], path.stem)
         return [drawn_clip(name, [frames[place] for place in places]) for name, places in clips.items()]
 
     def write(self, clips: Sequence[Clip], out: Path) -> None:
@@ -117,7 +117,8 @@ def _annotations(clip: Clip, frame: AnnotatedFrame, categories: CategoryNumbers)
         yield {
             "category_id": categories.number(clip.category(instance.id)),
             "track_id": instance.id,
-            "segmentation": instance.segmentation,
+            "attributes": {"track_id": instance.id},  # what CVAT and datumaro carry along
+            "segmentation": instance.compressed,
             "area": instance.area,
             "bbox": instance.bbox,
             "iscrowd": 0,

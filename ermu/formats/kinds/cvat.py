@@ -50,7 +50,7 @@ class Cvat(AnnotationFormat):
         frames = list(_image_frames(root))
         if not frames:
             raise AnnotationError(f"{shown(path)} holds no images and no tracks.", expected=WHAT)
-        clips = in_clips([frame.image for frame in frames])
+        clips = in_clips([frame.image for frame in frames], path.stem)
         return [drawn_clip(name, [frames[place] for place in places]) for name, places in clips.items()]
 
     def write(self, clips: Sequence[Clip], out: Path) -> None:

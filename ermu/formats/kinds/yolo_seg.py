@@ -119,7 +119,7 @@ def _read_names(file: Path) -> dict[int, str]:
 def _frame(file: Path, picture: Path, names: dict[int, str]) -> DrawnFrame:
     hw = size_of(picture)
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{shown(file)} cannot be read: {error}.") from error
     shapes = [

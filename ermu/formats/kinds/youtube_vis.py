@@ -86,7 +86,7 @@ class YoutubeVis(AnnotationFormat):
                         "track_id": object_id,
                         "category_id": categories.number(clip.category(object_id)),
                         "iscrowd": 0,
-                        "segmentations": [i and i.segmentation for i in found],
+                        "segmentations": [i and i.uncompressed for i in found],
                         "bboxes": [i and i.bbox for i in found],
                         "areas": [i and i.area for i in found],
                         **sides,
