@@ -71,7 +71,9 @@ def pixels_of(runs: Sequence[int], size: int) -> Mask:
     Raises:
         ValueError: a run is negative, or they are not so many pixels.
     """
-    if any(run < 0 for run in runs) or sum(runs) != size:
+    if any(run < 0 for run in runs):
+        raise ValueError("a run of less than no pixels")
+    if sum(runs) != size:
         raise ValueError(f"runs of {sum(runs)} pixels in a mask of {size}")
     values: Mask = np.zeros(len(runs), bool)
     values[1::2] = True
