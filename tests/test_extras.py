@@ -34,6 +34,7 @@ COMMANDS = [
     ("train", ("train", "headless"), {"scikit-image", "scikit-learn"}),
     ("bench", ("bench", "cpu", "headless"), set()),
     ("eval", ("eval", "cpu", "headless"), {"scikit-image", "scikit-learn"}),
+    ("convert", ("formats", "headless"), {"pycocotools", "pyyaml"}),
     ("inspect", (), set()),
     ("doctor", (), set()),
 ]
