@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,6 +37,7 @@ RUN = (
     "ermu run --bundle aot_emfs --source video.mp4 --prompt first_frame.png --out result "
     "--sink overlay=result.mp4 --sink trace=result.jsonl"
 )
+CONVERT = "ermu convert --source result --to coco --out result.json"
 TWO_STREAMS = (
     "ermu run --bundle demo --source rtsp://a/1 --source rtsp://b/2 --prompt a.png --prompt b.png "
     "--out result"
@@ -52,6 +54,7 @@ REPLACED: dict[str, dict[str, str]] = {
     EXPORT: {"AOT_EMFS.pth": "{checkpoint}"},
     "ermu inspect aot_emfs": {},
     RUN: {},
+    CONVERT: {},
     TWO_STREAMS: {"result": "two", "rtsp://a/1": SCENE, "rtsp://b/2": SCENE.replace(":7", ":8")},
     "ermu doctor": {},
     EVAL: {"flow": "flow --sequence val-00"},
@@ -168,6 +171,13 @@ def test_a_bundle_is_inspected_and_run(bundle: Path, folder: Path) -> None:
     assert len((folder / "result.jsonl").read_text().splitlines()) >= FRAMES
     assert cv2.VideoCapture(str(folder / "result.mp4")).read()[0]
     assert "all is well" in done("ermu doctor", folder)
+
+
+def test_results_are_converted(folder: Path) -> None:
+    if not (folder / "result").exists():  # of the test above
+        (folder / "result" / "labels").mkdir(parents=True)
+        shutil.copy(folder / "a.png", folder / "result" / "labels" / "00000.png")
+    assert "objects -> result.json" in done(CONVERT, folder)
 
 
 def test_two_streams(folder: Path) -> None:
