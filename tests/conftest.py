@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,16 @@ ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.support.gpu"]
 _SHAPING = ("encoders", "families", "network", "precision")  # folders below export/, beside its own modules
 CACHE = Path(os.environ.get("ERMU_TEST_CACHE", ROOT / "tests" / ".cache"))
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """The log goes where it went: a command run in this process sends it to a stderr of its own."""
+    logger = logging.getLogger("ermu")
+    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate
+    logger.setLevel(level)
 
 
 def _exporter_version() -> str:

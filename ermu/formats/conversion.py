@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ermu.errors import AnnotationError
+from ermu.errors import AnnotationError, SinkError
 from ermu.formats.clip import AnnotatedFrame, Clip
 from ermu.formats.format import AnnotationFormat
 from ermu.formats.images import FrameImages, with_images
@@ -96,6 +96,8 @@ def write_clips(clips: Sequence[Clip], name: str, out: Path, *, overwrite: bool 
         ErmuError: as `AnnotationFormat.write`, or it cannot be written; what was there is as it was.
     """
     kind, tally = FORMATS.get(name)(), Tally()
+    if Path("/dev") in out.absolute().parents:  # what takes its place would be no device any more
+        raise SinkError(f"{shown(out)} is a device.", expected="a file or a folder, written in one go")
     counted = [_Counter(tally, clip.name, kind).counted(clip) for clip in clips]
     make_folder(out.parent)
     place = written_folder(out, overwrite=overwrite) if kind.fills_folder else replace_atomically(out)

@@ -86,9 +86,10 @@ def read_document(path: Path, kind: type[Model], what: str) -> Model:
         ) from error
 
 
-def write_document(path: Path, content: Any) -> None:
-    """Writes JSON on one line."""
-    path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", "utf-8")
+def write_document(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON on one line, with the parts that readers take for granted."""
+    whole = {"info": {"description": "", "version": "1.0"}, "licenses": [], **content}
+    path.write_text(json.dumps(whole, ensure_ascii=False, separators=(",", ":")) + "\n", "utf-8")
 
 
 @lru_cache(maxsize=1)

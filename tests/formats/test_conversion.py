@@ -281,6 +281,16 @@ def test_masks_drawn_in_white_are_one_object(tmp_path: Path) -> None:
     assert np.array_equal(read_label_map(tmp_path / "0.png")[1], [0, 255, 255, 0])
 
 
+def test_the_pages_own_format_works(drawn: Drawn, tmp_path: Path) -> None:
+    """As another package's: what ermu.plugins has is enough."""
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
+    names: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], names)
+    names["Areas"]().write(read_clips(drawn.labels, "labels"), tmp_path / "areas.txt")
+    expected = [f"{name} {np.count_nonzero(label)}" for name, label in drawn.maps.items()]
+    assert (tmp_path / "areas.txt").read_text().splitlines() == expected
+
+
 def test_formats_log_nothing_else(drawn: Drawn, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     write_clips(read_clips(drawn.labels, "labels"), "coco", tmp_path / "a.json")

@@ -43,6 +43,8 @@ def test_coco_by_pycocotools(drawn: Drawn, tmp_path: Path) -> None:
         assert coco.loadCats(annotation["category_id"])[0]["name"] == CATEGORIES[annotation["track_id"]]
         assert (image["height"], image["width"]) == HW
     same(found, drawn)
+    results = [{**annotation, "score": 1.0} for annotation in coco.dataset["annotations"]]
+    assert len(coco.loadRes(results).getAnnIds()) == len(results)  # as an evaluation begins
 
 
 def test_coco_by_supervision(drawn: Drawn, tmp_path: Path) -> None:
