@@ -34,6 +34,7 @@ from ermu.version import __version__
 if TYPE_CHECKING:
     from ermu.export.bundle_writer import export_bundle
     from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.detections import Detection, Reseeder
     from ermu.runtime.images.labels import read_label_map, write_label_map
     from ermu.runtime.images.prompter import Box, Point
     from ermu.runtime.results import FrameResult
@@ -54,6 +55,7 @@ __all__ = [
     "CheckpointError",
     "DatasetError",
     "DependencyError",
+    "Detection",
     "ErmuError",
     "FrameResult",
     "KernelError",
@@ -62,6 +64,7 @@ __all__ = [
     "Pipeline",
     "Point",
     "PromptError",
+    "Reseeder",
     "Segmenter",
     "SinkContext",
     "SinkError",
@@ -78,10 +81,12 @@ __all__ = [
 _HOMES = {
     "Box": "ermu.runtime.images.prompter",
     "Bundle": "ermu.runtime.bundle.bundle",
+    "Detection": "ermu.runtime.detections",
     "FrameResult": "ermu.runtime.results",
     "LiveOptions": "ermu.runtime.streams.live_options",
     "Pipeline": "ermu.runtime.streams.pipeline",
     "Point": "ermu.runtime.images.prompter",
+    "Reseeder": "ermu.runtime.detections",
     "Segmenter": "ermu.runtime.segmenter",
     "SinkContext": "ermu.runtime.sinks.base",
     "export_bundle": "ermu.export.bundle_writer",

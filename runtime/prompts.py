@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from ermu.runtime.files import few, visible_files
 from ermu.runtime.images.labels import IGNORE, object_ids, read_label_map
 from ermu.runtime.sources.base import Frame
 from ermu.types import LabelMap
+
+AddDetections = Callable[..., object]  # `Steering.add_detections`
 
 
 class Prompts(ABC):
@@ -27,6 +30,20 @@ class Prompts(ABC):
         Raises:
             PromptError: there are none to be had from what was given.
         """
+
+    def after(self, frame: Frame, number: int, followed: int, add: AddDetections) -> bool:
+        """May have more followed from a frame on, once it has been segmented; whether something was added.
+
+        Args:
+            frame: The latest.
+            number: Its number.
+            followed: How many objects there are.
+            add: Adds detections on it.
+
+        Raises:
+            PromptError: there are none to be had from what was given.
+        """
+        return False
 
     def check_used(self, frames: int, *, stopped: bool = False) -> None:
         """Tells, at the end, of what no frame has asked for.

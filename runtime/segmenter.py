@@ -20,13 +20,11 @@ from ermu.runtime.bundle.sizes import Grids, SizeLimits
 from ermu.runtime.encoder import FrameEncoder
 from ermu.runtime.images.frames import check_frame
 from ermu.runtime.images.labels import (
-    GROUP_SIZE,
     IGNORE,
-    MAX_OBJECTS,
+    MOST_GROUPS,
     as_prompt,
     check_correction,
     check_prompt,
-    in_groups,
 )
 from ermu.runtime.memory.group import Tensors
 from ermu.runtime.memory.groups import GroupSet
@@ -34,7 +32,8 @@ from ermu.runtime.memory.options import PRESENT, MemoryOptions
 from ermu.runtime.memory.probabilities import Probabilities
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
-from ermu.runtime.results import FrameResult
+from ermu.runtime.results import FrameResult, sighted
+from ermu.runtime.sharing import Added
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, Image, LabelMap
 
@@ -56,6 +55,8 @@ class Segmenter(Closing):
             frame then needs its time.
         long_edge: Frames with a longer edge are scaled down to it; ignored by a bundle of fixed size.
         identities: `present`, or `published` to keep ten alive in a group however many objects it has.
+        max_groups: Groups, 1 to 25, beyond which the youngest are joined when objects are added: a frame's
+            time grows with their number.
         precision: fp32, bf16 (CPU), one that `ermu build` has added, or `auto` for the fastest of those that
             were measured to change little; default, the bundle's or the lent backend's own.
         backend: Name of the library that runs the graphs, `auto` for the fastest here, or an open backend of
@@ -86,6 +87,7 @@ class Segmenter(Closing):
         gap_seconds: float | None = None,
         long_edge: int | None = None,
         identities: str = PRESENT,
+        max_groups: int = MOST_GROUPS,
         precision: str | None = None,
         backend: str | Backend = AUTO,
         device: str = "cpu",
@@ -106,6 +108,7 @@ class Segmenter(Closing):
             manifest.memory.gap_for(None, policy) if gap is None else gap,
             gap_seconds,
             identities,
+            max_groups,
         )
         self.limits = SizeLimits(manifest.input.long_edge if long_edge is None else long_edge)
         self._owns_backend, self._closed = isinstance(backend, str), False
@@ -125,7 +128,7 @@ class Segmenter(Closing):
         self._encoder: FrameEncoder | None = None
         self._groups: GroupSet | None = None
         self._numbers = count()
-        self._frame = -1
+        self._frame, self._added = -1, Added()
 
     @property
     def frame(self) -> int:
@@ -193,6 +196,7 @@ class Segmenter(Closing):
         hw = check_frame(frame)
         label = None if label is None else as_prompt(label)
         ids = [] if label is None else check_prompt(label, hw)
+        self._options.check_count(len(ids))
         clock = self._options.clock(number, time)
         self.reset()
         groups, watch = self._open_size(hw), Stopwatch()
@@ -201,12 +205,12 @@ class Segmenter(Closing):
             features = self._encode(watch)
             with watch("reference"):
                 groups.begin(ids, label, features, self._options, frame=number, clock=clock)
-        self._frame = number
+        self._frame, self._added = number, Added()
         self._label: LabelMap = np.zeros(hw, np.uint8)
         if label is None:
-            return FrameResult(number, self._label, [], watch.ms)
+            return self._result(self._label, [], watch)
         self._label = np.where(label == IGNORE, 0, label).astype(np.uint8)
-        return FrameResult(number, label.copy(), self.memory, watch.ms)
+        return self._result(label.copy(), self.memory, watch)
 
     def step(
         self, frame: Image, *, remember: LabelMap | None = None, time: float | None = None
@@ -235,8 +239,8 @@ class Segmenter(Closing):
             label = groups.segment(self._encode(watch), watch) if len(groups) else np.zeros(hw, np.uint8)
         if len(groups):
             memory = groups.remember(self._options, watch, frame=number, clock=clock, label=remember)
-        self._frame, self._label = number, label
-        return FrameResult(number, label, memory, watch.ms)
+        self._frame, self._label, self._added = number, label, Added()
+        return self._result(label, memory, watch)
 
     def add_objects(
         self,
@@ -245,8 +249,12 @@ class Segmenter(Closing):
         frame: Image | None = None,
         number: int | None = None,
         time: float | None = None,
+        known: LabelMap | None = None,
     ) -> FrameResult:
         """Adds objects; they form groups of their own and disturb nobody's memory.
+
+        Two exceptions: what is added on one frame is one addition, with one memory; and where there are
+        `max_groups` already, the youngest begin anew, in one group with the new objects.
 
         Args:
             label: uint8 H x W at source size, new ids where the new objects are and 0 elsewhere.
@@ -254,6 +262,7 @@ class Segmenter(Closing):
                 draws on a picture draws on the past. The objects are found again in the next frame.
             number: That frame's number.
             time: As in `start`.
+            known: That frame's label map, from which groups could begin anew.
 
         Returns:
             The latest frame's result with the new objects in it, unless a `frame` was given.
@@ -268,20 +277,20 @@ class Segmenter(Closing):
         ids = check_prompt(label, groups.source_hw)
         if taken := sorted(set(ids) & set(self.ids)):
             raise PromptError(f"The ids {taken} are in use.", expected="ids that no object has")
-        if len(groups) + len(in_groups(ids)) > MAX_OBJECTS // GROUP_SIZE:
-            raise PromptError(
-                f"{len(ids)} more objects do not fit.",
-                expected=f"at most {MAX_OBJECTS // GROUP_SIZE} groups of them",
-            )
         clock, watch = self._options.clock(self._frame, time), Stopwatch()
         if frame is not None:
             self._check_size(frame)
             self._take(frame, watch)
-        drawn_on = self._frame if number is None else number
-        groups.begin(ids, label, self._encode(watch), self._options, frame=drawn_on, clock=clock)
+        elif known is None:
+            known = self._label
+        drawn_on, features = self._frame if number is None else number, self._encode(watch)
+        known = self._added.on(drawn_on, np.zeros_like(label) if known is None else known)
+        begun, where = groups.make_room(ids, label, known, self._options, frame=drawn_on)
+        groups.begin(begun, where, features, self._options, frame=drawn_on, clock=clock)
+        self._added = self._added.with_more(drawn_on, label)
         if frame is None:
             self._label = np.where((label > 0) & (label < IGNORE), label, self._label).astype(np.uint8)
-        return FrameResult(self._frame, self._label, self.memory, watch.ms)
+        return self._result(self._label, self.memory, watch)
 
     def remove_objects(self, ids: Iterable[int]) -> None:
         """Stops following objects: their ids are gone from the next frame on, an empty group is freed.
@@ -357,6 +366,12 @@ class Segmenter(Closing):
         if backend is not None:
             check_lent(backend, self.bundle)
             self.backend = backend
+
+    def _result(self, label: LabelMap, memory: list[MemoryUpdate], watch: Stopwatch) -> FrameResult:
+        """Of the latest frame, with all that its label map and logits say of its objects."""
+        with watch("objects"):
+            objects = sighted(label, self.ids, self._started().scores(label))
+        return FrameResult(self._frame, label, memory, watch.ms, objects)
 
     def _started(self) -> GroupSet:
         if self._groups is None or self._frame < 0:

@@ -42,6 +42,15 @@ IdentityChannels = Annotated[
         "published inference.",
     ),
 ]
+MaxGroups = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=25,
+        help="Groups of objects beyond which the youngest are joined when objects are added: a frame's time "
+        "grows with them.",
+    ),
+]
 Precision = Annotated[
     str | None,
     typer.Option(
@@ -95,6 +104,7 @@ class SegmenterOptions:
     gap_seconds: GapSeconds = None
     long_edge: LongEdge = None
     identities: IdentityChannels = "present"
+    max_groups: MaxGroups = 25
     precision: Precision = None
     backend: BackendName = "auto"
     device: Device = "cpu"

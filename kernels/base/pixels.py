@@ -15,7 +15,7 @@ from ermu.kernels.base.scoring import check_active
 from ermu.kernels.base.tensor_checks import Tensor, expect_float, expect_output, expect_size
 from ermu.types import Array
 
-MAX_GROUPS = 25  # 10 * g + k must fit a byte
+MAX_LABEL = 255  # 10 * g + k must fit a byte
 GROUP_CHANNELS = 11  # background and ten identities
 
 
@@ -48,7 +48,8 @@ class Pixels(ABC):
 
         Args:
             logits: (G, C, h4, w4) float32 or float16.
-            active: (G, C) bool on the host, channels in use; the others are silenced.
+            active: (G, C) bool on the host, channels in use; the others are silenced. 10 * g + k of the last
+                one is at most 255.
             source: uint8 (H, W) at the frame's size, written; 0 background, 10 * g + k for id k (1..10)
                 of group g.
             network: uint8 (G, Hn, Wn) at network size, written; the nearest-neighbour (floor) reduction of
@@ -82,11 +83,13 @@ def check_label_map(logits: Tensor, active: Array, source: Tensor, network: Tens
             f"logits have shape {tuple(logits.shape)}.",
             expected=f"(G, C, h4, w4) with C = 2..{GROUP_CHANNELS}",
         )
-    if logits.shape[0] > MAX_GROUPS:
-        raise KernelError(
-            f"{logits.shape[0]} groups of objects do not fit a byte.", expected=f"at most {MAX_GROUPS}"
-        )
     check_active(active, logits.shape[:2])
+    groups, channels = np.nonzero(active)
+    if (largest := int((10 * groups + channels).max())) > MAX_LABEL:
+        raise KernelError(
+            f"{logits.shape[0]} groups of objects do not fit a byte: label {largest}.",
+            expected="at most 25 groups, and a 26th with channels 1 to 5 alone",
+        )
     expect_size("source's size", source.shape)
     expect_size("network's size", network.shape[1:])
     expect_output("source", source, source.shape, np.uint8)

@@ -19,7 +19,8 @@ from ermu.runtime.images.palette import PALETTE
 from ermu.types import Array, LabelMap
 
 GROUP_SIZE = 10
-MAX_OBJECTS = 250  # 25 groups: a merged id must fit a byte
+MOST_GROUPS = 25  # ten wide; a merged id, 10 * g + k, must fit a byte
+MAX_OBJECTS = 254  # ids; those beyond 25 groups are in a 26th
 IGNORE = 255
 
 logger = logging.getLogger("ermu.images")
@@ -88,7 +89,7 @@ def check_prompt(label: LabelMap, frame_hw: tuple[int, int]) -> list[int]:
     """The prompt's ids, if it fits the frame.
 
     Raises:
-        PromptError: another size or dtype, no object, or more objects than groups can hold.
+        PromptError: another size or dtype, or no object.
     """
     if label.ndim == 3 and label.dtype == np.uint8:
         told = "the colours of a palette PNG" if _is_coloured(label) else "colours"
@@ -105,11 +106,6 @@ def check_prompt(label: LabelMap, frame_hw: tuple[int, int]) -> list[int]:
     if not ids:
         raise PromptError(
             "The label map has no object.", expected="at least one pixel with an id from 1 to 254"
-        )
-    if len(ids) > MAX_OBJECTS:
-        raise PromptError(
-            f"The label map has {len(ids)} objects.",
-            expected=f"at most {MAX_OBJECTS} (25 groups of {GROUP_SIZE})",
         )
     return ids
 

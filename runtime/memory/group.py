@@ -62,6 +62,10 @@ class ObjectGroup:
         self._propagation = open_propagation(backend, workspace)
         self.bank = self._new_bank()
         self._last_append = 0.0
+        self.began, self.untouched = (
+            -1,
+            False,
+        )  # frame of the first memory, and whether no other has come since
 
     @property
     def ids(self) -> list[int]:
@@ -94,9 +98,11 @@ class ObjectGroup:
         self._backend.run(self._plan.reference, {**features, **self._workspace.tensors, **self._previous})
         self.bank.write(0, frame, self._previous)
         self._last_append = clock
+        self.began, self.untouched = frame, True
 
     def propagate(self, features: Tensors) -> None:
         """Reads both memories for a frame: leaves z in the workspace, and what `memorize` will need."""
+        self.untouched = False
         previous = {name: self._previous[source] for name, source in self._previous_sources.items()}
         shared = {**features, **self._workspace.tensors}
         self._propagation.run({**shared, **previous, **self._carry, **self._current}, self.bank)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 
-from ermu.kernels.numpy.probabilities import merged_probabilities
+from ermu.errors import PromptError
+from ermu.kernels.numpy.probabilities import mean_probabilities, merged_probabilities
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.sizes import resolve
-from ermu.runtime.images.labels import GROUP_SIZE, in_groups, to_channels
+from ermu.runtime.images.labels import GROUP_SIZE, MOST_GROUPS, in_groups, to_channels
 from ermu.runtime.memory.group import ObjectGroup, Tensors
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.policy import EvictionPolicy
 from ermu.runtime.memory.probabilities import Probabilities
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
+from ermu.runtime.sharing import Standing, sharing
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, LabelMap
+
+logger = logging.getLogger("ermu.memory")
 
 
 class GroupSet:
@@ -78,22 +83,53 @@ class GroupSet:
             frame: The frame's number.
             clock: When it was, in the units of the gap.
         """
-        first = len(self)
         shared = self._backend, self.workspace
-        self._set(
-            [
-                *self._groups,
-                *(
-                    ObjectGroup(*shared, next(self._numbers), own, self._policy(options), options)
-                    for own in in_groups(ids)
-                ),
-            ]
-        )
-        for g, group in enumerate(self._groups[first:], start=first):
+        begun = [
+            ObjectGroup(*shared, next(self._numbers), own, self._policy(options), options)
+            for own in in_groups(ids)
+        ]
+        self._set([*self._groups, *begun])
+        for g, group in enumerate(self._groups):
+            if group not in begun:
+                continue
             self._upload(g, label)
             self._embed(g)
             group.begin(frame, clock, features)
             self._decode(g, features)
+
+    def make_room(
+        self, ids: Sequence[int], label: LabelMap, known: LabelMap, options: MemoryOptions, *, frame: int
+    ) -> tuple[list[int], LabelMap]:
+        """Frees the groups whose objects begin anew together with new ones (`ermu.runtime.sharing`).
+
+        Args:
+            ids: The new objects'.
+            label: uint8 H x W at source size, where they are.
+            known: Where the others are on that frame.
+            options: Of the memories.
+            frame: That frame's number.
+
+        Returns:
+            The ids to `begin`, and where they are.
+
+        Raises:
+            PromptError: they do not fit; everything is as it was.
+        """
+        shown = cv2.resize(known, self.workspace.grids.hw[::-1], interpolation=cv2.INTER_NEAREST)
+        standing = [self._standing(group, set(np.unique(shown).tolist()), frame) for group in self._groups]
+        joined = sharing(standing, len(ids), limit=options.max_groups, alive=options.all_identities)
+        if joined is None:
+            raise PromptError(
+                f"{len(ids)} more objects do not fit.",
+                expected=f"at most {MOST_GROUPS} groups of ten identities that stay alive",
+            )
+        groups = [self._groups[i] for i in joined]
+        held = [i for group in groups for i in group.ids if group.untouched or i in shown]
+        _tell([group for group in groups if not group.untouched], held, frame)
+        if groups:
+            self._set([group for group in self._groups if group not in groups])
+        where = np.where(label == 0, np.where(np.isin(known, held), known, 0), label)
+        return [*held, *ids], where.astype(np.uint8)
 
     def segment(self, features: Tensors, watch: Stopwatch) -> LabelMap:
         """A frame's label map, H x W with the caller's ids; each group's own is kept to be remembered."""
@@ -165,7 +201,29 @@ class GroupSet:
             return Probabilities(np.ones((1, *self.source_hw), np.float32), np.zeros(1, np.uint8))
         aligned = self.workspace.grids.rule.align_corners
         merged = merged_probabilities(self.logits(), self._active, self.source_hw, align_corners=aligned)
-        return Probabilities(merged, self._ids[: len(merged)])
+        return Probabilities(merged[: len(self._ids)], self._ids[: len(merged)])
+
+    def scores(self, label: LabelMap) -> dict[int, float]:
+        """Mean probability of each object over its pixels on the latest frame; empty on a GPU.
+
+        Args:
+            label: uint8 H x W at source size, with the caller's ids.
+        """
+        if not self._groups or self._device.name != "cpu":
+            return {}
+        return mean_probabilities(
+            self._device.kernel_argument(self._logits),
+            self._active,
+            self._channels,
+            label,
+            align_corners=self.workspace.grids.rule.align_corners,
+        )
+
+    def _standing(self, group: ObjectGroup, shown: set[int], frame: int) -> Standing:
+        """As `sharing` sees a group, of a frame on which these ids are shown."""
+        is_open = group.untouched and group.began == frame
+        movable = len(group.ids) if is_open else len(shown & set(group.ids))
+        return Standing(_width(group), len(group.ids), movable, group.began, is_open)
 
     def _policy(self, options: MemoryOptions) -> EvictionPolicy:
         return POLICIES.get(options.policy)(self._backend.bundle.manifest.score)
@@ -199,6 +257,8 @@ class GroupSet:
         return merged if self._are_merged_ids else np.asarray(cv2.LUT(merged, self._ids), np.uint8)
 
     def _set(self, groups: list[ObjectGroup]) -> None:
+        if len(groups) > MOST_GROUPS:
+            groups.append(groups.pop(min(range(len(groups)), key=lambda g: (_width(groups[g]), -g))))
         self._note_ids(groups)
         before = {group.number: self._logits.at(g) for g, group in enumerate(self._groups)}
         self._groups = groups
@@ -213,12 +273,35 @@ class GroupSet:
         self._labels = self._device.empty((count, *self.workspace.grids.hw), np.uint8)
 
     def _note_ids(self, groups: list[ObjectGroup]) -> None:
-        """Notes channels in use, (G, 11), the caller's id of each merged id, and whether all are the same."""
+        """Notes channels in use, (G, 11), and which ids are whose.
+
+        By merged id the caller's, and whether all are the same; by group and caller's id the channel.
+        """
         self._active = np.array([group.active for group in groups], np.bool_).reshape(-1, GROUP_SIZE + 1)
         merged = np.arange(256, dtype=np.uint8)
         self._ids, possible = np.zeros_like(merged), np.zeros(len(merged), np.bool_)
         for g, group in enumerate(groups):
-            own = slice(GROUP_SIZE * g + 1, GROUP_SIZE * (g + 1) + 1)
-            self._ids[own] = [object_id or 0 for object_id in group.channel_ids]
-            possible[own] = self._active[g, 1:]
+            own = slice(GROUP_SIZE * g + 1, min(GROUP_SIZE * (g + 1) + 1, 256))
+            fitting = own.stop - own.start
+            self._ids[own] = [object_id or 0 for object_id in group.channel_ids[:fitting]]
+            possible[own] = self._active[g, 1 : 1 + fitting]
+        self._channels = np.zeros((len(groups), len(merged)), np.uint8)
+        for table, group in zip(self._channels, groups, strict=True):
+            for channel, object_id in enumerate(group.channel_ids, start=1):
+                table[object_id or 0] = channel if object_id else 0
         self._are_merged_ids = bool(np.all((self._ids == merged) | ~possible))
+
+
+def _width(group: ObjectGroup) -> int:
+    """Its highest channel in use, 1 to 10."""
+    return int(np.flatnonzero(group.active)[-1])
+
+
+def _tell(groups: Sequence[ObjectGroup], held: Sequence[int], frame: int) -> None:
+    """Says whose memories are lost."""
+    ids = [i for group in groups for i in group.ids]
+    again, gone = (sorted(i for i in ids if (i in held) is kept) for kept in (True, False))
+    if again:
+        logger.info("Groups are many: the memories of objects %s begin anew at frame %d.", again, frame)
+    if gone:
+        logger.warning("Groups are many: objects %s, not on frame %d, are given up.", gone, frame)

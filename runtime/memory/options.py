@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ermu.errors import OptionError, SourceError
+from ermu.errors import OptionError, PromptError, SourceError
 from ermu.registries import POLICIES
+from ermu.runtime.images.labels import GROUP_SIZE, MOST_GROUPS
 
 SMALLEST_CAPACITY = 2
 PRESENT, PUBLISHED = IDENTITIES = ("present", "published")
@@ -22,6 +23,7 @@ class MemoryOptions:
         gap_seconds: Seconds instead, where not None.
         identities: `present` silences the identity channels of a group that no object has; `published` keeps
             all ten alive, as the published inference does.
+        max_groups: Groups beyond which the youngest are joined when objects are added.
 
     Raises:
         OptionError: the policy is unknown, or a number is out of its range.
@@ -32,6 +34,7 @@ class MemoryOptions:
     gap: int
     gap_seconds: float | None = None
     identities: str = PRESENT
+    max_groups: int = MOST_GROUPS
 
     def __post_init__(self) -> None:
         for name in ("capacity", "gap"):
@@ -53,6 +56,8 @@ class MemoryOptions:
                 expected=f"at most {largest} frames",
                 fix="use --policy fifo or none for a larger bank",
             )
+        if not isinstance(self.max_groups, int) or not 1 <= self.max_groups <= MOST_GROUPS:
+            raise OptionError(f"max_groups is {self.max_groups!r}.", expected=f"1 to {MOST_GROUPS}")
         if self.gap < 1:
             raise OptionError(f"Gap {self.gap} is too small.", expected="at least 1 frame")
         if self.gap_seconds is not None and not self.gap_seconds > 0:
@@ -62,6 +67,18 @@ class MemoryOptions:
     def all_identities(self) -> bool:
         """Whether channels that no object has stay alive."""
         return self.identities == PUBLISHED
+
+    def check_count(self, objects: int) -> None:
+        """Refuses more objects at once than groups can hold.
+
+        Raises:
+            PromptError: they are too many.
+        """
+        if self.all_identities and objects > GROUP_SIZE * MOST_GROUPS:
+            raise PromptError(
+                f"The label map has {objects} objects.",
+                expected=f"at most {MOST_GROUPS} groups of {GROUP_SIZE}, all of whose identities stay alive",
+            )
 
     def clock(self, number: int, time: float | None) -> float:
         """A frame's place on the axis along which the gap is measured: frames or seconds.

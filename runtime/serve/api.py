@@ -15,17 +15,26 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ermu.errors import ErmuError
+from ermu.runtime.detections import Detection
 from ermu.runtime.images.label_values import label_of
 from ermu.runtime.images.prompter import Box, Point
 from ermu.runtime.serve.bodies import Bodies, BodyError
-from ermu.runtime.serve.schemas import Action, BoxHint, PointsHint, PolicySwitch, Rename, bounded_policies
+from ermu.runtime.serve.schemas import (
+    Action,
+    BoxHint,
+    DetectedBoxes,
+    PointsHint,
+    PolicySwitch,
+    Rename,
+    bounded_policies,
+)
 from ermu.runtime.serve.streams import ServedStream
 from ermu.types import LabelMap
 
 Handler = Callable[["Api", Request], Awaitable[Response]]
 B = TypeVar("B", bound=BaseModel)
 
-_HINT: Bodies[BoxHint | PointsHint] = Bodies(BoxHint, PointsHint)
+_HINT: Bodies[BoxHint | PointsHint | DetectedBoxes] = Bodies(BoxHint, PointsHint, DetectedBoxes)
 _CONTROL: Bodies[Action | PolicySwitch] = Bodies(Action, PolicySwitch)
 _RENAME: Bodies[Rename] = Bodies(Rename)
 
@@ -105,6 +114,8 @@ class Api:
             ids = await run_in_threadpool(stream.pipeline.add_objects, label)
         else:
             hint = await _body(request, _HINT)
+            if isinstance(hint, DetectedBoxes):
+                return await _add_detections(stream, hint)
             shape: Box | list[Point] = (
                 Box(*hint.box)
                 if isinstance(hint, BoxHint)
@@ -155,6 +166,21 @@ class Api:
                 404, "There is no such object.", expected=f"one of {stream.pipeline.objects.ids}"
             )
         return stream, object_id
+
+
+async def _add_detections(stream: ServedStream, given: DetectedBoxes) -> Response:
+    before = set(stream.pipeline.objects.ids)
+    followed = await run_in_threadpool(
+        stream.pipeline.add_detections,
+        [Detection(Box(*each.box), each.name) for each in given.detections],
+        mode=given.mode,
+        every=given.every,
+        overlap=given.overlap,
+        frame=given.frame,
+    )
+    await _show_latest(stream)
+    ids = sorted({i for i in followed if i is not None} - before)
+    return JSONResponse({"ids": ids, "followed": followed}, 201)
 
 
 async def _show_latest(stream: ServedStream) -> None:

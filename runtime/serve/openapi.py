@@ -25,10 +25,10 @@ def openapi(streams: Sequence[str], version: str) -> dict[str, Any]:
     """OpenAPI 3.1 for the streams that this server has."""
     stream = _parameter("stream", {"type": "string", "enum": list(streams)})
     number = _parameter("id", {"type": "integer", "minimum": 1, "maximum": 254})
-    hint = {"anyOf": [_ref("BoxHint"), _ref("PointsHint")]}
+    hint = {"anyOf": [_ref("BoxHint"), _ref("PointsHint"), _ref("DetectedBoxes")]}
     png = {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}
-    added = _operation("Follow a new object: a box, points, or a label map as PNG", "Added", status="201",
-                       body={**_json(hint), **png})  # fmt: skip
+    told = "Follow objects: a box, points, detections, or a label map as PNG"
+    added = _operation(told, "Added", status="201", body={**_json(hint), **png})
     control = {"anyOf": [_ref("Action"), _ref("PolicySwitch")]}
     objects = "/api/streams/{stream}/objects"
     paths: dict[str, Any] = {

@@ -61,7 +61,7 @@ class _Body(BaseModel):
 
 
 class BoxHint(_Body):
-    """A box around one new object: x0, y0, x1, y1 in pixels of the frame."""
+    """A box around one new object: x0, y0, x1, y1 in pixels of the frame, x1 and y1 exclusive."""
 
     box: Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
     name: Name | None = None
@@ -81,6 +81,28 @@ class PointsHint(_Body):
 
     points: Annotated[list[ClickedPoint], Field(min_length=1, max_length=32)]
     name: Name | None = None
+    frame: FrameNumber | None = None
+
+
+class DetectedBox(_Body):
+    """A detector's box, as `BoxHint` has it, with the name of its class."""
+
+    box: Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
+    name: Name | None = None
+
+
+class DetectedBoxes(_Body):
+    """What a detector found on a frame, in one call.
+
+    `mode` `new` follows those that overlap no object by `overlap` (intersection over union of boxes), `first`
+    all while nothing is followed, `all` every one. Calls less than `every` frames after the last that was
+    heeded are left.
+    """
+
+    detections: Annotated[list[DetectedBox], Field(max_length=254)]
+    mode: Literal["new", "first", "all"] = "new"
+    every: Annotated[int, Field(ge=1, le=10**6), BeforeValidator(_whole)] = 1
+    overlap: Annotated[float, Field(gt=0, le=1)] = 0.3
     frame: FrameNumber | None = None
 
 
@@ -116,19 +138,28 @@ class Problem(_Answer):
 
 
 class Added(_Answer):
-    """The new objects' ids."""
+    """The new objects' ids.
+
+    `followed` answers detections: for each the id under which it is followed, an object's that was there
+    before among them, or null where it was left out.
+    """
 
     ids: list[int]
+    followed: list[int | None] | None = None
 
 
 class ObjectInfo(_Answer):
-    """An object."""
+    """An object; `box` is x0, y0, x1, y1 in pixels of the frame, x1 and y1 exclusive.
+
+    `score` is the mean probability that it has over its pixels; null on a GPU, or where it has none.
+    """
 
     id: int
     name: str
     state: Literal["visible", "absent", "lost"]
     area: int
-    box: list[int] | None
+    box: Annotated[list[int], Field(min_length=4, max_length=4)] | None
+    score: float | None
     colour: str
     added_frame: int
     seen_frame: int
@@ -233,7 +264,7 @@ def schemas() -> dict[str, Any]:
     """JSON schemas of every model, as OpenAPI components."""
     from pydantic.json_schema import models_json_schema
 
-    taken = (BoxHint, PointsHint, Rename, Action, PolicySwitch)
+    taken = (BoxHint, PointsHint, DetectedBoxes, Rename, Action, PolicySwitch)
     given = (Problem, Added, Objects, ObjectInfo, StreamInfo, Streams, Memory)
     modes = [(model, "validation") for model in taken] + [(model, "serialization") for model in given]
     _, document = models_json_schema(modes, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ermu.redaction import redact
-from ermu.runtime.images.masks import bounding_box
 from ermu.runtime.images.palette import PALETTE
 from ermu.runtime.results import Sighting
 from ermu.runtime.serve.broadcast import Broadcast
@@ -66,9 +63,7 @@ class ServedStream:
 
     def objects(self) -> list[dict[str, Any]]:
         """Every object, ready for JSON."""
-        latest = self.pipeline.latest
-        label = latest.result.label if latest else None
-        return [_object(sighting, label) for sighting in self.pipeline.objects.sightings]
+        return [_object(sighting) for sighting in self.pipeline.objects.sightings]
 
     def memory(self) -> dict[str, Any]:
         """The memory's recent history, ready for JSON."""
@@ -91,14 +86,9 @@ def served(pipelines: Sequence[Pipeline], broadcasts: Sequence[Broadcast]) -> di
     return {pipeline.name: ServedStream(pipeline, broadcast) for pipeline, broadcast in pairs}
 
 
-def _object(sighting: Sighting, label: Any) -> dict[str, Any]:
-    mask = None if label is None else label == sighting.id
+def _object(sighting: Sighting) -> dict[str, Any]:
     return {
-        "id": sighting.id,
-        "name": sighting.name,
-        "state": sighting.state.value,
-        "area": sighting.area,
-        "box": bounding_box(mask) if mask is not None and np.any(mask) else None,
+        **sighting.as_json(),
         "colour": "#" + bytes(PALETTE[sighting.id]).hex(),
         "added_frame": sighting.added_frame,
         "seen_frame": sighting.seen_frame,

@@ -6,13 +6,12 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
-
-import numpy as np
+from itertools import islice
 
 from ermu.errors import PromptError
 from ermu.runtime.images.labels import IGNORE
+from ermu.runtime.images.masks import Extents
 from ermu.runtime.results import ObjectState, Sighting
-from ermu.types import LabelMap
 
 # Controls, direction marks, what has no width. Joiners stay, which scripts and emoji need.
 _UNSEEN = (
@@ -70,8 +69,27 @@ class ObjectRegistry:
             raise PromptError("All 254 ids are in use.", fix="remove an object first")
         return next(iter(self._free))
 
-    def add(self, ids: Iterable[int], *, frame: int, time: float, name: str | None = None) -> None:
+    def next_ids(self, count: int) -> list[int]:
+        """The ids that the next objects will get; fewer where so many are not free."""
+        return list(islice(self._free, count))
+
+    def add(
+        self,
+        ids: Iterable[int],
+        *,
+        frame: int,
+        time: float,
+        name: str | None = None,
+        drawn: Extents | None = None,
+    ) -> None:
         """Takes new objects in.
+
+        Args:
+            ids: Free ones.
+            frame: Number of the latest frame.
+            time: Its time in seconds.
+            name: Of each; default, `object <id>`.
+            drawn: Where they were drawn, which is all that is known of them until they are observed.
 
         Raises:
             PromptError: an id is in use.
@@ -81,7 +99,14 @@ class ObjectRegistry:
                 raise PromptError(f"The id {object_id} is in use.", expected="an id that no object has")
             del self._free[object_id]
             self._objects[object_id] = Sighting(
-                object_id, name or f"object {object_id}", ObjectState.VISIBLE, 0, frame, frame, time
+                object_id,
+                name or f"object {object_id}",
+                ObjectState.VISIBLE,
+                area=0 if drawn is None else int(drawn.areas[object_id]),
+                box=None if drawn is None else drawn.box(object_id),
+                added_frame=frame,
+                seen_frame=frame,
+                seen_time=time,
             )
 
     def remove(self, object_id: int) -> None:
@@ -109,26 +134,35 @@ class ObjectRegistry:
         for object_id in self.ids:
             self.remove(object_id)
 
-    def observe(self, label: LabelMap, *, frame: int, time: float) -> None:
-        """Updates every object from a frame's label map.
+    def observe(self, sighted: Iterable[Sighting], *, frame: int, time: float) -> None:
+        """Updates every object from what a frame alone says of them.
 
         Args:
-            label: uint8 H x W.
-            frame: Its frame number.
+            sighted: A segmenter's objects; one that is not among them is nowhere to be seen.
+            frame: The frame's number.
             time: Its time in seconds.
         """
-        areas = np.bincount(label.ravel(), minlength=256)
+        now = {sighting.id: sighting for sighting in sighted}
         for object_id, before in self._objects.items():
-            self._objects[object_id] = self._seen(before, int(areas[object_id]), frame, time)
+            self._objects[object_id] = self._seen(before, now.get(object_id), frame, time)
 
-    def _seen(self, before: Sighting, area: int, frame: int, time: float) -> Sighting:
-        if area:
-            found = before.found + (before.state is ObjectState.LOST)
-            return replace(
-                before, area=area, state=ObjectState.VISIBLE, seen_frame=frame, seen_time=time, found=found
-            )
-        lost = time - before.seen_time > self._lost_seconds
-        return replace(before, area=0, state=ObjectState.LOST if lost else ObjectState.ABSENT)
+    def _seen(self, before: Sighting, now: Sighting | None, frame: int, time: float) -> Sighting:
+        if now is None or now.box is None:
+            assert before.seen_time is not None
+            lost = time - before.seen_time > self._lost_seconds
+            state = ObjectState.LOST if lost else ObjectState.ABSENT
+            return replace(before, area=0, box=None, score=None, state=state)
+        found = before.found + (before.state is ObjectState.LOST)
+        return replace(
+            before,
+            area=now.area,
+            box=now.box,
+            score=now.score,
+            state=ObjectState.VISIBLE,
+            seen_frame=frame,
+            seen_time=time,
+            found=found,
+        )
 
     def _check(self, object_id: int) -> None:
         if object_id not in self._objects:

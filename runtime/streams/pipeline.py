@@ -211,8 +211,8 @@ class Pipeline(Steering):
         run.began = perf_counter()
         run.reader.start()
 
-    def turn(self) -> bool:
-        """Does the waiting commands and at most one frame; returns whether there was one.
+    def turn(self, *, commands_only: bool = False) -> bool:
+        """Does the waiting commands and, unless those are all, at most one frame; returns whether it did one.
 
         Raises:
             ErmuError: as `run`; the pipeline is then done.
@@ -223,7 +223,7 @@ class Pipeline(Steering):
             self.tracker.renew()
             self._renewing = False
         self._commands.run()
-        if self.paused or self.done or self._waits():
+        if commands_only or self.paused or self.done or self._waits():
             return False
         self._release()
         if self._full(run):
@@ -237,7 +237,7 @@ class Pipeline(Steering):
         if frame.damaged and frame is not self._frame:
             run.note_damaged(frame)
         self._frame = frame
-        result = self.tracker.segment(frame, run.prompt)
+        result = self._prompted(run, frame, self.tracker.segment(frame, run.prompt))
         self._frame = None
         self.rate.tick(monotonic())
         self._feed(frame, result)
@@ -322,6 +322,14 @@ class Pipeline(Steering):
     def fail(self, error: ErmuError) -> None:
         """Ends the run with an error; the first one counts."""
         self.error, self.done = self.error or error, True
+
+    def _prompted(self, run: Run, frame: Frame, result: FrameResult) -> FrameResult:
+        """A frame's result with what is followed from it on because of what is seen on it."""
+        if isinstance(run.prompt, Prompts):
+            followed = len(self.objects.ids)
+            if run.prompt.after(frame, result.frame, followed, self.add_detections):
+                return self.tracker.shown().result
+        return result
 
     def _full(self, run: Run) -> bool:
         """Whether as many frames as were asked for have gone to the sinks."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from threading import Event
-from time import monotonic
-from typing import Protocol
+from time import monotonic, perf_counter
+from typing import Protocol, TypeVar
 
 from ermu.errors import ErmuError
 from ermu.logs import in_stream
@@ -15,6 +15,8 @@ from ermu.runtime.streams.pipeline import Pipeline
 
 _IDLE_SECONDS = 0.25
 _STOP_SECONDS = 1.5
+
+T = TypeVar("T", bound=Hashable)
 
 logger = logging.getLogger("ermu.streams")
 
@@ -30,11 +32,43 @@ class Reopenable(Protocol):
     def reopen(self) -> None: ...
 
 
+class Turns:
+    """Whose turn it is, by the time that turns take: start-time fair queuing (Goyal, Vin and Cheng, 1996).
+
+    A turn begins where the stream's last one ended on an axis of worked time, or where the axis has come to
+    meanwhile: whoever had no frame saves nothing up. The earliest goes first, of equals the one that has
+    waited longest.
+    """
+
+    def __init__(self) -> None:
+        self._now, self._turn = 0.0, 0
+        self._ends = dict[Hashable, float]()
+        self._served = dict[Hashable, int]()
+
+    def order(self, streams: Sequence[T]) -> list[T]:
+        """Streams in the order in which they are to be asked for a frame."""
+        return sorted(streams, key=lambda stream: (self._begin(stream), self._served.get(stream, 0)))
+
+    def take(self, stream: Hashable, seconds: float) -> None:
+        """A stream has had its turn."""
+        self._now, self._turn = self._begin(stream), self._turn + 1
+        self._served[stream] = self._turn
+        self.charge(stream, seconds)
+
+    def charge(self, stream: Hashable, seconds: float) -> None:
+        """A stream has used time, in its turn or between turns."""
+        self._ends[stream] = self._begin(stream) + seconds
+
+    def _begin(self, stream: Hashable) -> float:
+        return max(self._now, self._ends.get(stream, 0.0))
+
+
 class Scheduler:
     """One worker for every stream.
 
-    Graphs and their bindings belong to one thread, so streams take turns: a frame each, round and round; a
-    stream with no new frame is passed over at once. One that fails or ends leaves the others alone.
+    Graphs and their bindings belong to one thread, so streams take turns, by time and not by frames: one of
+    many groups gets as much of it as one of a single group. A stream with no new frame is passed over at
+    once. One that fails or ends leaves the others alone.
 
     Where a fault has ended the device, it is opened anew, and every stream begins its memories again from its
     latest label map. A stream in whose turn that happens twice, with no whole frame in between, has failed.
@@ -49,7 +83,7 @@ class Scheduler:
         self, pipelines: Sequence[Pipeline], *, endless: bool = False, shared: Reopenable | None = None
     ) -> None:
         self.pipelines, self._endless, self._shared = list(pipelines), endless, shared
-        self._wake, self._stop = Event(), Event()
+        self._wake, self._stop, self._turns = Event(), Event(), Turns()
         self._suspects = set[Pipeline]()  # lost the device in their turn, and have segmented nothing since
         self._careful = False  # once it was lost, each turn waits for its own work, to be blamed for its own
 
@@ -57,7 +91,7 @@ class Scheduler:
         """Works until every stream has ended or `stop` is called; then sinks are finished.
 
         Args:
-            on_turn: Called after every round.
+            on_turn: Called after every turn.
 
         Raises:
             ErmuError: the first stream's that failed, after all have ended.
@@ -69,9 +103,9 @@ class Scheduler:
                 pipeline.start(self._wake.set)
             while not self._over():
                 self._wake.clear()
-                busy = [self._turn(pipeline) for pipeline in self.pipelines]
+                busy = self._next()
                 on_turn()
-                if not any(busy) and not self._over():
+                if not busy and not self._over():
                     self._wake.wait(_IDLE_SECONDS)
         finally:
             self._finish()
@@ -92,14 +126,27 @@ class Scheduler:
         all_done = all(pipeline.done for pipeline in self.pipelines)
         return self._stop.is_set() or (not self._endless and all_done)
 
-    def _turn(self, pipeline: Pipeline) -> bool:
-        with in_stream(pipeline.name if pipeline.source.live else None):
-            return self._take_turn(pipeline)
+    def _next(self) -> bool:
+        """Does everybody's commands, and the frame of the first in order that has one; whether any had."""
+        for pipeline in self.pipelines:
+            began = perf_counter()
+            self._turn(pipeline, commands_only=True)
+            self._turns.charge(pipeline, perf_counter() - began)
+        for pipeline in self._turns.order(self.pipelines):
+            began = perf_counter()
+            if self._turn(pipeline):
+                self._turns.take(pipeline, perf_counter() - began)
+                return True
+        return False
 
-    def _take_turn(self, pipeline: Pipeline) -> bool:
+    def _turn(self, pipeline: Pipeline, *, commands_only: bool = False) -> bool:
+        with in_stream(pipeline.name if pipeline.source.live else None):
+            return self._take_turn(pipeline, commands_only=commands_only)
+
+    def _take_turn(self, pipeline: Pipeline, *, commands_only: bool) -> bool:
         was_done = pipeline.done
         try:
-            segmented = pipeline.turn()
+            segmented = pipeline.turn(commands_only=commands_only)
             if segmented and self._careful and self._shared is not None:
                 self._shared.settle()
         except ErmuError as error:

@@ -7,8 +7,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from ermu.runtime.detections import NEW, Detection, Intake, mask_of
 from ermu.runtime.images.prompter import Box, Point, Prompter
 from ermu.runtime.streams.command_queue import CommandQueue
+from ermu.runtime.streams.object_registry import check_name
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
 from ermu.runtime.streams.tracker import Tracker
 from ermu.types import LabelMap
@@ -62,6 +64,46 @@ class Steering:
             return self.tracker.add(label, picture, name)
 
         return self._ask(add)
+
+    def add_detections(
+        self,
+        detections: Sequence[Detection],
+        *,
+        mode: str = NEW,
+        every: int = 1,
+        overlap: float = 0.3,
+        frame: int | None = None,
+    ) -> list[int | None]:
+        """Follows what a detector has found, or what of it is new.
+
+        Args:
+            detections: Of one frame.
+            mode: `new`, `first` or `all`, as of `Intake`.
+            every: Frames from one call that is heeded to the next: a caller may give every frame's.
+            overlap: Intersection over union of boxes from which a detection is no new object.
+            frame: Number of the frame that they were found on: the latest (default), or a `snapshot`'s.
+
+        Returns:
+            The id under which each is followed, an object's that was there before among them; None where it
+            was left out: by the mode, because no pixel of it is in the frame, or for want of ids.
+
+        Raises:
+            PromptError: there is no frame yet, a mask does not fit it, or a name will not do.
+            OptionError: a choice is unknown or a number out of its range.
+        """
+        for detection in detections:
+            if detection.name is not None:
+                check_name(detection.name)
+        intake, drawn_on = Intake(mode, every, overlap), self.tracker.recent(frame)
+        if not self.tracker.heeds(intake, drawn_on):
+            return [None] * len(detections)
+        found = intake.match(detections, self.tracker.held(drawn_on))
+        masks = {
+            i: mask_of(detection, drawn_on.frame.image, self._prompter)
+            for i, detection in enumerate(detections)
+            if found[i] == -1 - i
+        }
+        return self._ask(lambda: self.tracker.add_detections(detections, masks, drawn_on, intake))
 
     def remove_objects(self, ids: Sequence[int]) -> None:
         """Forgets objects: they appear nowhere from now on.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import monotonic, perf_counter
 
 import numpy as np
 
 from ermu.errors import PromptError
+from ermu.runtime.detections import Detection, Intake, painted
 from ermu.runtime.images.labels import IGNORE, as_prompt, object_ids
+from ermu.runtime.images.masks import XYXY, extents
 from ermu.runtime.prompts import Prompts
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
@@ -21,7 +23,7 @@ from ermu.runtime.streams.memory_history import MemoryHistory
 from ermu.runtime.streams.object_registry import ObjectRegistry, check_name
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
 from ermu.runtime.timing.statistics import Timings
-from ermu.types import Image, LabelMap
+from ermu.types import Image, LabelMap, Mask
 
 _SNAPSHOTS = 4
 
@@ -53,8 +55,9 @@ class Tracker:
         self.latest: SegmentedFrame | None = None
         self.frames = self.restarts = 0
         self.device_losses: list[int] = []
+        self._detected: int | None = None  # the frame whose detections were taken last
         self._prompted: tuple[Frame, LabelMap | None] | None = None
-        self._snapshots: deque[Frame] = deque(maxlen=_SNAPSHOTS)
+        self._snapshots: deque[SegmentedFrame] = deque(maxlen=_SNAPSHOTS)
 
     def segment(self, frame: Frame, prompt: LabelMap | Prompts | None) -> FrameResult:
         """Segments the next frame; `prompt` is the first one's label map, or those of several by name.
@@ -67,7 +70,7 @@ class Tracker:
         if self.frames and isinstance(prompt, Prompts) and label is not None:
             result = self._appear(frame, label, result)
         took = 1e3 * (perf_counter() - began)
-        self.objects.observe(result.label, frame=result.frame, time=frame.time)
+        self.objects.observe(result.objects, frame=result.frame, time=frame.time)
         self.memory_history.observe(result.frame, result.memory, self.segmenter.policy)
         latency = 1e3 * (monotonic() - frame.stamp)
         result.ms.update(queue=1e3 * wait, capture_to_result=latency)
@@ -96,7 +99,7 @@ class Tracker:
         if picture.image.shape != image.shape:
             raise PromptError("The picture has changed its size since.", fix="draw again")
         label = as_prompt(label)
-        known = set(self.segmenter.ids)
+        before = set(self.segmenter.ids)
         taken = sorted(set(object_ids(label)) & set(self.objects.ids))
         if taken:
             raise PromptError(f"The ids {taken} are in use.", expected="ids that no object has")
@@ -107,13 +110,60 @@ class Tracker:
         elif picture.index == latest.result.frame:
             added = self.segmenter.add_objects(label, time=now)
         else:
-            added = self.segmenter.add_objects(label, time=now, frame=picture.image, number=picture.index)
-        new = sorted(set(self.segmenter.ids) - known)
-        self.objects.add(new, frame=latest.result.frame, time=now, name=name)
+            known = next((s.result.label for s in self._snapshots if s.result.frame == picture.index), None)
+            added = self.segmenter.add_objects(
+                label, time=now, frame=picture.image, number=picture.index, known=known
+            )
+        new = sorted(set(self.segmenter.ids) - before)
+        self.objects.add(new, frame=latest.result.frame, time=now, name=name, drawn=extents(label))
         if picture.index == latest.result.frame:
             self._show(added)
         self._note_memory()
         return new
+
+    def heeds(self, intake: Intake, drawn_on: SegmentedFrame) -> bool:
+        """Whether detections on a frame are taken."""
+        return intake.due(drawn_on.result.frame, self._detected, len(self.objects.ids))
+
+    def held(self, drawn_on: SegmentedFrame) -> list[tuple[int, XYXY]]:
+        """Objects with their boxes on a recent frame, and on the latest, where some may be since."""
+        ids = self.objects.ids
+        both = [*drawn_on.result.objects, *self.objects.sightings]
+        return [(each.id, each.box) for each in both if each.box is not None and each.id in ids]
+
+    def add_detections(
+        self,
+        detections: Sequence[Detection],
+        masks: Mapping[int, Mask | None],
+        drawn_on: SegmentedFrame,
+        intake: Intake,
+    ) -> list[int | None]:
+        """Follows those detections that are new still; returns the id of each, None where it has none.
+
+        Args:
+            detections: Of one frame.
+            masks: By index, where there is an object.
+            drawn_on: The frame, a recent one.
+            intake: Which of them are taken.
+        """
+        if not self.heeds(intake, drawn_on):
+            return [None] * len(detections)
+        self._detected = drawn_on.result.frame
+        found = intake.match(detections, self.held(drawn_on))
+        fresh = {i: mask for i, mask in masks.items() if mask is not None and found[i] == -1 - i}
+        same = intake.same(fresh, drawn_on.label_at(drawn_on.frame.image, self.objects.ids))
+        new = [i for i in fresh if i not in same]
+        ids = dict(zip(new, self.objects.next_ids(len(new)), strict=False))
+        drawn = {object_id: fresh[i] for i, object_id in ids.items()}
+        label = painted(drawn, drawn_on.result.label.shape)
+        added = set(self.add(label, self.picture(drawn_on.result.frame), None)) if label.any() else set()
+        for i, object_id in ids.items():
+            if object_id in added and (name := detections[i].name) is not None:
+                self.objects.rename(object_id, name)
+        if added:
+            self._name_shown()
+        own = {-1 - i: number for i, number in {**same, **ids}.items() if number in added or i in same}
+        return [number if number > 0 else own.get(number) for number in found]
 
     def remove(self, ids: Sequence[int]) -> None:
         """Forgets objects."""
@@ -130,6 +180,7 @@ class Tracker:
         """Forgets every object and memory; the stream goes on with none."""
         self._blank(self.objects.ids)
         self.objects.clear()
+        self._detected = None
         if self.latest is not None:
             number, frame = self.segmenter.frame, self.latest.frame
             self.segmenter.start(frame.image, number=number, time=frame.time)
@@ -138,17 +189,19 @@ class Tracker:
     def snapshot(self) -> SegmentedFrame | None:
         """The latest frame, kept for a while so that somebody may draw on it at leisure."""
         latest = self.latest
-        if latest is not None and all(latest.result.frame != kept.index for kept in self._snapshots):
-            self._snapshots.append(replace(latest.frame, index=latest.result.frame))
+        if latest is not None and all(latest.result.frame != kept.result.frame for kept in self._snapshots):
+            self._snapshots.append(latest)
         return latest
 
     def picture(self, number: int | None) -> Frame:
         """A recent frame, its index being the segmenter's number; default, the latest."""
-        latest = self.shown()
-        if number is None or number == latest.result.frame:
-            return replace(latest.frame, index=latest.result.frame)
-        for kept in list(self._snapshots):
-            if kept.index == number:
+        shown = self.recent(number)
+        return replace(shown.frame, index=shown.result.frame)
+
+    def recent(self, number: int | None) -> SegmentedFrame:
+        """A recent frame with what was found in it; default, the latest."""
+        for kept in [self.shown(), *self._snapshots]:
+            if number in (None, kept.result.frame):
                 return kept
         raise PromptError(f"Frame {number} is not kept any more.", expected="the number of a recent snapshot")
 
@@ -175,7 +228,7 @@ class Tracker:
         added = self.segmenter.add_objects(label, time=frame.time)
         new = sorted(set(self.segmenter.ids) - set(self.objects.ids))
         self.objects.add(new, frame=result.frame, time=frame.time)
-        return replace(result, label=added.label, memory=added.memory)
+        return replace(result, label=added.label, memory=added.memory, objects=added.objects)
 
     def _next(self, frame: Frame) -> FrameResult:
         latest = self.shown()
@@ -195,9 +248,14 @@ class Tracker:
         """Puts what was drawn on the latest frame on show at once, not with the next frame."""
         latest = self.shown()
         label = np.where(added.label == IGNORE, 0, added.label).astype(np.uint8)
-        self.objects.observe(label, frame=latest.result.frame, time=latest.frame.time)
+        self.objects.observe(added.objects, frame=latest.result.frame, time=latest.frame.time)
         result = replace(latest.result, label=label, memory=added.memory, objects=self.objects.sightings)
         self.latest = SegmentedFrame(latest.frame, result)
+
+    def _name_shown(self) -> None:
+        """Shows objects by their new names at once."""
+        latest = self.shown()
+        self.latest = SegmentedFrame(latest.frame, replace(latest.result, objects=self.objects.sightings))
 
     def _note_memory(self) -> None:
         """Brings the history up to date between two frames."""

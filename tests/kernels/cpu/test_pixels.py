@@ -22,7 +22,7 @@ def cpu(request: pytest.FixtureRequest) -> Caller:
 
 
 @pytest.mark.parametrize("align_corners", [True, False])
-@pytest.mark.parametrize("groups", [1, 3, 25])
+@pytest.mark.parametrize("groups", [1, 3, 25, 26])
 @pytest.mark.parametrize(
     "sizes", [((45, 81), (180, 320)), ((12, 70), (5, 3)), ((1, 1), (4, 9)), ((9, 9), (1, 1))]
 )

@@ -108,13 +108,26 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(KernelError, match="in place"):
         pixels.label_map(logits, active, np.empty((9, 18), np.uint8)[:, ::2], network, align_corners=True)
     many = np.zeros((26, 11, 1, 1), dtype=np.float32)
-    with pytest.raises(KernelError, match="fit a byte"):
-        pixels.label_map(
-            many, np.ones((26, 11), bool), source, np.empty((26, 17, 17), np.uint8), align_corners=True
-        )
+    networks, channels = np.empty((26, 17, 17), np.uint8), np.ones((26, 11), bool)
+    channels[25, 6:] = False
+    pixels.label_map(many, channels, source, networks, align_corners=True)
+    channels[25, 6] = True
+    with pytest.raises(KernelError, match="fit a byte: label 256"):
+        pixels.label_map(many, channels, source, networks, align_corners=True)
+
     with pytest.raises(KernelError, match="BGR"):
         pixels.prepare_frame(np.zeros((9, 9, 4), np.uint8), np.empty((17, 17, 3), np.uint8))
     with pytest.raises(KernelError, match="out"):
         pixels.prepare_frame(np.zeros((9, 9, 3), np.uint8), np.empty((17, 17, 3), np.float64))
     with pytest.raises(KernelError, match="out has shape"):
         pixels.prepare_frame(np.zeros((9, 9, 3), np.uint8), np.empty((17, 17, 1), np.uint8))
+
+
+def test_a_26th_group_has_the_last_labels() -> None:
+    logits = np.full((26, 11, 2, 2), -9.0, dtype=np.float32)
+    logits[:, 0], logits[25, 5] = 9.0, 30.0
+    active = np.ones((26, 11), bool)
+    active[25, 6:] = False
+    source, network = ORACLE.label_map(logits, active, (3, 3), (3, 3))
+    assert set(np.unique(source)) == {255}
+    assert set(np.unique(network[25])) == {5} and not network[:25].any()

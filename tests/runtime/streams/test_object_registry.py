@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ermu.errors import PromptError
-from ermu.runtime.results import ObjectState
+from ermu.runtime.results import ObjectState, sighted
 from ermu.runtime.streams.object_registry import ObjectRegistry
 
 
@@ -28,12 +28,13 @@ def test_an_absent_object_is_lost_and_found() -> None:
     there, gone = np.full((4, 4), 5, np.uint8), np.zeros((4, 4), np.uint8)
     states = []
     for time, label in [(0.0, there), (0.5, gone), (1.0, gone), (1.2, gone), (1.5, there)]:
-        registry.observe(label, frame=0, time=time)
+        registry.observe(sighted(label, [5], {5: 0.9}), frame=0, time=time)
         states.append(registry.sightings[0].state)
     visible, absent, lost = ObjectState.VISIBLE, ObjectState.ABSENT, ObjectState.LOST
     assert states == [visible, absent, absent, lost, visible]
     assert registry.sightings[0].found == 1
-    assert registry.sightings[0].name == "cat"
+    (cat,) = registry.sightings
+    assert (cat.name, cat.area, cat.box, cat.score) == ("cat", 16, (0, 0, 4, 4), 0.9)
 
 
 def test_what_is_refused() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ermu.runtime.images.masks import mask_record
 from ermu.runtime.images.run_lengths import coco_rle
 from ermu.runtime.segmenter import Segmenter
-from ermu.runtime.sinks.kinds.objects import ObjectSink, mask_record
+from ermu.runtime.sinks.kinds.objects import ObjectSink
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.streams.pipeline import Pipeline
 
@@ -28,8 +29,9 @@ def test_object_records_name_every_object(tiny_segmenter: Segmenters, tmp_path: 
     records = [json.loads(line) for line in path.read_text().splitlines()]
     assert [record["frame"] for record in records] == [0, 1, 2]
     first = {o["id"]: o for o in records[0]["objects"]}
-    assert first[2]["box"] == [5, 10, 20, 10] and first[2]["area"] == 200
-    assert first[9]["box"] == [40, 30, 10, 10] and first[9]["state"] == "visible"
+    assert first[2]["box"] == [5, 10, 25, 20] and first[2]["area"] == 200
+    assert first[9]["box"] == [40, 30, 50, 40] and first[9]["state"] == "visible"
+    assert all(0 <= o["score"] <= 1 for o in first.values())
     assert all({o["id"] for o in record["objects"]} == {2, 9} for record in records)
 
 
