@@ -39,7 +39,8 @@ _PARTS = (
 )  # fmt: skip
 _ENDS = ("key", "pas", "pw", "sid")
 
-_USER_INFO = re.compile(r"(?<=://)(?!\*\*\*@)((?:(?!://\*\*\*@).)+)@(.*)")  # up to one that is hidden
+# Up to one that is hidden; what stands before the @ of hf:// is a repository.
+_USER_INFO = re.compile(r"(?<=://)(?<!\bhf://)(?!\*\*\*@)((?:(?!://\*\*\*@).)+)@(.*)")
 _BARE_PAIR = re.compile(r"(?<![^\s'\"/(])[^\s:@/'\"=]{1,80}:[^\s@/'\"]{1,80}@(?=[\w\[])")  # without a scheme
 _NAME = re.compile(r"[^\s=&?/;#'\"<>()\[\]{},:@]{1,80}=")
 _DONE = re.compile(r"\*\*\*(?=[\s&/.:;,)'\"@]|$)")

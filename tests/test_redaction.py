@@ -31,6 +31,7 @@ SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https", "srt", "udp", "RTSP")
     ("text", "shown"),
     [
         ("rtsp://admin:pa@ss@cam/1", "rtsp://***@cam/1"),
+        ("hf://a/b@c, not https://a:b@host/", "hf://a/b@c, not https://***@host/"),
         ("rtsp://admin:pa ss?w#d/@cam/1", "rtsp://***@cam/1"),
         ("rtsp://10.0.0.1/user=admin_password=secret_channel=1", "rtsp://10.0.0.1/user=***"),
         ("rtsp://10.0.0.1/channel=1_password=secret_x=1", "rtsp://10.0.0.1/channel=1_password=***"),

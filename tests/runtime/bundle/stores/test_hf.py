@@ -59,8 +59,8 @@ def test_offline(tiny_bundle: Path, tmp_path: Path, revision: str) -> None:
 
 def test_offline_and_not_there(tmp_path: Path) -> None:
     needs_client()
-    done = ermu_at(tmp_path, "inspect", "hf://org/tiny", HF_HUB_OFFLINE="1")
-    assert done.returncode == 1 and "hf://org/tiny cannot be fetched" in done.stderr
+    done = ermu_at(tmp_path, "inspect", "hf://org/tiny@v1", HF_HUB_OFFLINE="1")
+    assert done.returncode == 1 and "hf://org/tiny@v1 cannot be fetched" in done.stderr
     assert "HF_HUB_OFFLINE=1" in done.stderr and "Traceback" not in done.stderr
 
 
