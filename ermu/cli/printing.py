@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
     from ermu.errors import ErmuError
     from ermu.runtime.backends.base import Misfit
+
+
+class WorkConsole(Console):
+    """Of a command that makes something: where nobody reads any more what it says, it goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def plain(console: Console, text: str) -> None:

@@ -58,9 +58,9 @@ def bench(
     ] = 0.1,
 ) -> None:
     """Measure ours and peers on the same frames in one run: times, share of the peak, agreement."""
-    from rich.console import Console
+    from ermu.cli.printing import WorkConsole
 
-    console = Console()
+    console = WorkConsole()
     if compare:
         _compare(*compare, tolerance, console)
         return

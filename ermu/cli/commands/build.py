@@ -77,14 +77,13 @@ def build(
     ] = None,
 ) -> None:
     """Build a bundle's engines, its graphs converted to the precision first, and measured."""
-    from rich.console import Console
 
-    from ermu.cli.printing import plain, progress
+    from ermu.cli.printing import WorkConsole, plain, progress
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
-    console = Console()
+    console = WorkConsole()
     try:
         from ermu.export.caching.derived_bundle import bundle_to_build_in
         from ermu.export.engines.building import build_engines

@@ -45,7 +45,7 @@ def convert(
     """Convert label maps to COCO, YouTube-VIS, YOLO-seg, MOTS or CVAT, and corrections back to prompts."""
     from rich.console import Console
 
-    from ermu.cli.printing import plain
+    from ermu.cli.printing import WorkConsole, plain
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
@@ -59,7 +59,7 @@ def convert(
     if numbered:
         clips = conversion.numbered(clips)
     tally = conversion.write_clips(clips, to, out, overwrite=overwrite)
-    console = Console()
+    console = WorkConsole()
     if strange := sorted(names.keys() - set().union(*tally.objects.values())):
         plain(Console(stderr=True), f"no object has the id {', '.join(map(str, strange))}")
     clips_told = f" of {len(clips)} clips" if len(clips) > 1 else ""

@@ -17,8 +17,7 @@ def demo(
     frames: Annotated[int, typer.Option(min=2, help="Frames to segment.")] = 90,
 ) -> None:
     """Export the demo network and segment a clip with it; no arguments and no downloads needed."""
-    from rich.console import Console
-
+    from ermu.cli.printing import WorkConsole
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
@@ -27,4 +26,4 @@ def demo(
     from ermu.demo import run_demo
 
     check_demo(out)
-    run_demo(out, source=source, frames=frames, console=Console())
+    run_demo(out, source=source, frames=frames, console=WorkConsole())

@@ -52,16 +52,15 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Export a checkpoint to a bundle: ONNX graphs, each checked against torch, and a manifest."""
-    from rich.console import Console
 
-    from ermu.cli.printing import plain, progress
+    from ermu.cli.printing import WorkConsole, plain, progress
     from ermu.cli.result_folders import check_export
     from ermu.runtime.opencv import need_opencv
 
     hw = parse_size(size) if size else None
     need_opencv()
     check_export(checkpoint, out)
-    console = Console()
+    console = WorkConsole()
     try:
         from ermu.export.bundle_writer import export_bundle
     except ModuleNotFoundError as error:

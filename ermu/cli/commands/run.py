@@ -55,9 +55,8 @@ def run(
     from contextlib import ExitStack
     from dataclasses import replace
 
-    from rich.console import Console
-
     from ermu.cli.live_page import can_serve, open_page, page_views
+    from ermu.cli.printing import WorkConsole
     from ermu.cli.signals import StopSignals
     from ermu.cli.sinks import sink_contexts
     from ermu.cli.streams import fit_gaps, stream_table
@@ -72,7 +71,7 @@ def run(
     from ermu.runtime.streams.scheduler import Scheduler
     from ermu.runtime.streams.segmenters import SharedBackend
 
-    console, out = Console(), out or _new_folder()
+    console, out = WorkConsole(), out or _new_folder()
     chosen = streams.chosen()
     names, inputs = [choice.name for choice in chosen], [choice.where for choice in chosen]
     contexts = sink_contexts(names, [is_live(where) for where in inputs], records, overwrite=overwrite)

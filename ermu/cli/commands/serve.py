@@ -47,8 +47,7 @@ def serve(
     """Segment live streams, files at their own rate, steered from a page in the browser and a JSON API."""
     from contextlib import ExitStack
 
-    from rich.console import Console
-
+    from ermu.cli.printing import WorkConsole
     from ermu.runtime.opencv import need_opencv
 
     need_opencv()
@@ -67,7 +66,7 @@ def serve(
     names = [choice.name for choice in chosen]
     contexts = sink_contexts(names, [True] * len(names), records, overwrite=overwrite)
     folders = _check_paths(which, streams, chosen, wanted, contexts, overwrite)
-    console = Console()
+    console = WorkConsole()
     loaded = which.load(console, options)
     policy = options.policy or loaded.manifest.memory.policy
     if not POLICIES.get(policy).bounded:
