@@ -32,12 +32,8 @@ COMMANDS = [
     ("build", ("tensorrt", "headless"), set()),
     ("train", ("train", "headless"), {"scikit-image"}),
     ("bench", ("bench", "cpu", "headless"), set()),
-<<<<<<< HEAD
-    ("eval", ("eval", "cpu", "headless"), {"scikit-image", "scikit-learn"}),
-    ("convert", ("formats", "headless"), {"pycocotools", "pyyaml"}),
-=======
     ("eval", ("eval", "cpu", "headless"), {"scikit-image"}),
->>>>>>> 6d853b8 (The package: kernels compiled side by side, complete source distribution, index page with absolute links, wheels by cibuildwheel, containers, workflows and community files; scikit-learn is gone)
+    ("convert", ("formats", "headless"), {"pycocotools", "pyyaml"}),
     ("inspect", (), set()),
     ("doctor", (), set()),
 ]
