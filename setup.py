@@ -51,7 +51,8 @@ class BuildKernels(build_ext):
         try:
             cpu.compile_library(Path(self.get_ext_fullpath(ext.name)))
         except Exception as error:
-            print(f"ermu: no CPU kernels ({error}); the numpy kernels will be used", file=sys.stderr)
+            said = getattr(error, "stderr", None) or error
+            print(f"ermu: no CPU kernels ({said}); the numpy kernels will be used", file=sys.stderr)
 
 
 def packages() -> list[str]:
