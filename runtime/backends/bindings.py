@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ermu.devices.base import Device
 from ermu.devices.gpu import GpuDevice
@@ -20,7 +21,8 @@ Key = tuple[tuple[int, tuple[int, ...]], ...]
 Copies = list[tuple[DeviceTensor, DeviceTensor]]
 
 
-class Binding(NamedTuple, Generic[Bound]):
+@dataclass(frozen=True)
+class Binding(Generic[Bound]):
     """A graph bound to tensors.
 
     Attributes:

@@ -77,7 +77,7 @@ def environment(extras: str, *, more: tuple[str, ...] = (), lowest: bool = False
         more: Further requirements, and what is to be had before.
         lowest: The lowest versions that are allowed of what is required directly.
     """
-    wheel = _wheel()
+    built = wheel()
     required = f"{extras} {more} {lowest} {sys.version} {(ROOT / 'pyproject.toml').read_text('utf-8')}"
     name = f"{extras.replace(',', '-') or 'core'}-{hashlib.sha256(required.encode()).hexdigest()[:10]}"
     made = Environment(KEPT / name)
@@ -87,11 +87,11 @@ def environment(extras: str, *, more: tuple[str, ...] = (), lowest: bool = False
             shutil.rmtree(made.folder, ignore_errors=True)
             _uv("venv", "--python", sys.executable, str(made.folder))
         mark = made.folder / "whole"
-        if not mark.exists() or mark.read_text() != wheel.parent.name:
-            package = f"ermu[{extras}] @ {wheel.as_uri()}" if extras else f"ermu @ {wheel.as_uri()}"
+        if not mark.exists() or mark.read_text() != built.parent.name:
+            package = f"ermu[{extras}] @ {built.as_uri()}" if extras else f"ermu @ {built.as_uri()}"
             resolution = ("--resolution", "lowest-direct", *_required(extras)) if lowest else ()
             made.pip("install", "--reinstall-package", "ermu", *_sources(), *resolution, *more, package)
-            mark.write_text(wheel.parent.name)
+            mark.write_text(built.parent.name)
     return made
 
 
@@ -129,7 +129,7 @@ def _sources() -> tuple[str, ...]:
 
 
 @cache
-def _wheel() -> Path:
+def wheel() -> Path:
     """The package as it is built from a clean checkout; the compiled kernels are those of this tree."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"

@@ -1,4 +1,4 @@
-"""Photographs that scikit-image and scikit-learn ship in their wheels, read without importing either."""
+"""Photographs that scikit-image ships in its wheel, read without importing it, and two of our own folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ermu.errors import DependencyError
 from ermu.scenes.config import Split
 
-_FOLDERS = {"skimage": ("scikit-image", "data"), "sklearn": ("scikit-learn", "datasets/images")}
+_OWN = Path(__file__).parent / "photos"  # its README names authors and licence
 _PHOTOGRAPHS: dict[Split, tuple[tuple[str, str], ...]] = {
     "train": (
         ("skimage", "astronaut.png"),
@@ -27,14 +27,14 @@ _PHOTOGRAPHS: dict[Split, tuple[tuple[str, str], ...]] = {
         ("skimage", "grass.png"),
         ("skimage", "coins.png"),
         ("skimage", "clock_motion.png"),
-        ("sklearn", "flower.jpg"),
+        ("ermu", "flower.jpg"),
     ),
     "validation": (
         ("skimage", "coffee.png"),
         ("skimage", "camera.png"),
         ("skimage", "gravel.png"),
         ("skimage", "text.png"),
-        ("sklearn", "china.jpg"),
+        ("ermu", "china.jpg"),
     ),
 }
 
@@ -56,20 +56,24 @@ def photograph(split: Split, index: int) -> NDArray[np.uint8]:
         H x W x 3 uint8, BGR, read-only, at most 640 pixels a side, kept for the process's life.
 
     Raises:
-        DependencyError: The package that ships it is not installed, or no longer ships it.
+        DependencyError: scikit-image is not installed, or no longer ships it.
     """
-    module, name = _PHOTOGRAPHS[split][index]
-    package, folder = _FOLDERS[module]
-    spec = importlib.util.find_spec(module)
-    locations = spec.submodule_search_locations if spec else None
-    path = Path(locations[0]) / folder / name if locations else None
+    package, name = _PHOTOGRAPHS[split][index]
+    path = _OWN / name if package == "ermu" else _shipped(name)
     data = np.frombuffer(path.read_bytes(), np.uint8) if path is not None and path.is_file() else None
     image = None if data is None else cv2.imdecode(data, cv2.IMREAD_COLOR)
     if image is None:
-        raise DependencyError(package, f"A scene with photographs ({name})", "scenes")
+        raise DependencyError("scikit-image", f"A scene with photographs ({name})", "scenes")
     scale = 640 / max(image.shape[:2])
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     pixels = np.ascontiguousarray(image, np.uint8)
     pixels.flags.writeable = False
     return pixels
+
+
+def _shipped(name: str) -> Path | None:
+    """Where scikit-image has a file of its data; None where it is not installed."""
+    spec = importlib.util.find_spec("skimage")
+    locations = spec.submodule_search_locations if spec else None
+    return Path(locations[0]) / "data" / name if locations else None

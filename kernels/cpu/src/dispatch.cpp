@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "finite.h"
+#include "isa/processor.h"
 #include "parallel.h"
 
 namespace ermu {
@@ -55,13 +56,9 @@ std::vector<CubicTap> cubic_taps(int outputs, int inputs) {
 std::vector<const Isa*> available_isas() {
     std::vector<const Isa*> found;
 #ifdef ERMU_X86
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                        __builtin_cpu_supports("avx512vnni");
-    if (avx2 && avx512) found.push_back(&kAvx512);
-    if (avx2) found.push_back(&kAvx2);
+    const Processor here = processor();
+    if (here.avx512) found.push_back(&kAvx512);
+    if (here.avx2) found.push_back(&kAvx2);
 #endif
     found.push_back(&kPortable);
     return found;

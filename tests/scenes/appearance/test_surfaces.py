@@ -35,15 +35,13 @@ def test_the_splits_share_no_photograph() -> None:
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_every_photograph_is_shipped(split: str) -> None:
     pytest.importorskip("skimage")
-    pytest.importorskip("sklearn")
     for index in range(photograph_count(split)):
         image = photograph(split, index)
         assert image.ndim == 3 and max(image.shape) <= 640 and image.std() > 5
 
 
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("skimage", "sklearn"):
-        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "skimage", None)
     photograph.cache_clear()
     with pytest.raises(DependencyError, match=r"ermu\[scenes\]"):
         Scene(PHOTOGRAPHS)
@@ -51,7 +49,6 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: p
 
 def test_photographs_fill_a_scene() -> None:
     pytest.importorskip("skimage")
-    pytest.importorskip("sklearn")
     frame, label = Scene(PHOTOGRAPHS)[0]
     assert frame.std() > 5 and label.max() == 1
 

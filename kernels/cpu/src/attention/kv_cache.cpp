@@ -2,6 +2,7 @@
 #include "attention/kv_cache.h"
 
 #include "finite.h"
+#include "isa/processor.h"
 
 namespace ermu {
 
@@ -26,7 +27,7 @@ int chunk_rows(const BankShape& shape, int block, int threads) {
 std::vector<std::pair<const char*, const Reader*>> available_readers(const Isa& isa) {
     std::vector<std::pair<const char*, const Reader*>> found{{"fp32", &isa.fp32}};
 #ifdef ERMU_X86
-    if (&isa == &kAvx512 && __builtin_cpu_supports("avx512bf16")) found.emplace_back("bf16", &kBf16Reader);
+    if (&isa == &kAvx512 && processor().bf16) found.emplace_back("bf16", &kBf16Reader);
 #endif
     found.emplace_back("int8", &isa.int8);
     return found;

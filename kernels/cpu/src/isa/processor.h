@@ -1,0 +1,30 @@
+// What this processor runs, by CPUID and XGETBV: builtins for it know f16c only from GCC 11 on, and some runtimes
+// of other compilers answer no to everything.
+#pragma once
+
+#ifdef ERMU_X86
+#include <cpuid.h>
+
+namespace ermu {
+
+struct Processor {
+    bool avx2 = false, avx512 = false, bf16 = false;
+};
+
+inline Processor processor() {
+    unsigned a, b, c, d, low, high;
+    Processor found;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return found;
+    const bool vex = (c & bit_AVX) && (c & bit_FMA) && (c & bit_F16C);
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    const bool ymm = (low & 0x06) == 0x06, zmm = (low & 0xe6) == 0xe6;  // registers that the system saves
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;
+    found.avx2 = vex && ymm && (b & bit_AVX2);
+    found.avx512 = found.avx2 && zmm && (b & bit_AVX512F) && (b & bit_AVX512BW) && (b & bit_AVX512DQ) &&
+                   (b & bit_AVX512VL) && (c & bit_AVX512VNNI);
+    found.bf16 = found.avx512 && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16);
+    return found;
+}
+
+}  // namespace ermu
+#endif
