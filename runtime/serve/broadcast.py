@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from threading import Lock
 
-import cv2
-
-from ermu.errors import SinkError
-from ermu.runtime.images.overlay import draw_overlay
 from ermu.runtime.results import FrameResult
+from ermu.runtime.serve.views.picture import Picture, encode_picture
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sources.base import Frame
 
 MAX_VIEWERS = 64
+_PREVIEW_EDGE, _PREVIEW_QUALITY = 480, 70
 
 
 class Broadcast(Sink):
@@ -33,7 +31,8 @@ class Broadcast(Sink):
         self._viewers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._lock = Lock()
         self._latest: tuple[Frame, FrameResult] | None = None
-        self._jpeg: bytes | None = None
+        self._picture: Picture | None = None
+        self._preview: tuple[FrameResult, Picture] | None = None
         self._closed = False
 
     @property
@@ -47,30 +46,43 @@ class Broadcast(Sink):
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         self._latest = (frame, result)
-        self._jpeg = self.encoded(frame, result) if self._viewers else None
+        self._picture = self.encoded(frame, result) if self._viewers else None
         self._tell()
 
     def close(self) -> None:
         self._closed = True
         self._tell()
 
-    def picture(self) -> bytes | None:
+    def picture(self) -> Picture | None:
         """The newest picture, None before the first frame."""
         latest = self._latest
         if latest is None:
             return None
-        return self._jpeg or self.encoded(*latest)
+        return self._picture or self.encoded(*latest)
 
-    async def pictures(self) -> AsyncGenerator[bytes, None]:
+    def preview(self) -> Picture | None:
+        """The newest picture, small; encoded once a frame, however many ask. None before the first frame."""
+        latest, made = self._latest, self._preview
+        if latest is None:
+            return None
+        if made is None or made[0] is not latest[1]:
+            small = encode_picture(*latest, long_edge=_PREVIEW_EDGE, quality=_PREVIEW_QUALITY)
+            made = self._preview = (latest[1], small)
+        return made[1]
+
+    async def pictures(self) -> AsyncGenerator[Picture, None]:
         """The newest picture, then each newest one after the last was taken, until the stream closes."""
         changed = asyncio.Event()
         with self._lock:
             self._viewers[changed] = asyncio.get_running_loop()
         try:
-            while not self._closed:
+            while True:
+                closed = self._closed
                 picture = await asyncio.to_thread(self.picture)
                 if picture is not None:
                     yield picture
+                if closed:
+                    return
                 await changed.wait()
                 changed.clear()
         finally:
@@ -86,13 +98,6 @@ class Broadcast(Sink):
             except RuntimeError:  # the server's loop has ended and its viewers with it
                 self._viewers.pop(changed, None)
 
-    def encoded(self, frame: Frame, result: FrameResult) -> bytes:
-        """A frame with its objects drawn in, as JPEG."""
-        image = draw_overlay(frame.image, result.label)
-        scale = self._long_edge / max(image.shape[:2])
-        if scale < 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        encoded, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
-        if not encoded:
-            raise SinkError("A picture cannot be encoded as JPEG.")
-        return jpeg.tobytes()
+    def encoded(self, frame: Frame, result: FrameResult) -> Picture:
+        """A frame with its objects drawn in."""
+        return encode_picture(frame, result, long_edge=self._long_edge, quality=self._quality)

@@ -163,7 +163,7 @@ def test_no_address_reaches_the_file_system(serve: Serve) -> None:
         "/page/index.html",
         "/../setup.py",
         "/%2e%2e/pyproject.toml",
-        "/style.css/..%2fpage.js",
+        "/style/base.css/..%2f..%2fpage.js",
         "/api/streams/..%2f",
     ):
         assert httpx.get(serving.url + path).status_code == 404
