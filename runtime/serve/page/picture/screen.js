@@ -15,6 +15,7 @@ export class Screen {
   #frozen = null;
   #came = 0;
   #opened = performance.now();
+  #began = performance.now();
   #names = new Map();
   #marked = null;
   #onPicture;
@@ -106,7 +107,10 @@ export class Screen {
       return [stream.state, stream.state === "stale" ? `stale, picture ${seconds(stream.staleness_seconds)} old` : stream.state];
     }
     const longest = Math.max(FRESH_SECONDS, 3 / Math.max(stream.fps_out, 0.1));
-    if (!this.#came) return ["connecting", "waiting for a picture"];
+    if (!this.#came) {
+      const long = performance.now() - this.#began > 1000 * STALL_SECONDS;
+      return long ? ["stalled", "no picture comes"] : ["connecting", "waiting for a picture"];
+    }
     return this.silence < longest ? ["live", "live"] : ["stalled", `picture stalled${age}`];
   }
 

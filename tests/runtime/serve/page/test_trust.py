@@ -34,7 +34,7 @@ def test_a_page_opened_on_a_dead_picture_keeps_its_place(serve: Serve, open_page
     page.tab.route("**/video.mjpeg", lambda route: route.abort())
     page.tab.reload(wait_until="domcontentloaded")
     assert page.soon("document.getElementById('objects').offsetParent !== null")
-    assert page.badge("stalled") or page.badge("connecting")
+    assert page.badge("stalled")
     screen = page.tab.locator("#screen").bounding_box()
     assert screen["height"] > 300
     assert page.tab.is_visible("#nothing")
