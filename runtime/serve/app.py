@@ -22,6 +22,7 @@ from ermu.runtime.serve.operation.readiness import readiness
 from ermu.runtime.serve.streams import ServedStream
 from ermu.runtime.serve.video import Pictures
 from ermu.runtime.serve.views.assets import page_routes
+from ermu.runtime.serve.webrtc import opened_calls
 from ermu.version import __version__
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -36,7 +37,8 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
     """
     api = Api(streams)
     pictures = Pictures(api)
-    description = openapi(list(streams), __version__)
+    calls = opened_calls(api)
+    description = openapi(list(streams), __version__, calls=calls is not None)
 
     refused: Counter[int] = Counter()
 
@@ -81,8 +83,12 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
         Route("/metrics", figures),
         Route("/openapi.json", describe),
     ]
+    if calls is not None:
+        routes.append(Route(one + "/webrtc", calls.call, methods=["POST"]))
     guard = Middleware(Guard, access=access or Access(), refused=refused)
-    app = Starlette(routes=routes, middleware=[guard], exception_handlers={HTTPException: _not_served})
+    refusals = {HTTPException: _not_served}
+    ending = None if calls is None else calls.lifespan
+    app = Starlette(routes=routes, middleware=[guard], exception_handlers=refusals, lifespan=ending)
     app.router.redirect_slashes = False
     return app
 

@@ -1,18 +1,30 @@
-"""One JPEG encoder a stream for any number of viewers, each of whom gets the newest picture only."""
+"""One drawing and one encoder a stream for any number of viewers, who get the newest picture only."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
 from threading import Lock
+from typing import Protocol
 
 from ermu.runtime.results import FrameResult
-from ermu.runtime.serve.views.picture import Picture, encode_picture
+from ermu.runtime.serve.views.picture import Drawing, Picture, draw
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sources.base import Frame
 
 MAX_VIEWERS = 64
 _PREVIEW_EDGE, _PREVIEW_QUALITY = 480, 70
+
+
+class Feed(Protocol):
+    """Shows a stream's drawings in another way than as JPEGs."""
+
+    @property
+    def viewers(self) -> int:
+        """Who look; nobody looking, it is given nothing."""
+
+    def take(self, drawing: Drawing) -> None:
+        """Takes the newest drawing, from any thread."""
 
 
 class Broadcast(Sink):
@@ -21,6 +33,9 @@ class Broadcast(Sink):
     Args:
         long_edge: Larger pictures are scaled down to it.
         quality: Of the JPEGs, 1 to 100.
+
+    Attributes:
+        feeds: Whoever else takes the drawings.
     """
 
     name = "page"
@@ -29,6 +44,7 @@ class Broadcast(Sink):
     def __init__(self, *, long_edge: int = 1280, quality: int = 80) -> None:
         self._long_edge, self._quality = long_edge, quality
         self._viewers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self.feeds: list[Feed] = []
         self._lock = Lock()
         self._latest: tuple[Frame, FrameResult] | None = None
         self._picture: Picture | None = None
@@ -37,7 +53,7 @@ class Broadcast(Sink):
 
     @property
     def viewers(self) -> int:
-        return len(self._viewers)
+        return len(self._viewers) + sum(feed.viewers for feed in self.feeds)
 
     @property
     def full(self) -> bool:
@@ -46,8 +62,19 @@ class Broadcast(Sink):
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         self._latest = (frame, result)
-        self._picture = self.encoded(frame, result) if self._viewers else None
+        picture = None
+        if self.viewers:
+            drawing = draw(frame, result, long_edge=self._long_edge)
+            picture = drawing.jpeg(self._quality) if self._viewers else None
+            self._feed(drawing)
+        self._picture = picture
         self._tell()
+
+    def repeat(self) -> None:
+        """Gives the feeds the newest drawing once more, for whoever has just come."""
+        latest = self._latest
+        if latest is not None:
+            self._feed(draw(*latest, long_edge=self._long_edge))
 
     def close(self) -> None:
         self._closed = True
@@ -66,7 +93,7 @@ class Broadcast(Sink):
         if latest is None:
             return None
         if made is None or made[0] is not latest[1]:
-            small = encode_picture(*latest, long_edge=_PREVIEW_EDGE, quality=_PREVIEW_QUALITY)
+            small = draw(*latest, long_edge=_PREVIEW_EDGE).jpeg(_PREVIEW_QUALITY)
             made = self._preview = (latest[1], small)
         return made[1]
 
@@ -89,6 +116,11 @@ class Broadcast(Sink):
             with self._lock:
                 self._viewers.pop(changed, None)
 
+    def _feed(self, drawing: Drawing) -> None:
+        for feed in self.feeds:
+            if feed.viewers:
+                feed.take(drawing)
+
     def _tell(self) -> None:
         with self._lock:
             viewers = list(self._viewers.items())
@@ -100,4 +132,4 @@ class Broadcast(Sink):
 
     def encoded(self, frame: Frame, result: FrameResult) -> Picture:
         """A frame with its objects drawn in."""
-        return encode_picture(frame, result, long_edge=self._long_edge, quality=self._quality)
+        return draw(frame, result, long_edge=self._long_edge).jpeg(self._quality)

@@ -73,7 +73,7 @@ function choose(name) {
   byId("stream").hidden = name === null;
   byId("grid").hidden = name !== null;
   if (name !== null) grid.close();
-  screen = name === null ? null : new Screen(name, () => pointing.paint());
+  screen = name === null ? null : new Screen(name, offered?.has("/webrtc") ?? false, () => pointing.paint());
   pointing.watch(screen);
 }
 
@@ -115,7 +115,7 @@ async function refresh() {
   screen.name(known.objects);
   screen.watch(stream);
   memory.show(held, known.objects);
-  showFigures(stream);
+  showFigures(stream, screen.way);
 }
 
 async function keepFresh() {

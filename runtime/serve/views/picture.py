@@ -19,40 +19,54 @@ _PLACED_EDGE = 256  # a tag's place needs no more: finding it must not cost a fr
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A JPEG and what it shows.
+class Drawing:
+    """A frame with its objects drawn in, and what it shows.
 
     Attributes:
-        jpeg: The frame with its objects drawn in.
+        image: BGR uint8 H x W x 3.
         about: JSON, one line: `frame`, its number; `size`, the frame's width and height; `objects`, a list
             [id, x0, y0, x1, y1, colour] for each that has a pixel, in pixels of the frame, roughly.
     """
+
+    image: Image
+    about: str
+
+    def jpeg(self, quality: int) -> Picture:
+        """As a picture.
+
+        Args:
+            quality: 1 to 100.
+
+        Raises:
+            SinkError: it cannot be encoded.
+        """
+        encoded, jpeg = cv2.imencode(".jpg", self.image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if not encoded:
+            raise SinkError("A picture cannot be encoded as JPEG.")
+        return Picture(jpeg.tobytes(), self.about)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A `Drawing` as JPEG."""
 
     jpeg: bytes
     about: str
 
 
-def encode_picture(frame: Frame, result: FrameResult, *, long_edge: int, quality: int) -> Picture:
-    """Draws a frame's objects and encodes it.
+def draw(frame: Frame, result: FrameResult, *, long_edge: int) -> Drawing:
+    """Draws a frame's objects.
 
     Args:
         frame: The frame.
         result: Its label map.
         long_edge: Larger pictures are scaled down to it.
-        quality: Of the JPEG, 1 to 100.
-
-    Raises:
-        SinkError: it cannot be encoded.
     """
     image, label = _scaled(frame.image, result.label, long_edge)
-    encoded, jpeg = cv2.imencode(".jpg", draw_overlay(image, label), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not encoded:
-        raise SinkError("A picture cannot be encoded as JPEG.")
-    return Picture(jpeg.tobytes(), about(result))
+    return Drawing(draw_overlay(image, label), _about(result))
 
 
-def about(result: FrameResult) -> str:
-    """What a picture of the frame shows; see `Picture`."""
+def _about(result: FrameResult) -> str:
     height, width = result.label.shape
     told = {"frame": result.frame, "size": [width, height], "objects": _places(result.label)}
     return json.dumps(told, separators=(",", ":"))
@@ -76,5 +90,5 @@ def _places(label: LabelMap) -> list[list[int | str]]:
         mask = sparse == object_id
         columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
         edges = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-        found.append([int(object_id), *(int(edge) * step for edge in edges), view_colour(object_id)])
+        found.append([int(object_id), *(int(edge) * step for edge in edges), view_colour(int(object_id))])
     return found

@@ -2,7 +2,7 @@
 
 import { byId, element } from "../dom.js";
 
-export function showFigures(stream) {
+export function showFigures(stream, way) {
   const figures = {
     source: stream.source,
     runs: `${stream.backend}, ${stream.precision}`,
@@ -11,6 +11,7 @@ export function showFigures(stream) {
     "frames / dropped": `${stream.frames} / ${stream.dropped}`,
     reconnects: stream.reconnects,
     viewers: stream.viewers,
+    "seen over": way,
     ...Object.fromEntries(stream.sinks.map((sink) => [`sink ${sink.name}`, sink.error ?? `${sink.state}, ${sink.dropped} dropped`])),
   };
   byId("figures").replaceChildren(...Object.entries(figures).flatMap(([name, value]) => [

@@ -3,6 +3,7 @@
 import { byId, seconds, write } from "../dom.js";
 import { paint } from "./painting.js";
 import { picture as address, refusal } from "../server.js";
+import { Call } from "./call.js";
 import { Video, decoded } from "./video.js";
 
 const STALL_SECONDS = 5;
@@ -17,11 +18,17 @@ export class Screen {
   #opened = performance.now();
   #began = performance.now();
   #names = new Map();
+  #calls;
   #marked = null;
   #onPicture;
 
-  constructor(stream, onPicture = () => {}) {
+  /**
+   * @param calls whether the server can be called over WebRTC
+   * @param onPicture called after each picture
+   */
+  constructor(stream, calls, onPicture = () => {}) {
     this.#stream = stream;
+    this.#calls = calls && Call.possible;
     this.#onPicture = onPicture;
     byId("picture").getContext("2d").clearRect(0, 0, 1e5, 1e5);
     byId("nothing").hidden = false;
@@ -29,7 +36,20 @@ export class Screen {
   }
 
   open() {
-    this.#video ??= new Video(address(this.#stream, "video.mjpeg"), (shown) => this.#take(shown));
+    const show = (shown) => this.#take(shown);
+    const fail = () => {
+      this.#calls = false;
+      this.#video = null;
+      this.open();
+    };
+    this.#video ??= this.#calls
+      ? new Call(this.#stream, show, () => this.paint(), fail)
+      : new Video(address(this.#stream, "video.mjpeg"), show);
+  }
+
+  /** How the pictures come. */
+  get way() {
+    return this.#calls ? "WebRTC" : "MJPEG";
   }
 
   /** Lets the server rest: nobody looks. */
@@ -115,7 +135,7 @@ export class Screen {
   }
 
   #take(shown) {
-    this.#shown?.image.close();
+    this.#shown?.image.close?.();
     this.#shown = shown;
     this.#came = performance.now();
     byId("nothing").hidden = true;

@@ -80,12 +80,19 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Open]:
-    """Opens pages: `open_page(url, width=390, height=844)`; further arguments are the browser context's."""
+    """Opens pages: `open_page(url, width=390, height=844)`; further arguments are the browser context's.
+
+    The browser is one without WebRTC, unless `calls` is set.
+    """
     with ExitStack() as stack:
 
-        def opened(url: str, *, width: int = 1280, height: int = 900, **context: Any) -> Page:
+        def opened(
+            url: str, *, width: int = 1280, height: int = 900, calls: bool = False, **context: Any
+        ) -> Page:
             made = browser.new_context(viewport={"width": width, "height": height}, **context)
             stack.callback(made.close)
+            if not calls:
+                made.add_init_script("delete window.RTCPeerConnection")
             return Page(made.new_page(), url)
 
         yield opened

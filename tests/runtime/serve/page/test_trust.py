@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
+import pytest
+
 from tests.runtime.conftest import until
 from tests.runtime.serve.conftest import Server, Serving, create_app
 from tests.runtime.serve.page.conftest import FREE, Open
@@ -13,9 +15,10 @@ from tests.runtime.serve.page.relay import Relay
 Serve = Callable[..., Serving]
 
 
-def test_a_restarted_server_is_live_again_by_itself(serve: Serve, open_page: Open) -> None:
+@pytest.mark.parametrize("calls", [False, True], ids=["MJPEG", "WebRTC"])
+def test_a_restarted_server_is_live_again_by_itself(serve: Serve, open_page: Open, calls: bool) -> None:
     serving = serve(access=FREE)
-    page = open_page(serving.url)
+    page = open_page(serving.url, calls=calls)
     assert page.badge("live")
     before = page.tab.locator("#screen").bounding_box()
     serving.server.close()
