@@ -69,7 +69,7 @@ class Calls:
         except Exception as error:  # aiortc's parsers raise whatever Python does on a text they do not expect
             await connection.close()
             raise RefusedError(
-                422, "The offer cannot be used.", expected="an SDP offer to receive VP8 video"
+                409, "The offer cannot be used.", expected="an SDP offer to receive VP8 video"
             ) from error
         watch = asyncio.create_task(_watch(connection, track))
         self._watches.add(watch)

@@ -70,7 +70,7 @@ def test_two_callers_share_an_encoder(serve: Serve) -> None:
 def test_offers_that_are_none_are_refused(serve: Serve, sdp: str) -> None:
     serving = serve(access=Access(rate=1000, burst=1000))
     answer = httpx.post(serving.url + ADDRESS, json={"sdp": sdp})
-    assert (answer.status_code, bool(answer.json()["problem"])) == (422, True)
+    assert (answer.status_code, bool(answer.json()["problem"])) == (409, True)
     assert httpx.post(f"{serving.url}/api/streams/9/webrtc", json={"sdp": sdp}).status_code == 404
     assert serving.streams["0"].broadcast.viewers == 0
 
@@ -79,6 +79,6 @@ def test_calls_ask_for_the_token_and_the_origin_as_other_addresses_do(serve: Ser
     serving = serve(access=Access(token="right-" * 4))
     assert httpx.post(serving.url + ADDRESS, json={"sdp": "x"}).status_code == 401
     headers = {"Authorization": "Bearer " + "right-" * 4}
-    assert httpx.post(serving.url + ADDRESS, json={"sdp": "x"}, headers=headers).status_code == 422
+    assert httpx.post(serving.url + ADDRESS, json={"sdp": "x"}, headers=headers).status_code == 409
     foreign = {**headers, "Origin": "http://elsewhere.example"}
     assert httpx.post(serving.url + ADDRESS, json={"sdp": "x"}, headers=foreign).status_code == 403
