@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
-from starlette.applications import Starlette
-from starlette.routing import Mount
+import pytest
 
-from tests.runtime.conftest import until
-from tests.runtime.serve.conftest import Server, Serving, create_app
+from ermu.runtime.serve.access.proxy import Proxy
+from tests.runtime.conftest import free_port, until
+from tests.runtime.serve.access.test_proxy import TOKEN, nginx
+from tests.runtime.serve.conftest import Access, Serving
 from tests.runtime.serve.page.conftest import FREE, Open
 
 Serve = Callable[..., Serving]
@@ -45,15 +48,35 @@ def test_on_a_phone_everything_fits_and_the_memory_can_be_read(serve: Serve, ope
     assert page.problems == []
 
 
-def test_the_page_works_below_another_path(serve: Serve, open_page: Open) -> None:
-    serving = serve(access=FREE)
-    app = Starlette(routes=[Mount("/ermu", app=create_app(serving.streams, FREE))])
-    with Server(app, port=0) as server:
-        page = open_page(f"{server.url}ermu/")
+@pytest.mark.parametrize("calls", [False, True], ids=["MJPEG", "WebRTC"])
+def test_the_page_works_below_another_path(
+    serve: Serve, open_page: Open, tmp_path: Path, calls: bool
+) -> None:
+    """Behind a real nginx that knows a path and a token, and takes the path off."""
+    port = free_port()
+    proxy = Proxy.of(f"http://127.0.0.1:{port}/ermu/")
+    serving = serve(access=Access(token=TOKEN, local_only=False, proxy=proxy, rate=1000, burst=1000))
+    site = (
+        f"server {{ listen 127.0.0.1:{port}; location /ermu/ {{"
+        f" proxy_pass http://127.0.0.1:{serving.port}/; proxy_http_version 1.1; }} }}"
+    )
+    with nginx(tmp_path, site):
+        assert until(lambda: answers(port), 20)
+        page = open_page(f"http://127.0.0.1:{port}/ermu/?token={TOKEN}", calls=calls)
         assert page.badge("live")
+        assert page.tab.url == f"http://127.0.0.1:{port}/ermu/"
         page.drag((0.1, 0.15), (0.5, 0.8))
         page.row(1)
+        assert page.tab.text_content("#figures dt:text-is('seen over') + dd") == (
+            "WebRTC" if calls else "MJPEG"
+        )
         assert page.problems == []
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_correcting_is_offered_where_the_server_can(serve: Serve, open_page: Open) -> None:
