@@ -1,6 +1,7 @@
 // What pointing does now: follow something new, or correct an object that is followed.
 
 import { byId, write } from "../dom.js";
+import { titled } from "../picture/painting.js";
 import { api, ask } from "../server.js";
 
 const HINTS = {
@@ -63,7 +64,7 @@ export class Task {
   }
 
   #title() {
-    write(byId("task"), this.object === null ? "New object" : `Correct ${this.object} ${this.#names.get(this.object) ?? ""}`);
+    write(byId("task"), this.object === null ? "New object" : `Correct ${titled(this.object, this.#names.get(this.object))}`);
   }
 
   #show() {

@@ -65,14 +65,14 @@ export class Grid {
   async #ask(first) {
     while (this.#running) {
       const began = performance.now();
-      for (let i = first; i < this.#streams.length && this.#running; i += AT_ONCE) await this.#fetch(this.#streams[i].name);
+      for (let i = first; i < this.#streams.length && this.#running; i += AT_ONCE) await this.#fetch(this.#streams[i]);
       await new Promise((done) => setTimeout(done, Math.max(100, PERIOD_MS - (performance.now() - began))));
     }
   }
 
-  async #fetch(name) {
+  async #fetch({ name, frame }) {
     try {
-      if (document.hidden) return;
+      if (document.hidden || frame < 0) return;
       const answer = await fetch(address(name, "preview.jpg"), { signal: AbortSignal.timeout(5000) });
       if (!answer.ok) return;
       const shown = await decoded(await answer.blob(), answer.headers.get("X-Ermu-Picture"));
