@@ -5,14 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ermu.runtime.images.palette import PALETTE
+from ermu.runtime.images.view_colours import VIEW_COLOURS
 from ermu.types import LabelMap
 
-_BGR = np.ascontiguousarray(PALETTE[:, ::-1])
+_BGR = np.ascontiguousarray(VIEW_COLOURS[:, ::-1])
+_DARK = 20
 
 
-def draw_overlay(frame: LabelMap, label: LabelMap, *, opacity: float = 0.5) -> LabelMap:
-    """The frame with every object tinted in its palette colour and outlined.
+def draw_overlay(frame: LabelMap, label: LabelMap, *, opacity: float = 0.4) -> LabelMap:
+    """The frame with every object tinted in its colour, with an outline of it in a dark one.
 
     Args:
         frame: BGR uint8 H x W x 3.
@@ -23,5 +24,6 @@ def draw_overlay(frame: LabelMap, label: LabelMap, *, opacity: float = 0.5) -> L
     painted = label > 0
     out = np.where(painted[..., None], tinted, frame)
     edge = cv2.morphologyEx(label, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    out[edge & painted] = 255
+    out[edge & painted] = _BGR[label[edge & painted]]
+    out[edge & ~painted] = _DARK
     return out.astype(np.uint8, copy=False)

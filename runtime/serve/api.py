@@ -113,7 +113,7 @@ class Api:
             label = _label_map(await request.body(), stream)
             ids = await run_in_threadpool(stream.pipeline.add_objects, label)
         else:
-            hint = await _body(request, _HINT)
+            hint = await body_of(request, _HINT)
             if isinstance(hint, DetectedBoxes):
                 return await _add_detections(stream, hint)
             shape: Box | list[Point] = (
@@ -130,7 +130,7 @@ class Api:
     @answered
     async def rename_object(self, request: Request) -> Response:
         stream, object_id = self._object(request)
-        body = await _body(request, _RENAME)
+        body = await body_of(request, _RENAME)
         await run_in_threadpool(stream.pipeline.rename_object, object_id, body.name)
         objects = await run_in_threadpool(stream.objects)
         renamed = [shown for shown in objects if shown["id"] == object_id]
@@ -151,7 +151,7 @@ class Api:
 
     @answered
     async def control(self, request: Request) -> Response:
-        stream, body = self.stream(request), await _body(request, _CONTROL)
+        stream, body = self.stream(request), await body_of(request, _CONTROL)
         pipeline = stream.pipeline
         if isinstance(body, PolicySwitch):
             await run_in_threadpool(pipeline.switch_policy, body.policy)
@@ -197,7 +197,8 @@ def _media_type(request: Request) -> str:
     return kind
 
 
-async def _body(request: Request, bodies: Bodies[B]) -> B:
+async def body_of(request: Request, bodies: Bodies[B]) -> B:
+    """A request's JSON body; raises `RefusedError` where it has not the shape asked for."""
     if _media_type(request) != "application/json":
         raise RefusedError(415, "The body's type is not known.", expected="application/json")
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.resources import files
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,15 +21,11 @@ from ermu.runtime.serve.operation.metrics import exposition
 from ermu.runtime.serve.operation.readiness import readiness
 from ermu.runtime.serve.streams import ServedStream
 from ermu.runtime.serve.video import Pictures
+from ermu.runtime.serve.views.assets import page_routes
+from ermu.runtime.serve.webrtc import opened_calls
 from ermu.version import __version__
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-_PAGE = {
-    "/": ("index.html", "text/html"),
-    "/style.css": ("style.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-}
 
 
 def create_app(streams: Mapping[str, ServedStream], access: Access | None = None) -> Starlette:
@@ -42,7 +37,8 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
     """
     api = Api(streams)
     pictures = Pictures(api)
-    description = openapi(list(streams), __version__)
+    calls = opened_calls(api)
+    description = openapi(list(streams), __version__, calls=calls is not None)
 
     refused: Counter[int] = Counter()
 
@@ -66,7 +62,7 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
 
     one, objects = "/api/streams/{stream}", "/api/streams/{stream}/objects"
     routes = [
-        *(_asset(path, file, kind) for path, (file, kind) in _PAGE.items()),
+        *page_routes(),
         Route("/api/streams", api.list_streams, methods=["GET"]),
         Route(one, api.show_stream, methods=["GET"]),
         Route(
@@ -81,13 +77,18 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
         Route(one + "/control", api.control, methods=["POST"]),
         Route("/streams/{stream}/video.mjpeg", pictures.video, methods=["GET"]),
         Route("/streams/{stream}/frame.jpg", pictures.snapshot, methods=["GET"]),
+        Route("/streams/{stream}/preview.jpg", pictures.preview, methods=["GET"]),
         Route("/healthz", alive),
         Route("/readyz", ready),
         Route("/metrics", figures),
         Route("/openapi.json", describe),
     ]
+    if calls is not None:
+        routes.append(Route(one + "/webrtc", calls.call, methods=["POST"]))
     guard = Middleware(Guard, access=access or Access(), refused=refused)
-    app = Starlette(routes=routes, middleware=[guard], exception_handlers={HTTPException: _not_served})
+    refusals = {HTTPException: _not_served}
+    ending = None if calls is None else calls.lifespan
+    app = Starlette(routes=routes, middleware=[guard], exception_handlers=refusals, lifespan=ending)
     app.router.redirect_slashes = False
     return app
 
@@ -99,15 +100,6 @@ def _by_method(handlers: Mapping[str, Endpoint]) -> Endpoint:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     return handle
-
-
-def _asset(path: str, file: str, kind: str) -> Route:
-    content = files(__package__).joinpath("page").joinpath(file).read_bytes()
-
-    async def show(request: Request) -> Response:
-        return Response(content, media_type=f"{kind}; charset=utf-8")
-
-    return Route(path, show)
 
 
 async def _not_served(request: Request, error: Exception) -> Response:

@@ -21,8 +21,14 @@ _REFUSALS = {
 }
 
 
-def openapi(streams: Sequence[str], version: str) -> dict[str, Any]:
-    """OpenAPI 3.1 for the streams that this server has."""
+def openapi(streams: Sequence[str], version: str, *, calls: bool) -> dict[str, Any]:
+    """OpenAPI 3.1 for the streams that this server has.
+
+    Args:
+        streams: Their names.
+        version: Of the server.
+        calls: Whether it can be called over WebRTC.
+    """
     stream = _parameter("stream", {"type": "string", "enum": list(streams)})
     number = _parameter("id", {"type": "integer", "minimum": 1, "maximum": 254})
     hint = {"anyOf": [_ref("BoxHint"), _ref("PointsHint"), _ref("DetectedBoxes")]}
@@ -49,6 +55,9 @@ def openapi(streams: Sequence[str], version: str) -> dict[str, Any]:
             "post": _operation("Pause, resume, reset, or switch policy", "StreamInfo", body=_json(control)),
         },
     }
+    if calls:
+        call = _operation("See it over WebRTC", "CallAnswer", body=_json(_ref("Offer")))
+        paths["/api/streams/{stream}/webrtc"] = {"parameters": [stream], "post": call}
     return {
         "openapi": "3.1.0",
         "info": {"title": "ERMU live", "version": version},

@@ -125,6 +125,12 @@ class PolicySwitch(_Body):
     policy: PolicyName
 
 
+class Offer(_Body):
+    """A viewer's WebRTC offer: SDP with all of its candidates."""
+
+    sdp: Annotated[str, Field(min_length=1, max_length=65536)]
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -146,6 +152,12 @@ class Added(_Answer):
 
     ids: list[int]
     followed: list[int | None] | None = None
+
+
+class CallAnswer(_Answer):
+    """The server's WebRTC answer: SDP with all of its candidates."""
+
+    sdp: str
 
 
 class ObjectInfo(_Answer):
@@ -264,8 +276,8 @@ def schemas() -> dict[str, Any]:
     """JSON schemas of every model, as OpenAPI components."""
     from pydantic.json_schema import models_json_schema
 
-    taken = (BoxHint, PointsHint, DetectedBoxes, Rename, Action, PolicySwitch)
-    given = (Problem, Added, Objects, ObjectInfo, StreamInfo, Streams, Memory)
+    taken = (BoxHint, PointsHint, DetectedBoxes, Rename, Action, PolicySwitch, Offer)
+    given = (Problem, Added, CallAnswer, Objects, ObjectInfo, StreamInfo, Streams, Memory)
     modes = [(model, "validation") for model in taken] + [(model, "serialization") for model in given]
     _, document = models_json_schema(modes, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     definitions: dict[str, Any] = document["$defs"]

@@ -84,7 +84,7 @@ class Server:
         config = uvicorn.Config(
             connections.served(app), http=connections.protocol,  # type: ignore[arg-type]
             log_config=None, access_log=False, timeout_graceful_shutdown=1, server_header=False,
-            proxy_headers=False, timeout_keep_alive=5, backlog=512, ws="none", lifespan="off",
+            proxy_headers=False, timeout_keep_alive=5, backlog=512, ws="none", lifespan="on",
         )  # fmt: skip
         _take_log_over()
         self._server = uvicorn.Server(config)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermu.redaction import redact
-from ermu.runtime.images.palette import PALETTE
+from ermu.runtime.images.view_colours import view_colour
 from ermu.runtime.results import Sighting
 from ermu.runtime.serve.broadcast import Broadcast
 from ermu.runtime.streams.pipeline import Pipeline
@@ -89,7 +89,7 @@ def served(pipelines: Sequence[Pipeline], broadcasts: Sequence[Broadcast]) -> di
 def _object(sighting: Sighting) -> dict[str, Any]:
     return {
         **sighting.as_json(),
-        "colour": "#" + bytes(PALETTE[sighting.id]).hex(),
+        "colour": view_colour(sighting.id),
         "added_frame": sighting.added_frame,
         "seen_frame": sighting.seen_frame,
         "found": sighting.found,

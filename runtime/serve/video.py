@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from ermu.runtime.serve.api import Api, RefusedError
 from ermu.runtime.serve.broadcast import Broadcast
+from ermu.runtime.serve.views.picture import Picture
 
 _BOUNDARY = b"ermu-frame"
 _SEND_SECONDS = 15.0  # longer than the kernel's own limit, see server.py: that one also closes the socket
@@ -36,17 +37,17 @@ class MjpegResponse(Response):
 
     async def _show(self, send: Send) -> None:
         async with aclosing(self._broadcast.pictures()) as pictures:
-            async for jpeg in pictures:
+            async for picture in pictures:
                 with anyio.move_on_after(_SEND_SECONDS) as sending:
-                    await send({"type": "http.response.body", "body": _part(jpeg), "more_body": True})
+                    await send({"type": "http.response.body", "body": _part(picture), "more_body": True})
                 if sending.cancelled_caught:
                     return
         await send({"type": "http.response.body", "body": b"--%s--\r\n" % _BOUNDARY, "more_body": False})
 
 
-def _part(jpeg: bytes) -> bytes:
-    head = b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % (_BOUNDARY, len(jpeg))
-    return head + jpeg + b"\r\n"
+def _part(picture: Picture) -> bytes:
+    head = b"--%s\r\nContent-Type: image/jpeg\r\nX-Ermu-Picture: %s\r\nContent-Length: %d\r\n\r\n"
+    return head % (_BOUNDARY, picture.about.encode(), len(picture.jpeg)) + picture.jpeg + b"\r\n"
 
 
 async def _cancel_when_gone(receive: Receive, viewing: anyio.CancelScope) -> None:
@@ -80,6 +81,25 @@ class Pictures:
             return JSONResponse(refused.body, refused.status)
         shown = stream.pipeline.snapshot()
         if shown is None:
-            return JSONResponse({"problem": "No frame has come yet.", "expected": None, "fix": "wait"}, 409)
-        jpeg = await run_in_threadpool(stream.broadcast.encoded, shown.frame, shown.result)
-        return Response(jpeg, media_type="image/jpeg", headers={"X-Ermu-Frame": str(shown.result.frame)})
+            return _no_frame()
+        picture = await run_in_threadpool(stream.broadcast.encoded, shown.frame, shown.result)
+        return _jpeg(picture, {"X-Ermu-Frame": str(shown.result.frame)})
+
+    async def preview(self, request: Request) -> Response:
+        """The newest picture, small and cheap; unlike a snapshot's its frame is not kept to be drawn on."""
+        try:
+            stream = self._api.stream(request)
+        except RefusedError as refused:
+            return JSONResponse(refused.body, refused.status)
+        picture = await run_in_threadpool(stream.broadcast.preview)
+        return _no_frame() if picture is None else _jpeg(picture, {})
+
+
+def _jpeg(picture: Picture, headers: dict[str, str]) -> Response:
+    return Response(
+        picture.jpeg, media_type="image/jpeg", headers={"X-Ermu-Picture": picture.about, **headers}
+    )
+
+
+def _no_frame() -> Response:
+    return JSONResponse({"problem": "No frame has come yet.", "expected": None, "fix": "wait"}, 409)

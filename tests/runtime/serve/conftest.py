@@ -38,6 +38,7 @@ class Serving:
     url: str
     port: int
     streams: dict[str, ServedStream]
+    server: Server
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def serving(
             proxy = access.proxy if access else None
             with Server(create_app(streams, access), port=0, proxy=proxy, limits=limits) as server:
                 assert until(lambda: all(pipeline.frames for pipeline in pipelines))
-                yield Serving(server.url.rstrip("/"), server.port, streams)
+                yield Serving(server.url.rstrip("/"), server.port, streams, server)
         finally:
             scheduler.stop()
             worker.join(5)

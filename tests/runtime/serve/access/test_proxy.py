@@ -170,7 +170,7 @@ def check_page(browser: httpx.Client, port: int, serving: Serving) -> None:
     assert "Secure" in arrived.headers["set-cookie"] and "Path=/ermu/" in arrived.headers["set-cookie"]
     page = browser.get(arrived.url.join(arrived.headers["location"]))
     assert page.status_code == 200 and "<html" in page.text
-    style = browser.get("/ermu/style.css")
+    style = browser.get("/ermu/style/base.css")
     assert style.status_code == 200 and style.headers["content-type"].startswith("text/css"), style.text
     body, control = {"action": "pause"}, "/ermu/api/streams/0/control"
     own = {"origin": f"https://{NAME}:{port}", "sec-fetch-site": "same-origin"}

@@ -1,0 +1,82 @@
+// What pointing does now: follow something new, or correct an object that is followed.
+
+import { byId, write } from "../dom.js";
+import { titled } from "../picture/painting.js";
+import { api, ask } from "../server.js";
+
+const HINTS = {
+  new: "Drag a box around an object to follow it, or tap it.",
+  positive: "Tap what belongs to the object and is not covered.",
+  negative: "Tap what is covered and does not belong to the object.",
+  box: "Drag the right box around the object.",
+};
+
+export class Task {
+  #pointing;
+  #tool = "positive";
+  #names = new Map();
+  stream = null;
+  object = null;
+
+  /** @param attempt runs an action and says what went wrong */
+  constructor(pointing, attempt, changed) {
+    this.#pointing = pointing;
+    for (const button of byId("corrections").querySelectorAll("[data-tool]")) {
+      button.addEventListener("click", () => {
+        this.#tool = button.dataset.tool;
+        this.#show();
+      });
+    }
+    byId("done").addEventListener("click", () => {
+      this.correct(null);
+      changed();
+    });
+    byId("undo").addEventListener("click", () => attempt(async () => {
+      await ask(api(this.stream, `/objects/${this.object}/undo`), "POST");
+      changed();
+    }));
+    this.#show();
+  }
+
+  /** An object to correct, or null: pointing follows something new. */
+  correct(id) {
+    this.object = id;
+    this.#tool = "positive";
+    this.#show();
+  }
+
+  name(objects) {
+    this.#names = new Map(objects.map((object) => [object.id, object.name]));
+    if (this.object !== null && !this.#names.has(this.object)) this.correct(null);
+    else this.#title();
+  }
+
+  /** Sends what was pointed at; returns the id of an object that is new, else null. */
+  async send({ box, point }, frame) {
+    const where = box ? { box } : { points: [{ x: point[0], y: point[1], positive: this.#tool !== "negative" }] };
+    const [stream, object] = [this.stream, this.object];
+    if (object !== null) {
+      await ask(api(stream, `/objects/${object}/refine`), "POST", { ...where, frame });
+      return null;
+    }
+    const { ids } = await ask(api(stream, "/objects"), "POST", { ...where, frame });
+    return ids[0];
+  }
+
+  #title() {
+    write(byId("task"), this.object === null ? "New object" : `Correct ${titled(this.object, this.#names.get(this.object))}`);
+  }
+
+  #show() {
+    const correcting = this.object !== null;
+    const tool = correcting ? this.#tool : "new";
+    this.#title();
+    byId("corrections").hidden = !correcting;
+    for (const button of byId("corrections").querySelectorAll("[data-tool]")) {
+      button.setAttribute("aria-pressed", button.dataset.tool === tool);
+    }
+    write(byId("hint"), HINTS[tool]);
+    this.#pointing.wants = { new: "any", box: "box" }[tool] ?? "point";
+    if (!correcting) this.#tool = "positive";
+  }
+}

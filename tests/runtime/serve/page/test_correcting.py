@@ -1,0 +1,78 @@
+"""An object corrected on the page: what belongs to it, what does not, a box anew, and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tests.runtime.conftest import until
+from tests.runtime.serve.conftest import Serving
+from tests.runtime.serve.page.conftest import FREE, Open, Page
+
+Serve = Callable[..., Serving]
+
+
+def following(serve: Serve, open_page: Open) -> tuple[Serving, Page]:
+    """A page on a paused stream with an object of 30 x 40 pixels, about to be corrected."""
+    serving = serve(access=FREE)
+    stream = serving.streams["0"].pipeline
+    page = open_page(serving.url)
+    assert page.badge("live")
+    page.tab.click("#pause")
+    assert page.badge("paused")
+    label = np.zeros((120, 160), np.uint8)
+    label[40:80, 30:60] = 1
+    stream.add_objects(label, name="part")
+    serving.streams["0"].broadcast.write(stream.latest.frame, stream.latest.result)  # type: ignore[union-attr]
+    correct = page.row(1).locator(".correct")
+    if not page.tab.evaluate(
+        "fetch('openapi.json').then((a) => a.text()).then((t) => t.includes('/refine'))"
+    ):
+        pytest.skip("this server has no corrections")
+    assert until(correct.is_visible)
+    correct.click()
+    assert page.tab.inner_text("#task") == "Correct 1 part"
+    return serving, page
+
+
+def area(serving: Serving) -> int:
+    return int((serving.streams["0"].pipeline.latest.result.label == 1).sum())  # type: ignore[union-attr]
+
+
+def test_clicks_and_a_box_correct_and_undo_takes_back(serve: Serve, open_page: Open) -> None:
+    serving, page = following(serve, open_page)
+    sizes = [area(serving)]
+    assert sizes == [1200]
+    for tool, point in (("negative", (45, 60)), ("positive", (120, 60))):
+        page.tab.click(f"#corrections [data-tool='{tool}']")
+        page.press_at(point[0] / 160, point[1] / 120)
+        page.tab.mouse.up()
+        assert until(lambda: area(serving) != sizes[-1], 15), page.tab.inner_text("#message")
+        label = serving.streams["0"].pipeline.latest.result.label  # type: ignore[union-attr]
+        assert (label[point[1], point[0]] == 1) is np.bool_(tool == "positive")
+        sizes.append(area(serving))
+    page.tab.click("#corrections [data-tool='box']")
+    page.drag((0.5, 0.1), (0.9, 0.9))
+    assert until(lambda: area(serving) != sizes[-1], 15), page.tab.inner_text("#message")
+    label = serving.streams["0"].pipeline.latest.result.label  # type: ignore[union-attr]
+    assert not (label[:, :79] == 1).any()
+    for size in reversed(sizes):
+        page.tab.click("#undo")
+        assert until(lambda size=size: area(serving) == size, 15)
+    page.tab.click("#undo")
+    assert until(lambda: "No correction" in page.tab.inner_text("#message"))
+    page.tab.click("#done")
+    assert page.tab.inner_text("#task") == "New object"
+
+
+def test_corrections_by_keyboard(serve: Serve, open_page: Open) -> None:
+    serving, page = following(serve, open_page)
+    assert page.focus() == "pointer"  # where `Correct` leads
+    for _ in range(10):
+        page.tab.keyboard.press("ArrowRight")
+    page.tab.keyboard.press("Enter")
+    stream = serving.streams["0"].pipeline
+    assert until(lambda: stream.latest.result.label[60, 112] == 1, 15), page.tab.inner_text("#message")
+    assert page.problems == []
