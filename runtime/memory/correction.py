@@ -20,7 +20,7 @@ MISSED = 0.25  # of an object is enough of it to ask about that part alone
 MOST_ASKED = 32  # memory frames, the newest: an unbounded bank may hold thousands
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Correction:
     """What was there before a correction.
 
@@ -98,8 +98,8 @@ class Witnesses:
         """Frames that say that the object is where it was found, and not where it is.
 
         A frame's testimony is the object's mean probability where it is (where it was missed, if that is a
-        good part of it) less that where it was found and is not. Wrong is a frame that says less than half of
-        what the best labelled one does, or less than nothing, and every frame where no labelled one is left.
+        good part of it) less that where it was found and is not. A frame is wrong that says less than half of
+        what the best labelled one does, unless that cannot tell either; where none is left, all are.
 
         Args:
             object_id: The caller's id of the object.
@@ -116,8 +116,8 @@ class Witnesses:
         doubtful = [slot for slot in asked if slot not in trusted][-MOST_ASKED:]
         channel = group.channel_ids.index(object_id) + 1
         said = {slot: self._testimony(slot, channel, there, surplus) for slot in (*trusted, *doubtful)}
-        enough = max(0.0, *(said[slot] for slot in trusted)) / 2 if trusted else np.inf
-        return {numbers[slot] for slot in doubtful if said[slot] < enough}
+        best = max((said[slot] for slot in trusted), default=np.inf)
+        return {numbers[slot] for slot in doubtful if best > 0 and said[slot] < best / 2}
 
     def _testimony(self, slot: int, channel: int, there: Mask, surplus: Mask) -> float:
         alone = self._group.bank.sharing([slot], room=1)

@@ -63,11 +63,10 @@ class RecentFrames:
 
     def undo(self, object_id: int) -> None:
         """Takes back the latest correction of an object, if it is one of the few that are known."""
-        for corrected in reversed(self._corrected):
-            if corrected[0] == object_id:
-                self._corrected.remove(corrected)
-                self._put(corrected[1])
-                return
+        own = [i for i, (corrected, _) in enumerate(self._corrected) if corrected == object_id]
+        if own:
+            self._put(self._corrected[own[-1]][1])
+            del self._corrected[own[-1]]
 
     def _put(self, shown: SegmentedFrame) -> None:
         number = shown.result.frame
