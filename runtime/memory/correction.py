@@ -99,7 +99,7 @@ class Witnesses:
 
         A frame's testimony is the object's mean probability where it is (where it was missed, if that is a
         good part of it) less that where it was found and is not. A frame is wrong that says less than half of
-        what the best labelled one does, unless that cannot tell either; where none is left, all are.
+        what the best labelled one does; where no labelled one can tell, all the others are.
 
         Args:
             object_id: The caller's id of the object.
@@ -116,8 +116,8 @@ class Witnesses:
         doubtful = [slot for slot in asked if slot not in trusted][-MOST_ASKED:]
         channel = group.channel_ids.index(object_id) + 1
         said = {slot: self._testimony(slot, channel, there, surplus) for slot in (*trusted, *doubtful)}
-        best = max((said[slot] for slot in trusted), default=np.inf)
-        return {numbers[slot] for slot in doubtful if best > 0 and said[slot] < best / 2}
+        best = max((said[slot] for slot in trusted), default=0.0)
+        return {numbers[slot] for slot in doubtful if best <= 0 or said[slot] < best / 2}
 
     def _testimony(self, slot: int, channel: int, there: Mask, surplus: Mask) -> float:
         alone = self._group.bank.sharing([slot], room=1)
