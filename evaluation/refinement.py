@@ -1,6 +1,6 @@
 """What a correction is worth: an object that has drifted onto its double, corrected, and followed further.
 
-    python -m ermu.evaluation.refinement [--seeds 0 60] [--hint mask|box|click] [--late 0]
+    python -m ermu.evaluation.refinement [--seeds 0 60] [--hint mask|box|clicks] [--late 0]
 
 In a procedural clip a fourth thing looks like the first object. For some frames the memory is told that the
 object is its double, and where the network goes on with that by itself, the object is corrected: once with
@@ -14,6 +14,7 @@ import argparse
 from dataclasses import dataclass, replace
 from unittest.mock import patch
 
+import cv2
 import numpy as np
 
 from ermu.evaluation.metrics import region_similarities
@@ -68,7 +69,7 @@ def outcome(
         backend: Open, of that bundle.
         clip: As `clip_with_a_double` gives it.
         way: One of `WAYS`.
-        hint: `mask`, the true one; `box` around it; or `click` in its middle.
+        hint: `mask`, the true one; `box` around it; or `clicks`, one inside it and one inside what it is not.
         late: Frames between the one that is drawn on and the one that is on show.
     """
     segmenter = Segmenter(bundle, backend=backend, long_edge=240, gap=2)
@@ -121,8 +122,17 @@ def _drawn(image: Image, truth: Mask, found: Mask, hint: str) -> Mask:
     if hint == "box":
         box = Box(float(xs.min()) - 2, float(ys.min()) - 2, float(xs.max()) + 3, float(ys.max()) + 3)
         return GrabCutPrompter().from_box(image, box)
-    middle = int(np.argmin((ys - ys.mean()) ** 2 + (xs - xs.mean()) ** 2))
-    return GrabCutPrompter().corrected(image, found, [Point(float(xs[middle]), float(ys[middle]))])
+    clicks = [_inside(truth, positive=True)]
+    if (found & ~truth).any():
+        clicks.append(_inside(found & ~truth, positive=False))
+    return GrabCutPrompter().corrected(image, found, clicks)
+
+
+def _inside(mask: Mask, *, positive: bool) -> Point:
+    """A click as far inside a mask as can be."""
+    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return Point(float(x), float(y), positive)
 
 
 def _only(label: LabelMap) -> LabelMap:
@@ -134,7 +144,7 @@ def main() -> None:
     """Prints a line a clip and the means."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 60))
-    parser.add_argument("--hint", choices=("mask", "box", "click"), default="mask")
+    parser.add_argument("--hint", choices=("mask", "box", "clicks"), default="mask")
     parser.add_argument("--late", type=int, default=0)
     options = parser.parse_args()
     bundle = Bundle.load("demo")

@@ -120,22 +120,28 @@ class GrabCutPrompter:
         positive point lies apart from the mask, the object is there instead of here.
         """
         _check_points(frame, points, positive=not mask.any())
+        refused = _refused(mask, points)
+        mask = mask & ~refused
         small, scale = _reduced(frame)
         hw, reach = small.shape[:2], max(small.shape[:2]) // 5
-        held = cv2.resize(mask.astype(np.uint8), hw[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        held, gone = (
+            cv2.resize(part.astype(np.uint8), hw[::-1], interpolation=cv2.INTER_NEAREST) > 0
+            for part in (mask, refused)
+        )
         near = _disks(hw, points, scale, reach)
         trimap = np.where(near, cv2.GC_PR_BGD, cv2.GC_BGD).astype(np.uint8)
         positive = [point for point in points if point.positive]
         missed = [point for point in positive if not held[int(point.y * scale), int(point.x * scale)]]
         trimap[_disks(hw, missed, scale, reach // 2)] = cv2.GC_PR_FGD
         trimap[held] = np.where(near, cv2.GC_PR_FGD, cv2.GC_FGD)[held]
+        trimap[gone] = cv2.GC_FGD  # it was taken for the object, so it looks like it
         for point in points:
             _disk(trimap, point, scale, max(2, reach // 12), cv2.GC_FGD if point.positive else cv2.GC_BGD)
         if not np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)).any():
             raise _nothing_left()
         found = _grab_cut(small, trimap, (mask.shape[1], mask.shape[0]))
         around = _disks(mask.shape, points, 1.0, round(reach / scale))
-        return _meant(np.where(around, found, mask), mask, points)
+        return _meant(np.where(around, found, mask) & ~refused, mask, points)
 
 
 def _check_points(frame: Image, points: Sequence[Point], *, positive: bool) -> None:
@@ -190,20 +196,26 @@ def _touching(mask: Mask, hint: Mask) -> Mask:
     return wanted
 
 
-def _meant(found: Mask, before: Mask, points: Sequence[Point]) -> Mask:
-    """The connected parts of a mask that the points speak for, and of the mask before, not against."""
+def _refused(mask: Mask, points: Sequence[Point]) -> Mask:
+    """The connected parts of a mask with a negative point on them and no positive one; not all of it."""
     positive, negative = (
-        _disks(found.shape, [point for point in points if point.positive is sign], 1.0, 3)
+        _disks(mask.shape, [point for point in points if point.positive is sign], 1.0, 3) & mask
         for sign in (True, False)
     )
+    _, parts = cv2.connectedComponents(mask.astype(np.uint8))
+    against = set(np.unique(parts[negative])) - set(np.unique(parts[positive]))
+    refused: Mask = np.isin(parts, sorted(against))
+    elsewhere = any(point.positive for point in points) or (mask & ~refused).any()
+    return refused if elsewhere else np.zeros_like(mask)
+
+
+def _meant(found: Mask, before: Mask, points: Sequence[Point]) -> Mask:
+    """The connected parts that a positive point or, unless these lie apart, the mask before touches."""
+    positive = _disks(found.shape, [point for point in points if point.positive], 1.0, 3)
     _, parts = cv2.connectedComponents((found | positive).astype(np.uint8))
-    _, parts_before = cv2.connectedComponents(before.astype(np.uint8))
-    refused = np.isin(parts_before, np.unique(parts_before[negative & before]))
     wanted = np.isin(parts, np.unique(parts[positive]))
     if not wanted.any() or (wanted & before).any():
-        wanted |= np.isin(parts, np.unique(parts[found & before & ~refused]))
-    if not wanted.any():
-        wanted = np.isin(parts, np.unique(parts[found & before]))
+        wanted |= np.isin(parts, np.unique(parts[found & before]))
     if not wanted.any():
         raise _nothing_left()
     return np.asarray(wanted, np.bool_)
