@@ -262,7 +262,10 @@ class Tracker:
         label = np.where(mask, self.objects.known(object_id).id, 0).astype(np.uint8)
         latest, number = self.shown(), drawn_on.result.frame
         image = None if number == latest.result.frame else drawn_on.frame.image
-        added = self.segmenter.add_objects(label, frame=image, number=number, time=latest.frame.time)
+        known = None if image is None else drawn_on.result.label
+        added = self.segmenter.add_objects(
+            label, frame=image, number=number, time=latest.frame.time, known=known
+        )
         if image is None:
             self._show(added)
         self._note_memory()
