@@ -1,4 +1,4 @@
-"""Soak: many streams for many frames, with reconnections and objects that come and go; what must not grow?
+"""Soak: many streams for many frames, with reconnections, objects that come, go, are corrected; what grows?
 
     python benchmarks/soak.py --bundle BUNDLE --frames 100000 [--streams 4] [--seed 0] [--out soak.json]
 
@@ -42,6 +42,7 @@ CONNECTION = 500  # frames until the connection breaks
 RECORDED = 48  # pictures of each stream
 STEER_EVERY = 25  # frames between two additions or removals
 MAX_FOLLOWED = 3  # objects of a stream
+REFINED = 0.3  # of the changes are corrections
 GROWTH = 0.02
 WARM_UP = 1000  # frames before the first footprint, however short the run
 
@@ -71,12 +72,12 @@ class FlakyCamera(Source):
 
 
 class Steering:
-    """Adds and removes objects at random and keeps its own account of what should be there."""
+    """Adds, corrects and removes objects at random and keeps its own account of what should be there."""
 
     def __init__(self, pipelines: list[Pipeline], seed: int) -> None:
         self._pipelines, self._rng = pipelines, np.random.default_rng(seed)
         self._expected: list[set[int]] = [set() for _ in pipelines]
-        self.added = self.removed = self.astray = 0
+        self.added = self.removed = self.refined = self.undone = self.astray = 0
 
     def act(self) -> None:
         """One change to one stream, then the check of every stream."""
@@ -84,7 +85,9 @@ class Steering:
         pipeline, expected = self._pipelines[number], self._expected[number]
         if pipeline.latest is None:
             return
-        if expected and (len(expected) >= MAX_FOLLOWED or self._rng.uniform() < 0.5):
+        if expected and self._rng.uniform() < REFINED:
+            self._refine(pipeline, int(self._rng.choice(sorted(expected))))
+        elif expected and (len(expected) >= MAX_FOLLOWED or self._rng.uniform() < 0.5):
             gone = int(self._rng.choice(sorted(expected)))
             pipeline.remove_objects([gone])
             expected.remove(gone)
@@ -101,6 +104,14 @@ class Steering:
             shown = set(np.unique(pipeline.latest.result.label).tolist()) - {0} if pipeline.latest else set()
             self.astray += len(expected ^ set(pipeline.objects.ids))
             self.astray += len(expected ^ set(pipeline.segmenter.ids)) + len(shown - expected)
+
+    def _refine(self, pipeline: Pipeline, object_id: int) -> None:
+        has_memory = object_id in pipeline.segmenter.ids  # or it gets one, which nothing undoes
+        pipeline.refine_object(object_id, self._disk(pipeline))
+        self.refined += 1
+        if has_memory and self._rng.uniform() < 0.5:
+            pipeline.undo(object_id)
+            self.undone += 1
 
     def _disk(self, pipeline: Pipeline) -> LabelMap:
         y, x = np.ogrid[: SIZE[0], : SIZE[1]]
@@ -176,6 +187,8 @@ def _soaked(segmenters: list[Segmenter], frames: int, *, fps: float, seed: int) 
         "streams": len(segmenters),
         "added": steering.added,
         "removed": steering.removed,
+        "refined": steering.refined,
+        "undone": steering.undone,
         "astray": steering.astray,
         "reconnects": sum(reader.reconnects for reader in readers),
         "dropped": sum(reader.dropped for reader in readers),

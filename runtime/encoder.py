@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import Grids
@@ -38,6 +41,20 @@ class FrameEncoder:
         out = self._backend.device.kernel_argument(image.at(0))
         self._backend.kernels.pixels.prepare_frame(frame, out)
         self._encoded = False
+
+    @contextmanager
+    def aside(self, frame: Image) -> Iterator[None]:
+        """Encodes another frame for a while; the one taken last is the one to be encoded again afterwards."""
+        device, (image,) = self._backend.device, self._images.values()
+        taken = device.empty(image.shape, image.dtype)
+        device.copy(image, taken)
+        try:
+            self.take(frame)
+            self.encode()
+            yield
+        finally:
+            device.copy(taken, image)
+            self._encoded = False
 
     def encode(self) -> None:
         """Features of the frame taken last, once; a frame without objects never needs any."""

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ermu.closing import Closing
-from ermu.errors import OptionError, PromptError, SourceError, StateError
+from ermu.errors import OptionError, PromptError, StateError
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.choosing import AUTO, choose_precision
@@ -32,13 +31,14 @@ from ermu.runtime.memory.options import PRESENT, MemoryOptions
 from ermu.runtime.memory.probabilities import Probabilities
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
-from ermu.runtime.results import FrameResult, sighted
+from ermu.runtime.refining import Refining
+from ermu.runtime.results import FrameResult
 from ermu.runtime.sharing import Added
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, Image, LabelMap
 
 
-class Segmenter(Closing):
+class Segmenter(Refining):
     """Follows the objects of a first label map through a stream.
 
     Example:
@@ -278,15 +278,13 @@ class Segmenter(Closing):
         if taken := sorted(set(ids) & set(self.ids)):
             raise PromptError(f"The ids {taken} are in use.", expected="ids that no object has")
         clock, watch = self._options.clock(self._frame, time), Stopwatch()
-        if frame is not None:
-            self._check_size(frame)
-            self._take(frame, watch)
-        elif known is None:
+        if frame is None and known is None:
             known = self._label
-        drawn_on, features = self._frame if number is None else number, self._encode(watch)
+        drawn_on = self._frame if number is None else number
         known = self._added.on(drawn_on, np.zeros_like(label) if known is None else known)
-        begun, where = groups.make_room(ids, label, known, self._options, frame=drawn_on)
-        groups.begin(begun, where, features, self._options, frame=drawn_on, clock=clock)
+        with self._features_of(frame, watch) as features:
+            begun, where = groups.make_room(ids, label, known, self._options, frame=drawn_on)
+            groups.begin(begun, where, features, self._options, frame=drawn_on, clock=clock)
         self._added = self._added.with_more(drawn_on, label)
         if frame is None:
             self._label = np.where((label > 0) & (label < IGNORE), label, self._label).astype(np.uint8)
@@ -367,26 +365,10 @@ class Segmenter(Closing):
             check_lent(backend, self.bundle)
             self.backend = backend
 
-    def _result(self, label: LabelMap, memory: list[MemoryUpdate], watch: Stopwatch) -> FrameResult:
-        """Of the latest frame, with all that its label map and logits say of its objects."""
-        with watch("objects"):
-            objects = sighted(label, self.ids, self._started().scores(label))
-        return FrameResult(self._frame, label, memory, watch.ms, objects)
-
     def _started(self) -> GroupSet:
         if self._groups is None or self._frame < 0:
             raise StateError("No frame has been segmented yet.", fix="call start(frame, label) first")
         return self._groups
-
-    def _check_size(self, frame: Image) -> tuple[int, int]:
-        hw, first = check_frame(frame), self._started().source_hw
-        if hw != first:
-            raise SourceError(
-                f"Frame {self._frame + 1} is {hw[1]}x{hw[0]}, the first was {first[1]}x{first[0]}.",
-                expected="frames of one size",
-                fix="resize the frames, or start again with a label map of the new size",
-            )
-        return hw
 
     def _open_size(self, source_hw: tuple[int, int]) -> GroupSet:
         """An empty set of groups for frames of a size; what depends on the network's size is kept."""

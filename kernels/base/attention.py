@@ -8,6 +8,7 @@ Tensors are what `Device.kernel_argument` gives; results are written into those 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,10 @@ class KeyValueCache(ABC):
         Raises:
             KernelError: shapes or dtypes do not fit, or a value is not finite.
         """
+
+    @abstractmethod
+    def sharing(self, slots: Sequence[int]) -> KeyValueCache:
+        """A cache of some of the slots written, in the order given; a write changes one of the two only."""
 
 
 class Attention(ABC):

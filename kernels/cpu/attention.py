@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from ermu.devices.processors import usable_processors
 from ermu.kernels.base.attention import (
     Attention,
@@ -17,15 +20,15 @@ from ermu.kernels.base.tensor_checks import nan_found
 from ermu.kernels.cpu.library import instruction_set, native
 from ermu.types import Array
 
+if TYPE_CHECKING:
+    from ermu.kernels.cpu import _native
+
 
 class CpuKeyValueCache(KeyValueCache):
     """A bank whose keys and values lie packed for the instruction set; see `CpuAttention.cache`."""
 
-    def __init__(self, isa: str, precision: str, shape: CacheShape, threads: int) -> None:
-        self._shape = shape
-        self._packed = native().KeyValueCache(
-            isa, precision, shape.tokens, shape.heads, shape.key_width, shape.value_width, threads
-        )
+    def __init__(self, packed: _native.KeyValueCache, shape: CacheShape) -> None:
+        self._packed, self._shape = packed, shape
 
     def write(self, slot: int, key: Array, value: Array) -> None:
         """See `KeyValueCache.write`."""
@@ -38,6 +41,10 @@ class CpuKeyValueCache(KeyValueCache):
         check_read(self._shape, self._packed.slots, query, rows, out, masses)
         if not self._packed.read(query, rows, out, masses):
             raise nan_found("query or rows")
+
+    def sharing(self, slots: Sequence[int]) -> CpuKeyValueCache:
+        """See `KeyValueCache.sharing`."""
+        return CpuKeyValueCache(self._packed.sharing(list(slots)), self._shape)
 
 
 class CpuAttention(Attention):
@@ -73,7 +80,10 @@ class CpuAttention(Attention):
         """See `Attention.cache`; room for a slot is made when it is first written."""
         check_precision(precision, self.precisions)
         shape = cache_shape(slots, tokens, heads, key_width, value_width)
-        return CpuKeyValueCache(self.isa, precision, shape, self.threads)
+        packed = native().KeyValueCache(
+            self.isa, precision, tokens, heads, key_width, value_width, self.threads
+        )
+        return CpuKeyValueCache(packed, shape)
 
     def window(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +63,13 @@ class NumpyKeyValueCache(KeyValueCache):
             out[block] = np.einsum("hqk,khc->qhc", A, V, optimize=True).reshape(-1, shape.value_width)
             if masses is not None:
                 masses[block] = A.reshape(shape.heads, -1, slots, shape.tokens).sum(axis=3).mean(axis=0)
+
+    def sharing(self, slots: Sequence[int]) -> NumpyKeyValueCache:
+        """See `KeyValueCache.sharing`."""
+        cache = NumpyKeyValueCache(self._shape)
+        cache._keys = [self._keys[slot] for slot in slots]
+        cache._values = [self._values[slot] for slot in slots]
+        return cache
 
 
 class NumpyAttention(Attention):

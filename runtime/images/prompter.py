@@ -56,6 +56,21 @@ class Prompter(Protocol):
     def from_points(self, frame: Image, points: Sequence[Point]) -> Mask:
         """The object under the positive points; arguments and errors as `from_box`."""
 
+    def corrected(self, frame: Image, mask: Mask, points: Sequence[Point]) -> Mask:
+        """An object whose mask was wrong, with the positive points on it and the negative ones off it.
+
+        Args:
+            frame: BGR uint8 H x W x 3.
+            mask: bool H x W, what was found; may be empty.
+            points: At least one; of an empty mask, at least one positive.
+
+        Returns:
+            bool H x W, with at least one pixel.
+
+        Raises:
+            PromptError: a point lies outside the frame, or nothing is left.
+        """
+
 
 class GrabCutPrompter:
     """GrabCut by colour: needs no network, and a hint that is roughly right."""
@@ -81,12 +96,7 @@ class GrabCutPrompter:
 
     def from_points(self, frame: Image, points: Sequence[Point]) -> Mask:
         height, width = frame.shape[:2]
-        if not any(point.positive for point in points):
-            raise PromptError("No point lies on the object.", expected="at least one positive point")
-        if not all(0 <= point.x < width and 0 <= point.y < height for point in points):
-            raise PromptError(
-                "A point lies outside the frame.", expected=f"0 <= x < {width}, 0 <= y < {height}"
-            )
+        _check_points(frame, points, positive=True)
         small, scale = _reduced(frame)
         trimap = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
         reach = max(small.shape[:2]) // 5
@@ -103,6 +113,51 @@ class GrabCutPrompter:
             _disk(hint, point, 1.0, 3, 1)
         return _touching(mask, hint > 0)
 
+    def corrected(self, frame: Image, mask: Mask, points: Sequence[Point]) -> Mask:
+        """GrabCut around the points; elsewhere the mask stays as it was.
+
+        A part of the mask with a negative point on it and no positive one goes altogether, and where every
+        positive point lies apart from the mask, the object is there instead of here.
+        """
+        _check_points(frame, points, positive=not mask.any())
+        refused = _refused(mask, points)
+        mask = mask & ~refused
+        small, scale = _reduced(frame)
+        hw, reach = small.shape[:2], max(small.shape[:2]) // 5
+        held, gone = (
+            cv2.resize(part.astype(np.uint8), hw[::-1], interpolation=cv2.INTER_NEAREST) > 0
+            for part in (mask, refused)
+        )
+        near = _disks(hw, points, scale, reach)
+        trimap = np.where(near, cv2.GC_PR_BGD, cv2.GC_BGD).astype(np.uint8)
+        positive = [point for point in points if point.positive]
+        missed = [point for point in positive if not held[int(point.y * scale), int(point.x * scale)]]
+        trimap[_disks(hw, missed, scale, reach // 2)] = cv2.GC_PR_FGD
+        trimap[held] = np.where(near, cv2.GC_PR_FGD, cv2.GC_FGD)[held]
+        trimap[gone] = cv2.GC_FGD  # it was taken for the object, so it looks like it
+        for point in points:
+            _disk(trimap, point, scale, max(2, reach // 12), cv2.GC_FGD if point.positive else cv2.GC_BGD)
+        if not np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)).any():
+            raise _nothing_left()
+        found = _grab_cut(small, trimap, (mask.shape[1], mask.shape[0]))
+        around = _disks(mask.shape, points, 1.0, round(reach / scale))
+        return _meant(np.where(around, found, mask) & ~refused, mask, points)
+
+
+def _check_points(frame: Image, points: Sequence[Point], *, positive: bool) -> None:
+    height, width = frame.shape[:2]
+    if not points or (positive and not any(point.positive for point in points)):
+        raise PromptError("No point lies on the object.", expected="at least one positive point")
+    if not all(0 <= point.x < width and 0 <= point.y < height for point in points):
+        raise PromptError("A point lies outside the frame.", expected=f"0 <= x < {width}, 0 <= y < {height}")
+
+
+def _nothing_left() -> PromptError:
+    return PromptError(
+        "Nothing is left of the object.",
+        fix="click on it where it is, or remove it",
+    )
+
 
 def _reduced(frame: Image) -> tuple[LabelMap, float]:
     scale = min(1.0, _WORK_EDGE / max(frame.shape[:2]))
@@ -112,6 +167,14 @@ def _reduced(frame: Image) -> tuple[LabelMap, float]:
 
 def _disk(target: LabelMap, point: Point, scale: float, radius: int, value: int) -> None:
     cv2.circle(target, (int(point.x * scale), int(point.y * scale)), radius, value, thickness=-1)
+
+
+def _disks(hw: tuple[int, ...], points: Sequence[Point], scale: float, radius: int) -> Mask:
+    target = np.zeros(hw[:2], np.uint8)
+    for point in points:
+        _disk(target, point, scale, radius, 1)
+    covered: Mask = target > 0
+    return covered
 
 
 def _grab_cut(frame: Image, trimap: LabelMap, size: tuple[int, int]) -> Mask:
@@ -131,6 +194,31 @@ def _touching(mask: Mask, hint: Mask) -> Mask:
     _, parts = cv2.connectedComponents((mask | hint).astype(np.uint8))
     wanted: Mask = np.isin(parts, np.unique(parts[hint]))
     return wanted
+
+
+def _refused(mask: Mask, points: Sequence[Point]) -> Mask:
+    """The connected parts of a mask with a negative point on them and no positive one; not all of it."""
+    positive, negative = (
+        _disks(mask.shape, [point for point in points if point.positive is sign], 1.0, 3) & mask
+        for sign in (True, False)
+    )
+    _, parts = cv2.connectedComponents(mask.astype(np.uint8))
+    against = set(np.unique(parts[negative])) - set(np.unique(parts[positive]))
+    refused: Mask = np.isin(parts, sorted(against))
+    elsewhere = any(point.positive for point in points) or (mask & ~refused).any()
+    return refused if elsewhere else np.zeros_like(mask)
+
+
+def _meant(found: Mask, before: Mask, points: Sequence[Point]) -> Mask:
+    """The connected parts that a positive point or, unless these lie apart, the mask before touches."""
+    positive = _disks(found.shape, [point for point in points if point.positive], 1.0, 3)
+    _, parts = cv2.connectedComponents((found | positive).astype(np.uint8))
+    wanted = np.isin(parts, np.unique(parts[positive]))
+    if not wanted.any() or (wanted & before).any():
+        wanted |= np.isin(parts, np.unique(parts[found & before]))
+    if not wanted.any():
+        raise _nothing_left()
+    return np.asarray(wanted, np.bool_)
 
 
 def _not_empty(mask: Mask, otherwise: Mask) -> Mask:

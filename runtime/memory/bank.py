@@ -47,6 +47,7 @@ class MemoryBank:
         scoring: Scoring | None = None,
     ) -> None:
         self._device, self._symbols, self._temporal, self._slots = device, symbols, temporal, slots
+        self._described = tensors
         self._sources = {(t.block, t.kind): str(t.source) for t in tensors}
         self._scored_keys = next(t.name for t in tensors if t.block == 0 and t.kind is Kind.KEY)
         self._tensors = [t for t in tensors if not caches or t.name == self._scored_keys]
@@ -116,6 +117,32 @@ class MemoryBank:
             self._device.upload(self.rows(), self._rows.first(len(self)))
         if self._gram is not None:
             self._gram.update(slot, self.keys())
+
+    def sharing(
+        self, slots: Sequence[int], *, room: int | None = None, scoring: Scoring | None = None
+    ) -> MemoryBank:
+        """A bank of some of the slots, in the order given; what is done to either leaves the other alone.
+
+        Args:
+            slots: Of those in use.
+            room: Slots to allocate; default, as many as here.
+            scoring: Keeps its redundancy.
+
+        Raises:
+            BackendError: there is not enough memory; this bank is as it was.
+        """
+        caches = [cache.sharing(slots) for cache in self._caches]
+        described = self._device, self._described, self._symbols, self._temporal
+        bank = MemoryBank(*described, room or self._slots, caches=caches)
+        for name, buffer in self._buffers.items():
+            for target, slot in enumerate(slots):
+                self._device.copy(buffer.at(slot), bank._buffers[name].at(target))
+        bank.slot_frames = [self.slot_frames[slot] for slot in slots]
+        if bank._placed and slots:
+            self._device.upload(bank.rows(), bank.placed_rows())
+        if scoring is not None:
+            bank.track_redundancy(scoring)
+        return bank
 
     @property
     def tracks_redundancy(self) -> bool:

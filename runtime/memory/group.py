@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -23,6 +25,17 @@ from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace, allocate, having
 
 Tensors = Mapping[str, DeviceTensor]
+
+
+@dataclass(frozen=True)
+class GroupMemory:
+    """All that a group remembers at a time; the group goes on with others, so nothing changes it."""
+
+    bank: MemoryBank
+    previous: dict[str, DeviceTensor]
+    policy: EvictionPolicy
+    trusted: frozenset[int]
+    last_append: float
 
 
 class ObjectGroup:
@@ -55,17 +68,16 @@ class ObjectGroup:
         device, symbols = backend.device, workspace.symbols
         self._carry = allocate(device, having(graphs, Role.CARRY), symbols)
         # Two entries take turns: the previous frame's is read while this frame's is written.
-        entry = having(graphs, Role.ENTRY)
-        self._previous, self._current = (allocate(device, entry, symbols) for _ in range(2))
+        self._entry = having(graphs, Role.ENTRY)
+        self._previous, self._current = (allocate(device, self._entry, symbols) for _ in range(2))
         known = backend.bundle.manifest.graphs.values()
         self._previous_sources = {t.name: str(t.source) for t in having(known, Role.PREVIOUS)}
         self._propagation = open_propagation(backend, workspace)
         self.bank = self._new_bank()
+        self.trusted: frozenset[int] = frozenset()  # frames that somebody has labelled
         self._last_append = 0.0
-        self.began, self.untouched = (
-            -1,
-            False,
-        )  # frame of the first memory, and whether no other has come since
+        # Frame of the first memory, and whether no other has come since.
+        self.began, self.untouched = -1, False
 
     @property
     def ids(self) -> list[int]:
@@ -97,15 +109,66 @@ class ObjectGroup:
         """
         self._backend.run(self._plan.reference, {**features, **self._workspace.tensors, **self._previous})
         self.bank.write(0, frame, self._previous)
+        self.trusted = frozenset([frame])
         self._last_append = clock
         self.began, self.untouched = frame, True
+
+    def labelled(self, features: Tensors) -> dict[str, DeviceTensor]:
+        """The entry of a frame whose label's tokens are in the workspace; nothing is remembered yet.
+
+        Raises:
+            BackendError: there is not enough memory.
+        """
+        entry = allocate(self._backend.device, self._entry, self._workspace.symbols)
+        self._backend.run(self._plan.reference, {**features, **self._workspace.tensors, **entry})
+        return entry
+
+    def correct(
+        self, frame: int, clock: float, entry: dict[str, DeviceTensor], wrong: Collection[int]
+    ) -> GroupMemory:
+        """Remembers a corrected frame in place of wrong ones.
+
+        It is the previous frame's memory and goes into the bank. Where that is full all the same, the newest
+        frame that nobody has labelled leaves, as the one that is most like it.
+
+        Args:
+            frame: Its number.
+            clock: When the latest frame was, in the units of the gap.
+            entry: Of the corrected frame.
+            wrong: Frames that leave the bank.
+
+        Returns:
+            The memory as it was, for `restore`.
+
+        Raises:
+            BackendError: there is not enough memory; the group's is as it was.
+        """
+        before = GroupMemory(self.bank, self._previous, self._policy, self.trusted, self._last_append)
+        numbers = self.bank.slot_frames
+        kept = [slot for slot, held in enumerate(numbers) if held != frame and held not in wrong]
+        if self._policy.bounded and len(kept) >= self._options.capacity:
+            kept.remove(max(kept, key=lambda slot: (numbers[slot] not in self.trusted, numbers[slot])))
+        scoring = self._backend.kernels.scoring if self.bank.tracks_redundancy else None
+        bank = self.bank.sharing(kept, scoring=scoring)
+        bank.write(len(bank), frame, entry)
+        self.bank, self._previous, self._policy = bank, entry, deepcopy(self._policy)
+        self.trusted = self.trusted & set(bank.slot_frames) | {frame}
+        self._last_append, self.untouched = clock, False
+        return before
+
+    def restore(self, memory: GroupMemory) -> None:
+        """Remembers again what it did before a correction."""
+        self.bank, self._previous, self._policy = memory.bank, memory.previous, memory.policy
+        self.trusted, self._last_append = memory.trusted, memory.last_append
 
     def propagate(self, features: Tensors) -> None:
         """Reads both memories for a frame: leaves z in the workspace, and what `memorize` will need."""
         self.untouched = False
-        previous = {name: self._previous[source] for name, source in self._previous_sources.items()}
-        shared = {**features, **self._workspace.tensors}
-        self._propagation.run({**shared, **previous, **self._carry, **self._current}, self.bank)
+        self._propagate(features, self.bank, self._previous)
+
+    def recall(self, bank: MemoryBank, previous: Tensors, features: Tensors) -> None:
+        """As `propagate`, from other memories than the group's."""
+        self._propagate(features, bank, previous)
 
     def memorize(self) -> None:
         """Completes the frame's entry with the tokens in the workspace, and makes it the previous one."""
@@ -132,6 +195,11 @@ class ObjectGroup:
     def unchanged(self) -> MemoryUpdate:
         """The bank as it is, on a frame that was not appended."""
         return MemoryUpdate(self.number, self.ids, self.bank.frames, None, Decision())
+
+    def _propagate(self, features: Tensors, bank: MemoryBank, entry: Tensors) -> None:
+        previous = {name: entry[source] for name, source in self._previous_sources.items()}
+        shared = {**features, **self._workspace.tensors}
+        self._propagation.run({**shared, **previous, **self._carry, **self._current}, bank)
 
     def _new_bank(self) -> MemoryBank:
         backend, symbols = self._backend, self._workspace.symbols

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
+from ermu.devices.tensor import DeviceTensor
 from ermu.errors import PromptError
 from ermu.kernels.numpy.probabilities import mean_probabilities, merged_probabilities
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.sizes import resolve
 from ermu.runtime.images.labels import GROUP_SIZE, MOST_GROUPS, in_groups, to_channels
+from ermu.runtime.memory.correction import Correction, Corrections, Witnesses
 from ermu.runtime.memory.group import ObjectGroup, Tensors
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.policy import EvictionPolicy
@@ -47,6 +49,7 @@ class GroupSet:
         self._backend, self.workspace, self.source_hw = backend, workspace, source_hw
         self._identity, self._numbers, self._device = backend.identity, numbers, backend.device
         self._groups: list[ObjectGroup] = []
+        self._corrections = Corrections()
         self._note_ids([])
         (self._info,) = backend.graphs[backend.plan.decode].outputs
         self._source = backend.device.empty(source_hw, np.uint8)
@@ -174,8 +177,74 @@ class GroupSet:
                 updates.append(group.append(frame, clock, self._logits.at(g)))
         return updates
 
+    def correct(
+        self,
+        object_id: int,
+        label: LabelMap,
+        features: Tensors,
+        *,
+        found: LabelMap,
+        frame: int,
+        clock: float,
+        latest: tuple[int, LabelMap],
+    ) -> None:
+        """Corrects what the object's group remembers; every other group's memory stays as it is.
+
+        Args:
+            object_id: The caller's id of the object that was wrong.
+            label: uint8 H x W at source size, corrected, with the group's other objects as they were found.
+            features: Of that frame.
+            found: The label map that it had.
+            frame: Its number.
+            clock: When the latest frame was, in the units of the gap.
+            latest: Number and label map of the latest frame.
+
+        Raises:
+            PromptError: the object was not followed yet.
+        """
+        g, group = self._of(object_id)
+        if frame < group.bank.frames[0]:
+            raise PromptError(
+                f"Object {object_id} was not followed yet at frame {frame}.",
+                expected=f"frame {group.bank.frames[0]} or a later one",
+            )
+        logits = self._device.empty(self._logits.shape[1:], self._logits.dtype)
+        self._device.copy(self._logits.at(g), logits)
+        self._upload(g, label)
+        self._embed(g)
+        entry = group.labelled(features)
+        answer = self._device.empty(logits.shape, logits.dtype)
+        self._decode(g, features, answer)
+        witnesses = Witnesses(group, entry, features, lambda: self._seen(g, features))
+        before = group.correct(frame, clock, entry, witnesses.wrong(object_id, frame, found, label))
+        self._device.copy(answer, self._logits.at(g))
+        self._corrections.add(Correction(object_id, group.number, before, logits, *latest, self.ids))
+
+    def undo(self, object_id: int) -> Correction:
+        """Takes the latest correction of the object's group back; returns it.
+
+        Raises:
+            StateError: there is none to undo, or it was another object's.
+        """
+        g, group = self._of(object_id)
+        correction = self._corrections.take(object_id, group.number)
+        group.restore(correction.memory)
+        self._device.copy(correction.logits, self._logits.at(g))
+        return correction
+
+    def segment_again(self, object_id: int, features: Tensors) -> LabelMap:
+        """The latest frame's label map once more, after what the object's group remembers has changed."""
+        g, group = self._of(object_id)
+        group.propagate(features)
+        self._decode(g, features)
+        label = self._predict()
+        self._embed(g)
+        group.memorize()
+        return label
+
     def switch_policy(self, options: MemoryOptions) -> None:
         """Changes the eviction policy of every group."""
+        self._corrections.keep([])  # their policies' figures are another's
         for group in self._groups:
             group.switch_policy(self._policy(options))
 
@@ -185,7 +254,7 @@ class GroupSet:
 
     def remove(self, object_id: int) -> None:
         """Stops following an object; a group without objects is freed."""
-        next(group for group in self._groups if object_id in group.ids).remove(object_id)
+        self._of(object_id)[1].remove(object_id)
         self._note_ids(self._groups)
         kept = [group for group in self._groups if group.ids]
         if len(kept) != len(self._groups):
@@ -225,6 +294,10 @@ class GroupSet:
         movable = len(group.ids) if is_open else len(shown & set(group.ids))
         return Standing(_width(group), len(group.ids), movable, group.began, is_open)
 
+    def _of(self, object_id: int) -> tuple[int, ObjectGroup]:
+        """The group that follows an object, and its place."""
+        return next((g, group) for g, group in enumerate(self._groups) if object_id in group.ids)
+
     def _policy(self, options: MemoryOptions) -> EvictionPolicy:
         return POLICIES.get(options.policy)(self._backend.bundle.manifest.score)
 
@@ -238,9 +311,14 @@ class GroupSet:
         label, tokens = self._labels.at(g), self.workspace.identity
         self._identity.embed(self._device.kernel_argument(label), self._device.kernel_argument(tokens))
 
-    def _decode(self, g: int, features: Tensors) -> None:
+    def _seen(self, g: int, features: Tensors) -> Array:
+        """Logits of group g from the z that it left in the workspace, C x h4 x w4, on the host."""
+        self._decode(g, features)
+        return self._device.download(self._logits.at(g))
+
+    def _decode(self, g: int, features: Tensors, out: DeviceTensor | None = None) -> None:
         """Logits of group g from the z that it left in the workspace."""
-        held = {**features, **self.workspace.tensors, self._info.name: self._logits.at(g)}
+        held = {**features, **self.workspace.tensors, self._info.name: out or self._logits.at(g)}
         self._backend.run(self._backend.plan.decode, held)
 
     def _predict(self) -> LabelMap:
@@ -262,6 +340,7 @@ class GroupSet:
         self._note_ids(groups)
         before = {group.number: self._logits.at(g) for g, group in enumerate(self._groups)}
         self._groups = groups
+        self._corrections.keep([group.number for group in groups])
         self._allocate(len(groups))
         for g, group in enumerate(groups):
             if group.number in before:

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -21,8 +21,11 @@ from ermu.runtime.images.prompter import Box, Point
 from ermu.runtime.serve.bodies import Bodies, BodyError
 from ermu.runtime.serve.schemas import (
     Action,
+    BoxCorrection,
     BoxHint,
     DetectedBoxes,
+    FrameNumber,
+    PointsCorrection,
     PointsHint,
     PolicySwitch,
     Rename,
@@ -35,6 +38,8 @@ Handler = Callable[["Api", Request], Awaitable[Response]]
 B = TypeVar("B", bound=BaseModel)
 
 _HINT: Bodies[BoxHint | PointsHint | DetectedBoxes] = Bodies(BoxHint, PointsHint, DetectedBoxes)
+_CORRECTION: Bodies[BoxCorrection | PointsCorrection] = Bodies(BoxCorrection, PointsCorrection)
+_FRAME: TypeAdapter[int] = TypeAdapter(FrameNumber)
 _CONTROL: Bodies[Action | PolicySwitch] = Bodies(Action, PolicySwitch)
 _RENAME: Bodies[Rename] = Bodies(Rename)
 
@@ -116,11 +121,7 @@ class Api:
             hint = await body_of(request, _HINT)
             if isinstance(hint, DetectedBoxes):
                 return await _add_detections(stream, hint)
-            shape: Box | list[Point] = (
-                Box(*hint.box)
-                if isinstance(hint, BoxHint)
-                else [Point(point.x, point.y, point.positive) for point in hint.points]
-            )
+            shape = _drawn(hint)
             ids = await run_in_threadpool(
                 stream.pipeline.add_objects, shape, name=hint.name, frame=hint.frame
             )
@@ -128,15 +129,31 @@ class Api:
         return JSONResponse({"ids": ids}, 201)
 
     @answered
+    async def refine_object(self, request: Request) -> Response:
+        (stream, object_id), kind = self._object(request), _media_type(request)
+        refine = stream.pipeline.refine_object
+        if kind == "image/png":
+            label, frame = _label_map(await request.body(), stream), _frame_number(request)
+            await run_in_threadpool(refine, object_id, label, frame=frame)
+        else:
+            hint = await _body(request, _CORRECTION)
+            await run_in_threadpool(refine, object_id, _drawn(hint), frame=hint.frame)
+        await _show_latest(stream)
+        return await _shown(stream, object_id)
+
+    @answered
+    async def undo(self, request: Request) -> Response:
+        stream, object_id = self._object(request)
+        await run_in_threadpool(stream.pipeline.undo, object_id)
+        await _show_latest(stream)
+        return await _shown(stream, object_id)
+
+    @answered
     async def rename_object(self, request: Request) -> Response:
         stream, object_id = self._object(request)
         body = await body_of(request, _RENAME)
         await run_in_threadpool(stream.pipeline.rename_object, object_id, body.name)
-        objects = await run_in_threadpool(stream.objects)
-        renamed = [shown for shown in objects if shown["id"] == object_id]
-        if not renamed:
-            raise RefusedError(404, "The object was removed meanwhile.")
-        return JSONResponse(renamed[0])
+        return await _shown(stream, object_id)
 
     @answered
     async def remove_object(self, request: Request) -> Response:
@@ -188,6 +205,30 @@ async def _show_latest(stream: ServedStream) -> None:
     latest = stream.pipeline.latest
     if latest is not None:
         await run_in_threadpool(stream.broadcast.write, latest.frame, latest.result)
+
+
+async def _shown(stream: ServedStream, object_id: int) -> Response:
+    """The answer that shows an object."""
+    objects = await run_in_threadpool(stream.objects)
+    found = [shown for shown in objects if shown["id"] == object_id]
+    if not found:
+        raise RefusedError(404, "The object was removed meanwhile.")
+    return JSONResponse(found[0])
+
+
+def _drawn(hint: BoxHint | PointsHint | BoxCorrection | PointsCorrection) -> Box | list[Point]:
+    if isinstance(hint, (BoxHint, BoxCorrection)):
+        return Box(*hint.box)
+    return [Point(point.x, point.y, point.positive) for point in hint.points]
+
+
+def _frame_number(request: Request) -> int | None:
+    """The query's `frame`, which a PNG has no place for."""
+    given = request.query_params.get("frame")
+    try:
+        return None if given is None else _FRAME.validate_strings(given)
+    except ValidationError as error:
+        raise RefusedError(422, "frame is not a frame's number.", expected="0 or more") from error
 
 
 def _media_type(request: Request) -> str:

@@ -73,6 +73,8 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
             _by_method({"PATCH": api.rename_object, "DELETE": api.remove_object}),
             methods=["PATCH", "DELETE"],
         ),
+        Route(objects + "/{id:int}/refine", api.refine_object, methods=["POST"]),
+        Route(objects + "/{id:int}/undo", api.undo, methods=["POST"]),
         Route(one + "/memory", api.show_memory, methods=["GET"]),
         Route(one + "/control", api.control, methods=["POST"]),
         Route("/streams/{stream}/video.mjpeg", pictures.video, methods=["GET"]),

@@ -35,6 +35,10 @@ def openapi(streams: Sequence[str], version: str, *, calls: bool) -> dict[str, A
     png = {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}
     told = "Follow objects: a box, points, detections, or a label map as PNG"
     added = _operation(told, "Added", status="201", body={**_json(hint), **png})
+    correction = {"anyOf": [_ref("BoxCorrection"), _ref("PointsCorrection")]}
+    frame = _parameter("frame", {"type": "integer", "minimum": 0, "maximum": 2**53}, place="query")
+    refined = _operation("Correct an object: a box, points, or a mask as PNG (with `?frame=`)", "ObjectInfo",
+                         body={**_json(correction), **png}) | {"parameters": [frame]}  # fmt: skip
     control = {"anyOf": [_ref("Action"), _ref("PolicySwitch")]}
     objects = "/api/streams/{stream}/objects"
     paths: dict[str, Any] = {
@@ -45,6 +49,11 @@ def openapi(streams: Sequence[str], version: str, *, calls: bool) -> dict[str, A
             "parameters": [stream, number],
             "patch": _operation("Rename an object", "ObjectInfo", body=_json(_ref("Rename"))),
             "delete": _operation("Stop following an object", None, status="204"),
+        },
+        f"{objects}/{{id}}/refine": {"parameters": [stream, number], "post": refined},
+        f"{objects}/{{id}}/undo": {
+            "parameters": [stream, number],
+            "post": _operation("Take an object's latest correction back", "ObjectInfo"),
         },
         "/api/streams/{stream}/memory": {
             "parameters": [stream],
@@ -70,8 +79,8 @@ def openapi(streams: Sequence[str], version: str, *, calls: bool) -> dict[str, A
     }
 
 
-def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": schema}
+def _parameter(name: str, schema: dict[str, Any], *, place: str = "path") -> dict[str, Any]:
+    return {"name": name, "in": place, "required": place == "path", "schema": schema}
 
 
 def _ref(model: str) -> dict[str, Any]:

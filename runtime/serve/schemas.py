@@ -106,6 +106,20 @@ class DetectedBoxes(_Body):
     frame: FrameNumber | None = None
 
 
+class BoxCorrection(_Body):
+    """A box around an object as it should be: x0, y0, x1, y1 in pixels of the frame."""
+
+    box: Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
+    frame: FrameNumber | None = None
+
+
+class PointsCorrection(_Body):
+    """Clicks that correct an object, on it or (`positive` false) where it is not."""
+
+    points: Annotated[list[ClickedPoint], Field(min_length=1, max_length=32)]
+    frame: FrameNumber | None = None
+
+
 class Rename(_Body):
     """A new name for an object."""
 
@@ -276,7 +290,8 @@ def schemas() -> dict[str, Any]:
     """JSON schemas of every model, as OpenAPI components."""
     from pydantic.json_schema import models_json_schema
 
-    taken = (BoxHint, PointsHint, DetectedBoxes, Rename, Action, PolicySwitch, Offer)
+    hints = (BoxHint, PointsHint, DetectedBoxes, BoxCorrection, PointsCorrection)
+    taken = (*hints, Rename, Action, PolicySwitch, Offer)
     given = (Problem, Added, CallAnswer, Objects, ObjectInfo, StreamInfo, Streams, Memory)
     modes = [(model, "validation") for model in taken] + [(model, "serialization") for model in given]
     _, document = models_json_schema(modes, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]

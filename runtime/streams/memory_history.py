@@ -83,6 +83,12 @@ class MemoryHistory:
             held_before = sorted({*update.frames, update.evicted} - {frame})
             reason = _reason(gone, policy, held_before)
             before.evictions.append(EvictionRecord(frame, gone, reason))
+        corrected = {entry.frame for entry in before.held} - {*update.frames, update.evicted}
+        for number in sorted(corrected):
+            self.evictions += 1
+            before.evictions.append(
+                EvictionRecord(frame, scored[number], "an object was corrected, or that undone")
+            )
         held = [scored.get(number, Scored(number)) for number in update.frames]
         return GroupHistory(update.group, update.ids, held, before.evictions)
 

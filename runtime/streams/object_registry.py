@@ -59,6 +59,15 @@ class ObjectRegistry:
         now = dict(self._objects)  # other threads read while the worker writes
         return tuple(now[object_id] for object_id in sorted(now))
 
+    def known(self, object_id: int) -> Sighting:
+        """What is known of an object.
+
+        Raises:
+            PromptError: there is no such object.
+        """
+        self._check(object_id)
+        return self._objects[object_id]
+
     def next_id(self) -> int:
         """The id that the next object will get.
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from ermu.runtime.detections import NEW, Detection, Intake, mask_of
 from ermu.runtime.images.prompter import Box, Point, Prompter
+from ermu.runtime.results import Sighting
 from ermu.runtime.streams.command_queue import CommandQueue
 from ermu.runtime.streams.object_registry import check_name
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
 from ermu.runtime.streams.tracker import Tracker
-from ermu.types import LabelMap
+from ermu.types import LabelMap, Mask
 
 T = TypeVar("T")
 
@@ -104,6 +105,60 @@ class Steering:
             if found[i] == -1 - i
         }
         return self._ask(lambda: self.tracker.add_detections(detections, masks, drawn_on, intake))
+
+    def refine_object(
+        self,
+        object_id: int,
+        hint: Mask | LabelMap | Box | Sequence[Point],
+        *,
+        frame: int | None = None,
+    ) -> Sighting:
+        """Corrects an object that is followed: what it remembers since it went wrong is replaced.
+
+        Args:
+            object_id: Of the object.
+            hint: Its mask (H x W; what is not 0 is the object), a box around it, or points that change the
+                mask it has: positive ones lie on it, negative ones do not.
+            frame: Number of the frame that the hint belongs to: the latest (default), or a `snapshot`'s.
+
+        Returns:
+            What is known of it now.
+
+        Raises:
+            PromptError: there is no such object or frame, or the hint does not fit it.
+        """
+        self.tracker.objects.known(object_id)
+        drawn_on = self.tracker.recent(frame)
+        if isinstance(hint, np.ndarray):
+            mask: Mask = hint != 0
+        elif isinstance(hint, Box):
+            mask = self._prompter.from_box(drawn_on.frame.image, hint)
+        else:
+            before = drawn_on.result.label == object_id
+            mask = self._prompter.corrected(drawn_on.frame.image, before, hint)
+
+        def refine() -> Sighting:
+            self.tracker.refine(object_id, mask, drawn_on)
+            return self.tracker.objects.known(object_id)
+
+        return self._ask(refine)
+
+    def undo(self, object_id: int) -> Sighting:
+        """Takes the latest correction of an object back.
+
+        Returns:
+            What is known of it now.
+
+        Raises:
+            PromptError: the object is not followed.
+            StateError: there is nothing to undo; see `Segmenter.undo`.
+        """
+
+        def undo() -> Sighting:
+            self.tracker.undo(object_id)
+            return self.tracker.objects.known(object_id)
+
+        return self._ask(undo)
 
     def remove_objects(self, ids: Sequence[int]) -> None:
         """Forgets objects: they appear nowhere from now on.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import monotonic, perf_counter
@@ -21,11 +20,9 @@ from ermu.runtime.sources.base import Frame
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.memory_history import MemoryHistory
 from ermu.runtime.streams.object_registry import ObjectRegistry, check_name
-from ermu.runtime.streams.segmented_frame import SegmentedFrame
+from ermu.runtime.streams.segmented_frame import RecentFrames, SegmentedFrame
 from ermu.runtime.timing.statistics import Timings
 from ermu.types import Image, LabelMap, Mask
-
-_SNAPSHOTS = 4
 
 logger = logging.getLogger("ermu.streams")
 
@@ -57,7 +54,7 @@ class Tracker:
         self.device_losses: list[int] = []
         self._detected: int | None = None  # the frame whose detections were taken last
         self._prompted: tuple[Frame, LabelMap | None] | None = None
-        self._snapshots: deque[SegmentedFrame] = deque(maxlen=_SNAPSHOTS)
+        self._recent = RecentFrames()
 
     def segment(self, frame: Frame, prompt: LabelMap | Prompts | None) -> FrameResult:
         """Segments the next frame; `prompt` is the first one's label map, or those of several by name.
@@ -110,7 +107,8 @@ class Tracker:
         elif picture.index == latest.result.frame:
             added = self.segmenter.add_objects(label, time=now)
         else:
-            known = next((s.result.label for s in self._snapshots if s.result.frame == picture.index), None)
+            kept = self._recent.get(picture.index)
+            known = None if kept is None else kept.result.label
             added = self.segmenter.add_objects(
                 label, time=now, frame=picture.image, number=picture.index, known=known
             )
@@ -165,6 +163,30 @@ class Tracker:
         own = {-1 - i: number for i, number in {**same, **ids}.items() if number in added or i in same}
         return [number if number > 0 else own.get(number) for number in found]
 
+    def refine(self, object_id: int, mask: Mask, drawn_on: SegmentedFrame) -> None:
+        """Corrects an object by its mask on a recent frame; one that lost its memory gets one again."""
+        latest, number = self.shown(), drawn_on.result.frame
+        if drawn_on.frame.image.shape != latest.frame.image.shape:
+            raise PromptError("The picture has changed its size since.", fix="draw again")
+        if object_id not in self.segmenter.ids:
+            self._begin_again(object_id, mask, drawn_on)
+            return
+        current = latest if number == latest.result.frame else self._recent.get(number) or drawn_on
+        image, result = (None, None) if current is latest else (current.frame.image, current.result)
+        now = latest.frame.time
+        refined = self.segmenter.refine(object_id, mask, frame=image, result=result, time=now)
+        without = np.where(current.result.label == object_id, 0, current.result.label)
+        self._recent.correct(object_id, current, np.where(mask, object_id, without).astype(np.uint8))
+        self._show(refined)
+        self._note_memory()
+
+    def undo(self, object_id: int) -> None:
+        """Takes an object's latest correction back."""
+        undone = self.segmenter.undo(object_id)
+        self._recent.undo(object_id)
+        self._show(undone)
+        self._note_memory()
+
     def remove(self, ids: Sequence[int]) -> None:
         """Forgets objects."""
         unknown = sorted(set(ids) - set(self.objects.ids))
@@ -189,8 +211,8 @@ class Tracker:
     def snapshot(self) -> SegmentedFrame | None:
         """The latest frame, kept for a while so that somebody may draw on it at leisure."""
         latest = self.latest
-        if latest is not None and all(latest.result.frame != kept.result.frame for kept in self._snapshots):
-            self._snapshots.append(latest)
+        if latest is not None:
+            self._recent.keep(latest)
         return latest
 
     def picture(self, number: int | None) -> Frame:
@@ -200,10 +222,15 @@ class Tracker:
 
     def recent(self, number: int | None) -> SegmentedFrame:
         """A recent frame with what was found in it; default, the latest."""
-        for kept in [self.shown(), *self._snapshots]:
-            if number in (None, kept.result.frame):
-                return kept
-        raise PromptError(f"Frame {number} is not kept any more.", expected="the number of a recent snapshot")
+        latest = self.shown()
+        if number is None or number == latest.result.frame:
+            return latest
+        kept = self._recent.get(number)
+        if kept is None:
+            raise PromptError(
+                f"Frame {number} is not kept any more.", expected="the number of a recent snapshot"
+            )
+        return kept
 
     def shown(self) -> SegmentedFrame:
         """The latest frame, where there is one."""
@@ -229,6 +256,19 @@ class Tracker:
         new = sorted(set(self.segmenter.ids) - set(self.objects.ids))
         self.objects.add(new, frame=result.frame, time=frame.time)
         return replace(result, label=added.label, memory=added.memory, objects=added.objects)
+
+    def _begin_again(self, object_id: int, mask: Mask, drawn_on: SegmentedFrame) -> None:
+        """Follows an object that has its id still and no memory: it was out of sight at a restart."""
+        label = np.where(mask, self.objects.known(object_id).id, 0).astype(np.uint8)
+        latest, number = self.shown(), drawn_on.result.frame
+        image = None if number == latest.result.frame else drawn_on.frame.image
+        known = None if image is None else drawn_on.result.label
+        added = self.segmenter.add_objects(
+            label, frame=image, number=number, time=latest.frame.time, known=known
+        )
+        if image is None:
+            self._show(added)
+        self._note_memory()
 
     def _next(self, frame: Frame) -> FrameResult:
         latest = self.shown()

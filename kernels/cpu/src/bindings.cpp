@@ -125,9 +125,12 @@ public:
         py::gil_scoped_release unlocked;
         return cache_.read(queries, moved, slots, answers, shares);
     }
+    BoundKeyValueCache sharing(const std::vector<int>& slots) const { return BoundKeyValueCache(cache_.sharing(slots)); }
     int slots() const { return cache_.slots(); }
 
 private:
+    explicit BoundKeyValueCache(ermu::KeyValueCache cache) : cache_(std::move(cache)) {}
+
     static const ermu::Reader& reader_of(const ermu::Isa& isa, const std::string& precision) {
         for (const auto& [name, reader] : ermu::available_readers(isa))
             if (precision == name) return *reader;
@@ -188,5 +191,6 @@ PYBIND11_MODULE(_native, module) {
         .def(py::init<const std::string&, const std::string&, int, int, int, int, int>())
         .def("write", &BoundKeyValueCache::write)
         .def("read", &BoundKeyValueCache::read)
+        .def("sharing", &BoundKeyValueCache::sharing)
         .def_property_readonly("slots", &BoundKeyValueCache::slots);
 }

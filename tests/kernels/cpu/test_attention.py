@@ -141,6 +141,36 @@ def test_slots_are_overwritten_and_left_out(kind: tuple[CpuAttention, str]) -> N
     np.testing.assert_array_equal(out, answers(attention, two, precision)[0])
 
 
+def test_slots_that_two_caches_share_are_each_their_own_once_written(kind: tuple[CpuAttention, str]) -> None:
+    assert_shared_slots_are_each_their_own(*kind)
+
+
+def test_slots_that_two_of_the_oracles_caches_share_are_each_their_own_once_written() -> None:
+    assert_shared_slots_are_each_their_own(ORACLE, "fp32")
+
+
+def assert_shared_slots_are_each_their_own(attention: CpuAttention | NumpyAttention, precision: str) -> None:
+    bank, other = random_bank(70, 4, 2, 32, 48), random_bank(70, 3, 2, 32, 48)
+    cache = attention.cache(4, 70, 2, 32, 48, precision=precision)
+    for slot in range(4):
+        cache.write(slot, bank.keys[slot], bank.values[slot])
+    shared = cache.sharing([3, 1])
+    shared.write(2, other.keys[2], other.values[2])
+    shared.write(0, other.keys[0], other.values[0])
+    cache.write(1, other.keys[1], other.values[1])
+    cache.write(3, bank.keys[0], bank.values[0])
+    for held, keys, values in (
+        (cache, [bank.keys[0], other.keys[1], bank.keys[2], bank.keys[0]],
+         [bank.values[0], other.values[1], bank.values[2], bank.values[0]]),
+        (shared, [other.keys[0], bank.keys[1], other.keys[2]],
+         [other.values[0], bank.values[1], other.values[2]]),
+    ):  # fmt: skip
+        rows, out = bank.rows[: len(keys)], np.empty((70, 48), np.float32)
+        held.read(bank.query, rows, out)
+        afresh = Bank(2, np.stack(keys), np.stack(values), rows, bank.query)
+        np.testing.assert_array_equal(out, answers(attention, afresh, precision)[0])
+
+
 def test_bad_arrays_are_refused(kind: tuple[CpuAttention, str]) -> None:
     attention, precision = kind
     bank = random_bank(40, 2, 2, 32, 32)

@@ -73,3 +73,57 @@ def test_a_box_outside_the_frame_or_too_small_is_refused(box: Box) -> None:
 def test_points_that_say_nothing_are_refused(points: list[Point]) -> None:
     with pytest.raises(PromptError):
         PROMPTER.from_points(np.zeros((60, 80, 3), np.uint8), points)
+
+
+def two_alike() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A frame with two disks of one colour, and the mask of each."""
+    y, x = np.ogrid[:120, :160]
+    left, right = ((y - 60) ** 2 + (x - cx) ** 2 < 22**2 for cx in (40, 115))
+    draw = np.random.default_rng(3)
+    frame = draw.integers(90, 110, (120, 160, 3)).astype(np.uint8)
+    frame[left | right] = draw.integers(190, 210, (int((left | right).sum()), 3))
+    return frame, left, right
+
+
+def test_a_click_elsewhere_means_that_the_object_is_there() -> None:
+    frame, left, right = two_alike()
+    assert overlap(PROMPTER.corrected(frame, right, [Point(40, 60)]), left) > 0.9
+
+
+@pytest.mark.parametrize("points", [[Point(115, 60, False)], [Point(40, 60), Point(115, 60, False)]])
+def test_a_part_that_is_clicked_away_goes_altogether(points: list[Point]) -> None:
+    frame, left, right = two_alike()
+    mask = PROMPTER.corrected(frame, left | right, points)
+    assert overlap(mask, left) > 0.9
+    assert not (mask & right).any()
+
+
+def test_clicks_add_what_was_missed_and_keep_what_lies_apart() -> None:
+    """Half of one disk is missing; the other, which nobody clicked on, stays as it was to the pixel."""
+    frame, left, right = two_alike()
+    half = left & (np.arange(160) < 40)
+    mask = PROMPTER.corrected(frame, half | right, [Point(52, 60)])
+    assert overlap(mask & ~right, left) > 0.9
+    assert np.array_equal(mask & (np.arange(160) > 88), right)
+
+
+def test_a_leak_is_clicked_away() -> None:
+    frame, left, _ = two_alike()
+    y, x = np.ogrid[:120, :160]
+    leaked = left | ((abs(y - 60) < 10) & (x > 40) & (x < 80))
+    mask = PROMPTER.corrected(frame, leaked, [Point(72, 60, positive=False)])
+    assert overlap(mask, left) > 0.9
+
+
+def test_an_object_that_was_lost_is_clicked_on_and_clicks_that_leave_nothing_are_refused() -> None:
+    frame, left, _ = two_alike()
+    nothing = np.zeros_like(left)
+    assert overlap(PROMPTER.corrected(frame, nothing, [Point(40, 60)]), left) > 0.9
+    for mask, points in (
+        (nothing, [Point(40, 60, positive=False)]),
+        (left, []),
+        (left, [Point(160, 3)]),
+        (nothing | ((np.arange(160) == 40) & (np.arange(120) == 60)[:, None]), [Point(40, 60, False)]),
+    ):
+        with pytest.raises(PromptError):
+            PROMPTER.corrected(frame, mask, points)

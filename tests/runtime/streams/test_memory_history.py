@@ -32,3 +32,13 @@ def test_reasons(decision: Decision, evicted: int, reason: str) -> None:
     (group,) = history.as_json()
     assert [record["reason"] for record in group["evictions"]] == [reason]
     assert history.evictions == 1
+
+
+def test_frames_that_a_correction_took_away_are_told_and_may_come_back() -> None:
+    history = MemoryHistory()
+    for held in ([0, 2, 4], [0, 4, 5], [0, 2, 4]):
+        history.observe(5, [MemoryUpdate(0, [1], held, None, Decision())], "ermu")
+    (group,) = history.as_json()
+    assert [(record["frame"], record["at"]) for record in group["evictions"]] == [(2, 5), (5, 5)]
+    assert {record["reason"] for record in group["evictions"]} == {"an object was corrected, or that undone"}
+    assert [entry["frame"] for entry in group["held"]] == [0, 2, 4]

@@ -41,7 +41,8 @@ bool KeyValueCache::write(int slot, const float* key, const float* value) {
     if (!all_finite(key, tokens * shape_.key_width()) || !all_finite(value, tokens * shape_.value_width()))
         return false;
     const size_t bytes = reader_.head_bytes(shape_);
-    if (slot == slots()) packed_.push_back(aligned_bytes(bytes * shape_.heads));
+    if (slot == slots()) packed_.emplace_back();
+    if (packed_[slot].use_count() != 1) packed_[slot] = aligned_bytes(bytes * shape_.heads);
     char* memory = static_cast<char*>(packed_[slot].get());
     parallel_for(shape_.heads, threads_,
                  [&](int head) { reader_.pack(shape_, head, key, value, memory + head * bytes); });
@@ -66,6 +67,12 @@ bool KeyValueCache::read(const float* query, const float* rows, int slots, float
     for (int head = 1; masses && head < shape_.heads; ++head)
         for (size_t i = 0; i < plane; ++i) masses[i] += masses_of(head)[i];
     return true;
+}
+
+KeyValueCache KeyValueCache::sharing(const std::vector<int>& slots) const {
+    KeyValueCache cache(reader_, shape_, threads_);
+    for (int slot : slots) cache.packed_.push_back(packed_.at(slot));
+    return cache;
 }
 
 }  // namespace ermu

@@ -1,6 +1,7 @@
 // A memory bank packed for attention, and reads of it over all threads.
 #pragma once
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,8 @@ public:
     // Answers `query` (N, D) from the slots that have rows (T, D), into out (N, Cv) and, unless null, masses
     // (N, T); false where a query or row is not finite.
     bool read(const float* query, const float* rows, int slots, float* out, float* masses) const;
+    // A cache of some of the slots, in this order; a slot's memory is shared until one of the two writes it anew.
+    KeyValueCache sharing(const std::vector<int>& slots) const;
 
     int slots() const { return static_cast<int>(packed_.size()); }
     const BankShape& shape() const { return shape_; }
@@ -29,7 +32,7 @@ private:
     const Reader& reader_;
     BankShape shape_;
     int threads_;
-    std::vector<AlignedBytes> packed_;
+    std::vector<std::shared_ptr<void>> packed_;
 };
 
 }  // namespace ermu

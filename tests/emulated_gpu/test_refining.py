@@ -1,0 +1,21 @@
+"""Corrections with memories on a GPU."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.mark.parametrize("backend", ["tensorrt", "onnxruntime"])
+def test_they_are_those_of_the_cpu_and_are_undone_to_the_bit(
+    backend: str, python: Callable, engines: Callable, clip: Callable
+) -> None:
+    """In between, frames run as CUDA graphs: a memory at another address is not mistaken for the old one."""
+    ran = python("-m", "tests.emulated_gpu.scripts.refined", engines("aot"), clip(12), backend)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    found = json.loads(ran.stdout)
+    assert all(found["undone"])
+    assert all(found["differ"])
+    assert min(found["agree"]) > 0.999
