@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ermu.runtime.results import FrameResult
+from ermu.runtime.results import FrameResult, sighted
 from ermu.runtime.sinks.base import SinkContext
 from ermu.runtime.sinks.events import EventKind, EventWatch
 from ermu.runtime.sinks.kinds.events import EventSink
@@ -29,7 +29,8 @@ class Story:
 
     def next(self, label: LabelMap) -> tuple[Frame, FrameResult]:
         self._frame += 1
-        self.registry.observe(label, frame=self._frame, time=float(self._frame))
+        seen = sighted(label, self.registry.ids, {})
+        self.registry.observe(seen, frame=self._frame, time=float(self._frame))
         image = np.zeros((*label.shape, 3), np.uint8)
         frame = Frame(self._frame, str(self._frame), image, time=float(self._frame))
         return frame, FrameResult(self._frame, label, [], objects=self.registry.sightings)
