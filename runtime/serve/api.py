@@ -136,7 +136,7 @@ class Api:
             label, frame = _label_map(await request.body(), stream), _frame_number(request)
             await run_in_threadpool(refine, object_id, label, frame=frame)
         else:
-            hint = await _body(request, _CORRECTION)
+            hint = await body_of(request, _CORRECTION)
             await run_in_threadpool(refine, object_id, _drawn(hint), frame=hint.frame)
         await _show_latest(stream)
         return await _shown(stream, object_id)
