@@ -111,7 +111,7 @@ async function refresh() {
   control.show(stream, policies);
   task.name(known.objects);
   objects.canCorrect = offered?.has("/refine") ?? false;
-  objects.show(known.objects, stream, task.object);
+  objects.show(known.objects, stream, screen.live, task.object);
   screen.name(known.objects);
   screen.watch(stream);
   memory.show(held, known.objects);

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 
 from ermu.errors import SinkError
+from ermu.runtime.images.labels import IGNORE
+from ermu.runtime.images.masks import extents
 from ermu.runtime.images.overlay import draw_overlay
 from ermu.runtime.images.view_colours import view_colour
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sources.base import Frame
 from ermu.types import Image, LabelMap
-
-_PLACED_EDGE = 256  # a tag's place needs no more: finding it must not cost a frame
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Drawing:
     Attributes:
         image: BGR uint8 H x W x 3.
         about: JSON, one line: `frame`, its number; `size`, the frame's width and height; `objects`, a list
-            [id, x0, y0, x1, y1, colour] for each that has a pixel, in pixels of the frame, roughly.
+            [id, x0, y0, x1, y1, colour] for each that has a pixel, in pixels of the frame.
     """
 
     image: Image
@@ -82,13 +82,7 @@ def _scaled(image: Image, label: LabelMap, long_edge: int) -> tuple[Image, Label
 
 
 def _places(label: LabelMap) -> list[list[int | str]]:
-    """Every id with the box around it and its colour, from every `step`-th pixel of every `step`-th row."""
-    step = max(1, max(label.shape) // _PLACED_EDGE)
-    sparse = label[::step, ::step]
-    found: list[list[int | str]] = []
-    for object_id in np.flatnonzero(np.bincount(sparse.ravel(), minlength=256)[1:255]) + 1:
-        mask = sparse == object_id
-        columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-        edges = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-        found.append([int(object_id), *(int(edge) * step for edge in edges), view_colour(int(object_id))])
-    return found
+    """Every id that has a pixel, with the box around it and its colour."""
+    found = extents(label)
+    ids = np.flatnonzero(found.areas[1:IGNORE]) + 1
+    return [[int(i), *(found.box(int(i)) or ()), view_colour(int(i))] for i in ids]

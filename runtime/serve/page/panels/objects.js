@@ -15,9 +15,10 @@ export class Objects {
     this.#actions = actions;
   }
 
-  show(objects, stream, chosen) {
+  /** @param shown the picture on show, null where there is none */
+  show(objects, stream, shown, chosen) {
     const rows = keyed(this.#list, objects.map((object) => object.id), (id) => this.#row(id));
-    objects.forEach((object, i) => this.#update(rows[i], object, stream, chosen));
+    objects.forEach((object, i) => this.#update(rows[i], object, known(object, stream, shown), chosen));
   }
 
   /** Puts the cursor into an object's name. */
@@ -51,12 +52,11 @@ export class Objects {
     return row;
   }
 
-  #update(row, object, stream, chosen) {
+  #update(row, object, { kind, text }, chosen) {
     const [number, name, state] = row.children;
     const correct = row.querySelector(".correct");
     number.style.background = object.colour;
     if (document.activeElement !== name) name.value = object.name;
-    const { kind, text } = known(object, stream);
     state.dataset.state = kind;
     write(state, text);
     correct.hidden = !this.canCorrect;
@@ -65,9 +65,10 @@ export class Objects {
 }
 
 /** What an object's state is worth, given the stream's: nothing is said to be in sight that is not drawn. */
-function known(object, stream) {
+function known(object, stream, shown) {
   const drawn = object.area > 0;
-  if (object.state === "visible" && !drawn) return { kind: "waiting", text: "not drawn yet: begins with the next frame" };
+  const older = shown !== null && shown.frame <= object.added_frame && !shown.objects?.some(([id]) => id === object.id);
+  if (object.state === "visible" && (!drawn || older)) return { kind: "waiting", text: "not drawn yet: begins with the next frame" };
   const details = drawn ? [share(object, stream), trust(object)].filter(Boolean) : [since(object, stream)];
   const words = { visible: "in sight", absent: "out of sight for a moment", lost: "lost" };
   const parts = [words[object.state] ?? object.state, ...details, ...(object.found ? [`found again ${object.found}×`] : [])];

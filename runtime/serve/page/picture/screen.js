@@ -63,6 +63,11 @@ export class Screen {
     return this.#frozen ?? this.#shown;
   }
 
+  /** The newest picture, whatever is held; null before the first. */
+  get live() {
+    return this.#shown;
+  }
+
   /** Seconds since a picture came. */
   get silence() {
     return (performance.now() - Math.max(this.#came, this.#opened)) / 1000;
