@@ -36,6 +36,7 @@ _INLINE = re.compile(r"`([^`]+)`")
 _COMMAND = re.compile(r"\bermu((?: --[a-z-]+(?: json| text)?)*) ([a-z]+)\b([^\n#]*)")
 _MODULE = re.compile(r"python -m (ermu[\w.]*)")
 _OBJECT = re.compile(r"`(ermu[\w.]*)\.([A-Z]\w+)`")
+_TEST = re.compile(r"`(tests/[\w./-]+\.py)(?:::(\w+))?`")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
@@ -133,3 +134,10 @@ def test_files_and_objects_named_exist(page):
     assert not [module for module in _MODULE.findall(text) if find_spec(module) is None]
     for module, name in _OBJECT.findall(text):
         assert hasattr(import_module(module), name), f"{module}.{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_are_named_are_there(page: Path) -> None:
+    for file, name in _TEST.findall(page.read_text("utf-8")):
+        source = (ROOT / file).read_text("utf-8")
+        assert not name or f"def {name}(" in source, f"{file}::{name}"
