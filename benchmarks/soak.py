@@ -24,6 +24,8 @@ import numpy as np
 import psutil
 
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.detections import Detection
+from ermu.runtime.images.prompter import Box
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.kinds.objects import ObjectSink
 from ermu.runtime.sinks.kinds.trace import TraceSink
@@ -43,6 +45,7 @@ RECORDED = 48  # pictures of each stream
 STEER_EVERY = 25  # frames between two additions or removals
 MAX_FOLLOWED = 3  # objects of a stream
 REFINED = 0.3  # of the changes are corrections
+DETECTED = 0.5  # of the additions come from a detector
 GROWTH = 0.02
 WARM_UP = 1000  # frames before the first footprint, however short the run
 
@@ -77,7 +80,7 @@ class Steering:
     def __init__(self, pipelines: list[Pipeline], seed: int) -> None:
         self._pipelines, self._rng = pipelines, np.random.default_rng(seed)
         self._expected: list[set[int]] = [set() for _ in pipelines]
-        self.added = self.removed = self.refined = self.undone = self.astray = 0
+        self.added = self.removed = self.detected = self.refined = self.undone = self.astray = 0
 
     def act(self) -> None:
         """One change to one stream, then the check of every stream."""
@@ -93,9 +96,10 @@ class Steering:
             expected.remove(gone)
             self.removed += 1
         else:
-            new = pipeline.add_objects(self._disk(pipeline))
+            found = self._rng.uniform() < DETECTED
+            new = set(self._detect(pipeline) if found else pipeline.add_objects(self._disk(pipeline)))
+            self.added += len(new - expected)
             expected.update(new)
-            self.added += 1
         self.check()
 
     def check(self) -> None:
@@ -112,6 +116,15 @@ class Steering:
         if has_memory and self._rng.uniform() < 0.5:
             pipeline.undo(object_id)
             self.undone += 1
+
+    def _detect(self, pipeline: Pipeline) -> list[int]:
+        """Two detections of one frame; one of them may be what is followed already."""
+        masks = [self._disk(pipeline) > 0 for _ in range(2)]
+        boxes = [(xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) for ys, xs in map(np.nonzero, masks)]
+        found = [Detection(Box(*map(float, box)), mask=mask) for box, mask in zip(boxes, masks, strict=True)]
+        followed = [i for i in pipeline.add_detections(found) if i is not None]
+        self.detected += len(followed)
+        return followed
 
     def _disk(self, pipeline: Pipeline) -> LabelMap:
         y, x = np.ogrid[: SIZE[0], : SIZE[1]]
@@ -187,6 +200,7 @@ def _soaked(segmenters: list[Segmenter], frames: int, *, fps: float, seed: int) 
         "streams": len(segmenters),
         "added": steering.added,
         "removed": steering.removed,
+        "detected": steering.detected,
         "refined": steering.refined,
         "undone": steering.undone,
         "astray": steering.astray,
