@@ -90,6 +90,7 @@ def test_an_interrupt_while_it_is_starting() -> None:
     """At the first module that the entry point imports."""
     script = (
         "import signal, sys, ermu.__main__ as entry; "
+        "signal.signal(2, signal.default_int_handler); "  # a shell's background jobs ignore it
         "stop = type('Stop', (), {'find_spec': lambda *_: signal.raise_signal(2)}); "
         "sys.meta_path.insert(0, stop); entry.main()"
     )

@@ -27,10 +27,10 @@ def asked(url: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def address(process: subprocess.Popen[str]) -> str:
-    """Where it serves, which it says first."""
+    """Where it serves, which it says once it does."""
     assert process.stdout is not None
-    line = process.stdout.readline()
-    return next(word for word in line.split() if word.startswith("http")) + "api/streams"
+    words = (word for line in process.stdout for word in line.split())
+    return next(word for word in words if word.startswith("http")) + "api/streams"
 
 
 def test_served_streams_go_on(
