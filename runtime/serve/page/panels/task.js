@@ -4,6 +4,8 @@ import { byId, write } from "../dom.js";
 import { titled } from "../picture/painting.js";
 import { api, ask } from "../server.js";
 
+const MOST_TAPS = 32;
+
 const HINTS = {
   new: "Drag a box around an object to follow it, or tap it.",
   positive: "Tap what belongs to the object and is not covered.",
@@ -15,6 +17,7 @@ export class Task {
   #pointing;
   #tool = "positive";
   #names = new Map();
+  #taps = { frame: null, points: [] }; // on one picture: each is sent with those before it, for all of them hold
   stream = null;
   object = null;
 
@@ -33,6 +36,7 @@ export class Task {
     });
     byId("undo").addEventListener("click", () => attempt(async () => {
       await ask(api(this.stream, `/objects/${this.object}/undo`), "POST");
+      this.#forgetTaps();
       changed();
     }));
     this.#show();
@@ -42,6 +46,7 @@ export class Task {
   correct(id) {
     this.object = id;
     this.#tool = "positive";
+    this.#forgetTaps();
     this.#show();
   }
 
@@ -53,14 +58,26 @@ export class Task {
 
   /** Sends what was pointed at; returns the id of an object that is new, else null. */
   async send({ box, point }, frame) {
-    const where = box ? { box } : { points: [{ x: point[0], y: point[1], positive: this.#tool !== "negative" }] };
     const [stream, object] = [this.stream, this.object];
+    const tap = point && { x: point[0], y: point[1], positive: this.#tool !== "negative" };
+    const where = box ? { box } : { points: object === null ? [tap] : this.#tapped(tap, frame) };
     if (object !== null) {
+      if (box) this.#forgetTaps();
       await ask(api(stream, `/objects/${object}/refine`), "POST", { ...where, frame });
       return null;
     }
     const { ids } = await ask(api(stream, "/objects"), "POST", { ...where, frame });
     return ids[0];
+  }
+
+  #tapped(tap, frame) {
+    if (frame !== this.#taps.frame) this.#taps = { frame, points: [] };
+    this.#taps.points = [...this.#taps.points, tap].slice(-MOST_TAPS);
+    return this.#taps.points;
+  }
+
+  #forgetTaps() {
+    this.#taps = { frame: null, points: [] };
   }
 
   #title() {

@@ -41,18 +41,24 @@ def area(serving: Serving) -> int:
     return int((serving.streams["0"].pipeline.latest.result.label == 1).sum())  # type: ignore[union-attr]
 
 
+def tap(page: Page, tool: str, point: tuple[int, int]) -> None:
+    page.tab.click(f"#corrections [data-tool='{tool}']")
+    page.press_at(point[0] / 160, point[1] / 120)
+    page.tab.mouse.up()
+
+
 def test_clicks_and_a_box_correct_and_undo_takes_back(serve: Serve, open_page: Open) -> None:
     serving, page = following(serve, open_page)
     sizes = [area(serving)]
     assert sizes == [1200]
-    for tool, point in (("negative", (45, 60)), ("positive", (120, 60))):
-        page.tab.click(f"#corrections [data-tool='{tool}']")
-        page.press_at(point[0] / 160, point[1] / 120)
-        page.tab.mouse.up()
-        assert until(lambda: area(serving) != sizes[-1], 15), page.tab.inner_text("#message")
-        label = serving.streams["0"].pipeline.latest.result.label  # type: ignore[union-attr]
-        assert (label[point[1], point[0]] == 1) is np.bool_(tool == "positive")
-        sizes.append(area(serving))
+    tap(page, "negative", (45, 60))  # the object's only part
+    assert until(lambda: "Nothing is left" in page.tab.inner_text("#message"), 15)
+    assert area(serving) == sizes[-1]
+    tap(page, "positive", (120, 60))  # both taps count
+    assert until(lambda: area(serving) != sizes[-1], 15), page.tab.inner_text("#message")
+    label = serving.streams["0"].pipeline.latest.result.label  # type: ignore[union-attr]
+    assert label[60, 120] == 1 and label[60, 45] != 1
+    sizes.append(area(serving))
     page.tab.click("#corrections [data-tool='box']")
     page.drag((0.5, 0.1), (0.9, 0.9))
     assert until(lambda: area(serving) != sizes[-1], 15), page.tab.inner_text("#message")
