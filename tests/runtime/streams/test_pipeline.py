@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from time import monotonic
 
 import numpy as np
 import pytest
@@ -20,6 +19,8 @@ from ermu.runtime.sources.reader import StreamState
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.segmented_frame import SegmentedFrame
+from tests.runtime.conftest import until
 
 Segmenters = Callable[..., Segmenter]
 SCENE = "scene:4,objects=2,frames=6,size=48x64"
@@ -46,24 +47,31 @@ class Torn(Counting):
 
 
 class Camera(Source):
-    """A live source whose picture changes its size, and which then goes away."""
+    """A live source whose picture changes its size, and which then goes away.
+
+    The next frame comes 0.1 s after the one before it, or once `seen` has that one.
+    """
 
     live = reconnects = True
     description = "rtsp://admin:hunter2@cam/1"
 
     def __init__(self, frames: int) -> None:
         self._left, self._frames = frames, 0
+        self.seen: Callable[[], SegmentedFrame | None] | None = None
 
     def __iter__(self) -> Iterator[Frame]:
         while self._left > 0:
             self._left -= 1
             size = (48, 64) if self._frames < 3 else (60, 80)
             yield live_frame(self._frames, np.full((*size, 3), 90, np.uint8))
+            until(lambda: self._was_seen, 10.0 if self.seen else 0.1)
             self._frames += 1
-            wait_until = monotonic() + 0.1
-            while monotonic() < wait_until:
-                pass
         raise SourceError("the cable is out at rtsp://admin:hunter2@cam/1")
+
+    @property
+    def _was_seen(self) -> bool:
+        latest = self.seen() if self.seen else None
+        return latest is not None and latest.frame.index == self._frames
 
 
 def test_before_it_begins(tiny_segmenter: Segmenters) -> None:
@@ -140,8 +148,9 @@ def test_a_stop_is_no_loss_and_a_loss_is(tiny_segmenter: Segmenters) -> None:
 def test_what_the_log_tells(tiny_segmenter: Segmenters, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "ermu")
     live = LiveOptions(give_up_seconds=0.5)
-    torn = Torn()
-    pipeline = Pipeline(tiny_segmenter(), Camera(6), [torn], name="door", live=live)
+    torn, camera = Torn(), Camera(6)
+    pipeline = Pipeline(tiny_segmenter(), camera, [torn], name="door", live=live)
+    camera.seen = lambda: pipeline.latest
     prompt = np.zeros((48, 64), np.uint8)
     prompt[10:30, 10:30] = 7
     pipeline.run(prompt)
