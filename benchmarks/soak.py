@@ -25,6 +25,7 @@ import psutil
 
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.detections import Detection
+from ermu.runtime.images.masks import extents
 from ermu.runtime.images.prompter import Box
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.kinds.objects import ObjectSink
@@ -120,8 +121,10 @@ class Steering:
     def _detect(self, pipeline: Pipeline) -> list[int]:
         """Two detections of one frame; one of them may be what is followed already."""
         masks = [self._disk(pipeline) > 0 for _ in range(2)]
-        boxes = [(xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) for ys, xs in map(np.nonzero, masks)]
-        found = [Detection(Box(*map(float, box)), mask=mask) for box, mask in zip(boxes, masks, strict=True)]
+        boxes = [extents(mask.view(np.uint8)).box(1) for mask in masks]
+        found = [
+            Detection(Box(*box), mask=mask) for box, mask in zip(boxes, masks, strict=True) if box is not None
+        ]
         followed = [i for i in pipeline.add_detections(found) if i is not None]
         self.detected += len(followed)
         return followed

@@ -35,7 +35,7 @@ from ermu.runtime.bundle.manifest import (
     Provenance,
 )
 from ermu.runtime.bundle.sizes import LONG_EDGE, GridRule
-from ermu.runtime.files import sha256_of
+from ermu.runtime.files import sha256_of, swap_folder
 from ermu.runtime.memory.options import MemoryOptions
 
 LICENCE = (
@@ -241,6 +241,5 @@ def _put_in_place(folder: Path, out: Path) -> None:
         folder.rename(out)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
-    out.rename(old / out.name)
-    folder.rename(out)
+    swap_folder(folder, out, old / out.name)
     shutil.rmtree(old, ignore_errors=True)

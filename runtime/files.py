@@ -39,6 +39,24 @@ def replace_atomically(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def swap_folder(new: Path, target: Path, old: Path) -> None:
+    """Puts a finished folder in the place of another, of the same file system.
+
+    Args:
+        new: The finished one.
+        target: Its place.
+        old: Where what is there goes, if something is; it comes back where the new one cannot take its place.
+    """
+    if target.exists():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+
+
 def unwritable(path: Path, error: OSError) -> SinkError:
     """The error for a result that cannot be written."""
     return SinkError(

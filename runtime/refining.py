@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,7 +23,7 @@ from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Image, LabelMap, Mask
 
 
-class Refining(Closing):
+class Refining(Closing, ABC):
     """The part of a `Segmenter` that corrects what it remembers of an object."""
 
     _options: MemoryOptions
@@ -102,20 +103,20 @@ class Refining(Closing):
         return self._result(self._label, self.memory, watch)
 
     @property
+    @abstractmethod
     def ids(self) -> list[int]:
         """The caller's ids of every object followed, by group."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def memory(self) -> list[MemoryUpdate]:
         """Every group's memory bank as it is."""
-        raise NotImplementedError
 
-    def _started(self) -> GroupSet:
-        raise NotImplementedError
+    @abstractmethod
+    def _started(self) -> GroupSet: ...
 
-    def _encode(self, watch: Stopwatch) -> Tensors:
-        raise NotImplementedError
+    @abstractmethod
+    def _encode(self, watch: Stopwatch) -> Tensors: ...
 
     def _result(self, label: LabelMap, memory: list[MemoryUpdate], watch: Stopwatch) -> FrameResult:
         """Of the latest frame, with all that its label map and logits say of its objects."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ermu.cli.options import RecordOptions
     from ermu.cli.paths import Paths
     from ermu.runtime.sinks.base import SinkContext
@@ -42,18 +44,23 @@ def sink_contexts(
     ]
 
 
-def tell_sinks(paths: Paths, wanted: Sequence[str], contexts: Sequence[SinkContext]) -> None:
-    """Tells every file and folder that sinks will write.
+def check_sinks(paths: Paths, wanted: Sequence[str], contexts: Sequence[SinkContext]) -> list[Path]:
+    """Refuses a command whose sinks, or other outputs, would cost the user a file.
 
     Args:
-        paths: To tell.
+        paths: Told of everything else that the command reads and writes.
         wanted: `NAME` or `NAME=TARGET`, as `open_sink` takes them.
         contexts: Of the streams.
 
+    Returns:
+        The folders of label maps that will be written, from which those of an earlier run may go.
+
     Raises:
-        OptionError: there is no such sink, or its target is missing.
+        OptionError: there is no such sink, or its target is missing; or as `Paths.check`.
+        SinkError: as `Paths.check` and `refuse_others`.
     """
     from ermu.registries import SINKS
+    from ermu.runtime.images.label_folder import refuse_others
 
     for what in wanted:
         name, separator, target = what.partition("=")
@@ -62,3 +69,7 @@ def tell_sinks(paths: Paths, wanted: Sequence[str], contexts: Sequence[SinkConte
             output = kind.output(target if separator else None, context)
             kept = output is not None and kind.keeps(output, context)
             paths.writes(f"the {name}", output, folder=kind.fills_folder, kept=kept)
+    paths.check()
+    for folder in paths.folders:
+        refuse_others(folder)
+    return paths.folders

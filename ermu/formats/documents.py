@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from ermu.formats.clip import image_size
 from ermu.runtime.files import shown
 
 Model = TypeVar("Model", bound=BaseModel)
+CategoryNames = Mapping[int | None, str]
 
 
 class Part(BaseModel):
@@ -34,8 +36,8 @@ class CategoryList(Part):
 
     categories: tuple[Category, ...] = Field(default=())
 
-    def names(self) -> dict[int, str]:
-        """Names of categories by id."""
+    def names(self) -> CategoryNames:
+        """Names of categories by id; what has no category has no name."""
         return {category.id: category.name for category in self.categories}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ermu.errors import AnnotationError
 from ermu.formats.clip import Clip
-from ermu.formats.shapes import Shape
+from ermu.formats.shapes import DrawnFrame, Shape
 from ermu.runtime.images.labels import IGNORE
 from ermu.types import Mask
 
@@ -23,13 +23,15 @@ def split_id(value: int) -> tuple[int, int]:
 
 
 def shape_of(own: int, number: int, mask: Callable[[], Mask]) -> Shape:
-    """An object's shape, of a class and a number in it."""
+    """An object's shape, of a class and a number in it; pixels to ignore have a class of their own."""
+    if own == IGNORED_CLASS:
+        return Shape(mask, ignored=True)
     return Shape(mask, (own, number), _NAMES.get(own, f"class {own}"), number)
 
 
-def ignored_shape(mask: Callable[[], Mask]) -> Shape:
-    """Pixels to ignore."""
-    return Shape(mask, ignored=True)
+def frame_of(name: str, hw: tuple[int, int], shapes: Iterable[Shape]) -> DrawnFrame:
+    """A frame with its shapes; objects are drawn over the pixels to ignore."""
+    return DrawnFrame(f"{name}.jpg", hw, sorted(shapes, key=lambda shape: not shape.ignored))
 
 
 class ClassNumbers:

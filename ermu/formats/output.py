@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ermu.errors import SinkError
-from ermu.runtime.files import shown, unwritable
+from ermu.runtime.files import shown, swap_folder, unwritable
 from ermu.runtime.sinks.base import refuse_filled
 
 _LIST = ".ermu-convert"  # names of the folder's files, as JSON
@@ -61,14 +61,7 @@ def _take_place(new: Path, target: Path, old: Path) -> None:
     files = [path.relative_to(new).as_posix() for path in sorted(new.rglob("*")) if not path.is_dir()]
     (new / _LIST).write_text(json.dumps([*files, _LIST]), "utf-8", "surrogateescape")
     check_own(target)  # what may have come meanwhile
-    if target.exists():
-        target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
+    swap_folder(new, target, old)
 
 
 def _listed(folder: Path) -> set[str]:

@@ -118,8 +118,9 @@ class GroupSet:
         Raises:
             PromptError: they do not fit; everything is as it was.
         """
-        shown = cv2.resize(known, self.workspace.grids.hw[::-1], interpolation=cv2.INTER_NEAREST)
-        standing = [self._standing(group, set(np.unique(shown).tolist()), frame) for group in self._groups]
+        small = cv2.resize(known, self.workspace.grids.hw[::-1], interpolation=cv2.INTER_NEAREST)
+        shown = set(np.unique(small).tolist())
+        standing = [self._standing(group, shown, frame) for group in self._groups]
         joined = sharing(standing, len(ids), limit=options.max_groups, alive=options.all_identities)
         if joined is None:
             raise PromptError(

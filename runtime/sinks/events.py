@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-import numpy as np
-
 from ermu.runtime.results import FrameResult, ObjectState, Sighting
 from ermu.runtime.sources.base import Frame
-from ermu.types import LabelMap
 
 
 class EventKind(str, Enum):
@@ -62,11 +59,10 @@ class Event:
 
 @dataclass
 class _Seen:
-    """An object as it was on the frame before, and where it was when it last had a pixel."""
+    """An object as it was on the frame before, and as it was when it last had a pixel."""
 
-    sighting: Sighting
-    area: int
-    box: tuple[int, int, int, int]
+    latest: Sighting
+    visible: Sighting
 
 
 class EventWatch:
@@ -79,7 +75,6 @@ class EventWatch:
     def __init__(self, stream: str) -> None:
         self._stream = stream
         self._seen: dict[int, _Seen] = {}
-        self._label: LabelMap | None = None
 
     def observe(self, frame: Frame, result: FrameResult) -> list[Event]:
         """The events of a frame, by id; removals first."""
@@ -87,41 +82,33 @@ class EventWatch:
         events = []
         for object_id, seen in sorted(self._seen.items()):
             known = now.get(object_id)
-            if known is None or known.added_frame != seen.sighting.added_frame:
+            if known is None or known.added_frame != seen.latest.added_frame:
                 events.append(self._event(EventKind.REMOVED, seen, frame, result))
                 del self._seen[object_id]
         for _, sighting in sorted(now.items()):
-            kind = self._look_at(sighting, result.label)
+            kind = self._look_at(sighting)
             if kind is not None:
                 events.append(self._event(kind, self._seen[sighting.id], frame, result))
-        self._label = result.label
         return events
 
-    def _look_at(self, sighting: Sighting, label: LabelMap) -> EventKind | None:
+    def _look_at(self, sighting: Sighting) -> EventKind | None:
         seen = self._seen.get(sighting.id)
         if seen is None:  # before it has a pixel there is nothing to tell
-            if sighting.area:
-                self._seen[sighting.id] = _Seen(sighting, sighting.area, _box(label, sighting.id))
-            return EventKind.APPEARED if sighting.area else None
-        before, seen.sighting = seen.sighting, sighting
-        if before.area and not sighting.area and self._label is not None:
-            seen.area, seen.box = before.area, _box(self._label, sighting.id)
+            if sighting.box is None:
+                return None
+            self._seen[sighting.id] = _Seen(sighting, sighting)
+            return EventKind.APPEARED
+        before, seen.latest = seen.latest, sighting
+        if sighting.box is not None:
+            seen.visible = sighting
         if sighting.found > before.found:
-            seen.area, seen.box = sighting.area, _box(label, sighting.id)
             return EventKind.RETURNED
         lost = sighting.state is ObjectState.LOST and before.state is not ObjectState.LOST
         return EventKind.LOST if lost else None
 
     def _event(self, kind: EventKind, seen: _Seen, frame: Frame, result: FrameResult) -> Event:
-        if kind is EventKind.REMOVED and seen.sighting.area and self._label is not None:
-            seen.area, seen.box = seen.sighting.area, _box(self._label, seen.sighting.id)
-        about = seen.sighting
-        return Event(kind, self._stream, about.id, about.name, result.frame, frame.time, seen.area, seen.box)
-
-
-def _box(label: LabelMap, object_id: int) -> tuple[int, int, int, int]:
-    mask = label == object_id
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:  # the label map has another size than the one that was counted
-        return 0, 0, 0, 0
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        about, where = seen.latest, seen.visible
+        assert where.box is not None
+        return Event(
+            kind, self._stream, about.id, about.name, result.frame, frame.time, where.area, where.box
+        )

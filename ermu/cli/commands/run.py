@@ -15,6 +15,7 @@ from ermu.cli.options import PromptOptions, RecordOptions, SegmenterOptions, Sin
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ermu.cli.inputs.stream_choice import StreamChoice
     from ermu.runtime.sinks.base import Sink, SinkContext
     from ermu.runtime.streams.pipeline import Pipeline
 
@@ -73,10 +74,10 @@ def run(
 
     console, out = WorkConsole(), out or _new_folder()
     chosen = streams.chosen()
-    names, inputs = [choice.name for choice in chosen], [choice.where for choice in chosen]
-    contexts = sink_contexts(names, [is_live(where) for where in inputs], records, overwrite=overwrite)
+    names, lives = [choice.name for choice in chosen], [is_live(choice.where) for choice in chosen]
+    contexts = sink_contexts(names, lives, records, overwrite=overwrite)
     wanted = sinks.wanted()
-    folders = _check_paths(which, streams, inputs, prompts.prompt or [], out, wanted, contexts, overwrite)
+    folders = _check_paths(which, streams, chosen, prompts.prompt or [], out, wanted, contexts, overwrite)
     given = read_prompts(prompts, len(chosen))
     loaded = which.load(console, options)
     with ExitStack() as stack:
@@ -124,7 +125,7 @@ def _new_folder() -> Path:
 def _check_paths(
     which: BundleOptions,
     streams: SourceOptions,
-    sources: list[str],
+    chosen: Sequence[StreamChoice],
     prompts: list[Path],
     out: Path,
     wanted: list[str],
@@ -135,7 +136,7 @@ def _check_paths(
 
     Args:
         which, streams, prompts, out, overwrite: As of `run`.
-        sources: Of the streams.
+        chosen: The streams.
         wanted: The sinks.
         contexts: Of the streams.
 
@@ -143,24 +144,19 @@ def _check_paths(
         The folders from which an earlier run's label maps are to be removed.
     """
     from ermu.cli.paths import Paths
-    from ermu.cli.sinks import tell_sinks
-    from ermu.runtime.images.label_folder import earlier_folders, refuse_others
+    from ermu.cli.sinks import check_sinks
+    from ermu.runtime.images.label_folder import earlier_folders
     from ermu.runtime.sinks.base import refuse_filled
 
     refuse_filled(out, overwrite=overwrite)
     paths = Paths(overwrite=overwrite)
     which.tell(paths)
-    paths.reads("the streams file", streams.config)
-    for what, inputs in (("the source", sources), ("the prompt", prompts)):
-        for where in inputs:
-            paths.reads(what, where)
+    streams.tell(paths, chosen)
+    for prompt in prompts:
+        paths.reads("the prompt", prompt)
     for context in contexts:
         paths.writes("the label maps", _labels(out, context.stream), folder=True)
-    tell_sinks(paths, wanted, contexts)
-    paths.check()
-    for folder in paths.folders:
-        refuse_others(folder)
-    return [*paths.folders, *earlier_folders(out)]
+    return [*check_sinks(paths, wanted, contexts), *earlier_folders(out)]
 
 
 def _labels(out: Path, part: str | None) -> Path:

@@ -104,19 +104,12 @@ def _check_paths(
         The folders from which an earlier run's label maps are to be removed.
     """
     from ermu.cli.paths import Paths
-    from ermu.cli.sinks import tell_sinks
-    from ermu.runtime.images.label_folder import refuse_others
+    from ermu.cli.sinks import check_sinks
 
     paths = Paths(overwrite=overwrite)
     which.tell(paths)
-    paths.reads("the streams file", streams.config)
-    for choice in chosen:
-        paths.reads("the source", choice.where)
-    tell_sinks(paths, wanted, contexts)
-    paths.check()
-    for folder in paths.folders:
-        refuse_others(folder)
-    return paths.folders
+    streams.tell(paths, chosen)
+    return check_sinks(paths, wanted, contexts)
 
 
 def _serve(

@@ -15,7 +15,10 @@ from ermu.redaction import shown_address
 from ermu.registries import SOURCES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ermu.cli.inputs.stream_choice import StreamChoice
+    from ermu.cli.paths import Paths
 
 logger = logging.getLogger("ermu.sources")
 
@@ -50,6 +53,12 @@ class SourceOptions:
         ),
     ] = None
     decode: Decode = "cpu"
+
+    def tell(self, paths: Paths, chosen: Sequence[StreamChoice]) -> None:
+        """Tells what is read: the streams file, and the sources of the streams that were chosen."""
+        paths.reads("the streams file", self.config)
+        for choice in chosen:
+            paths.reads("the source", choice.where)
 
     def chosen(self, *, loop: bool = False) -> list[StreamChoice]:
         """The streams: those of the file, where it is given. What it does not say is as the options say.

@@ -14,7 +14,15 @@ from pydantic import Field
 
 from ermu.errors import AnnotationError
 from ermu.formats.clip import AnnotatedFrame, Clip, in_clips, paths_of
-from ermu.formats.documents import CategoryList, Part, Sized, keys_of, read_document, write_document
+from ermu.formats.documents import (
+    CategoryList,
+    CategoryNames,
+    Part,
+    Sized,
+    keys_of,
+    read_document,
+    write_document,
+)
 from ermu.formats.format import AnnotationFormat
 from ermu.formats.images import FrameImages
 from ermu.formats.records import CategoryNumbers, instances_of
@@ -104,11 +112,11 @@ class Coco(AnnotationFormat):
         )
 
 
-def _shape(annotation: _Annotation, names: dict[int, str], hw: tuple[int, int]) -> Shape:
+def _shape(annotation: _Annotation, names: CategoryNames, hw: tuple[int, int]) -> Shape:
     what = f"annotation {annotation.id!r}"
-    category = names.get(annotation.category_id) if annotation.category_id is not None else None
     key = annotation.key
     number = key if isinstance(key, int) else None
+    category = names.get(annotation.category_id)
     return Shape(partial(mask_of, annotation.segmentation, hw, what), key, category, number)
 
 

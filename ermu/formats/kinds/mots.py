@@ -13,14 +13,7 @@ from ermu.errors import AnnotationError
 from ermu.formats.clip import Clip, clip_name, image_size
 from ermu.formats.format import AnnotationFormat
 from ermu.formats.images import FrameImages
-from ermu.formats.mots_ids import (
-    IGNORED_CLASS,
-    ClassNumbers,
-    frame_numbers,
-    ignored_shape,
-    shape_of,
-    split_id,
-)
+from ermu.formats.mots_ids import ClassNumbers, frame_numbers, frame_of, shape_of, split_id
 from ermu.formats.segmentations import mask_of
 from ermu.formats.shapes import DrawnFrame, Shape, drawn_clip
 from ermu.runtime.files import shown, visible_files
@@ -76,7 +69,7 @@ def _is_mots(file: Path) -> bool:
 
 
 def _frames(file: Path) -> list[DrawnFrame]:
-    found: dict[int, tuple[tuple[int, int], list[tuple[bool, Shape]]]] = {}
+    found: dict[int, tuple[tuple[int, int], list[Shape]]] = {}
     try:
         lines = file.read_text("ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -93,17 +86,10 @@ def _frames(file: Path) -> list[DrawnFrame]:
         if known != hw:
             raise AnnotationError(f"{what} has another size than an earlier one of frame {parts[0]}.")
         mask = partial(mask_of, {"size": [*hw], "counts": parts[5]}, hw, what)
-        own, number = int(parts[2]), split_id(int(parts[1]))[1]
-        ignored = own == IGNORED_CLASS
-        shapes.append((ignored, ignored_shape(mask) if ignored else shape_of(own, number, mask)))
+        shapes.append(shape_of(int(parts[2]), split_id(int(parts[1]))[1], mask))
     if not found:
         raise AnnotationError(f"{shown(file)} holds no line.", expected=_EXPECTED)
-    return [
-        DrawnFrame(
-            f"{number:06d}.jpg", hw, [shape for _, shape in sorted(shapes, key=lambda pair: not pair[0])]
-        )
-        for number, (hw, shapes) in sorted(found.items())
-    ]
+    return [frame_of(f"{number:06d}", hw, shapes) for number, (hw, shapes) in sorted(found.items())]
 
 
 PLUGIN = Mots

@@ -15,15 +15,8 @@ from ermu.errors import AnnotationError
 from ermu.formats.clip import Clip, clip_name
 from ermu.formats.format import AnnotationFormat
 from ermu.formats.images import FrameImages
-from ermu.formats.mots_ids import (
-    IGNORED_CLASS,
-    ClassNumbers,
-    frame_numbers,
-    ignored_shape,
-    shape_of,
-    split_id,
-)
-from ermu.formats.shapes import DrawnFrame, Shape, drawn_clip
+from ermu.formats.mots_ids import ClassNumbers, frame_numbers, frame_of, shape_of, split_id
+from ermu.formats.shapes import DrawnFrame, drawn_clip
 from ermu.runtime.files import shown, visible_files, visible_folders
 from ermu.runtime.images.labels import IGNORE, object_ids
 from ermu.types import Mask
@@ -84,16 +77,8 @@ def _has_16_bits(path: Path) -> bool:
 def _frame(path: Path) -> DrawnFrame:
     values = _values(path)
     ids = [int(value) for value in np.unique(values) if value]
-    shapes = [
-        _shape(path, value) for value in sorted(ids, key=lambda value: split_id(value)[0] != IGNORED_CLASS)
-    ]
-    return DrawnFrame(f"{path.stem}.jpg", (values.shape[0], values.shape[1]), shapes)
-
-
-def _shape(path: Path, value: int) -> Shape:
-    own, number = split_id(value)
-    mask = partial(_mask, path, value)
-    return ignored_shape(mask) if own == IGNORED_CLASS else shape_of(own, number, mask)
+    shapes = [shape_of(*split_id(value), partial(_mask, path, value)) for value in ids]
+    return frame_of(path.stem, (values.shape[0], values.shape[1]), shapes)
 
 
 def _mask(path: Path, value: int) -> Mask:

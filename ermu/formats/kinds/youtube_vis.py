@@ -9,7 +9,15 @@ from typing import Any
 
 from ermu.errors import AnnotationError
 from ermu.formats.clip import Clip, clip_name
-from ermu.formats.documents import CategoryList, Part, Sized, keys_of, read_document, write_document
+from ermu.formats.documents import (
+    CategoryList,
+    CategoryNames,
+    Part,
+    Sized,
+    keys_of,
+    read_document,
+    write_document,
+)
 from ermu.formats.format import AnnotationFormat
 from ermu.formats.images import FrameImages
 from ermu.formats.records import CategoryNumbers, Instance, instances_of
@@ -45,7 +53,8 @@ class YoutubeVis(AnnotationFormat):
 
     def recognises(self, path: Path) -> bool:
         """See `AnnotationFormat.recognises`."""
-        return {"videos", "annotations"} <= keys_of(path).keys() and not self._has_images(path)
+        keys = keys_of(path).keys()
+        return {"videos", "annotations"} <= keys and "images" not in keys
 
     def read(self, path: Path, images: FrameImages | None) -> list[Clip]:
         """See `AnnotationFormat.read`."""
@@ -95,9 +104,6 @@ class YoutubeVis(AnnotationFormat):
         content = {"videos": videos, "annotations": annotations, "categories": categories.records()}
         write_document(out, content)
 
-    def _has_images(self, path: Path) -> bool:
-        return "images" in keys_of(path)
-
 
 def _name(video: _Video, known: dict[str, Clip]) -> str:
     """A video's name: the folder of its frames, else its id."""
@@ -106,7 +112,7 @@ def _name(video: _Video, known: dict[str, Clip]) -> str:
     return name if name not in known else clip_name(f"{name}-{video.id}")
 
 
-def _frames(video: _Video, objects: Sequence[_Annotation], names: dict[int, str]) -> list[DrawnFrame]:
+def _frames(video: _Video, objects: Sequence[_Annotation], names: CategoryNames) -> list[DrawnFrame]:
     hw, length = video.hw(f"The video {video.id!r}"), len(video.file_names)
     for annotation in objects:
         if len(annotation.segmentations) != length:
@@ -130,11 +136,11 @@ def _frames(video: _Video, objects: Sequence[_Annotation], names: dict[int, str]
 
 
 def _shape(
-    annotation: _Annotation, place: int, number: int, names: dict[int, str], hw: tuple[int, int]
+    annotation: _Annotation, place: int, number: int, names: CategoryNames, hw: tuple[int, int]
 ) -> Shape:
     what = f"annotation {annotation.id!r}, frame {place}"
     key = number if annotation.track_id is None else annotation.track_id
-    category = names.get(annotation.category_id) if annotation.category_id is not None else None
+    category = names.get(annotation.category_id)
     return Shape(partial(mask_of, annotation.segmentations[place], hw, what), key, category, key)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ermu.runtime.images.labels import object_ids
 from ermu.runtime.images.masks import mask_record
+from ermu.runtime.images.run_lengths import coco_rle
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.json_lines import JsonLinesSink
 from ermu.runtime.sources.base import Frame
@@ -23,7 +24,9 @@ class ObjectSink(JsonLinesSink):
         """See `JsonLinesSink.records`."""
         known = {sighting.id: sighting.as_json() for sighting in result.objects}
         objects = [
-            {**known.get(i, {"id": i}), **mask_record(result.label == i)}
+            {**known[i], "segmentation": coco_rle(result.label == i)}
+            if i in known
+            else {"id": i, **mask_record(result.label == i)}
             for i in sorted({*known, *object_ids(result.label)})
         ]
         return [{"frame": result.frame, "name": frame.name, "time": frame.time, "objects": objects}]

@@ -36,6 +36,12 @@ class Story:
         return frame, FrameResult(self._frame, label, [], objects=self.registry.sightings)
 
 
+def story_of_a_cat() -> Story:
+    story = Story()
+    story.registry.add([3], frame=0, time=0.0, name="cat")
+    return story
+
+
 def told(watch: EventWatch, results: Sequence[tuple[Frame, FrameResult]]) -> list[Told]:
     return [
         [(e.kind.value, e.id, e.area, e.box) for e in watch.observe(frame, result)]
@@ -47,8 +53,7 @@ HERE, THERE, EMPTY = boxes(20, 30, id3=(5, 4, 15, 9)), boxes(20, 30, id3=(1, 2, 
 
 
 def test_an_object_appears_is_lost_returns_and_is_removed() -> None:
-    story, watch = Story(), EventWatch("yard")
-    story.registry.add([3], frame=0, time=0.0, name="cat")
+    story, watch = story_of_a_cat(), EventWatch("yard")
     results = [story.next(label) for label in (HERE, HERE, EMPTY, EMPTY, EMPTY, THERE, THERE)]
     story.registry.remove(3)
     results.append(story.next(EMPTY))
@@ -96,8 +101,7 @@ def test_an_object_that_is_never_seen_is_not_told_of() -> None:
 
 
 def test_the_sink_writes_a_line_an_event(tmp_path: Path) -> None:
-    story = Story()
-    story.registry.add([3], frame=0, time=0.0, name="cat")
+    story = story_of_a_cat()
     with EventSink(tmp_path / "e.jsonl", SinkContext(25, name="yard")) as sink:
         for label in (HERE, HERE, EMPTY, EMPTY):
             sink.write(*story.next(label))

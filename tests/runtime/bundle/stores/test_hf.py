@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from ermu.errors import BundleError, DependencyError
 from ermu.runtime.bundle.bundle import Bundle
+from tests.support.servers.answering import answering
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SCENE = "scene:4,size=48x64,frames=2,objects=1"
@@ -126,12 +126,8 @@ def hub(tiny_bundle: Path) -> Iterator[Hub]:
     needs_client()
     files = {path.name: path.read_bytes() for path in tiny_bundle.iterdir() if not path.name.startswith(".")}
     found = Hub({**files, "training.pth": b"not of the bundle", "README.md": b"# tiny"})
-    thread = Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-    thread.join()
+    with answering(found.server):
+        yield found
 
 
 def test_fetched_from_a_server(hub: Hub, tiny_bundle: Path, tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from ermu.errors import BundleError
 from ermu.runtime.bundle.bundle import Bundle
 from tests.cli.commands.test_run import ermu
+from tests.support.servers.answering import answering
 
 Packer = Callable[[Path, Path], None]
 
@@ -70,12 +70,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     (tmp_path / "served").mkdir()
     found = Served(tmp_path / "served")
-    thread = Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-    thread.join()
+    with answering(found.server):
+        yield found
 
 
 def kept(tmp_path: Path) -> list[str]:

@@ -195,20 +195,26 @@ def behind(serve: Serve, port: int, *trusted: str) -> Serving:
     return serve(access=Access(token=TOKEN, local_only=False, proxy=proxy, rate=1000, burst=1000))
 
 
+def adapted(recipe: str, places: dict[str, str]) -> str:
+    """A recipe with what is written in it, by what is to stand there here."""
+    site = (RECIPES / recipe).read_text()
+    for written, here in places.items():
+        assert written in site
+        site = site.replace(written, here)
+    return site
+
+
 def test_the_recipe_for_nginx(serve: Serve, tmp_path: Path) -> None:
     port = free_port()
     serving = behind(serve, port, "127.0.0.1")
     signed, key = certificate(tmp_path)
-    site = (RECIPES / "nginx.conf").read_text()
-    for written, here in {
+    places = {
         "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
         "http://127.0.0.1:8000": f"http://127.0.0.1:{serving.port}",
         f"/etc/ssl/certs/{NAME}.pem": str(signed),
         f"/etc/ssl/private/{NAME}.key": str(key),
-    }.items():
-        assert written in site
-        site = site.replace(written, here)
-    with nginx(tmp_path, site), outside(port, signed) as browser:
+    }
+    with nginx(tmp_path, adapted("nginx.conf", places)), outside(port, signed) as browser:
         check_page(browser, port, serving)
 
 
@@ -229,14 +235,11 @@ def test_the_recipe_for_caddy(serve: Serve, tmp_path: Path) -> None:
     port = free_port()
     serving = behind(serve, port, "127.0.0.1")
     signed, key = certificate(tmp_path)
-    site = (RECIPES / "Caddyfile").read_text()
-    for written, here in {
+    places = {
         f"\n{NAME} {{": f"\nhttps://{NAME}:{port} {{\n\ttls {signed} {key}\n\tbind 127.0.0.1",
         "127.0.0.1:8000 {": f"127.0.0.1:{serving.port} {{",
-    }.items():
-        assert written in site
-        site = site.replace(written, here)
-    with caddy(tmp_path, site), outside(port, signed) as browser:
+    }
+    with caddy(tmp_path, adapted("Caddyfile", places)), outside(port, signed) as browser:
         check_page(browser, port, serving)
 
 

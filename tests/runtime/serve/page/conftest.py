@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from ermu.types import LabelMap
 from tests.runtime.conftest import until
-from tests.runtime.serve.conftest import Access
+from tests.runtime.serve.conftest import Access, Serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FREE = Access(rate=1000, burst=1000)
@@ -64,6 +65,24 @@ class Page:
         """The id of the element that has the keyboard, or its label."""
         script = "document.activeElement.id || document.activeElement.getAttribute('aria-label')"
         return str(self.tab.evaluate(script))
+
+
+def watched(serve: Callable[..., Serving], open_page: Open, **window: Any) -> tuple[Serving, Page]:
+    """A server of one stream, and a page that shows it live; further arguments are `open_page`'s."""
+    serving = serve(access=FREE)
+    page = open_page(serving.url, **window)
+    assert page.badge("live")
+    return serving, page
+
+
+def paused_with(serving: Serving, page: Page, label: LabelMap, name: str) -> None:
+    """Pauses the stream, and adds an object that the page then draws."""
+    page.tab.click("#pause")
+    assert page.badge("paused")
+    stream = serving.streams["0"]
+    stream.pipeline.add_objects(label, name=name)
+    assert stream.pipeline.latest is not None
+    stream.broadcast.write(stream.pipeline.latest.frame, stream.pipeline.latest.result)
 
 
 @pytest.fixture(scope="package")

@@ -9,23 +9,17 @@ import pytest
 
 from tests.runtime.conftest import until
 from tests.runtime.serve.conftest import Serving
-from tests.runtime.serve.page.conftest import FREE, Open, Page
+from tests.runtime.serve.page.conftest import Open, Page, paused_with, watched
 
 Serve = Callable[..., Serving]
 
 
 def following(serve: Serve, open_page: Open) -> tuple[Serving, Page]:
     """A page on a paused stream with an object of 30 x 40 pixels, about to be corrected."""
-    serving = serve(access=FREE)
-    stream = serving.streams["0"].pipeline
-    page = open_page(serving.url)
-    assert page.badge("live")
-    page.tab.click("#pause")
-    assert page.badge("paused")
+    serving, page = watched(serve, open_page)
     label = np.zeros((120, 160), np.uint8)
     label[40:80, 30:60] = 1
-    stream.add_objects(label, name="part")
-    serving.streams["0"].broadcast.write(stream.latest.frame, stream.latest.result)  # type: ignore[union-attr]
+    paused_with(serving, page, label, "part")
     correct = page.row(1).locator(".correct")
     if not page.tab.evaluate(
         "fetch('openapi.json').then((a) => a.text()).then((t) => t.includes('/refine'))"

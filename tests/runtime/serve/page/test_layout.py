@@ -13,7 +13,7 @@ from ermu.runtime.serve.access.proxy import Proxy
 from tests.runtime.conftest import free_port, until
 from tests.runtime.serve.access.test_proxy import TOKEN, nginx
 from tests.runtime.serve.conftest import Access, Serving
-from tests.runtime.serve.page.conftest import FREE, Open
+from tests.runtime.serve.page.conftest import Open, watched
 
 Serve = Callable[..., Serving]
 LABELS = """() => [...document.querySelectorAll("#timeline .bars span")].filter((label) => label.textContent)
@@ -22,9 +22,7 @@ LABELS = """() => [...document.querySelectorAll("#timeline .bars span")].filter(
 
 
 def test_on_a_phone_everything_fits_and_the_memory_can_be_read(serve: Serve, open_page: Open) -> None:
-    serving = serve(access=FREE)
-    page = open_page(serving.url, width=390, height=844, has_touch=True, is_mobile=True)
-    assert page.badge("live")
+    serving, page = watched(serve, open_page, width=390, height=844, has_touch=True, is_mobile=True)
     page.tab.touchscreen.tap(*page.corner(0.3, 0.5))
     page.row(1)
     page.tab.wait_for_selector("#timeline [data-state='left']", timeout=20_000)
@@ -80,9 +78,7 @@ def answers(port: int) -> bool:
 
 
 def test_correcting_is_offered_where_the_server_can(serve: Serve, open_page: Open) -> None:
-    serving = serve(access=FREE)
-    page = open_page(serving.url)
-    assert page.badge("live")
+    _, page = watched(serve, open_page)
     page.drag((0.1, 0.15), (0.5, 0.8))
     page.row(1)
     described = page.tab.evaluate("fetch('openapi.json').then((answer) => answer.json())")

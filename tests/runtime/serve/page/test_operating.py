@@ -8,17 +8,15 @@ import numpy as np
 
 from tests.runtime.conftest import until
 from tests.runtime.serve.conftest import Serving
-from tests.runtime.serve.page.conftest import FREE, Open
+from tests.runtime.serve.page.conftest import FREE, Open, paused_with, watched
 
 Serve = Callable[..., Serving]
 TWO = ("scene:11,size=120x160,frames=30,fps=8,swing", "scene:12,size=90x120,frames=30,fps=8,swing")
 
 
 def test_objects_are_drawn_added_renamed_and_removed(serve: Serve, open_page: Open) -> None:
-    serving = serve(access=FREE)
+    serving, page = watched(serve, open_page)
     stream = serving.streams["0"].pipeline
-    page = open_page(serving.url)
-    assert page.badge("live")
 
     page.drag((0.1, 0.15), (0.5, 0.8))
     page.row(1)
@@ -53,10 +51,8 @@ def test_objects_are_drawn_added_renamed_and_removed(serve: Serve, open_page: Op
 
 
 def test_the_keyboard_alone_follows_names_and_removes(serve: Serve, open_page: Open) -> None:
-    serving = serve(access=FREE)
+    serving, page = watched(serve, open_page)
     stream = serving.streams["0"].pipeline
-    page = open_page(serving.url)
-    assert page.badge("live")
     keyboard = page.tab.keyboard
     for _ in range(20):
         if page.focus() == "pointer":
@@ -96,9 +92,7 @@ def test_the_keyboard_alone_follows_names_and_removes(serve: Serve, open_page: O
 
 def test_arrow_keys_reach_every_pixel(serve: Serve, open_page: Open) -> None:
     """A step is a fiftieth of the picture's longer edge, a fine one a five-hundredth, to its edge."""
-    serving = serve(access=FREE)
-    page = open_page(serving.url)
-    assert page.badge("live")
+    _, page = watched(serve, open_page)
     page.tab.focus("#pointer")
     page.tab.keyboard.press("ArrowRight")
     assert page.tab.text_content("#spoken").startswith("83, 60")  # 160 / 2 + 160 / 50
@@ -111,9 +105,7 @@ def test_arrow_keys_reach_every_pixel(serve: Serve, open_page: Open) -> None:
 
 
 def test_a_finger_points_and_no_keyboard_pops_up(serve: Serve, open_page: Open) -> None:
-    serving = serve(access=FREE)
-    page = open_page(serving.url, width=390, height=844, has_touch=True, is_mobile=True)
-    assert page.badge("live")
+    serving, page = watched(serve, open_page, width=390, height=844, has_touch=True, is_mobile=True)
     page.tab.touchscreen.tap(*page.corner(0.3, 0.5))
     page.row(1)
     assert serving.streams["0"].pipeline.objects.ids == [1]
@@ -124,10 +116,8 @@ def test_a_finger_points_and_no_keyboard_pops_up(serve: Serve, open_page: Open) 
 
 def test_what_is_drawn_belongs_to_the_picture_that_stood_still(serve: Serve, open_page: Open) -> None:
     """An object of a picture that is past is not drawn before the next frame, and is listed as that."""
-    serving = serve(access=FREE)
+    serving, page = watched(serve, open_page)
     stream = serving.streams["0"].pipeline
-    page = open_page(serving.url)
-    assert page.badge("live")
     page.press_at(0.1, 0.15)
     held = stream.frames
     assert until(lambda: stream.frames > held + 3)
@@ -145,10 +135,8 @@ def test_what_is_drawn_belongs_to_the_picture_that_stood_still(serve: Serve, ope
 
 
 def test_reset_asks_first(serve: Serve, open_page: Open) -> None:
-    serving = serve(access=FREE)
+    serving, page = watched(serve, open_page)
     stream = serving.streams["0"].pipeline
-    page = open_page(serving.url)
-    assert page.badge("live")
     page.drag((0.1, 0.15), (0.5, 0.8))
     page.row(1)
     page.tab.click("#settings summary")
@@ -190,16 +178,10 @@ def test_a_stream_is_picked_from_all_and_stays_picked(serve: Serve, open_page: O
 
 def test_names_are_drawn_on_the_picture(serve: Serve, open_page: Open) -> None:
     """The tag's colour, which the API gives the object, appears on the canvas above the object."""
-    serving = serve(access=FREE)
-    stream = serving.streams["0"].pipeline
-    page = open_page(serving.url)
-    assert page.badge("live")
-    page.tab.click("#pause")
-    assert page.badge("paused")
+    serving, page = watched(serve, open_page)
     label = np.zeros((120, 160), np.uint8)
     label[60:100, 60:120] = 4
-    stream.add_objects(label, name="a name")
-    serving.streams["0"].broadcast.write(stream.latest.frame, stream.latest.result)  # type: ignore[union-attr]
+    paused_with(serving, page, label, "a name")
     colour = serving.streams["0"].objects()[0]["colour"]
     expected = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     script = """() => {

@@ -9,7 +9,7 @@ import pytest
 
 from tests.runtime.conftest import until
 from tests.runtime.serve.conftest import Server, Serving, create_app
-from tests.runtime.serve.page.conftest import FREE, Open
+from tests.runtime.serve.page.conftest import FREE, Open, watched
 from tests.runtime.serve.page.relay import Relay
 
 Serve = Callable[..., Serving]
@@ -17,9 +17,7 @@ Serve = Callable[..., Serving]
 
 @pytest.mark.parametrize("calls", [False, True], ids=["MJPEG", "WebRTC"])
 def test_a_restarted_server_is_live_again_by_itself(serve: Serve, open_page: Open, calls: bool) -> None:
-    serving = serve(access=FREE)
-    page = open_page(serving.url, calls=calls)
-    assert page.badge("live")
+    serving, page = watched(serve, open_page, calls=calls)
     before = page.tab.locator("#screen").bounding_box()
     serving.server.close()
     assert page.badge("lost")

@@ -18,7 +18,7 @@ from ermu.runtime.sinks.base import SinkContext
 from ermu.runtime.sinks.kinds.mqtt import MqttSink
 from ermu.runtime.sinks.opening import open_sink
 from tests.runtime.conftest import free_port, until
-from tests.runtime.sinks.test_events import EMPTY, HERE, Story
+from tests.runtime.sinks.test_events import EMPTY, HERE, story_of_a_cat
 from tests.support.processes import running
 
 pytest.importorskip("paho.mqtt.client", reason="the sink mqtt needs the extra `mqtt`")
@@ -101,12 +101,6 @@ def opened(url: str) -> MqttSink:
     return sink
 
 
-def story_of_a_cat() -> Story:
-    story = Story()
-    story.registry.add([3], frame=0, time=0.0, name="cat")
-    return story
-
-
 def test_events_states_and_discovery(broker: Broker) -> None:
     with broker.running(), broker.listener() as listener:
         with opened(broker.url()) as sink:
@@ -163,8 +157,7 @@ def test_a_killed_process_is_offline_and_the_next_one_forgets_its_objects(broker
     script = (
         "import sys, time; from ermu.runtime.sinks.opening import open_sink\n"
         "from ermu.runtime.sinks.base import SinkContext\n"
-        "from tests.runtime.sinks.test_events import HERE\n"
-        "from tests.runtime.sinks.kinds.test_mqtt import story_of_a_cat\n"
+        "from tests.runtime.sinks.test_events import HERE, story_of_a_cat\n"
         "sink = open_sink('mqtt=' + sys.argv[1], SinkContext(25, name='yard', live=True))\n"
         "sink.write(*story_of_a_cat().next(HERE)); time.sleep(60)"
     )

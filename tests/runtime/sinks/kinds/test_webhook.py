@@ -6,7 +6,6 @@ import json
 import shutil
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +19,8 @@ from ermu.runtime.sinks.base import SinkContext
 from ermu.runtime.sinks.kinds.webhook import WebhookSink
 from ermu.runtime.sinks.opening import open_sink
 from tests.runtime.conftest import free_port, until
-from tests.runtime.sinks.test_events import EMPTY, HERE, THERE, Story
+from tests.runtime.sinks.test_events import EMPTY, HERE, THERE, story_of_a_cat
+from tests.support.servers.answering import answering
 
 LABELS = (HERE, EMPTY, EMPTY, THERE)  # appeared; lost two seconds later; returned
 
@@ -50,19 +50,12 @@ class Hook:
         server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with answering(server) as taken:
+            yield taken
 
 
 def tell(sink: WebhookSink) -> None:
-    story = Story()
-    story.registry.add([3], frame=0, time=0.0, name="cat")
+    story = story_of_a_cat()
     for label in LABELS:
         sink.write(*story.next(label))
 

@@ -16,6 +16,7 @@ import pytest
 from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.sources.reader import StreamReader, StreamState
 from tests.runtime.conftest import free_port, until
+from tests.support.servers.answering import answering
 
 pytest.importorskip("av", reason="reasons are told of PyAV's errors (extra `live`)")
 
@@ -57,10 +58,8 @@ class Camera(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), Camera)) as port:
+        yield f"127.0.0.1:{port}"
 
 
 @contextmanager

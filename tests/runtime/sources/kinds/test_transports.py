@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -23,6 +22,7 @@ from ermu.runtime.sources.reader import StreamReader
 from tests.runtime.conftest import ROOT, RtspProcess, free_port, until
 from tests.support.processes import running
 from tests.support.rtsp_server import BITS, now_milliseconds, read_time
+from tests.support.servers.answering import answering
 
 av = pytest.importorskip("av", reason="streams are sent through PyAV (extra `live`)")
 
@@ -95,13 +95,11 @@ def test_hls_in_segments_of_two_seconds(tmp_path: Path) -> None:
     options = ("hls_time=2", "hls_list_size=4", "hls_flags=delete_segments")
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     with ExitStack() as stack:
-        server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        stack.callback(server.shutdown)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = stack.enter_context(answering(ThreadingHTTPServer(("127.0.0.1", 0), handler)))
         given = [word for option in options for word in ("--option", option)]
         stack.enter_context(sender(tmp_path / "live.m3u8", "--format", "hls", "--gop", "30", *given))
         assert until(lambda: len(list(tmp_path.glob("*.ts"))) > 1 and any(tmp_path.glob("*.m3u8")), 20)
-        url = f"http://127.0.0.1:{server.server_port}/live.m3u8"
+        url = f"http://127.0.0.1:{port}/live.m3u8"
         seen = Watched(NetworkSource(url), 8)
     assert (seen.reader.reconnects, seen.states) == (0, {"live"})
     assert seen.reader.received > 80
