@@ -121,7 +121,7 @@ class Refining(Closing, ABC):
     def _result(self, label: LabelMap, memory: list[MemoryUpdate], watch: Stopwatch) -> FrameResult:
         """Of the latest frame, with all that its label map and logits say of its objects."""
         with watch("objects"):
-            objects = sighted(label, self.ids, self._started().scores(label))
+            objects = sighted(self.ids, self._started().seen(label))
         return FrameResult(self._frame, label, memory, watch.ms, objects)
 
     def _check_size(self, frame: Image) -> tuple[int, int]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from ermu.runtime.images.masks import XYXY, extents
+from ermu.runtime.images.masks import XYXY
 from ermu.runtime.images.run_lengths import coco_rle
+from ermu.runtime.memory.labelling import Seen
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.types import LabelMap
 
@@ -34,7 +35,7 @@ class Sighting:
         area: Pixels on the frame.
         box: x0, y0, x1, y1 in pixels of the frame, x1 and y1 exclusive; None where it has no pixel.
         score: Mean probability, 0 to 1, that its group's softmax gives it over its pixels, taken where the
-            network has logits; None where it has none there, and on a GPU, where logits stay.
+            network has logits; None where it has none there.
         added_frame: Frame number on which it was added; with those below, None from a `Segmenter` alone.
         seen_frame: Latest frame number on which it had a pixel.
         seen_time: That frame's time.
@@ -147,25 +148,21 @@ class FrameResult:
         return found
 
 
-def sighted(label: LabelMap, ids: Sequence[int], scores: Mapping[int, float]) -> tuple[Sighting, ...]:
+def sighted(ids: Iterable[int], seen: Mapping[int, Seen]) -> tuple[Sighting, ...]:
     """What a frame alone says of its objects, by id.
 
     Args:
-        label: uint8 H x W.
         ids: Of the objects followed.
-        scores: Of those that have one.
+        seen: By id.
     """
-    if not ids:
-        return ()
-    found = extents(label)
     return tuple(
         Sighting(
             i,
             f"object {i}",
-            ObjectState.VISIBLE if found.areas[i] else ObjectState.ABSENT,
-            int(found.areas[i]),
-            found.box(i),
-            scores.get(i) if found.areas[i] else None,
+            ObjectState.VISIBLE if seen[i].area else ObjectState.ABSENT,
+            seen[i].area,
+            seen[i].box,
+            seen[i].score,
         )
         for i in sorted(ids)
     )

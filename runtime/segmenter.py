@@ -27,8 +27,8 @@ from ermu.runtime.images.labels import (
 )
 from ermu.runtime.memory.group import Tensors
 from ermu.runtime.memory.groups import GroupSet
+from ermu.runtime.memory.labelling import Probabilities
 from ermu.runtime.memory.options import PRESENT, MemoryOptions
-from ermu.runtime.memory.probabilities import Probabilities
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.refining import Refining

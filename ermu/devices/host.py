@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ class HostDevice(Device):
 
     def empty(self, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceTensor:
         array = np.empty(tuple(shape), dtype)
-        memory = _Memory(array.reshape(-1), array.ctypes.data)
+        memory = _Memory(array.reshape(-1).view(np.uint8), array.ctypes.data)
         return DeviceTensor(memory.address, array.shape, array.dtype, memory)
 
     def upload(self, array: Array, target: DeviceTensor) -> None:
@@ -36,13 +35,13 @@ class HostDevice(Device):
     def kernel_argument(self, tensor: DeviceTensor) -> Array:
         memory = tensor.owner
         assert isinstance(memory, _Memory)
-        start = (tensor.address - memory.address) // tensor.dtype.itemsize
-        view: Array = memory.elements[start : start + prod(tensor.shape)].reshape(tensor.shape)
+        start = tensor.address - memory.address
+        view: Array = memory.bytes[start : start + tensor.nbytes].view(tensor.dtype).reshape(tensor.shape)
         return view
 
 
 class _Memory(NamedTuple):
     """A block of memory, flat, and where it begins: numpy takes long to tell."""
 
-    elements: Array
+    bytes: Array
     address: int

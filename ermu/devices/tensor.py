@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,9 @@ class DeviceTensor:
         """The same elements in another shape."""
         assert prod(shape) == prod(self.shape), f"{self.shape} does not fill {shape}"
         return DeviceTensor(self.address, shape, self.dtype, self.owner)
+
+    def part(self, offset: int, shape: tuple[int, ...], dtype: npt.DTypeLike) -> DeviceTensor:
+        """A tensor of its own within this one's memory, `offset` bytes from its begin."""
+        part = DeviceTensor(self.address + offset, shape, np.dtype(dtype), self.owner)
+        assert offset + part.nbytes <= self.nbytes, f"{part} at {offset} is not within {self}"
+        return part

@@ -7,16 +7,26 @@ are what `Device.kernel_argument` gives; results are written into those given.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from ermu.errors import KernelError
 from ermu.kernels.base.scoring import check_active
-from ermu.kernels.base.tensor_checks import Tensor, expect_float, expect_output, expect_size
+from ermu.kernels.base.tensor_checks import (
+    Tensor,
+    expect_float,
+    expect_output,
+    expect_size,
+    expect_tensor,
+)
 from ermu.types import Array
 
 MAX_LABEL = 255  # 10 * g + k must fit a byte
 GROUP_CHANNELS = 11  # background and ten identities
+SURVEY = ("area", "x0", "y0", "x1", "y1", "places", "probability")  # columns of `Pixels.survey`
+PROBABILITY_UNIT = 2.0**-32  # of its last one
 
 
 class Pixels(ABC):
@@ -61,6 +71,41 @@ class Pixels(ABC):
             KernelError: shapes or dtypes do not fit, or a value is not finite.
         """
 
+    @abstractmethod
+    def survey(
+        self, logits: Tensor, active: Array, source: Tensor, out: Tensor, *, align_corners: bool
+    ) -> None:
+        """What a label map shows of every label, and how sure the network is of it.
+
+        Sureness is taken at the logits' own places, from the pixel nearest to each: nothing is upsampled.
+
+        Args:
+            logits: (G, C, h4, w4) float32 or float16.
+            active: (G, C) bool on the host, channels in use.
+            source: uint8 (H, W), labels 10 * g + k.
+            out: int64 (L, 7), written, a row a label of these groups, L <= 256 (`SURVEY`): its area in
+                pixels; its box, x1 and y1 exclusive (W, H, 0, 0 where it has no pixel); how many places show
+                it; and the sum, over these, of the probability that its group's softmax gives it, in
+                `PROBABILITY_UNIT`. Row 0 is a label without a pixel; labels from L on are left out.
+            align_corners: As in `label_map`.
+
+        Raises:
+            KernelError: shapes or dtypes do not fit.
+        """
+
+
+@lru_cache(maxsize=64)
+def nearest_pixels(places: int, pixels: int, *, align_corners: bool) -> npt.NDArray[np.int32]:
+    """The pixel nearest to each of a side's places, halves to even; read only."""
+    at = np.arange(places)
+    if align_corners:
+        position = at * ((pixels - 1) / max(places - 1, 1))
+    else:
+        position = (at + 0.5) * (pixels / places) - 0.5
+    nearest: npt.NDArray[np.int32] = np.rint(position).clip(0, pixels - 1).astype(np.int32)
+    nearest.flags.writeable = False
+    return nearest
+
 
 def check_frame(frame: Tensor, out: Tensor) -> None:
     """Checks the arguments of `Pixels.prepare_frame`."""
@@ -77,13 +122,7 @@ def check_frame(frame: Tensor, out: Tensor) -> None:
 
 def check_label_map(logits: Tensor, active: Array, source: Tensor, network: Tensor) -> None:
     """Checks the arguments of `Pixels.label_map`."""
-    expect_float("logits", logits)
-    if len(logits.shape) != 4 or 0 in logits.shape or not 2 <= logits.shape[1] <= GROUP_CHANNELS:
-        raise KernelError(
-            f"logits have shape {tuple(logits.shape)}.",
-            expected=f"(G, C, h4, w4) with C = 2..{GROUP_CHANNELS}",
-        )
-    check_active(active, logits.shape[:2])
+    _check_logits(logits, active)
     groups, channels = np.nonzero(active)
     if (largest := int((10 * groups + channels).max())) > MAX_LABEL:
         raise KernelError(
@@ -94,3 +133,26 @@ def check_label_map(logits: Tensor, active: Array, source: Tensor, network: Tens
     expect_size("network's size", network.shape[1:])
     expect_output("source", source, source.shape, np.uint8)
     expect_output("network", network, (logits.shape[0], *network.shape[1:]), np.uint8)
+
+
+def check_survey(logits: Tensor, active: Array, source: Tensor, out: Tensor) -> None:
+    """Checks the arguments of `Pixels.survey`."""
+    _check_logits(logits, active)
+    expect_size("source's size", source.shape)
+    expect_tensor("source", source, source.shape, np.uint8)
+    most = min(10 * (logits.shape[0] - 1) + logits.shape[1], MAX_LABEL + 1)
+    if len(out.shape) != 2 or not 1 <= out.shape[0] <= most:
+        raise KernelError(
+            f"out has shape {tuple(out.shape)}.", expected=f"(L, {len(SURVEY)}) with L = 1..{most}"
+        )
+    expect_output("out", out, (out.shape[0], len(SURVEY)), np.int64)
+
+
+def _check_logits(logits: Tensor, active: Array) -> None:
+    expect_float("logits", logits)
+    if len(logits.shape) != 4 or 0 in logits.shape or not 2 <= logits.shape[1] <= GROUP_CHANNELS:
+        raise KernelError(
+            f"logits have shape {tuple(logits.shape)}.",
+            expected=f"(G, C, h4, w4) with C = 2..{GROUP_CHANNELS}",
+        )
+    check_active(active, logits.shape[:2])

@@ -30,6 +30,14 @@ def label_maps(
     network: Bytes,
     threads: int,
 ) -> None: ...
+def survey(
+    logits: Single,
+    active: Bytes,
+    rows: npt.NDArray[np.int32],
+    columns: npt.NDArray[np.int32],
+    source: Bytes,
+    out: npt.NDArray[np.int64],
+) -> None: ...
 def identity_tokens(
     table: Single, bias: Single, padding: int, label: Bytes, out: Single, threads: int
 ) -> None: ...

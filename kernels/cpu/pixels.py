@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from ermu.devices.processors import usable_processors
-from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map
+from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map, check_survey, nearest_pixels
 from ermu.kernels.base.tensor_checks import expect_finite
 from ermu.kernels.cpu.library import instruction_set, native
 from ermu.types import Array, Image, LabelMap
@@ -49,3 +50,22 @@ class CpuPixels(Pixels):
         expect_finite(logits=single[active])
         flags = np.ascontiguousarray(active).view(np.uint8)
         native().label_maps(self.isa, single, flags, align_corners, source, network, self.threads)
+
+    def survey(
+        self,
+        logits: Array,
+        active: Array,
+        source: LabelMap,
+        out: npt.NDArray[np.int64],
+        *,
+        align_corners: bool,
+    ) -> None:
+        """See `Pixels.survey`; one thread, by runs of equal labels."""
+        check_survey(logits, active, source, out)
+        rows, columns = (
+            nearest_pixels(*sides, align_corners=align_corners)
+            for sides in zip(logits.shape[2:], source.shape, strict=True)
+        )
+        single = np.ascontiguousarray(logits, dtype=np.float32)
+        flags = np.ascontiguousarray(active).view(np.uint8)
+        native().survey(single, flags, rows, columns, np.ascontiguousarray(source), out)

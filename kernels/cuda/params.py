@@ -117,6 +117,15 @@ class SplitParams(Structure):
     )
 
 
+class SurveyParams(Structure):
+    """Arguments of `clear_survey`, `survey_pixels` and `survey_places_*`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("logits", "active", "rows", "columns", "source", "out")),
+        *((name, c_int) for name in ("channels", "in_h", "in_w", "source_h", "source_w", "labels")),
+    )
+
+
 class FrameParams(Structure):
     """Arguments of `prepare_frame_*`."""
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ermu.devices.gpu import GpuDevice
 from ermu.devices.tensor import DeviceTensor
-from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map
+from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map, check_survey, nearest_pixels
 from ermu.kernels.cuda import params
 from ermu.kernels.cuda.cubic import EXACT_TAPS, FIXED_TAPS, cubic_taps
 from ermu.kernels.cuda.faults import FaultWord
@@ -16,6 +16,7 @@ from ermu.kernels.cuda.tensors import Scratch, address_of, divided, kind_of
 from ermu.types import Array, Image
 
 BLOCK = (32, 8, 1)  # pixels of a block
+PIXELS_OF_THREAD = 16  # of a row, in `survey_pixels`
 
 
 class CudaPixels(Pixels):
@@ -67,6 +68,31 @@ class CudaPixels(Pixels):
             source_at, address_of("network", network), *steps, groups, *source.shape, *size
         )
         self._over_pixels("split_groups", size, split)
+
+    def survey(
+        self,
+        logits: DeviceTensor,
+        active: Array,
+        source: DeviceTensor,
+        out: DeviceTensor,
+        *,
+        align_corners: bool,
+    ) -> None:
+        """See `Pixels.survey`; a block gathers in shared memory, whole numbers in any order."""
+        check_survey(logits, active, source, out)
+        flags = self._scratch.constant("active", active.view(np.uint8))
+        rows, columns = (
+            self._scratch.constant("nearest", nearest_pixels(*sides, align_corners=align_corners)).address
+            for sides in zip(logits.shape[2:], source.shape, strict=True)
+        )
+        pointers = address_of("logits", logits, logits.dtype.itemsize), flags.address, rows, columns
+        tensors = address_of("source", source), address_of("out", out, out.dtype.itemsize)
+        sizes = *logits.shape[1:], *source.shape, out.shape[0]
+        arguments = params.SurveyParams(*pointers, *tensors, *sizes)
+        self._device.launch("clear_survey", (1, 1, 1), (256, 1, 1), arguments)
+        height, width = source.shape
+        self._over_pixels("survey_pixels", (height, divided(width, PIXELS_OF_THREAD)), arguments)
+        self._over_pixels(f"survey_places_{kind_of(logits)}", logits.shape[2:], arguments)
 
     def _taps_between(
         self, network: tuple[int, ...], source: tuple[int, ...], *, exact: bool

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map
+from ermu.kernels.base.pixels import (
+    PROBABILITY_UNIT,
+    Pixels,
+    check_frame,
+    check_label_map,
+    check_survey,
+    nearest_pixels,
+)
 from ermu.kernels.base.tensor_checks import expect_finite
 from ermu.types import Array, Image, LabelMap
 
@@ -44,6 +51,33 @@ class NumpyPixels(Pixels):
             upsampled = _interpolate(silenced, (rows[0][band], rows[1][band], rows[2][band]), axis=2)
             source[band] = _decide(_interpolate(upsampled, columns, axis=3))
         split_groups(source, network)
+
+    def survey(
+        self,
+        logits: Array,
+        active: Array,
+        source: LabelMap,
+        out: npt.NDArray[np.int64],
+        *,
+        align_corners: bool,
+    ) -> None:
+        """See `Pixels.survey`; a mask and a softmax in float64 for each label."""
+        check_survey(logits, active, source, out)
+        places = [
+            nearest_pixels(*sides, align_corners=align_corners)
+            for sides in zip(logits.shape[2:], source.shape, strict=True)
+        ]
+        shown = source[places[0][:, None], places[1][None]]
+        out[:] = 0, source.shape[1], source.shape[0], 0, 0, 0, 0
+        for label in np.unique(source[(source > 0) & (source < len(out))]).tolist():
+            mask, at = source == label, shown == label
+            xs, ys = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+            g, channel = divmod(label - 1, 10)
+            values = np.where(active[g][:, None], logits[g][:, at].astype(np.float64), -np.inf)
+            weights = np.exp(values - values.max(axis=0, initial=-np.inf))
+            probability = (weights[channel + 1] / weights.sum(axis=0)).sum()
+            box = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
+            out[label] = mask.sum(), *box, at.sum(), round(probability / PROBABILITY_UNIT)
 
 
 def aligned_taps(outputs: int, inputs: int) -> Taps:

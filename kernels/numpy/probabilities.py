@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ermu.kernels.base.tensor_checks import expect_finite
 from ermu.kernels.numpy.pixels import PROBABILITY_FLOOR, Taps, aligned_taps, half_pixel_taps
-from ermu.types import Array, LabelMap
+from ermu.types import Array
 
 Single = npt.NDArray[np.float32]
 
@@ -45,53 +45,6 @@ def merged_probabilities(
     merged /= 1.0 - merged
     merged /= merged.sum(axis=0)
     return merged
-
-
-def mean_probabilities(
-    logits: Array, active: Array, channels: npt.NDArray[np.uint8], label: LabelMap, *, align_corners: bool
-) -> dict[int, float]:
-    """Mean probability of every label over its own pixels, by the softmax of its group.
-
-    Taken at the logits' own places, and the nearest pixel there: nothing is upsampled, and no softmax is
-    taken where there is background.
-
-    Args:
-        logits: (G, C, h4, w4) float32 or float16, C = 11.
-        active: (G, C) bool, channels in use.
-        channels: (G, 256) the channel of each label in each group, 0 for those of other groups.
-        label: uint8 (H, W).
-        align_corners: As of `Pixels.label_map`.
-
-    Returns:
-        By label; those that no logit's place meets are left out.
-    """
-    nearest = [
-        _nearest(outputs, inputs, align_corners=align_corners)
-        for outputs, inputs in zip(logits.shape[2:], label.shape, strict=True)
-    ]
-    sampled = label[nearest[0][:, None], nearest[1][None]].ravel()
-    means: dict[int, float] = {}
-    for group, used, table in zip(logits, active, channels, strict=True):
-        own = np.flatnonzero(table[sampled])
-        labels = sampled[own]
-        values = group.reshape(len(used), -1)[:, own].astype(np.float32)
-        values[~used] = -np.inf
-        values -= values.max(axis=0, initial=-np.inf)
-        np.exp(values, out=values)
-        probability = values[table[labels], np.arange(len(own))] / values.sum(axis=0)
-        counts, sums = np.bincount(labels), np.bincount(labels, weights=probability)
-        means.update({int(i): float(sums[i] / counts[i]) for i in np.flatnonzero(counts)})
-    return means
-
-
-def _nearest(outputs: int, inputs: int, *, align_corners: bool) -> npt.NDArray[np.intp]:
-    """The pixel, of `inputs`, nearest to each of `outputs` places."""
-    places = np.arange(outputs)
-    if align_corners:
-        position = places * ((inputs - 1) / max(outputs - 1, 1))
-    else:
-        position = (places + 0.5) * (inputs / outputs) - 0.5
-    return np.asarray(np.rint(position).clip(0, inputs - 1), np.intp)
 
 
 def _softmax(logits: Array, active: Array, places: Sequence[Taps]) -> Single:

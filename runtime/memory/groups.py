@@ -10,16 +10,15 @@ import numpy as np
 
 from ermu.devices.tensor import DeviceTensor
 from ermu.errors import PromptError
-from ermu.kernels.numpy.probabilities import mean_probabilities, merged_probabilities
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.sizes import resolve
-from ermu.runtime.images.labels import GROUP_SIZE, MOST_GROUPS, in_groups, to_channels
+from ermu.runtime.images.labels import MOST_GROUPS, in_groups, to_channels
 from ermu.runtime.memory.correction import Correction, Corrections, Witnesses
 from ermu.runtime.memory.group import ObjectGroup, Tensors
+from ermu.runtime.memory.labelling import Labeller, Probabilities, Seen
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.policy import EvictionPolicy
-from ermu.runtime.memory.probabilities import Probabilities
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.sharing import Standing, sharing
@@ -50,9 +49,9 @@ class GroupSet:
         self._identity, self._numbers, self._device = backend.identity, numbers, backend.device
         self._groups: list[ObjectGroup] = []
         self._corrections = Corrections()
-        self._note_ids([])
+        aligned = workspace.grids.rule.align_corners
+        self._labeller = Labeller(backend, source_hw, align_corners=aligned)
         (self._info,) = backend.graphs[backend.plan.decode].outputs
-        self._source = backend.device.empty(source_hw, np.uint8)
         self._allocate(0)
 
     def __len__(self) -> int:
@@ -143,7 +142,7 @@ class GroupSet:
             with watch("decode"):
                 self._decode(g, features)
         with watch("label"):
-            return self._predict()
+            return self._labeller.label(self._logits, self._labels)
 
     def remember(
         self,
@@ -238,7 +237,7 @@ class GroupSet:
         g, group = self._of(object_id)
         group.propagate(features)
         self._decode(g, features)
-        label = self._predict()
+        label = self._labeller.label(self._logits, self._labels)
         self._embed(g)
         group.memorize()
         return label
@@ -256,7 +255,7 @@ class GroupSet:
     def remove(self, object_id: int) -> None:
         """Stops following an object; a group without objects is freed."""
         self._of(object_id)[1].remove(object_id)
-        self._note_ids(self._groups)
+        self._labeller.follow(self._groups)
         kept = [group for group in self._groups if group.ids]
         if len(kept) != len(self._groups):
             self._set(kept)
@@ -267,27 +266,11 @@ class GroupSet:
 
     def probabilities(self) -> Probabilities:
         """Of the latest frame's labels at source size; computed on the host."""
-        if not self._groups:
-            return Probabilities(np.ones((1, *self.source_hw), np.float32), np.zeros(1, np.uint8))
-        aligned = self.workspace.grids.rule.align_corners
-        merged = merged_probabilities(self.logits(), self._active, self.source_hw, align_corners=aligned)
-        return Probabilities(merged[: len(self._ids)], self._ids[: len(merged)])
+        return self._labeller.probabilities(self.logits())
 
-    def scores(self, label: LabelMap) -> dict[int, float]:
-        """Mean probability of each object over its pixels on the latest frame; empty on a GPU.
-
-        Args:
-            label: uint8 H x W at source size, with the caller's ids.
-        """
-        if not self._groups or self._device.name != "cpu":
-            return {}
-        return mean_probabilities(
-            self._device.kernel_argument(self._logits),
-            self._active,
-            self._channels,
-            label,
-            align_corners=self.workspace.grids.rule.align_corners,
-        )
+    def seen(self, label: LabelMap) -> dict[int, Seen]:
+        """What a label map of the latest frame, H x W with the caller's ids, shows of each object, by id."""
+        return self._labeller.seen(label, self._logits)
 
     def _standing(self, group: ObjectGroup, shown: set[int], frame: int) -> Standing:
         """As `sharing` sees a group, of a frame on which these ids are shown."""
@@ -322,23 +305,10 @@ class GroupSet:
         held = {**features, **self.workspace.tensors, self._info.name: out or self._logits.at(g)}
         self._backend.run(self._backend.plan.decode, held)
 
-    def _predict(self) -> LabelMap:
-        argument = self._device.kernel_argument
-        self._backend.kernels.pixels.label_map(
-            argument(self._logits),
-            self._active,
-            argument(self._source),
-            argument(self._labels),
-            align_corners=self.workspace.grids.rule.align_corners,
-        )
-        merged = self._device.download(self._source)
-        self._backend.kernels.check_faults()
-        return merged if self._are_merged_ids else np.asarray(cv2.LUT(merged, self._ids), np.uint8)
-
     def _set(self, groups: list[ObjectGroup]) -> None:
         if len(groups) > MOST_GROUPS:
             groups.append(groups.pop(min(range(len(groups)), key=lambda g: (_width(groups[g]), -g))))
-        self._note_ids(groups)
+        self._labeller.follow(groups)
         before = {group.number: self._logits.at(g) for g, group in enumerate(self._groups)}
         self._groups = groups
         self._corrections.keep([group.number for group in groups])
@@ -351,25 +321,6 @@ class GroupSet:
         one = resolve(self._info.shape, self.workspace.symbols)
         self._logits = self._device.empty((count, *one), self._info.dtype)
         self._labels = self._device.empty((count, *self.workspace.grids.hw), np.uint8)
-
-    def _note_ids(self, groups: list[ObjectGroup]) -> None:
-        """Notes channels in use, (G, 11), and which ids are whose.
-
-        By merged id the caller's, and whether all are the same; by group and caller's id the channel.
-        """
-        self._active = np.array([group.active for group in groups], np.bool_).reshape(-1, GROUP_SIZE + 1)
-        merged = np.arange(256, dtype=np.uint8)
-        self._ids, possible = np.zeros_like(merged), np.zeros(len(merged), np.bool_)
-        for g, group in enumerate(groups):
-            own = slice(GROUP_SIZE * g + 1, min(GROUP_SIZE * (g + 1) + 1, 256))
-            fitting = own.stop - own.start
-            self._ids[own] = [object_id or 0 for object_id in group.channel_ids[:fitting]]
-            possible[own] = self._active[g, 1 : 1 + fitting]
-        self._channels = np.zeros((len(groups), len(merged)), np.uint8)
-        for table, group in zip(self._channels, groups, strict=True):
-            for channel, object_id in enumerate(group.channel_ids, start=1):
-                table[object_id or 0] = channel if object_id else 0
-        self._are_merged_ids = bool(np.all((self._ids == merged) | ~possible))
 
 
 def _width(group: ObjectGroup) -> int:

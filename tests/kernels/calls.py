@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ermu.devices.base import Device
 from ermu.devices.host import HostDevice
 from ermu.devices.tensor import DeviceTensor
+from ermu.kernels.base.pixels import SURVEY
 from ermu.kernels.base.scoring import KeyGram
 from ermu.kernels.loading import Kernels
 from tests.kernels.kernel_cases import Scoring
@@ -80,6 +81,15 @@ class Caller:
         held = self.held(logits)
         self.kernels.pixels.label_map(held, active, *arguments, align_corners=align_corners)
         return self._result(source), self._result(network)
+
+    def survey(
+        self, logits: Array, active: Array, label: Array, labels: int, *, align_corners: bool = True
+    ) -> Array:
+        """(labels, 7) of a label map (H, W)."""
+        out = self._out((labels, len(SURVEY)), np.int64)
+        held = self.held(logits), active, self.held(label), self.device.kernel_argument(out)
+        self.kernels.pixels.survey(*held, align_corners=align_corners)
+        return self._result(out)
 
     def prepare_frame(
         self, frame: Array, network_hw: tuple[int, int], dtype: npt.DTypeLike = np.uint8

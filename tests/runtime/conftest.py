@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -15,6 +15,9 @@ import pytest
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.images.masks import extents
+from ermu.runtime.memory.labelling import Seen
+from ermu.runtime.results import Sighting, sighted
 from ermu.runtime.segmenter import Segmenter
 from ermu.types import LabelMap
 
@@ -100,3 +103,10 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
             return True
         sleep(0.02)
     return condition()
+
+
+def sightings(label: LabelMap, ids: Iterable[int], score: float | None = None) -> tuple[Sighting, ...]:
+    """Of the objects followed, as a segmenter gives them, with one score for those that are visible."""
+    found, own = extents(label), list(ids)
+    seen = {i: Seen(int(found.areas[i]), found.box(i), score if found.areas[i] else None) for i in own}
+    return sighted(own, seen)

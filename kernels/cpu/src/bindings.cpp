@@ -11,6 +11,7 @@
 #include "attention/kv_cache.h"
 #include "dispatch.h"
 #include "identity/identity.h"
+#include "pixels/survey.h"
 #include "scoring/foreground.h"
 #include "scoring/redundancy.h"
 #include "window/window.h"
@@ -87,6 +88,15 @@ void label_maps(const std::string& isa, const Contiguous<float>& logits, const C
     const ermu::Isa& chosen = isa_named(isa);
     py::gil_scoped_release unlocked;
     ermu::label_maps(chosen, job, network_h, network_w, network_out, threads);
+}
+
+void survey(const Contiguous<float>& logits, const Contiguous<uint8_t>& active, const Contiguous<int32_t>& rows,
+            const Contiguous<int32_t>& columns, const Contiguous<uint8_t>& source, Contiguous<int64_t>& out) {
+    const ermu::SurveyJob job{logits.data(),  active.data(),   side(logits, 1), side(logits, 2), side(logits, 3),
+                              rows.data(),    columns.data(),  source.data(),   side(source, 0), side(source, 1),
+                              side(out, 0),   reinterpret_cast<ermu::LabelSurvey*>(out.mutable_data())};
+    py::gil_scoped_release unlocked;
+    ermu::survey(job);
 }
 
 void resize_frame(const std::string& isa, const Contiguous<uint8_t>& frame, Contiguous<float>& resized, int threads) {
@@ -183,6 +193,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("redundancy", &redundancy);
     module.def("foreground", &foreground);
     module.def("label_maps", &label_maps);
+    module.def("survey", &survey);
     module.def("resize_frame", &resize_frame);
     module.def("precisions", &precisions);
     module.def("window", &window);

@@ -10,6 +10,7 @@ from ermu.kernels.loading import numpy_kernels
 from tests.kernels.calls import Caller
 from tests.kernels.cpu.compiled import ISAS, compiled, needs_compiler
 from tests.kernels.kernel_cases import EXACT_SIZES, cubic_frame, random_logits
+from tests.kernels.survey_cases import SIZES, drawn, two_groups_by_hand
 
 pytestmark = needs_compiler
 
@@ -59,3 +60,21 @@ def test_not_a_number_is_refused_where_it_counts(cpu: Caller) -> None:
     active[1, 4] = True
     with pytest.raises(KernelError, match="not a number"):
         cpu.label_map(logits, active, (9, 13), (17, 17))
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_a_survey_by_hand(cpu: Caller, align_corners: bool) -> None:
+    two_groups_by_hand(cpu, align_corners=align_corners)
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("groups", [1, 3, 26])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_surveys_are_the_oracles(
+    cpu: Caller, groups: int, sizes: tuple[tuple[int, int], tuple[int, int]], align_corners: bool
+) -> None:
+    case = drawn(groups, sizes)
+    found = cpu.survey(*case, align_corners=align_corners)
+    expected = ORACLE.survey(*case, align_corners=align_corners)
+    np.testing.assert_array_equal(found[:, :6], expected[:, :6])
+    np.testing.assert_allclose(found[:, 6], expected[:, 6], rtol=1e-5)

@@ -10,6 +10,7 @@ from ermu.errors import KernelError
 from ermu.kernels.loading import numpy_kernels
 from tests.kernels.calls import Caller
 from tests.kernels.kernel_cases import EXACT_SIZES, cubic_frame, random_logits
+from tests.kernels.survey_cases import SIZES, drawn, two_groups_by_hand
 
 ORACLE = Caller(numpy_kernels())
 
@@ -86,3 +87,29 @@ def test_a_logit_that_is_no_number_is_reported(cuda: Caller) -> None:
     with pytest.raises(KernelError, match="logits"):
         cuda.label_map(logits, active, (9, 13), (17, 17))
     cuda.kernels.check_faults()
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_a_survey_by_hand(cuda: Caller, align_corners: bool) -> None:
+    two_groups_by_hand(cuda, align_corners=align_corners)
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("groups", [1, 3, 26])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_surveys_are_the_oracles(
+    cuda: Caller, groups: int, sizes: tuple[tuple[int, int], tuple[int, int]], align_corners: bool
+) -> None:
+    case = drawn(groups, sizes)
+    found = cuda.survey(*case, align_corners=align_corners)
+    expected = ORACLE.survey(*case, align_corners=align_corners)
+    np.testing.assert_array_equal(found[:, :6], expected[:, :6])
+    np.testing.assert_allclose(found[:, 6], expected[:, 6], rtol=1e-5)
+
+
+def test_a_survey_in_half_precision(cuda: Caller) -> None:
+    logits, *case = drawn(3, ((45, 81), (180, 320)))
+    half = logits.astype(np.float16)
+    found, expected = cuda.survey(half, *case), ORACLE.survey(half, *case)
+    np.testing.assert_array_equal(found[:, :6], expected[:, :6])
+    np.testing.assert_allclose(found[:, 6], expected[:, 6], rtol=1e-5)

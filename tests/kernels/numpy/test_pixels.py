@@ -9,8 +9,10 @@ import pytest
 from ermu.errors import KernelError
 from ermu.kernels.loading import numpy_kernels
 from ermu.kernels.numpy.pixels import nearest_taps
+from ermu.runtime.images.masks import extents
 from tests.kernels.calls import Caller
 from tests.kernels.kernel_cases import EXACT_SIZES, Event, cubic_frame
+from tests.kernels.survey_cases import drawn, two_groups_by_hand
 
 ORACLE = Caller(numpy_kernels())
 
@@ -131,3 +133,24 @@ def test_a_26th_group_has_the_last_labels() -> None:
     source, network = ORACLE.label_map(logits, active, (3, 3), (3, 3))
     assert set(np.unique(source)) == {255}
     assert set(np.unique(network[25])) == {5} and not network[:25].any()
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_a_survey_by_hand(align_corners: bool) -> None:
+    two_groups_by_hand(ORACLE, align_corners=align_corners)
+
+
+def test_areas_and_boxes_are_those_of_the_label_map() -> None:
+    """Against run lengths in the host's label map, another implementation."""
+    logits, active, label, labels = drawn(3, ((45, 81), (180, 320)))
+    found, expected = ORACLE.survey(logits, active, label, labels), extents(label)
+    shown = np.arange(1, labels)[expected.areas[1:labels] > 0]
+    np.testing.assert_array_equal(found[1:, 0], expected.areas[1:labels])
+    np.testing.assert_array_equal(found[shown, 1:5], expected.boxes[shown])
+
+
+@pytest.mark.parametrize(("labels", "dtype"), [(12, np.uint8), (0, np.uint8), (11, np.int32)])
+def test_a_survey_of_what_does_not_fit_is_refused(labels: int, dtype: type) -> None:
+    logits, active = np.zeros((1, 11, 2, 2), np.float32), np.ones((1, 11), bool)
+    with pytest.raises(KernelError):
+        ORACLE.survey(logits, active, np.zeros((8, 8), dtype), labels)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ermu.runtime.results import FrameResult, sighted
+from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import SinkContext
 from ermu.runtime.sinks.events import EventKind, EventWatch
 from ermu.runtime.sinks.kinds.events import EventSink
 from ermu.runtime.sources.base import Frame
 from ermu.runtime.streams.object_registry import ObjectRegistry
 from ermu.types import LabelMap
-from tests.runtime.conftest import boxes
+from tests.runtime.conftest import boxes, sightings
 
 Told = list[tuple[str, int, int, tuple[int, int, int, int]]]
 
@@ -29,7 +29,7 @@ class Story:
 
     def next(self, label: LabelMap) -> tuple[Frame, FrameResult]:
         self._frame += 1
-        seen = sighted(label, self.registry.ids, {})
+        seen = sightings(label, self.registry.ids)
         self.registry.observe(seen, frame=self._frame, time=float(self._frame))
         image = np.zeros((*label.shape, 3), np.uint8)
         frame = Frame(self._frame, str(self._frame), image, time=float(self._frame))

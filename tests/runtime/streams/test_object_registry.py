@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ermu.errors import PromptError
-from ermu.runtime.results import ObjectState, sighted
+from ermu.runtime.results import ObjectState
 from ermu.runtime.streams.object_registry import ObjectRegistry
+from tests.runtime.conftest import sightings
 
 
 def test_ids_come_back_only_when_all_have_been_used() -> None:
@@ -28,7 +29,7 @@ def test_an_absent_object_is_lost_and_found() -> None:
     there, gone = np.full((4, 4), 5, np.uint8), np.zeros((4, 4), np.uint8)
     states = []
     for time, label in [(0.0, there), (0.5, gone), (1.0, gone), (1.2, gone), (1.5, there)]:
-        registry.observe(sighted(label, [5], {5: 0.9}), frame=0, time=time)
+        registry.observe(sightings(label, [5], 0.9), frame=0, time=time)
         states.append(registry.sightings[0].state)
     visible, absent, lost = ObjectState.VISIBLE, ObjectState.ABSENT, ObjectState.LOST
     assert states == [visible, absent, absent, lost, visible]

@@ -80,5 +80,24 @@ inline int atomicOr(int* word, int bits) {
     return before;
 }
 
+template <typename T>
+T atomicAdd(T* number, T more) {
+    const T before = *number;
+    *number += more;
+    return before;
+}
+template <typename T>
+T atomicMin(T* number, T other) {
+    const T before = *number;
+    if (other < before) *number = other;
+    return before;
+}
+template <typename T>
+T atomicMax(T* number, T other) {
+    const T before = *number;
+    if (other > before) *number = other;
+    return before;
+}
+
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }

@@ -14,6 +14,7 @@
 #include "identity/identity.cu"
 #include "pixels/frame.cu"
 #include "pixels/labels.cu"
+#include "pixels/survey.cu"
 #include "scoring/foreground.cu"
 #include "scoring/gram.cu"
 #include "scoring/masses.cu"
@@ -189,6 +190,8 @@ const Kernel kKernels[] = {
     KERNEL(LabelParams, label_map_f32),         KERNEL(LabelParams, label_map_f16),
     KERNEL(SplitParams, split_groups),          KERNEL(FrameParams, prepare_frame_f32),
     KERNEL(FrameParams, prepare_frame_u8),
+    KERNEL(SurveyParams, clear_survey),         KERNEL(SurveyParams, survey_pixels),
+    KERNEL(SurveyParams, survey_places_f32),    KERNEL(SurveyParams, survey_places_f16),
     KERNEL(IdentityParams, identity_tokens),
 };
 
