@@ -1,8 +1,8 @@
-"""The README's table of speed, made from the stored reports.
+"""The table of speed of docs/benchmarks.md, made from the stored reports.
 
-    python -m ermu.benchmarks.report.table [--results benchmarks/results] [--readme README.md]
+    python -m ermu.benchmarks.report.table [--results benchmarks/results] [--page docs/benchmarks.md]
 
-Replaces what stands between `<!-- bench:begin -->` and `<!-- bench:end -->`; without --readme, prints it.
+Replaces what stands between `<!-- bench:begin -->` and `<!-- bench:end -->`; without --page, prints it.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ def markdown_table(reports: Sequence[Report]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def replace_table(readme: Path, table: str) -> None:
+def replace_table(page: Path, table: str) -> None:
     """Puts a table between the markers.
 
     Raises:
         BenchmarkError: the file has no such markers.
     """
-    text = readme.read_text()
+    text = page.read_text()
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise BenchmarkError(f"{readme} has no place for the table.", expected=f"the lines {BEGIN} and {END}")
-    with replace_atomically(readme) as temporary:
+        raise BenchmarkError(f"{page} has no place for the table.", expected=f"the lines {BEGIN} and {END}")
+    with replace_atomically(page) as temporary:
         temporary.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
@@ -97,12 +97,12 @@ def main() -> None:
     """Reads the arguments and writes or prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path(__file__).parents[1] / "results")
-    parser.add_argument("--readme", type=Path)
+    parser.add_argument("--page", type=Path)
     arguments = parser.parse_args()
     try:
         table = markdown_table(load_reports(arguments.results))
-        if arguments.readme:
-            replace_table(arguments.readme, table)
+        if arguments.page:
+            replace_table(arguments.page, table)
         else:
             print(table)
     except ErmuError as error:

@@ -1,4 +1,4 @@
-"""The README's table from stored reports."""
+"""The table of speed from stored reports."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def test_a_row_a_report_and_a_column_a_peer() -> None:
 
 
 def test_only_what_stands_between_the_markers_changes(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("above\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nbelow\n")
-    replace_table(readme, "| new |")
-    replace_table(readme, "| newer |")
-    assert readme.read_text() == "above\n<!-- bench:begin -->\n| newer |\n<!-- bench:end -->\nbelow\n"
+    page = tmp_path / "benchmarks.md"
+    page.write_text("above\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nbelow\n")
+    replace_table(page, "| new |")
+    replace_table(page, "| newer |")
+    assert page.read_text() == "above\n<!-- bench:begin -->\n| newer |\n<!-- bench:end -->\nbelow\n"
 
 
-def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("no table here\n")
+def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text("no table here\n")
     with pytest.raises(BenchmarkError, match="no place"):
-        replace_table(readme, "| new |")
-    assert readme.read_text() == "no table here\n"
+        replace_table(page, "| new |")
+    assert page.read_text() == "no table here\n"
 
 
 def test_reports_are_read_by_name(tmp_path: Path) -> None:
