@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The CPU build of torch; elsewhere e.g. TORCH="torch --index-url https://download.pytorch.org/whl/cpu".
 TORCH ?= torch==2.13.0
-EXTRAS := window,cpu,openvino,export,train,serve,mqtt,scenes,eval,rtx-build,cuda13,dev
+EXTRAS := window,cpu,openvino,export,train,serve,mqtt,scenes,eval,rtx-build,cuda13,docs,dev
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-gpu lint types bench kernels demo-bundle clean
+.PHONY: demo test test-gpu lint types docs bench kernels demo-bundle clean
 
 $(INSTALLED): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,10 @@ types: $(INSTALLED)
 	rm -rf build/types && mkdir -p build/types/ermu
 	ln -s $(addprefix $(CURDIR)/,$(wildcard ermu/* benchmarks export runtime kernels evaluation training)) build/types/ermu/
 	MYPYPATH=build/types $(BIN)/mypy -p ermu
+
+# The documentation site, into build/site: open build/site/index.html.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # The demo network against torch, then against the stored result of this kind of machine.
 bench: $(INSTALLED)

@@ -40,7 +40,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def _but_sources(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if not name.endswith(".py") and not (Path(folder) / name / "__init__.py").exists()]
+    return [
+        name
+        for name in names
+        if not name.endswith(".py") and not (Path(folder) / name / "__init__.py").exists()
+    ]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

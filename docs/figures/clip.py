@@ -8,10 +8,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from ermu.runtime.memory.propagation import ExternalAttentionPropagation
 
 from ermu import Segmenter, read_label_map
 from ermu.plugins import FrameResult
+from ermu.runtime.memory.propagation import ExternalAttentionPropagation
 
 HERE = Path(__file__).parent
 CREDIT = "frames: DAVIS 2016, Perazzi et al., CC BY 4.0"
@@ -58,7 +58,5 @@ def follow(davis: Path, *, policy: str = "ermu", gap: int = 2, sequence: str = S
             result = segmenter.step(picture)
             masses = np.array(reading._masses_of(len(held)), np.float32).T
             order = np.argsort(held)
-            seen.append(
-                Seen(picture, result, sorted(held), masses[order].reshape(len(held), *reading._hw))
-            )
+            seen.append(Seen(picture, result, sorted(held), masses[order].reshape(len(held), *reading._hw)))
     return seen

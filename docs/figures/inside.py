@@ -13,10 +13,10 @@ import cv2
 import matplotlib
 import numpy as np
 from clip import CREDIT, Seen, arguments, follow
-from ermu.runtime.images.overlay import draw_overlay
-from ermu.types import Vector
 
 from ermu.plugins import Decision
+from ermu.runtime.images.overlay import draw_overlay
+from ermu.types import Vector
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
@@ -31,7 +31,9 @@ def scores(seen: list[Seen]) -> Figure:
     """The latest eviction: each frame held, its relevance and redundancy, and the score that decides."""
     number = max(i for i, at in enumerate(seen) if at.result.memory[0].evicted is not None)
     at, update = seen[number], seen[number].result.memory[0]
-    figure, axes = plt.subplots(2, len(at.held), figsize=(11, 2.9), height_ratios=[1, 1.8], layout="constrained")
+    figure, axes = plt.subplots(
+        2, len(at.held), figsize=(11, 2.9), height_ratios=[1, 1.8], layout="constrained"
+    )
     names = ("relevance", "redundancy", "score")
     for slot, held in enumerate(at.held):
         leaves = held == update.evicted

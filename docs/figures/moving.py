@@ -2,8 +2,8 @@
 
     python docs/figures/moving.py --davis DAVIS
 
-Nine memory frames stand in the strip; a bar says how relevant each was when it was last scored, and the one that
-leaves is red.
+Nine memory frames stand in the strip; a bar says how relevant each was when it was last scored, and the one
+that leaves is red.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from clip import Seen, arguments, follow
-from ermu.runtime.images.overlay import draw_overlay
 from PIL import Image
+
+from ermu.runtime.images.overlay import draw_overlay
 
 WIDTH, SLOTS, GUTTER = 640, 9, 4
 _INK, _FAINT, _TEAL, _RED = (40, 40, 40), (225, 225, 225), (136, 150, 0), (50, 50, 220)
@@ -21,7 +22,9 @@ _INK, _FAINT, _TEAL, _RED = (40, 40, 40), (225, 225, 225), (136, 150, 0), (50, 5
 def picture(seen: list[Seen], number: int, relevance: dict[int, float], leaving: int | None) -> Image.Image:
     """A frame with its object drawn in, above the memory that it read."""
     frame = draw_overlay(seen[number].picture, seen[number].result.label, opacity=0.5)
-    big = cv2.resize(frame, (WIDTH, round(WIDTH * frame.shape[0] / frame.shape[1])), interpolation=cv2.INTER_AREA)
+    big = cv2.resize(
+        frame, (WIDTH, round(WIDTH * frame.shape[0] / frame.shape[1])), interpolation=cv2.INTER_AREA
+    )
     cell = (WIDTH - GUTTER * (SLOTS + 1)) // SLOTS
     height = round(cell * frame.shape[0] / frame.shape[1])
     strip = np.full((height + 30, WIDTH, 3), 255, np.uint8)
