@@ -32,7 +32,7 @@ def scores(seen: list[Seen]) -> Figure:
     number = max(i for i, at in enumerate(seen) if at.result.memory[0].evicted is not None)
     at, update = seen[number], seen[number].result.memory[0]
     figure, axes = plt.subplots(
-        2, len(at.held), figsize=(11, 2.9), height_ratios=[1, 1.8], layout="constrained"
+        2, len(at.held), figsize=(9, 2.9), height_ratios=[1, 1.8], layout="constrained"
     )
     names = ("relevance", "redundancy", "score")
     for slot, held in enumerate(at.held):
@@ -59,7 +59,7 @@ def vectors(decision: Decision) -> tuple[Vector, Vector, Vector]:
 def masses(seen: list[Seen], number: int) -> Figure:
     """Where a frame looks: for each frame held, what share of every place's attention went to it."""
     at = seen[number]
-    figure, axes = plt.subplots(2, len(at.held), figsize=(11, 1.9), layout="constrained")
+    figure, axes = plt.subplots(2, len(at.held), figsize=(9, 1.75), layout="constrained")
     height, width = at.picture.shape[:2]
     for slot, held in enumerate(at.held):
         show(axes[0, slot], seen[held], f"frame {held}", "black")
@@ -77,7 +77,7 @@ def masses(seen: list[Seen], number: int) -> Figure:
 
 def evictions(runs: dict[str, list[Seen]]) -> Figure:
     """A line a remembered frame, from when it came to when it left, for each policy."""
-    figure, axes = plt.subplots(1, len(runs), figsize=(11, 3.4), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, len(runs), figsize=(9, 3.1), sharey=True, layout="constrained")
     for axis, (policy, seen) in zip(axes, runs.items(), strict=True):
         last = len(seen) - 1
         left = {update.evicted: i for i, at in enumerate(seen) if (update := at.result.memory[0])}
@@ -109,7 +109,7 @@ def credited(figure: Figure, title: str) -> Figure:
 
 def save(figure: Figure, out: Path) -> None:
     """As WebP, a quarter of PNG's size."""
-    figure.savefig(out, dpi=120, bbox_inches="tight", pil_kwargs={"quality": 82, "method": 6})
+    figure.savefig(out, dpi=150, bbox_inches="tight", pil_kwargs={"quality": 82, "method": 6})
     print(f"{out}: {out.stat().st_size / 1e3:.0f} kB")
 
 
