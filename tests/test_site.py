@@ -64,7 +64,9 @@ def test_the_site_is_built(tmp_path: Path) -> None:
         pictures = re.findall(rf'src="\.\./({notebook.stem}-\d\.png)"', page)
         assert pictures and all((tmp_path / "notebooks" / name).stat().st_size > 5000 for name in pictures)
     home = (tmp_path / "index.html").read_text("utf-8")
-    assert not re.findall(r'(?:src|href)="(?:https?:)?//[^"]*\.(?:js|css|woff2?)', home)  # nothing from elsewhere
+    assert not re.findall(
+        r'(?:src|href)="(?:https?:)?//[^"]*\.(?:js|css|woff2?)', home
+    )  # nothing from elsewhere
 
 
 def test_pages_come_in_the_order_of_a_newcomers_questions() -> None:

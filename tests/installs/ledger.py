@@ -87,6 +87,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     ),
     "tests/installs/test_lowest.py::test_commands_work": ("ermu bench --bundle B --plot bench.png",),
     "tests/test_site.py::test_the_site_is_built": ("make docs",),
+    "tests/test_site.py::test_notebooks_run": ("python docs/notebooks/run.py",),
     "tests/benchmarks/test_bench.py::test_the_report_has_every_figure": (
         "ermu bench --bundle demo --against torch-eager,onnxruntime-plain,openvino --json demo.json "
         "--plot demo.png",
@@ -191,7 +192,10 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m ermu.benchmarks.measures.glass_to_glass",
         "python -m ermu.benchmarks.measures.glass_to_glass --seconds 25",
     ),
-    "footage of DAVIS, which is not part of the repository": ("python docs/figures/inside.py --davis DAVIS",),
+    "footage of DAVIS, which is not part of the repository": (
+        "python docs/figures/inside.py --davis DAVIS",
+        "python docs/figures/moving.py --davis DAVIS",
+    ),
     "what every test of a virtual environment does first": (
         "python3 -m venv ermu && . ermu/bin/activate",
         "pip install torch --index-url https://download.pytorch.org/whl/cpu",
