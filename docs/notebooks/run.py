@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 
 def run(path: Path) -> None:
-    """Runs a notebook from its first cell to its last; times and versions are left out, so that a diff is one."""
+    """Runs a notebook from first to last; times and versions are left out, so that a diff is one."""
     content = nbformat.read(path, as_version=4)
     NotebookClient(content, timeout=600, kernel_name="python3", record_timing=False).execute(
         cwd=str(path.parent)
