@@ -53,7 +53,7 @@ def said() -> set[str]:
 
 @pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs builds the site (extra `docs`)")
 def test_the_site_is_built(tmp_path: Path) -> None:
-    """`--strict` fails on a page in no menu, a link or anchor that leads nowhere, a name that is not there."""
+    """`--strict` fails on a page in no menu, a link or anchor that leads nowhere, a name that is gone."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
