@@ -48,7 +48,7 @@ def said() -> set[str]:
                 found.add("".join(map(str, parts)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.add(node.value)
-    return found
+    return {re.sub("(?:…|%[sd])+", "…", text) for text in found}
 
 
 @pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs builds the site (extra `docs`)")
