@@ -127,6 +127,9 @@ TESTED: dict[str, tuple[str, ...]] = {
         "ermu serve --bundle BUNDLE --source 0 --public-url https://cams.example.org/ermu/ "
         "--trust-proxy 127.0.0.1",
     ),
+    "tests/benchmarks/test_soak.py::test_three_thousand_frames": (
+        "python benchmarks/soak.py --bundle TINY --frames 100000",
+    ),
     "tests/evaluation/test_comparison.py": (
         "ermu eval --bundle BUNDLE --dataset scenes --out results/policies --compare-policies",
         "ermu eval --bundle demo --dataset scenes --compare-policies --out runs/policies",

@@ -197,11 +197,12 @@ def test_openvino(bundle: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/start.md", "docs/labelling.md"])
-def test_in_python(bundle: Path, folder: Path, page: str) -> None:
+def test_in_python(folder: Path, page: str, request: pytest.FixtureRequest) -> None:
     """A page's program, on a file instead of a camera, and not for ever."""
     (code,) = re.findall(r"```python\n(import cv2, ermu.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
     program = code.replace("VideoCapture(0)", "VideoCapture('video.mp4')")
     if page == "README.md":
+        request.getfixturevalue("bundle")
         program = program.replace("while True:", "for _ in range(3):")
     ran = environment(extras(RUN_TRACED)).run("python", "-c", program + "\nprint('whole')", cwd=folder)
     assert ran.returncode == 0 and "whole" in ran.stdout, ran.stderr
