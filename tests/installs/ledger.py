@@ -86,8 +86,8 @@ TESTED: dict[str, tuple[str, ...]] = {
         "pip uninstall -y opencv-python && pip install opencv-python-headless",
     ),
     "tests/installs/test_lowest.py::test_commands_work": ("ermu bench --bundle B --plot bench.png",),
-    "tests/test_site.py::test_the_site_is_built": ("make docs",),
-    "tests/test_site.py::test_notebooks_run": ("python docs/notebooks/run.py",),
+    "tests/docs/test_site.py::test_the_site_is_built": ("make docs",),
+    "tests/docs/test_site.py::test_notebooks_run": ("python docs/notebooks/run.py",),
     "tests/benchmarks/test_bench.py::test_the_report_has_every_figure": (
         "ermu bench --bundle demo --against torch-eager,onnxruntime-plain,openvino --json demo.json "
         "--plot demo.png",
