@@ -87,7 +87,6 @@ TESTED: dict[str, tuple[str, ...]] = {
     ),
     "tests/installs/test_lowest.py::test_commands_work": ("ermu bench --bundle B --plot bench.png",),
     "tests/docs/test_site.py::test_the_site_is_built": ("make docs",),
-    "tests/docs/test_site.py::test_notebooks_run": ("python docs/notebooks/run.py",),
     "tests/benchmarks/test_bench.py::test_the_report_has_every_figure": (
         "ermu bench --bundle demo --against torch-eager,onnxruntime-plain,openvino --json demo.json "
         "--plot demo.png",
