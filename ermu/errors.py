@@ -79,6 +79,10 @@ class SinkError(ErmuError):
     """A result cannot be written where it should go."""
 
 
+class SessionError(ErmuError):
+    """A saved session is damaged, foreign, of another format version, or belongs to another bundle."""
+
+
 class KernelError(ErmuError):
     """A kernel was given tensors that it cannot take, or cannot be built or launched."""
 

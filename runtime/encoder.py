@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ermu.devices.tensor import DeviceTensor
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import Grids
@@ -35,17 +36,22 @@ class FrameEncoder:
         self.features = allocate(backend.device, made, grids.symbols())
         self._encoded = False
 
+    @property
+    def image(self) -> DeviceTensor:
+        """The frame taken last at network size, 1 x H x W x 3; whoever writes it has it encoded again."""
+        (image,) = self._images.values()
+        return image
+
     def take(self, frame: Image) -> None:
         """Resizes a frame (BGR uint8 H x W x 3) to network size; `encode` will find it."""
-        (image,) = self._images.values()
-        out = self._backend.device.kernel_argument(image.at(0))
+        out = self._backend.device.kernel_argument(self.image.at(0))
         self._backend.kernels.pixels.prepare_frame(frame, out)
         self._encoded = False
 
     @contextmanager
     def aside(self, frame: Image) -> Iterator[None]:
         """Encodes another frame for a while; the one taken last is the one to be encoded again afterwards."""
-        device, (image,) = self._backend.device, self._images.values()
+        device, image = self._backend.device, self.image
         taken = device.empty(image.shape, image.dtype)
         device.copy(image, taken)
         try:

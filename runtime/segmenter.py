@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +30,14 @@ from ermu.runtime.memory.labelling import Probabilities
 from ermu.runtime.memory.options import PRESENT, MemoryOptions
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
-from ermu.runtime.refining import Refining
 from ermu.runtime.results import FrameResult
+from ermu.runtime.session.segmenter import Numbers, PortableSegmenter
 from ermu.runtime.sharing import Added
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, Image, LabelMap
 
 
-class Segmenter(Refining):
+class Segmenter(PortableSegmenter):
     """Follows the objects of a first label map through a stream.
 
     Example:
@@ -127,7 +126,7 @@ class Segmenter(Refining):
         self.backend = backend
         self._encoder: FrameEncoder | None = None
         self._groups: GroupSet | None = None
-        self._numbers = count()
+        self._numbers = Numbers()
         self._frame, self._added = -1, Added()
 
     @property

@@ -14,12 +14,48 @@ from dataclasses import dataclass
 import numpy as np
 
 from ermu.errors import KernelError, OptionError
-from ermu.kernels.base.tensor_checks import Tensor, expect_output, expect_tensor
+from ermu.kernels.base.tensor_checks import Tensor, expect_finite, expect_output, expect_tensor
 from ermu.types import Array
 
 PRECISIONS = ("fp32", "bf16", "int8")
 WINDOW_RADIUS = 7
 WINDOW_KEYS = (2 * WINDOW_RADIUS + 1) ** 2  # 225
+
+
+@dataclass(frozen=True)
+class SlotCodes:
+    """A slot as its precision rounded it, the same whatever instruction set has packed it.
+
+    A key is its mean and its code times its head's step, a value its mean and its code times its channel's
+    step. In fp32 the codes are the numbers themselves; means are 0 and steps 1.
+
+    Attributes:
+        key: (N, D) float32.
+        value: (N, Cv) float32.
+        key_mean: (D,) float32.
+        value_mean: (Cv,) float32.
+        key_step: (heads,) float32.
+        value_step: (Cv,) float32.
+    """
+
+    key: Array
+    value: Array
+    key_mean: Array
+    value_mean: Array
+    key_step: Array
+    value_step: Array
+
+    @classmethod
+    def plain(cls, key: Array, value: Array, heads: int) -> SlotCodes:
+        """Numbers that nothing has rounded."""
+        channels = (0.0, key.shape[1]), (0.0, value.shape[1]), (1.0, heads), (1.0, value.shape[1])
+        return cls(key, value, *(np.full(count, number, np.float32) for number, count in channels))
+
+    @property
+    def numbers(self) -> tuple[Array, Array]:
+        """Keys (N, D) and values (N, Cv), float32, as attention takes them."""
+        steps = np.repeat(self.key_step, len(self.key_mean) // len(self.key_step))
+        return self.key_mean + self.key * steps, self.value_mean + self.value * self.value_step
 
 
 class KeyValueCache(ABC):
@@ -28,7 +64,12 @@ class KeyValueCache(ABC):
     Keys and values are packed when a slot is written; the temporal row of a slot, which changes as the
     bank ages, is given to each read and costs nothing per key. Slots may be in any order. One cache serves
     one thread at a time; different caches may be used from different threads.
+
+    Attributes:
+        precision: Of `PRECISIONS`.
     """
+
+    precision: str
 
     @abstractmethod
     def write(self, slot: int, key: Tensor, value: Tensor) -> None:
@@ -55,6 +96,18 @@ class KeyValueCache(ABC):
             out: (N, Cv) float32, written; heads lie side by side.
             masses: (N, T) float32, written where given: each query's attention mass per slot, mean over
                 heads, as `Scoring.frame_masses` writes it.
+
+        Raises:
+            KernelError: shapes or dtypes do not fit, or a value is not finite.
+        """
+
+    @abstractmethod
+    def codes(self, slot: int) -> SlotCodes:
+        """What a slot that was written holds."""
+
+    @abstractmethod
+    def put(self, codes: SlotCodes) -> None:
+        """Appends a slot of a cache of this shape and precision, to the bit as it was there.
 
         Raises:
             KernelError: shapes or dtypes do not fit, or a value is not finite.
@@ -176,6 +229,17 @@ def check_write(shape: CacheShape, written: int, slot: int, key: Tensor, value: 
         )
     expect_tensor("key", key, (shape.tokens, shape.key_width), np.float32)
     expect_tensor("value", value, (shape.tokens, shape.value_width), np.float32)
+
+
+def check_codes(shape: CacheShape, codes: SlotCodes) -> None:
+    """Checks the argument of `KeyValueCache.put`."""
+    widths = {"key_mean": shape.key_width, "value_mean": shape.value_width}
+    widths |= {"key_step": shape.heads, "value_step": shape.value_width}
+    expect_tensor("key", codes.key, (shape.tokens, shape.key_width), np.float32)
+    expect_tensor("value", codes.value, (shape.tokens, shape.value_width), np.float32)
+    for name, width in widths.items():
+        expect_tensor(name, getattr(codes, name), (width,), np.float32)
+    expect_finite(**vars(codes))
 
 
 def check_read(

@@ -68,4 +68,23 @@ class KeyValueCache:
     ) -> None: ...
     def write(self, slot: int, key: Single, value: Single) -> bool: ...
     def read(self, query: Single, rows: Single, out: Single, masses: Single | None) -> bool: ...
+    def unpack(
+        self,
+        slot: int,
+        key: Single,
+        value: Single,
+        key_mean: Single,
+        value_mean: Single,
+        key_step: Single,
+        value_step: Single,
+    ) -> None: ...
+    def repack(
+        self,
+        key: Single,
+        value: Single,
+        key_mean: Single,
+        value_mean: Single,
+        key_step: Single,
+        value_step: Single,
+    ) -> None: ...
     def sharing(self, slots: list[int]) -> KeyValueCache: ...

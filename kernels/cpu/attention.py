@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ermu.devices.processors import usable_processors
 from ermu.kernels.base.attention import (
     Attention,
     CacheShape,
     KeyValueCache,
+    SlotCodes,
     cache_shape,
+    check_codes,
     check_precision,
     check_read,
     check_window,
@@ -27,8 +31,8 @@ if TYPE_CHECKING:
 class CpuKeyValueCache(KeyValueCache):
     """A bank whose keys and values lie packed for the instruction set; see `CpuAttention.cache`."""
 
-    def __init__(self, packed: _native.KeyValueCache, shape: CacheShape) -> None:
-        self._packed, self._shape = packed, shape
+    def __init__(self, packed: _native.KeyValueCache, shape: CacheShape, precision: str) -> None:
+        self._packed, self._shape, self.precision = packed, shape, precision
 
     def write(self, slot: int, key: Array, value: Array) -> None:
         """See `KeyValueCache.write`."""
@@ -42,9 +46,22 @@ class CpuKeyValueCache(KeyValueCache):
         if not self._packed.read(query, rows, out, masses):
             raise nan_found("query or rows")
 
+    def codes(self, slot: int) -> SlotCodes:
+        """See `KeyValueCache.codes`."""
+        tokens, keys, values = self._shape.tokens, self._shape.key_width, self._shape.value_width
+        key, value = np.empty((tokens, keys), np.float32), np.empty((tokens, values), np.float32)
+        codes = SlotCodes.plain(key, value, self._shape.heads)
+        self._packed.unpack(slot, *vars(codes).values())
+        return codes
+
+    def put(self, codes: SlotCodes) -> None:
+        """See `KeyValueCache.put`."""
+        check_codes(self._shape, codes)
+        self._packed.repack(*(np.require(array, None, ["C", "W"]) for array in vars(codes).values()))
+
     def sharing(self, slots: Sequence[int]) -> CpuKeyValueCache:
         """See `KeyValueCache.sharing`."""
-        return CpuKeyValueCache(self._packed.sharing(list(slots)), self._shape)
+        return CpuKeyValueCache(self._packed.sharing(list(slots)), self._shape, self.precision)
 
 
 class CpuAttention(Attention):
@@ -83,7 +100,7 @@ class CpuAttention(Attention):
         packed = native().KeyValueCache(
             self.isa, precision, tokens, heads, key_width, value_width, self.threads
         )
-        return CpuKeyValueCache(packed, shape)
+        return CpuKeyValueCache(packed, shape, precision)
 
     def window(
         self,

@@ -13,7 +13,9 @@ from ermu.kernels.base.attention import (
     Attention,
     CacheShape,
     KeyValueCache,
+    SlotCodes,
     cache_shape,
+    check_codes,
     check_precision,
     check_read,
     check_window,
@@ -33,6 +35,8 @@ class NumpyKeyValueCache(KeyValueCache):
     Args:
         shape: Sizes of the bank.
     """
+
+    precision = "fp32"
 
     def __init__(self, shape: CacheShape) -> None:
         self._shape = shape
@@ -63,6 +67,16 @@ class NumpyKeyValueCache(KeyValueCache):
             out[block] = np.einsum("hqk,khc->qhc", A, V, optimize=True).reshape(-1, shape.value_width)
             if masses is not None:
                 masses[block] = A.reshape(shape.heads, -1, slots, shape.tokens).sum(axis=3).mean(axis=0)
+
+    def codes(self, slot: int) -> SlotCodes:
+        """See `KeyValueCache.codes`."""
+        key, value = (held[slot].astype(np.float32) for held in (self._keys, self._values))
+        return SlotCodes.plain(key, value, self._shape.heads)
+
+    def put(self, codes: SlotCodes) -> None:
+        """See `KeyValueCache.put`."""
+        check_codes(self._shape, codes)
+        self.write(len(self._keys), *codes.numbers)
 
     def sharing(self, slots: Sequence[int]) -> NumpyKeyValueCache:
         """See `KeyValueCache.sharing`."""

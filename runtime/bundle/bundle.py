@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,23 @@ class Bundle:
     def precisions(self) -> tuple[str, ...]:
         """Its own, then those that `ermu build` has added."""
         return self.manifest.precision, *self.manifest.variants
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of what a memory depends on: the network, its weights, its constants and input.
+
+        The same at every precision, after `ermu build`, and for another export of the same checkpoint with
+        other defaults.
+        """
+        manifest = self.manifest
+        known = {
+            "checkpoint": manifest.provenance.checkpoint_sha256,
+            "network": manifest.network.model_dump(),
+            "score": manifest.score.model_dump(),
+            "temporal_rows": manifest.temporal_rows,
+            "image": manifest.input.dtype,
+        }
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
     @property
     def package_name(self) -> str | None:

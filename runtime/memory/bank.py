@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,31 @@ import numpy.typing as npt
 
 from ermu.devices.base import Device
 from ermu.devices.tensor import DeviceTensor
-from ermu.kernels.base.attention import KeyValueCache
+from ermu.kernels.base.attention import KeyValueCache, SlotCodes
 from ermu.kernels.base.scoring import KeyGram, Scoring
 from ermu.runtime.bundle.manifest import TensorInfo
 from ermu.runtime.bundle.roles import Kind
 from ermu.runtime.bundle.sizes import resolve
 from ermu.runtime.bundle.temporal import temporal_row
+from ermu.types import Array
+
+
+@dataclass(frozen=True)
+class BankContents:
+    """What a bank holds, on the host.
+
+    Attributes:
+        frames: Frame of each of the T slots.
+        tensors: By name, the network's memory tensors, T x h x w x C: all of them, or where a narrow cache
+            holds the rest, block 0's keys alone.
+        codes: By block, the slots of such caches; empty without.
+        precision: Of these caches.
+    """
+
+    frames: list[int]
+    tensors: dict[str, Array]
+    codes: list[list[SlotCodes]] = field(default_factory=list)
+    precision: str = "fp32"
 
 
 class MemoryBank:
@@ -144,6 +164,43 @@ class MemoryBank:
             bank.track_redundancy(scoring)
         return bank
 
+    def copied(self) -> Callable[[], BankContents]:
+        """What the bank holds now, to be had later and in any thread: what is done to it meanwhile is not."""
+        caches = [cache.sharing(range(len(self))) for cache in self._caches]
+        frames, exact = list(self.slot_frames), bool(caches) and caches[0].precision == "fp32"
+        tensors = {} if exact else {name: self._device.download(held) for name, held in self.slots().items()}
+        symbols, described = {**self._symbols, "T": len(self)}, self._described
+
+        def contents() -> BankContents:
+            codes = [[cache.codes(slot) for slot in range(len(frames))] for cache in caches]
+            if caches and not exact:
+                return BankContents(frames, tensors, codes, caches[0].precision)
+            for t in described if exact else ():
+                tensors[t.name] = _stacked(codes[t.block or 0], t.kind).reshape(resolve(t.shape, symbols))
+            return BankContents(frames, tensors)
+
+        return contents
+
+    def fill(self, contents: BankContents) -> None:
+        """Takes in what another bank held; this one is empty.
+
+        To the bit, where that one kept keys and values in this precision; else as its precision had them.
+        """
+        if self._slots < len(contents.frames):
+            self._slots = len(contents.frames)
+            self._allocate()
+        self.slot_frames = list(contents.frames)
+        for tensor in self._tensors:
+            held = self._buffers[tensor.name].first(len(self))
+            self._device.upload(_numbers(contents, tensor).reshape(held.shape), held)
+        for block, cache in enumerate(self._caches):
+            self._fill_cache(block, cache, contents)
+        if self._placed and len(self):
+            self._device.upload(self.rows(), self.placed_rows())
+        if self._gram is not None:
+            for slot in range(len(self)):
+                self._gram.update(slot, self.keys())
+
     @property
     def tracks_redundancy(self) -> bool:
         """Whether `redundancy` may be asked for."""
@@ -160,6 +217,16 @@ class MemoryBank:
         """Redundancy of each slot in use, slot order; `out` as `KeyGram.redundancy` takes it."""
         assert self._gram is not None, "the policy did not say that it needs redundancy"
         self._gram.redundancy(self.rows(), out)
+
+    def _fill_cache(self, block: int, cache: KeyValueCache, contents: BankContents) -> None:
+        if contents.codes and contents.precision == cache.precision:
+            for codes in contents.codes[block]:
+                cache.put(codes)
+            return
+        halves = {t.kind: _numbers(contents, t) for t in self._described if t.block == block}
+        for slot in range(len(self)):
+            key, value = (halves[kind][slot].astype(np.float32) for kind in (Kind.KEY, Kind.VALUE))
+            cache.write(slot, key.reshape(-1, key.shape[-1]), value.reshape(-1, value.shape[-1]))
 
     def _allocate(self) -> None:
         symbols = {**self._symbols, "T": self._slots}
@@ -182,3 +249,16 @@ def _tokens(tensor: DeviceTensor) -> DeviceTensor:
     """... x h x w x C as the kernels take it: ... x N x C."""
     *leading, h, w, width = tensor.shape
     return tensor.reshaped(*leading, h * w, width)
+
+
+def _stacked(slots: Sequence[SlotCodes], kind: Kind | None) -> Array:
+    """One half of every slot's numbers, T x N x C, which nothing has rounded."""
+    return np.stack([slot.key if kind is Kind.KEY else slot.value for slot in slots])
+
+
+def _numbers(contents: BankContents, tensor: TensorInfo) -> Array:
+    """A memory tensor's numbers, T x ... x C."""
+    if tensor.name in contents.tensors:
+        return contents.tensors[tensor.name]
+    half = 0 if tensor.kind is Kind.KEY else 1
+    return np.stack([slot.numbers[half] for slot in contents.codes[tensor.block or 0]]).astype(tensor.dtype)

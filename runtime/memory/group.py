@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +17,14 @@ from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.manifest import Manifest, TensorInfo
 from ermu.runtime.bundle.roles import Kind, Role
 from ermu.runtime.images.labels import GROUP_SIZE
-from ermu.runtime.memory.bank import MemoryBank
+from ermu.runtime.memory.bank import BankContents, MemoryBank
 from ermu.runtime.memory.evidence import BankEvidence
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.policy import Decision, EvictionPolicy
 from ermu.runtime.memory.propagation import open_propagation
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace, allocate, having
+from ermu.types import Array
 
 Tensors = Mapping[str, DeviceTensor]
 
@@ -36,6 +38,35 @@ class GroupMemory:
     policy: EvictionPolicy
     trusted: frozenset[int]
     last_append: float
+
+
+@dataclass(frozen=True)
+class SavedGroup:
+    """A group on the host: another one goes on with it as if it had never stopped.
+
+    Attributes:
+        number: Its own.
+        channel_ids: Of its ten channels, the caller's ids; None for a channel that no object has, or no more.
+        began: Frame of its first memory.
+        untouched: Whether no other has come since.
+        trusted: Frames that somebody has labelled.
+        last_append: When a frame went into the bank, in the units of the gap.
+        policy: State of its policy.
+        tracks_redundancy: Whether its bank does.
+        previous: The previous frame's entry, by name.
+        bank: Makes what the bank holds, in any thread.
+    """
+
+    number: int
+    channel_ids: list[int | None]
+    began: int
+    untouched: bool
+    trusted: list[int]
+    last_append: float
+    policy: dict[str, Any]
+    tracks_redundancy: bool
+    previous: dict[str, Array]
+    bank: Callable[[], BankContents]
 
 
 class ObjectGroup:
@@ -88,6 +119,51 @@ class ObjectGroup:
     def active(self) -> npt.NDArray[np.bool_]:
         """Channels in use, background first: 11."""
         return np.array([True, *(i is not None or self._options.all_identities for i in self.channel_ids)])
+
+    @property
+    def memory(self) -> GroupMemory:
+        """All that it remembers; the group goes on with it unless it is corrected."""
+        return GroupMemory(self.bank, self._previous, self._policy, self.trusted, self._last_append)
+
+    def saved(self) -> SavedGroup:
+        """All of it; corrections that could be undone are not.
+
+        Raises:
+            StateError: its policy cannot be saved.
+        """
+        download = self._backend.device.download
+        return SavedGroup(
+            self.number,
+            list(self.channel_ids),
+            self.began,
+            self.untouched,
+            sorted(self.trusted),
+            self._last_append,
+            self._policy.state(),
+            self.bank.tracks_redundancy,
+            {name: download(tensor) for name, tensor in self._previous.items()},
+            self.bank.copied(),
+        )
+
+    def resume(self, saved: SavedGroup) -> None:
+        """Goes on where another group was; this one is new, with a policy of the same name.
+
+        Raises:
+            BackendError: there is not enough memory.
+        """
+        self.channel_ids = list(saved.channel_ids)
+        self.began, self.untouched = saved.began, saved.untouched
+        self.trusted, self._last_append = frozenset(saved.trusted), saved.last_append
+        self._policy.resume(saved.policy)
+        self.bank.fill(saved.bank())
+        if saved.tracks_redundancy:
+            self.bank.track_redundancy(self._backend.kernels.scoring)
+        for name, tensor in self._previous.items():
+            self._backend.device.upload(saved.previous[name], tensor)
+
+    def move_clock(self, seconds: float) -> None:
+        """Moves the time of its latest append: the stream's axis has begun anew."""
+        self._last_append += seconds
 
     def remove(self, object_id: int) -> None:
         """Silences an object's channel; it is not used again."""
@@ -143,8 +219,7 @@ class ObjectGroup:
         Raises:
             BackendError: there is not enough memory; the group's is as it was.
         """
-        before = GroupMemory(self.bank, self._previous, self._policy, self.trusted, self._last_append)
-        numbers = self.bank.slot_frames
+        before, numbers = self.memory, self.bank.slot_frames
         kept = [slot for slot, held in enumerate(numbers) if held != frame and held not in wrong]
         if self._policy.bounded and len(kept) >= self._options.capacity:
             kept.remove(max(kept, key=lambda slot: (numbers[slot] not in self.trusted, numbers[slot])))

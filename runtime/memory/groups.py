@@ -248,6 +248,13 @@ class GroupSet:
         for group in self._groups:
             group.switch_policy(self._policy(options))
 
+    def resume(self, groups: list[ObjectGroup], logits: Array) -> None:
+        """Goes on with groups that have been filled, and their latest logits, G x C x h4 x w4."""
+        self._note_ids(groups)
+        self._groups = groups
+        self._allocate(len(groups))
+        self._device.upload(logits, self._logits)
+
     def clear(self) -> None:
         """Frees every group."""
         self._set([])

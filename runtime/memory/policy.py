@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ermu.errors import StateError
 from ermu.runtime.bundle.manifest import ScoreInfo
 from ermu.types import Vector
 
@@ -87,3 +89,28 @@ class EvictionPolicy(ABC):
             evidence: About the T frames held before the append.
             full: Whether a frame has to leave; the first frame never does.
         """
+
+    def state(self) -> dict[str, Any]:
+        """What it keeps between calls, ready for JSON: `resume` of a fresh one takes it.
+
+        Raises:
+            StateError: it keeps something, and does not say how to save it.
+        """
+        kept = sorted(set(vars(self)) - {"constants"})
+        if kept:
+            raise StateError(
+                f"The policy {type(self).__name__} cannot be saved: it keeps {', '.join(kept)}.",
+                fix="define `state` and `resume` in it",
+            )
+        return {}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Goes on where another one of its kind was.
+
+        Args:
+            state: Of that one.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not such a policy's.
+        """
+        return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,14 @@ class ScoredPolicy(EvictionPolicy):
     def note_lone(self, frame: int) -> None:
         """A scoring of one frame alone: its relevance is 1, and it never leaves."""
         self._mean = {frame: 1.0}
+
+    def state(self) -> dict[str, Any]:
+        """See `EvictionPolicy.state`: the moving means, by frame."""
+        return {"mean": by_frame(self._mean)}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """See `EvictionPolicy.resume`."""
+        self._mean = {int(frame): float(mean) for frame, mean in state["mean"]}
 
     def decide(self, evidence: Evidence, *, full: bool) -> Decision:
         """See `EvictionPolicy.decide`."""
@@ -70,3 +80,8 @@ class ScoredPolicy(EvictionPolicy):
         mean = np.where(np.isnan(before), relevance, share * relevance + (1.0 - share) * before)
         self._mean = dict(zip(frames, mean.tolist(), strict=True))
         return mean
+
+
+def by_frame(values: Mapping[int, float]) -> list[tuple[int, float]]:
+    """A number a frame, as JSON has it: its keys would be text."""
+    return list(values.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,15 @@ class MemoryHistory:
     def __init__(self) -> None:
         self._groups: dict[int, GroupHistory] = {}
         self.evictions = 0
+
+    @property
+    def groups(self) -> list[GroupHistory]:
+        """Every group's."""
+        return list(self._groups.values())
+
+    def resume(self, groups: Iterable[GroupHistory], evictions: int) -> None:
+        """Goes on with the history that another stream had."""
+        self._groups, self.evictions = {group.group: group for group in groups}, evictions
 
     def observe(self, frame: int, memory: list[MemoryUpdate], policy: str) -> None:
         """Takes a frame's updates in; groups that are gone are forgotten."""

@@ -59,6 +59,23 @@ class ObjectRegistry:
         now = dict(self._objects)  # other threads read while the worker writes
         return tuple(now[object_id] for object_id in sorted(now))
 
+    @property
+    def free(self) -> list[int]:
+        """The ids that no object has, in the order in which they are given out."""
+        return list(self._free)
+
+    def resume(self, objects: Iterable[Sighting], free: Iterable[int]) -> None:
+        """Takes the place of what is known: objects, and the order in which ids that they have not come."""
+        self._objects = {sighting.id: sighting for sighting in objects}
+        order = dict.fromkeys([*free, *range(1, IGNORE)])
+        self._free = OrderedDict.fromkeys(i for i in order if i not in self._objects)
+
+    def move_clock(self, seconds: float) -> None:
+        """Moves the times at which objects were seen: the stream's axis has begun anew."""
+        for object_id, known in self._objects.items():
+            if known.seen_time is not None:
+                self._objects[object_id] = replace(known, seen_time=known.seen_time + seconds)
+
     def known(self, object_id: int) -> Sighting:
         """What is known of an object.
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 
-from ermu.errors import ErmuError, OptionError, SourceError, StateError
+from ermu.errors import ErmuError, OptionError, PromptError, SourceError, StateError
 from ermu.registries import POLICIES
 from ermu.runtime.images.prompter import GrabCutPrompter, Prompter
 from ermu.runtime.prompts import Prompts
@@ -22,7 +22,7 @@ from ermu.runtime.streams.object_registry import ObjectRegistry
 from ermu.runtime.streams.run import OnFrame, Run
 from ermu.runtime.streams.run_summary import RunSummary
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
-from ermu.runtime.streams.steering import Steering
+from ermu.runtime.streams.sessions.portable_stream import PortableStream
 from ermu.runtime.streams.tracker import Tracker
 from ermu.runtime.timing.statistics import Rate, Timings
 from ermu.types import LabelMap
@@ -33,7 +33,7 @@ _READER_SECONDS = 0.5  # from `halt` on: one that is stuck in a decoder ends by 
 logger = logging.getLogger("ermu.streams")
 
 
-class Pipeline(Steering):
+class Pipeline(PortableStream):
     """One stream from its source to its sinks.
 
     A reader thread decodes, the worker (the thread that calls `run` or `turn`) segments, and each sink writes
@@ -43,7 +43,8 @@ class Pipeline(Steering):
     `add_objects` and its neighbours (`Steering`) may be called from any thread. A pipeline runs once.
 
     Args:
-        segmenter: Reset when the run begins; may share its backend with other pipelines' segmenters.
+        segmenter: Reset when the run begins, unless a session was restored; may share its backend with other
+            pipelines' segmenters.
         source: Closed by the caller.
         sinks: Take every frame in order; closed at the end, also when it fails.
         name: Of the stream.
@@ -62,7 +63,7 @@ class Pipeline(Steering):
         prompter: Prompter | None = None,
     ) -> None:
         self.options = live or LiveOptions()
-        tracker = Tracker(segmenter, self.options, live=source.live)
+        tracker = Tracker(segmenter, self.options, live=source.live, fps=source.fps)
         super().__init__(tracker, prompter or GrabCutPrompter())
         self.segmenter, self.source, self.name = segmenter, source, name
         self.rate = Rate()
@@ -175,6 +176,7 @@ class Pipeline(Steering):
         Raises:
             OptionError: fewer than one frame is asked for.
             StateError: it has begun before.
+            PromptError: a session was restored, and there is a first frame's label map as well.
         """
         if self._run is not None or self._finished:
             raise StateError(f"The stream {self.name} has begun before.", fix="make a new Pipeline")
@@ -187,7 +189,13 @@ class Pipeline(Steering):
                 self.name,
                 self.segmenter.policy,
             )
-        self.segmenter.reset()
+        if self.latest is None:
+            self.segmenter.reset()
+        elif prompt is not None and not isinstance(prompt, Prompts):
+            raise PromptError(
+                f"The stream {self.name} goes on from a session, which has its objects.",
+                expected="no label map of a first frame",
+            )
         reader = StreamReader(
             self.source,
             stale_seconds=self.options.stale_seconds,

@@ -16,7 +16,7 @@ from ermu.runtime.images.masks import XYXY, extents
 from ermu.runtime.prompts import Prompts
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
-from ermu.runtime.sources.base import Frame
+from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.memory_history import MemoryHistory
 from ermu.runtime.streams.object_registry import ObjectRegistry, check_name
@@ -34,6 +34,7 @@ class Tracker:
         segmenter: Of this stream alone.
         options: How to treat losses and changes.
         live: Whether a frame of another size means that the stream has changed, not that a file is broken.
+        fps: Nominal frames a second.
 
     Attributes:
         objects: Every object's id, name and state.
@@ -43,16 +44,20 @@ class Tracker:
         frames: Segmented so far.
         restarts: Times that every memory began anew.
         device_losses: The frames from whose label maps it did so because the device had been lost.
+        detected: The frame whose detections were taken last.
     """
 
-    def __init__(self, segmenter: Segmenter, options: LiveOptions, *, live: bool) -> None:
-        self.segmenter, self._options, self._live = segmenter, options, live
+    def __init__(
+        self, segmenter: Segmenter, options: LiveOptions, *, live: bool, fps: float = DEFAULT_FPS
+    ) -> None:
+        self.segmenter, self._options, self._live, self._fps = segmenter, options, live, fps
         self.objects = ObjectRegistry(options.lost_seconds)
         self.memory_history, self.timings = MemoryHistory(), Timings()
         self.latest: SegmentedFrame | None = None
         self.frames = self.restarts = 0
         self.device_losses: list[int] = []
-        self._detected: int | None = None  # the frame whose detections were taken last
+        self.detected: int | None = None
+        self._resumed = False
         self._prompted: tuple[Frame, LabelMap | None] | None = None
         self._recent = RecentFrames()
 
@@ -63,19 +68,28 @@ class Tracker:
         """
         began, wait = perf_counter(), monotonic() - frame.stamp
         label = self._label(frame, prompt)
-        result = self._first(frame, label) if self.frames == 0 else self._next(frame)
-        if self.frames and isinstance(prompt, Prompts) and label is not None:
+        first = self.latest is None
+        result = self._first(frame, label) if first else self._next(frame)
+        if not first and isinstance(prompt, Prompts) and label is not None:
             result = self._appear(frame, label, result)
         took = 1e3 * (perf_counter() - began)
         self.objects.observe(result.objects, frame=result.frame, time=frame.time)
         self.memory_history.observe(result.frame, result.memory, self.segmenter.policy)
         latency = 1e3 * (monotonic() - frame.stamp)
         result.ms.update(queue=1e3 * wait, capture_to_result=latency)
-        self.timings.add({**result.ms, "frame": took} if self.frames else result.ms)
+        self.timings.add(result.ms if first else {**result.ms, "frame": took})
         result = replace(result, objects=self.objects.sightings)
         self.latest = SegmentedFrame(frame, result)
         self.frames += 1
         return result
+
+    def resume(
+        self, latest: SegmentedFrame, *, restarts: int, device_losses: Sequence[int], detected: int | None
+    ) -> None:
+        """Goes on where another stream was: segmenter, objects and history have been given what it had."""
+        self.latest, self.restarts, self.detected = latest, restarts, detected
+        self.device_losses = list(device_losses)
+        self._recent, self._prompted, self._resumed = RecentFrames(), None, True
 
     def renew(self) -> None:
         """Begins every memory anew from the latest label map, on a device that has none of them any more."""
@@ -121,7 +135,7 @@ class Tracker:
 
     def heeds(self, intake: Intake, drawn_on: SegmentedFrame) -> bool:
         """Whether detections on a frame are taken."""
-        return intake.due(drawn_on.result.frame, self._detected, len(self.objects.ids))
+        return intake.due(drawn_on.result.frame, self.detected, len(self.objects.ids))
 
     def held(self, drawn_on: SegmentedFrame) -> list[tuple[int, XYXY]]:
         """Objects with their boxes on a recent frame, and on the latest, where some may be since."""
@@ -146,7 +160,7 @@ class Tracker:
         """
         if not self.heeds(intake, drawn_on):
             return [None] * len(detections)
-        self._detected = drawn_on.result.frame
+        self.detected = drawn_on.result.frame
         found = intake.match(detections, self.held(drawn_on))
         fresh = {i: mask for i, mask in masks.items() if mask is not None and found[i] == -1 - i}
         same = intake.same(fresh, drawn_on.label_at(drawn_on.frame.image, self.objects.ids))
@@ -202,7 +216,7 @@ class Tracker:
         """Forgets every object and memory; the stream goes on with none."""
         self._blank(self.objects.ids)
         self.objects.clear()
-        self._detected = None
+        self.detected = None
         if self.latest is not None:
             number, frame = self.segmenter.frame, self.latest.frame
             self.segmenter.start(frame.image, number=number, time=frame.time)
@@ -271,11 +285,23 @@ class Tracker:
         self._note_memory()
 
     def _next(self, frame: Frame) -> FrameResult:
-        latest = self.shown()
+        latest = self._continued(frame)
         if self._live and frame.image.shape != latest.frame.image.shape:
             held = latest.label_at(frame.image, self.objects.ids)
             return self._restart(frame.image, held, self.segmenter.frame + 1, frame.time)
         return self.segmenter.step(frame.image, time=frame.time)
+
+    def _continued(self, frame: Frame) -> SegmentedFrame:
+        """The latest frame, before this one also by its time: a session may come from another axis."""
+        if self._resumed and frame.time <= self.shown().frame.time:
+            latest = self.shown()
+            moved = frame.time - 1 / self._fps - latest.frame.time
+            self.objects.move_clock(moved)
+            self.segmenter.move_clock(moved)
+            earlier = replace(latest.frame, time=latest.frame.time + moved)
+            self.latest = SegmentedFrame(earlier, latest.result)
+        self._resumed = False
+        return self.shown()
 
     def _restart(self, image: Image, label: LabelMap, number: int, time: float) -> FrameResult:
         """Begins every memory anew from a label map; an object with no pixel on it stays known, as lost."""

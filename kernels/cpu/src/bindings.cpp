@@ -135,12 +135,30 @@ public:
         py::gil_scoped_release unlocked;
         return cache_.read(queries, moved, slots, answers, shares);
     }
+    void unpack(int slot, Contiguous<float>& key, Contiguous<float>& value, Contiguous<float>& key_mean,
+                Contiguous<float>& value_mean, Contiguous<float>& key_step, Contiguous<float>& value_step) const {
+        const ermu::SlotCodes codes = codes_of(key, value, key_mean, value_mean, key_step, value_step);
+        py::gil_scoped_release unlocked;
+        cache_.unpack(slot, codes);
+    }
+    void repack(Contiguous<float>& key, Contiguous<float>& value, Contiguous<float>& key_mean,
+                Contiguous<float>& value_mean, Contiguous<float>& key_step, Contiguous<float>& value_step) {
+        const ermu::SlotCodes codes = codes_of(key, value, key_mean, value_mean, key_step, value_step);
+        py::gil_scoped_release unlocked;
+        cache_.repack(codes);
+    }
     BoundKeyValueCache sharing(const std::vector<int>& slots) const { return BoundKeyValueCache(cache_.sharing(slots)); }
     int slots() const { return cache_.slots(); }
 
 private:
     explicit BoundKeyValueCache(ermu::KeyValueCache cache) : cache_(std::move(cache)) {}
 
+    static ermu::SlotCodes codes_of(Contiguous<float>& key, Contiguous<float>& value, Contiguous<float>& key_mean,
+                                    Contiguous<float>& value_mean, Contiguous<float>& key_step,
+                                    Contiguous<float>& value_step) {
+        return {key.mutable_data(),        value.mutable_data(),    key_mean.mutable_data(),
+                value_mean.mutable_data(), key_step.mutable_data(), value_step.mutable_data()};
+    }
     static const ermu::Reader& reader_of(const ermu::Isa& isa, const std::string& precision) {
         for (const auto& [name, reader] : ermu::available_readers(isa))
             if (precision == name) return *reader;
@@ -202,6 +220,8 @@ PYBIND11_MODULE(_native, module) {
         .def(py::init<const std::string&, const std::string&, int, int, int, int, int>())
         .def("write", &BoundKeyValueCache::write)
         .def("read", &BoundKeyValueCache::read)
+        .def("unpack", &BoundKeyValueCache::unpack)
+        .def("repack", &BoundKeyValueCache::repack)
         .def("sharing", &BoundKeyValueCache::sharing)
         .def_property_readonly("slots", &BoundKeyValueCache::slots);
 }

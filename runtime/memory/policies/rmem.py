@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import log
+from typing import Any
 
 import numpy as np
 
 from ermu.runtime.bundle.manifest import ScoreInfo
 from ermu.runtime.memory.policy import Evidence
-from ermu.runtime.memory.scored_policy import ScoredPolicy
+from ermu.runtime.memory.scored_policy import ScoredPolicy, by_frame
 from ermu.types import Vector
 
 
@@ -29,6 +30,15 @@ class RmemPolicy(ScoredPolicy):
         """See `ScoredPolicy.note_lone`."""
         super().note_lone(frame)
         self._scorings = {frame: 1}
+
+    def state(self) -> dict[str, Any]:
+        """See `EvictionPolicy.state`: the scorings as well."""
+        return {**super().state(), "scorings": by_frame(self._scorings)}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """See `EvictionPolicy.resume`."""
+        super().resume(state)
+        self._scorings = {int(frame): int(count) for frame, count in state["scorings"]}
 
     def scores(self, mean: Vector, evidence: Evidence) -> tuple[Vector, Vector | None]:
         """See `ScoredPolicy.scores`."""

@@ -199,3 +199,44 @@ def test_unknown_options_are_refused() -> None:
         CpuAttention().cache(1, 4, 1, 4, 4, precision="fp4")
     with pytest.raises(KernelError, match="split over 3"):
         CpuAttention().cache(1, 4, 3, 4, 4)
+
+
+def test_a_slot_taken_apart_and_packed_again_is_the_same(kind: tuple[CpuAttention, str]) -> None:
+    """Answers agree to the bit, and what was taken apart is near what was written."""
+    attention, precision = kind
+    for shape in SHAPES:
+        bank = random_bank(*shape)
+        slots, tokens, key_width = bank.keys.shape
+        sizes = slots, tokens, bank.heads, key_width, bank.values.shape[2]
+        first, again = (attention.cache(*sizes, precision=precision) for _ in range(2))
+        for slot in range(slots):
+            first.write(slot, bank.keys[slot], bank.values[slot])
+            codes = first.codes(slot)
+            again.put(codes)
+            for found, given in zip(codes.numbers, (bank.keys[slot], bank.values[slot]), strict=True):
+                reach = np.abs(given - given.mean(axis=0)).max()
+                bound = {"fp32": 0.0, "bf16": 2.0**-8, "int8": 0.51 / 127}[precision] * reach + 1e-6
+                assert np.abs(found - given).max() <= (0.0 if precision == "fp32" else bound)
+        read = []
+        for cache in (first, again):
+            out = np.empty((tokens, bank.values.shape[2]), np.float32)
+            masses = np.empty((tokens, slots), np.float32)
+            cache.read(bank.query, bank.rows, out, masses)
+            read.append((out, masses))
+        assert all(np.array_equal(left, right) for left, right in zip(*read, strict=True))
+
+
+def test_a_slot_crosses_from_one_instruction_set_to_another() -> None:
+    """Codes are the same numbers wherever they were packed."""
+    bank = random_bank(131, 1, 4, 64, 48)
+    for precision in ("fp32", "int8"):
+        found = []
+        for isa in ISAS:
+            cache = CpuAttention(isa=isa).cache(1, 131, 4, 64, 48, precision=precision)
+            cache.write(0, bank.keys[0], bank.values[0])
+            found.append(cache.codes(0))
+        for codes in found[1:]:
+            np.testing.assert_allclose(codes.key, found[0].key, atol=1 if precision == "int8" else 0)
+            np.testing.assert_allclose(codes.key_mean, found[0].key_mean, atol=1e-6)
+    with pytest.raises(KernelError, match="key has shape"):
+        CpuAttention().cache(1, 130, 4, 64, 48).put(found[0])

@@ -41,6 +41,14 @@ struct WindowJob {
     int value_width() const { return heads * value_head; }
 };
 
+// One slot as its precision rounded it, whatever the order in which an instruction set packs it: a key is its mean and
+// its code times the head's step, a value its mean and its code times its channel's step.
+struct SlotCodes {
+    float *key, *value;            // (N, D), (N, Cv)
+    float *key_mean, *value_mean;  // (D), (Cv)
+    float *key_step, *value_step;  // (heads), (Cv)
+};
+
 // Attention in one precision.
 struct Reader {
     int query_block;  // rows of the micro-kernel: chunks of queries are best a multiple of it
@@ -49,6 +57,9 @@ struct Reader {
     size_t (*head_bytes)(const BankShape&);
     // Packs one head of a frame's keys (N, D) and values (N, Cv).
     void (*pack)(const BankShape&, int head, const float* key, const float* value, void* memory);
+    // Takes one head of a packed slot apart, and packs it again to the same bits.
+    void (*unpack)(const BankShape&, int head, const void* memory, const SlotCodes&);
+    void (*repack)(const BankShape&, int head, const SlotCodes&, void* memory);
     // Bytes of 64-byte aligned scratch that one thread needs for chunks of `rows` queries.
     size_t (*scratch)(const Reading&, int rows);
     // Answers the queries [begin, end) in one head: their channels of `out`, and into `masses` (end - begin, T)

@@ -176,8 +176,25 @@ size_t scratch_bytes(const Reading& job, int rows) {
 }
 
 template <typename Arithmetic>
+void unpack(const BankShape& b, int head, const void* memory, const SlotCodes& to) {
+    float *key = to.key + head * b.key_head, *value = to.value + head * b.value_head;
+    for (int n = 0; n < b.tokens; ++n) {
+        for (int c = 0; c < b.key_head; ++c) key[size_t(n) * b.key_width() + c] = Arithmetic::key_code(b, memory, n, c);
+        for (int c = 0; c < b.value_head; ++c)
+            value[size_t(n) * b.value_width() + c] = Arithmetic::value_code(b, memory, n, c);
+    }
+    Arithmetic::unpack_scale(b, head, memory, to);
+}
+
+template <typename Arithmetic>
 constexpr Reader reader() {
-    return {kRows, Arithmetic::head_bytes, Arithmetic::pack, scratch_bytes<Arithmetic>, attend<Arithmetic>};
+    return {kRows,
+            Arithmetic::head_bytes,
+            Arithmetic::pack,
+            unpack<Arithmetic>,
+            Arithmetic::repack,
+            scratch_bytes<Arithmetic>,
+            attend<Arithmetic>};
 }
 
 }  // namespace

@@ -36,6 +36,9 @@ struct Bf16 {
         const float *keys = key + head * b.key_head, *values = value + head * b.value_head;
         measure(keys, b.tokens, b.key_width(), b.key_head, m.key, m.key_step);
         measure(values, b.tokens, b.value_width(), b.value_head, m.value, m.value_step);
+        put_rounded(b, keys, values, m, memory);
+    }
+    static void put_rounded(const BankShape& b, const float* keys, const float* values, const Means& m, void* memory) {
         for (int first = 0; first < b.tokens; first += kTile)
             for (int lane = 0; lane < kTile; ++lane)
                 put_key(b, keys + size_t(least(first + lane, b.tokens - 1)) * b.key_width(), m.key,
@@ -49,6 +52,27 @@ struct Bf16 {
                     to[c * 2] = n < b.tokens && c < count ? rounded(from[c] - m.value[start + c]) : Number(0);
             }
         }
+    }
+    static float widened(Number code) {
+        const uint32_t bits = uint32_t(code) << 16;
+        float x;
+        __builtin_memcpy(&x, &bits, sizeof x);
+        return x;
+    }
+    static float key_code(const BankShape& b, const void* memory, int n, int c) {
+        return widened(keys_at(b, memory, n / kTile * kTile)[(c / 2 * kTile + n % kTile) * 2 + c % 2]);
+    }
+    static float value_code(const BankShape& b, const void* memory, int n, int c) {
+        return widened(values_at(b, memory, c / kTile, n / 2 * 2)[c % kTile * 2 + n % 2]);
+    }
+    static void unpack_scale(const BankShape& b, int head, const void* memory, const SlotCodes& to) {
+        copy_means(b, head, means_at(b, memory), to);
+    }
+    static void repack(const BankShape& b, int head, const SlotCodes& from, void* memory) {
+        const Means m = means_at(b, memory);
+        put_no_means(b, m);
+        put_rounded(b, from.key + head * b.key_head, from.value + head * b.value_head, m, memory);
+        put_means(b, head, from, m);
     }
     static void put_key(const BankShape& b, const float* key, const float* mean, Number* column) {
         for (int c = 0; c < padded(b.key_head, 2); ++c)

@@ -62,6 +62,16 @@ struct Fp32 {
             }
         }
     }
+    static float key_code(const BankShape& b, const void* memory, int n, int c) {
+        return keys_at(b, memory, n / kTile * kTile)[c * kTile + n % kTile];
+    }
+    static float value_code(const BankShape& b, const void* memory, int n, int c) {
+        return values_at(b, memory, c / kTile, n)[c % kTile];
+    }
+    static void unpack_scale(const BankShape&, int, const void*, const SlotCodes&) {}
+    static void repack(const BankShape& b, int head, const SlotCodes& from, void* memory) {
+        pack(b, head, from.key, from.value, memory);
+    }
     // Writes one tile of keys with a lane for each key; past the last token it repeats that one.
     static void turn_keys(const float* key, int tokens, int d, int pitch, int first, float* tile) {
         const int whole = d / kLanes * kLanes;

@@ -63,11 +63,36 @@ struct Int8 {
             reach = own > reach ? own : reach;
         }
         *m.key_step = reach / kMost;
-        for (int first = 0; first < b.tokens; first += kTile) put_keys(b, keys, m, first, tile_at(b, memory, first));
         measure(values, b.tokens, b.value_width(), b.value_head, m.value, m.value_step);
         for (int c = 0; c < b.value_head; ++c) m.value_step[c] /= kMost;
+        put_codes_of(b, keys, values, m, memory);
+    }
+    static void put_codes_of(const BankShape& b, const float* keys, const float* values, const Means& m, void* memory) {
+        for (int first = 0; first < b.tokens; first += kTile) put_keys(b, keys, m, first, tile_at(b, memory, first));
         for (int panel = 0; panel * kTile < b.value_head; ++panel)
             put_values(b, values, m, panel, values_at(b, memory, panel, 0));
+    }
+    static float key_code(const BankShape& b, const void* memory, int n, int c) {
+        const char* tile = tile_at(b, memory, n / kTile * kTile) + sizeof(int32_t) * kTile;
+        return reinterpret_cast<const KeyCode*>(tile)[(c / kGroup * kTile + n % kTile) * kGroup + c % kGroup];
+    }
+    static float value_code(const BankShape& b, const void* memory, int n, int c) {
+        const KeyCode* codes = values_at(b, memory, c / kTile, 0);
+        return codes[(n / kGroup * kTile + c % kTile) * kGroup + n % kGroup];
+    }
+    static void unpack_scale(const BankShape& b, int head, const void* memory, const SlotCodes& to) {
+        const Means m = means_at(b, memory);
+        copy_means(b, head, m, to);
+        to.key_step[head] = *m.key_step;
+        __builtin_memcpy(to.value_step + head * b.value_head, m.value_step, sizeof(float) * b.value_head);
+    }
+    static void repack(const BankShape& b, int head, const SlotCodes& from, void* memory) {
+        const Means m = means_at(b, memory);
+        put_no_means(b, m);
+        put_codes_of(b, from.key + head * b.key_head, from.value + head * b.value_head, m, memory);
+        put_means(b, head, from, m);
+        *m.key_step = from.key_step[head];
+        __builtin_memcpy(m.value_step, from.value_step + head * b.value_head, sizeof(float) * b.value_head);
     }
     static void put_keys(const BankShape& b, const float* keys, const Means& m, int first, char* tile) {
         int32_t* sums = reinterpret_cast<int32_t*>(tile);

@@ -1,6 +1,8 @@
 // Divides attention over threads: heads, and chunks of queries.
 #include "attention/kv_cache.h"
 
+#include <atomic>
+
 #include "finite.h"
 #include "isa/processor.h"
 
@@ -43,6 +45,7 @@ bool KeyValueCache::write(int slot, const float* key, const float* value) {
     const size_t bytes = reader_.head_bytes(shape_);
     if (slot == slots()) packed_.emplace_back();
     if (packed_[slot].use_count() != 1) packed_[slot] = aligned_bytes(bytes * shape_.heads);
+    std::atomic_thread_fence(std::memory_order_acquire);  // whoever let it go in another thread has read it
     char* memory = static_cast<char*>(packed_[slot].get());
     parallel_for(shape_.heads, threads_,
                  [&](int head) { reader_.pack(shape_, head, key, value, memory + head * bytes); });
@@ -67,6 +70,19 @@ bool KeyValueCache::read(const float* query, const float* rows, int slots, float
     for (int head = 1; masses && head < shape_.heads; ++head)
         for (size_t i = 0; i < plane; ++i) masses[i] += masses_of(head)[i];
     return true;
+}
+
+void KeyValueCache::unpack(int slot, const SlotCodes& to) const {
+    const char* memory = static_cast<const char*>(packed_.at(slot).get());
+    const size_t bytes = reader_.head_bytes(shape_);
+    for (int head = 0; head < shape_.heads; ++head) reader_.unpack(shape_, head, memory + head * bytes, to);
+}
+
+void KeyValueCache::repack(const SlotCodes& from) {
+    const size_t bytes = reader_.head_bytes(shape_);
+    packed_.push_back(aligned_bytes(bytes * shape_.heads));
+    char* memory = static_cast<char*>(packed_.back().get());
+    for (int head = 0; head < shape_.heads; ++head) reader_.repack(shape_, head, from, memory + head * bytes);
 }
 
 KeyValueCache KeyValueCache::sharing(const std::vector<int>& slots) const {

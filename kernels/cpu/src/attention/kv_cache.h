@@ -22,6 +22,9 @@ public:
     // Answers `query` (N, D) from the slots that have rows (T, D), into out (N, Cv) and, unless null, masses
     // (N, T); false where a query or row is not finite.
     bool read(const float* query, const float* rows, int slots, float* out, float* masses) const;
+    // A slot as its precision rounded it; `repack` makes the next new one of it, to the same bits.
+    void unpack(int slot, const SlotCodes& to) const;
+    void repack(const SlotCodes& from);
     // A cache of some of the slots, in this order; a slot's memory is shared until one of the two writes it anew.
     KeyValueCache sharing(const std::vector<int>& slots) const;
 

@@ -33,6 +33,26 @@ inline size_t means_bytes(const BankShape& b) {
     return means_at(b, origin).codes - origin;
 }
 
+// Copies one head's means, which lie side by side in a slot's.
+inline void copy_means(const BankShape& b, int head, const Means& m, const SlotCodes& to) {
+    __builtin_memcpy(to.key_mean + head * b.key_head, m.key, sizeof(float) * b.key_head);
+    __builtin_memcpy(to.value_mean + head * b.value_head, m.value, sizeof(float) * b.value_head);
+}
+inline void put_means(const BankShape& b, int head, const SlotCodes& from, const Means& m) {
+    __builtin_memcpy(m.key, from.key_mean + head * b.key_head, sizeof(float) * b.key_head);
+    __builtin_memcpy(m.value, from.value_mean + head * b.value_head, sizeof(float) * b.value_head);
+}
+
+// Means of 0 and steps of 1, with which codes pack as themselves.
+inline void put_no_means(const BankShape& b, const Means& m) {
+    for (int c = 0; c < b.key_head; ++c) m.key[c] = 0.0f;
+    for (int c = 0; c < b.value_head; ++c) {
+        m.value[c] = 0.0f;
+        m.value_step[c] = 1.0f;
+    }
+    *m.key_step = 1.0f;
+}
+
 // The mean of each of `count` channels whose tokens lie `pitch` apart, and the greatest distance from it.
 inline void measure(const float* from, int tokens, int pitch, int count, float* mean, float* reach) {
     for (int start = 0; start < count; start += kTile) {

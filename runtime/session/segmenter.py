@@ -1,0 +1,255 @@
+"""A segmenter's session: saved, and gone on from as if it had never stopped."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime, timezone
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ermu.errors import KernelError, SessionError, StateError
+from ermu.registries import POLICIES
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.backends.choosing import AUTO
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.roles import Role
+from ermu.runtime.bundle.sizes import Grids, SizeLimits, resolve
+from ermu.runtime.encoder import FrameEncoder
+from ermu.runtime.memory.bank import BankContents
+from ermu.runtime.memory.group import ObjectGroup, SavedGroup, memory_tensors
+from ermu.runtime.memory.groups import GroupSet
+from ermu.runtime.memory.options import MemoryOptions
+from ermu.runtime.memory.workspace import Workspace, having
+from ermu.runtime.refining import Refining
+from ermu.runtime.session.head import GroupHead, Head, LimitsHead, OptionsHead, SegmenterHead
+from ermu.runtime.session.session import Session, given
+from ermu.runtime.sharing import Added
+from ermu.version import __version__
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Numbers(Iterator[int]):
+    """0, 1, 2 and so on; `upcoming` is the next."""
+
+    def __init__(self, upcoming: int = 0) -> None:
+        self.upcoming = upcoming
+
+    def __next__(self) -> int:
+        self.upcoming += 1
+        return self.upcoming - 1
+
+
+class PortableSegmenter(Refining):
+    """The part of a `Segmenter` that saves what it remembers, and goes on from what was saved."""
+
+    bundle: Bundle
+    backend: Backend
+    limits: SizeLimits
+    _groups: GroupSet | None
+    _numbers: Numbers
+    _added: Added
+    _closed: bool
+
+    def save(self, path: str | Path) -> None:
+        """Writes all that it remembers to a file, whole or not at all; it goes on unchanged.
+
+        Corrections that could be undone are not in it.
+
+        Args:
+            path: Of the file, `.ermu` by custom.
+
+        Raises:
+            StateError: `start` has not been called, or the policy cannot be saved.
+            SinkError: it cannot be written; what was there is as it was.
+        """
+        self.session().write(path)
+
+    @classmethod
+    def restore(
+        cls,
+        bundle: Bundle | str | Path,
+        path: str | Path,
+        *,
+        precision: str | None = None,
+        backend: str | Backend = AUTO,
+        device: str = "cpu",
+        threads: int | None = None,
+        kernels: str | None = None,
+        plan: str | None = None,
+    ) -> Self:
+        """A segmenter that goes on where the saved one was: to the bit, with the same backend and plan.
+
+        Policy, capacity, gap and the other options of the memory are the session's.
+
+        Args:
+            bundle: As of `Segmenter`; the one that the session was saved with.
+            path: Of the file.
+            precision: Default, the session's.
+            backend, device, threads, kernels, plan: As of `Segmenter`.
+
+        Raises:
+            SessionError: there is no such file; it is truncated, altered, foreign, of another version, bundle
+                or precision.
+            OptionError, BundleError, BackendError: as `Segmenter`.
+        """
+        session = Session.read(path)
+        loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        if precision is None and isinstance(backend, str) and session.head.bundle == loaded.fingerprint:
+            precision = session.head.precision
+        make: Any = cls
+        segmenter: Self = make(
+            loaded,
+            precision=precision,
+            backend=backend,
+            device=device,
+            threads=threads,
+            kernels=kernels,
+            plan=plan,
+        )
+        try:
+            segmenter.resume(session)
+        except BaseException:
+            segmenter.close()
+            raise
+        return segmenter
+
+    def session(self) -> Session:
+        """What it remembers now, copied: a frame that comes next does not change it.
+
+        Raises:
+            StateError: `start` has not been called, or the policy cannot be saved.
+        """
+        groups, device = self._started(), self.backend.device
+        assert self._encoder is not None
+        saved = [group.saved() for group in groups]
+        arrays = {"label": self._label.copy(), "logits": groups.logits()}
+        arrays["image"] = device.download(self._encoder.image)
+        if self._added.label is not None:
+            arrays["added"] = self._added.label
+        for g, group in enumerate(saved):
+            arrays.update({f"group{g}/previous/{name}": array for name, array in group.previous.items()})
+        manifest = self.bundle.manifest
+        head = Head(
+            bundle=self.bundle.fingerprint,
+            network=manifest.network.name,
+            precision=manifest.precision,
+            plan=self.backend.plan_name,
+            backend=self.backend.name,
+            ermu=__version__,
+            saved=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            segmenter=self._head(groups, saved),
+        )
+        return Session(head, arrays, [group.bank for group in saved])
+
+    def resume(self, session: Session) -> None:
+        """Goes on where a session was; what it remembered itself is forgotten.
+
+        Raises:
+            SessionError: the session is of another bundle or precision, or does not fit; everything is as it
+                was.
+            OptionError: a policy of its is not known here; everything is as it was.
+            BackendError: there is not enough memory; everything is as it was.
+            StateError: the segmenter is closed.
+        """
+        if self._closed:
+            raise StateError("The segmenter is closed.", fix="make another one")
+        session.check_for(self.bundle)
+        head = session.head.segmenter
+        options = MemoryOptions(**head.options.model_dump())
+        grids = self._grids(head)
+        workspace, encoder = Workspace(self.backend, grids), FrameEncoder(self.backend, grids)
+        numbers = Numbers(head.next_group)
+        groups = GroupSet(self.backend, workspace, head.source_hw, numbers)
+        label = session.array("label", head.source_hw, np.uint8)
+        added = None if "added" not in session.arrays else session.array("added", head.source_hw, np.uint8)
+        self._fill(groups, session, options)
+        image = encoder.image
+        self.backend.device.upload(session.array("image", image.shape, image.dtype), image)
+        self.reset()
+        self._groups, self._encoder, self._numbers, self._options = groups, encoder, numbers, options
+        self.limits = SizeLimits(**head.limits.model_dump())
+        self._frame, self._label, self._added = head.frame, label.copy(), Added(head.added_on, added)
+
+    def move_clock(self, seconds: float) -> None:
+        """Moves the times of the latest appends: the stream's axis has begun anew."""
+        for group in self._groups or () if self._options.gap_seconds is not None else ():
+            group.move_clock(seconds)
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forgets every object and memory."""
+
+    def _head(self, groups: GroupSet, saved: list[SavedGroup]) -> SegmenterHead:
+        fields = ("number", "channel_ids", "began", "untouched", "trusted", "last_append", "policy")
+        return SegmenterHead(
+            options=OptionsHead(**asdict(self._options)),
+            limits=LimitsHead(**asdict(self.limits)),
+            source_hw=groups.source_hw,
+            network_hw=groups.workspace.grids.hw,
+            frame=self._frame,
+            next_group=self._numbers.upcoming,
+            added_on=self._added.frame,
+            attention=self.backend.attention_precision if self.backend.external_attention else "fp32",
+            groups=[
+                GroupHead(
+                    **{name: getattr(group, name) for name in fields},
+                    tracks_redundancy=group.tracks_redundancy,
+                    frames=list(held.bank.slot_frames),
+                )
+                for group, held in zip(saved, groups, strict=True)
+            ],
+        )
+
+    def _grids(self, head: SegmenterHead) -> Grids:
+        manifest = self.bundle.manifest
+        rule, fixed = manifest.network.grid, manifest.input.size
+        if not rule.fits(head.network_hw) or fixed not in (None, head.network_hw):
+            raise SessionError(
+                f"Frames of the session enter the network at {head.network_hw[1]}x{head.network_hw[0]}.",
+                expected=f"sides of {rule.form}" if fixed is None else f"{fixed[1]}x{fixed[0]}",
+                fix="use a bundle that was exported for that size",
+            )
+        return Grids(*head.network_hw, rule)
+
+    def _fill(self, groups: GroupSet, session: Session, options: MemoryOptions) -> None:
+        """Makes the session's groups anew and gives them to a set of none."""
+        backend, symbols, made = self.backend, groups.workspace.symbols, list[ObjectGroup]()
+        for g, (head, bank) in enumerate(zip(session.head.segmenter.groups, session.banks, strict=True)):
+            policy = POLICIES.get(options.policy)(backend.bundle.manifest.score)
+            group = ObjectGroup(backend, groups.workspace, head.number, [], policy, options)
+            contents = bank()
+            self._check_bank(contents, symbols)
+            entry = having([backend.graphs[name] for name in backend.plan.graphs], Role.ENTRY)
+            previous = {
+                t.name: session.array(f"group{g}/previous/{t.name}", resolve(t.shape, symbols), t.dtype)
+                for t in entry
+            }
+            known = head.model_dump(exclude={"frames"})
+            try:
+                group.resume(SavedGroup(**known, previous=previous, bank=given(contents)))
+            except (KeyError, TypeError, ValueError, KernelError) as error:
+                raise SessionError(f"Group {head.number} of the session cannot be taken: {error}.") from error
+            made.append(group)
+        (decoded,) = backend.graphs[backend.plan.decode].outputs
+        shape = (len(made), *resolve(decoded.shape, symbols))
+        groups.resume(made, session.array("logits", shape, decoded.dtype))
+
+    def _check_bank(self, contents: BankContents, symbols: dict[str, int]) -> None:
+        """Every memory tensor is there, as numbers or as codes, at this size."""
+        for t in memory_tensors(self.bundle.manifest):
+            shape = resolve(t.shape, {**symbols, "T": len(contents.frames)})
+            found = contents.tensors.get(t.name)
+            if found is None and t.block is not None and t.block < len(contents.codes):
+                half = [getattr(slot, str(t.kind and t.kind.value)) for slot in contents.codes[t.block]]
+                fits = all(part.shape == (prod(shape[1:-1]), shape[-1]) for part in half)
+            else:
+                fits = found is not None and found.shape == shape and found.dtype.kind == "f"
+            if not fits:
+                raise SessionError(f"The session's {t.name} does not fit.", expected=f"{t.dtype} {shape}")

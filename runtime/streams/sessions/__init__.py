@@ -1,0 +1,1 @@
+"""Sessions of whole streams: saved while they run, and kept for the next start."""
