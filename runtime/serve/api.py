@@ -125,7 +125,7 @@ class Api:
             ids = await run_in_threadpool(
                 stream.pipeline.add_objects, shape, name=hint.name, frame=hint.frame
             )
-        await _show_latest(stream)
+        await show_latest(stream)
         return JSONResponse({"ids": ids}, 201)
 
     @answered
@@ -138,14 +138,14 @@ class Api:
         else:
             hint = await body_of(request, _CORRECTION)
             await run_in_threadpool(refine, object_id, _drawn(hint), frame=hint.frame)
-        await _show_latest(stream)
+        await show_latest(stream)
         return await _shown(stream, object_id)
 
     @answered
     async def undo(self, request: Request) -> Response:
         stream, object_id = self._object(request)
         await run_in_threadpool(stream.pipeline.undo, object_id)
-        await _show_latest(stream)
+        await show_latest(stream)
         return await _shown(stream, object_id)
 
     @answered
@@ -159,7 +159,7 @@ class Api:
     async def remove_object(self, request: Request) -> Response:
         stream, object_id = self._object(request)
         await run_in_threadpool(stream.pipeline.remove_objects, [object_id])
-        await _show_latest(stream)
+        await show_latest(stream)
         return Response(status_code=204)
 
     @answered
@@ -195,12 +195,12 @@ async def _add_detections(stream: ServedStream, given: DetectedBoxes) -> Respons
         overlap=given.overlap,
         frame=given.frame,
     )
-    await _show_latest(stream)
+    await show_latest(stream)
     ids = sorted({i for i in followed if i is not None} - before)
     return JSONResponse({"ids": ids, "followed": followed}, 201)
 
 
-async def _show_latest(stream: ServedStream) -> None:
+async def show_latest(stream: ServedStream) -> None:
     """Draws the latest frame anew: a stream that stands still shows at once what has changed."""
     latest = stream.pipeline.latest
     if latest is not None:
@@ -231,8 +231,13 @@ def _frame_number(request: Request) -> int | None:
         raise RefusedError(422, "frame is not a frame's number.", expected="0 or more") from error
 
 
+def media_type(request: Request) -> str:
+    """The type of a request's body, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _media_type(request: Request) -> str:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     if kind not in ("application/json", "image/png"):
         raise RefusedError(415, "The body's type is not known.", expected="application/json or image/png")
     return kind

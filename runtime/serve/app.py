@@ -17,6 +17,7 @@ from ermu.runtime.serve.api import Api
 from ermu.runtime.serve.guard import Access, Guard
 from ermu.runtime.serve.openapi import openapi
 from ermu.runtime.serve.operation.endpoints import Operation
+from ermu.runtime.serve.sessions import Sessions
 from ermu.runtime.serve.streams import ServedStream
 from ermu.runtime.serve.video import Pictures
 from ermu.runtime.serve.views.assets import page_routes
@@ -26,6 +27,7 @@ from ermu.version import __version__
 if TYPE_CHECKING:
     from ermu.runtime.serve.webrtc.calls import Calls
 
+SESSION_PATH = "/api/streams/{stream}/session"
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -40,6 +42,8 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
     api = Api(streams)
     calls = opened_calls(api)
     routes = [*page_routes(), *_api_routes(api, calls), *_picture_routes(Pictures(api))]
+    sessions = Sessions(api)
+    routes.append(_by_method(SESSION_PATH, {"GET": sessions.give, "PUT": sessions.take}))
     routes += _operation_routes(Operation(streams, refused))
     description = openapi(list(streams), __version__, calls=calls is not None)
     routes.append(Route("/openapi.json", _described(description)))

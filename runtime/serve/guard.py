@@ -34,6 +34,7 @@ class Access:
         local_only: Answer only to names of this machine, so that a foreign page cannot reach the server
             through a name of its own (DNS rebinding).
         max_body: Bytes of a request's body.
+        max_session: Bytes of a session that is put into a stream.
         rate: Requests a second that a client may go on making.
         burst: Requests that it may make at once.
         proxy: What stands in front of the server.
@@ -42,9 +43,15 @@ class Access:
     token: str | None = None
     local_only: bool = True
     max_body: int = 8 << 20
+    max_session: int = 512 << 20
     rate: float = 50.0
     burst: float = 200.0
     proxy: Proxy = field(default_factory=Proxy)
+
+    def limit(self, scope: Scope) -> int:
+        """Bytes that the body of a request may have."""
+        is_session = scope["method"] == "PUT" and inner_path(scope).endswith("/session")
+        return self.max_session if is_session else self.max_body
 
 
 class Guard:
@@ -67,7 +74,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         scope = self._access.proxy.seen(scope)
-        limit = self._access.max_body
+        limit = self._access.limit(scope)
         exchange = Exchange(scope, receive, send, limit)
         refusal = self._refusal(scope)
         if refusal is not None:
@@ -105,8 +112,8 @@ class Guard:
         if scope[ADMITTED] and connection is not None and not connection.admit():
             return _problem(503, "Too many connections.", fix="close another page")
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > access.max_body:
-            return _too_large(access.max_body)
+        if length.isdecimal() and int(length) > access.limit(scope):
+            return _too_large(access.limit(scope))
         return None
 
     def _foreign(self, scope: Scope, headers: Headers, host: str) -> Response | None:

@@ -64,6 +64,14 @@ def openapi(streams: Sequence[str], version: str, *, calls: bool) -> dict[str, A
             "post": _operation("Pause, resume, reset, or switch policy", "StreamInfo", body=_json(control)),
         },
     }
+    binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    given = _operation("Its session, a file", None)
+    given["responses"]["200"]["content"] = binary
+    paths["/api/streams/{stream}/session"] = {
+        "parameters": [stream],
+        "get": given,
+        "put": _operation("Go on from a session", "StreamInfo", body=binary),
+    }
     if calls:
         call = _operation("See it over WebRTC", "CallAnswer", body=_json(_ref("Offer")))
         paths["/api/streams/{stream}/webrtc"] = {"parameters": [stream], "post": call}

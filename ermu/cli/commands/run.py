@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ermu.cli.bundles import BundleOptions, tell_backend
+from ermu.cli.inputs.session_options import SessionOptions, as_saved
 from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.option_groups import with_option_groups
 from ermu.cli.options import PromptOptions, RecordOptions, SegmenterOptions, SinkOptions
@@ -25,6 +26,7 @@ def run(
     which: BundleOptions,
     streams: SourceOptions,
     prompts: PromptOptions,
+    sessions: SessionOptions,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +59,7 @@ def run(
     from dataclasses import replace
 
     from ermu.cli.live_page import can_serve, open_page, page_views
-    from ermu.cli.printing import WorkConsole
+    from ermu.cli.printing import WorkConsole, plain
     from ermu.cli.signals import StopSignals
     from ermu.cli.sinks import sink_contexts
     from ermu.cli.streams import fit_gaps, stream_table
@@ -65,6 +67,7 @@ def run(
 
     need_opencv()
     from ermu.cli.prompts import prompts_for, read_prompts
+    from ermu.runtime.files import shown
     from ermu.runtime.images.label_folder import remove_own
     from ermu.runtime.sources.opening import is_live
     from ermu.runtime.streams.live_options import LiveOptions
@@ -74,17 +77,18 @@ def run(
 
     console, out = WorkConsole(), out or _new_folder()
     chosen = streams.chosen()
+    sessions.check(prompts, len(chosen))
     names, lives = [choice.name for choice in chosen], [is_live(choice.where) for choice in chosen]
     contexts = sink_contexts(names, lives, records, overwrite=overwrite)
     wanted = sinks.wanted()
-    folders = _check_paths(which, streams, chosen, prompts.prompt or [], out, wanted, contexts, overwrite)
-    given = read_prompts(prompts, len(chosen))
-    loaded = which.load(console, options)
+    folders = _check_paths(which, streams, chosen, prompts, sessions, out, wanted, contexts, overwrite)
+    given, resumed = read_prompts(prompts, len(chosen)), sessions.read()
+    loaded, options = which.load(console, options), as_saved(options, resumed)
     with ExitStack() as stack:
         sources = [stack.enter_context(choice.opened()) for choice in chosen]
         page = prompts.page or (console.is_terminal and can_serve())
-        labels = prompts_for(sources, given, page=page)
-        page = prompts.page or any(label is None for label in labels)
+        labels = [None] * len(sources) if resumed else prompts_for(sources, given, page=page)
+        page = prompts.page or (not resumed and any(label is None for label in labels))
         live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
         shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
         tell_backend(console, loaded, options, shared.segmenters[0].backend)
@@ -98,6 +102,8 @@ def run(
             its = replace(live, stale_seconds=choice.stale_after)
             pipelines.append(Pipeline(shared.segmenters[i], sources[i], taking, name=choice.name, live=its))
             stack.callback(pipelines[-1].finish)
+        for pipeline, session in zip(pipelines, resumed, strict=False):
+            pipeline.resume_session(session)
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
         scheduler = Scheduler(pipelines, shared=shared)
@@ -105,10 +111,13 @@ def run(
         stop = open_page(stack, console, pipelines, views, prompts.port) if page else None
         with _progress(console, pipelines, max_frames) as advance:
             number = signals.run(scheduler, on_turn=advance, on_stop=stop or (lambda: None))
+        saved = sessions.save(pipelines)
     if len(pipelines) > 1:
         console.print(stream_table(pipelines))
     for pipeline in pipelines:
         _report(console, pipeline, out, max_frames, stopped=number is not None)
+    for path in saved:
+        plain(console, f"session -> {shown(path)}")
     if number is not None:
         raise typer.Exit(128 + number)
     if any(_failed(pipeline) for pipeline in pipelines):
@@ -126,7 +135,8 @@ def _check_paths(
     which: BundleOptions,
     streams: SourceOptions,
     chosen: Sequence[StreamChoice],
-    prompts: list[Path],
+    prompts: PromptOptions,
+    sessions: SessionOptions,
     out: Path,
     wanted: list[str],
     contexts: Sequence[SinkContext],
@@ -135,7 +145,7 @@ def _check_paths(
     """Refuses what would cost the user a file, before anything is read.
 
     Args:
-        which, streams, prompts, out, overwrite: As of `run`.
+        which, streams, prompts, sessions, out, overwrite: As of `run`.
         chosen: The streams.
         wanted: The sinks.
         contexts: Of the streams.
@@ -152,8 +162,9 @@ def _check_paths(
     paths = Paths(overwrite=overwrite)
     which.tell(paths)
     streams.tell(paths, chosen)
-    for prompt in prompts:
+    for prompt in prompts.prompt or []:
         paths.reads("the prompt", prompt)
+    sessions.tell(paths)
     for context in contexts:
         paths.writes("the label maps", _labels(out, context.stream), folder=True)
     return [*check_sinks(paths, wanted, contexts), *earlier_folders(out)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,8 +15,6 @@ from ermu.cli.options import Objects, RecordOptions, SegmenterOptions, SinkList
 from ermu.registries import POLICIES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ermu.cli.inputs.stream_choice import StreamChoice
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.sinks.base import SinkContext
@@ -36,6 +35,13 @@ def serve(
     loop: Annotated[
         bool, typer.Option("--loop", help="Play files again from the start at their end.")
     ] = False,
+    sessions: Annotated[
+        Path | None,
+        typer.Option(help="Folder with a session of every stream: kept up to date, gone on from at start."),
+    ] = None,
+    session_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two sessions of a stream.")
+    ] = 5.0,
     objects: Objects = None,
     sink: SinkList = None,
     overwrite: Annotated[
@@ -87,7 +93,8 @@ def serve(
         for folder in folders:
             remove_own(folder)
         parts = list(zip(chosen, contexts, sources, shared.segmenters, strict=True))
-        _serve(console, parts, shared, live, wanted, server, access)
+        kept = None if sessions is None else (sessions, session_seconds)
+        _serve(console, parts, shared, live, wanted, server, access, kept)
 
 
 def _check_paths(
@@ -120,8 +127,10 @@ def _serve(
     wanted: list[str],
     server: ServerOptions,
     access: Access,
+    kept: tuple[Path, float] | None,
 ) -> None:
-    """Runs the streams and the server until a signal."""
+    """Runs the streams and the server until a signal; `kept` says where sessions lie, and how often."""
+    from contextlib import nullcontext
     from dataclasses import replace
 
     from ermu.cli.live_page import live_page
@@ -131,6 +140,7 @@ def _serve(
     from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.streams.pipeline import Pipeline
     from ermu.runtime.streams.scheduler import Scheduler
+    from ermu.runtime.streams.sessions.snapshots import Snapshots
 
     broadcasts, pipelines = [], []
     for choice, given, opened, segmenter in parts:
@@ -138,14 +148,20 @@ def _serve(
         broadcasts.append(Broadcast())
         sinks = [broadcasts[-1], *(open_sink(what, context) for what in wanted)]
         pipelines.append(Pipeline(segmenter, opened, sinks, name=choice.name, live=its))
+    snapshots = None if kept is None else Snapshots(pipelines, kept[0], seconds=kept[1])
+    resumed = snapshots.restore() if snapshots else []
     for pipeline in pipelines:
         pipeline.begin()
     page = live_page(pipelines, broadcasts, access, host=server.host, port=server.port)
-    with StopSignals() as signals, page as serving:
+    with StopSignals() as signals, page as serving, snapshots or nullcontext():
         shown = f"{access.proxy.url or serving.url}{'?token=...' if access.token else ''}"
         plain(console, f"{len(pipelines)} streams at {shown} (stop with Ctrl-C)")
+        if resumed:
+            plain(console, f"gone on from sessions: {', '.join(resumed)}")
         signals.run(Scheduler(pipelines, endless=True, shared=shared), on_stop=serving.stop)
     _report(console, pipelines)
+    if snapshots:
+        plain(console, snapshots.summary())
 
 
 def _report(console: Any, pipelines: list[Pipeline]) -> None:
