@@ -18,7 +18,7 @@ from ermu.errors import SessionError
 from ermu.runtime.files import replace_atomically, shown
 from ermu.types import Array
 
-FORMAT, VERSION = "ermu session", 1
+FORMAT, VERSION = "ermu-session", 1
 HEAD = "head.json"
 _ZIP_BEGINS = b"PK\x03\x04"
 _MOST_HEAD, _MOST_ROOM = 64 << 20, 256 << 20  # bytes: of the head; of arrays beyond 20 times the file

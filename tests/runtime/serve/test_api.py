@@ -23,7 +23,7 @@ from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.scheduler import Scheduler
 from tests.runtime.conftest import free_port, until
-from tests.runtime.serve.conftest import Access, Broadcast, Server, Serving, create_app, served
+from tests.runtime.serve.conftest import SCENE, Access, Broadcast, Server, Serving, create_app, served
 
 Serve = Callable[..., Serving]
 Segmenters = Callable[..., Segmenter]
@@ -244,3 +244,32 @@ def test_schemathesis_finds_no_fault(serve: Serve) -> None:
 
         check()
     assert calls >= 50
+
+
+def test_a_session_is_given_and_taken(serve: Serve) -> None:
+    serving, binary = serve(scenes=(SCENE, SCENE)), {"content-type": "application/octet-stream"}
+    with httpx.Client(base_url=serving.url, timeout=30) as client:
+        one, other = ("/api/streams/0", "/api/streams/1")
+        client.post(f"{one}/objects", json={"box": [20, 20, 80, 90], "name": "ball"})
+        given = client.get(f"{one}/session")
+        assert given.status_code == 200 and given.headers["content-type"] == binary["content-type"]
+        assert 'filename="0.ermu"' in given.headers["content-disposition"]
+        taken = client.put(f"{other}/session", content=given.content, headers=binary)
+        assert taken.status_code == 200 and taken.json()["name"] == "1"
+        listed = client.get(f"{other}/objects").json()["objects"]
+        assert [(each["id"], each["name"]) for each in listed] == [(1, "ball")]
+        for content, problem in ((b"PK", "not a session"), (given.content[:-99], "truncated")):
+            refused = client.put(f"{other}/session", content=content, headers=binary)
+            assert (refused.status_code, problem in refused.json()["problem"]) == (409, True)
+        assert client.put(f"{other}/session", json={}).status_code == 415
+        assert len(client.get(f"{other}/objects").json()["objects"]) == 1
+
+
+def test_a_session_may_be_larger_than_other_bodies(serve: Serve) -> None:
+    serving = serve(access=Access(max_body=1000, max_session=50_000))
+    with httpx.Client(base_url=serving.url, timeout=30) as client:
+        kind = {"content-type": "application/octet-stream"}
+        path = "/api/streams/0/session"
+        assert client.put(path, content=bytes(40_000), headers=kind).status_code == 409
+        assert client.put(path, content=bytes(60_000), headers=kind).status_code == 413
+        assert client.post("/api/streams/0/objects", content=bytes(2000)).status_code == 413

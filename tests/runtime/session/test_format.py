@@ -61,7 +61,7 @@ def test_numpy_alone_reads_it_without_pickle(saved: Path) -> None:
     with np.load(saved, allow_pickle=False) as arrays:
         assert arrays["label"].shape == (96, 128)
         head = json.loads(arrays["head.json"])
-    assert (head["format"], head["version"]) == ("ermu session", 1)
+    assert (head["format"], head["version"]) == ("ermu-session", 1)
     assert head["head"]["segmenter"]["frame"] == 1
 
 
