@@ -1,9 +1,10 @@
 """Soak: many streams for many frames, with reconnections, objects that come, go, are corrected; what grows?
 
-    python benchmarks/soak.py --bundle BUNDLE --frames 100000 [--streams 4] [--seed 0] [--out soak.json]
+    python benchmarks/soak.py --bundle BUNDLE --frames 100000 [--streams 4] [--seed 0] [--save-every N] [--out soak.json]
 
 Prints, and writes with --out, memory, threads and file handles after a tenth of the frames (and at least
 1000) and at the end.
+With --save-every a stream is saved and restored in its place after every N frames, one after another.
 Exits with 1 when memory grew by more than 2 %, a thread or handle leaked, or an id went astray.
 """
 
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 from typing import Any
 
@@ -160,17 +162,44 @@ class Footprint:
         return cls(frames, process.memory_info().rss, process.num_threads(), handles)
 
 
-def soak(bundle: Path, *, frames: int, streams: int, seed: int, fps: float) -> dict[str, object]:
+def soak(
+    bundle: Path, *, frames: int, streams: int, seed: int, fps: float, save_every: int | None = None
+) -> dict[str, object]:
     """Runs the streams until they have segmented `frames` frames together.
 
     Returns:
         Footprints after a tenth and at the end, and counts of everything that happened.
     """
     with SharedBackend(Bundle.load(bundle), streams, threads=1, long_edge=LONG_EDGE) as shared:
-        return _soaked(shared.segmenters, frames, fps=fps, seed=seed)
+        return _soaked(shared.segmenters, frames, fps=fps, seed=seed, save_every=save_every)
 
 
-def _soaked(segmenters: list[Segmenter], frames: int, *, fps: float, seed: int) -> dict[str, Any]:
+class Saving:
+    """Saves and restores one stream after another, every few frames of all.
+
+    Args:
+        pipelines: Of the streams.
+        every: Frames; None, never.
+    """
+
+    def __init__(self, pipelines: list[Pipeline], every: int | None) -> None:
+        self._pipelines, self._every, self.done = pipelines, every, 0
+
+    def at(self, frames: int) -> None:
+        """Called by the worker with the frames segmented so far."""
+        if self._every is None or frames < (self.done + 1) * self._every:
+            return
+        pipeline = self._pipelines[self.done % len(self._pipelines)]
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "s.ermu")
+            pipeline.save(path)
+            pipeline.restore(path)
+        self.done += 1
+
+
+def _soaked(
+    segmenters: list[Segmenter], frames: int, *, fps: float, seed: int, save_every: int | None
+) -> dict[str, Any]:
     pipelines = []
     for number, segmenter in enumerate(segmenters):
         sinks = [TraceSink(Path(os.devnull)), ObjectSink(Path(os.devnull))]
@@ -178,6 +207,7 @@ def _soaked(segmenters: list[Segmenter], frames: int, *, fps: float, seed: int) 
         pipelines.append(Pipeline(segmenter, camera, sinks, name=str(number), live=live))
         pipelines[-1].begin()
     scheduler, steering = Scheduler(pipelines, endless=True), Steering(pipelines, seed)
+    saving = Saving(pipelines, save_every)
     prints: list[Footprint] = []
     began, next_act = perf_counter(), STEER_EVERY
 
@@ -187,6 +217,7 @@ def _soaked(segmenters: list[Segmenter], frames: int, *, fps: float, seed: int) 
         if done >= next_act:
             steering.act()
             next_act += STEER_EVERY
+        saving.at(done)
         if not prints and done >= max(frames // 10, WARM_UP):
             prints.append(Footprint.now(done))
         if done >= frames and not scheduler.stopping:
@@ -206,6 +237,7 @@ def _soaked(segmenters: list[Segmenter], frames: int, *, fps: float, seed: int) 
         "detected": steering.detected,
         "refined": steering.refined,
         "undone": steering.undone,
+        "restored": saving.done,
         "astray": steering.astray,
         "reconnects": sum(reader.reconnects for reader in readers),
         "dropped": sum(reader.dropped for reader in readers),
@@ -233,11 +265,11 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fps", type=float, default=60.0, help="of each camera")
+    parser.add_argument("--save-every", type=int, default=None, help="frames between saves and restores")
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
-    figures = soak(
-        options.bundle, frames=options.frames, streams=options.streams, seed=options.seed, fps=options.fps
-    )
+    given = {name: getattr(options, name) for name in ("frames", "streams", "seed", "fps", "save_every")}
+    figures = soak(options.bundle, **given)
     text = json.dumps(figures, indent=1)
     print(text)
     if options.out:

@@ -45,6 +45,13 @@ class Scene:
         self._lens = draw_lens(config, config.stream(_LENS))
         self._actors = self._placed(self._cast())
 
+    def with_objects_of(self, other: Scene) -> Scene:
+        """This clip with another's objects in place of its own, by id: they look so, and move as here."""
+        looks = {actor.ident: actor.parts for actor in other._actors if actor.ident}
+        scene = Scene(self.config)
+        scene._actors = tuple(replace(a, parts=looks.get(a.ident, a.parts)) for a in self._actors)
+        return scene
+
     @property
     def object_ids(self) -> tuple[int, ...]:
         """The labelled objects' ids, 1..objects."""

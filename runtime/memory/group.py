@@ -199,6 +199,14 @@ class ObjectGroup:
         self._backend.run(self._plan.reference, {**features, **self._workspace.tensors, **entry})
         return entry
 
+    def begin_elsewhere(self, clock: float, features: Tensors) -> None:
+        """Goes on with its bank in another stream, whose first frame has just come.
+
+        What was where in a previous frame says nothing there: its place takes this frame, with the label's
+        tokens that are in the workspace.
+        """
+        self._previous, self._last_append = self.labelled(features), clock
+
     def correct(
         self, frame: int, clock: float, entry: dict[str, DeviceTensor], wrong: Collection[int]
     ) -> GroupMemory:

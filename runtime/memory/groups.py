@@ -13,7 +13,7 @@ from ermu.errors import PromptError
 from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.sizes import resolve
-from ermu.runtime.images.labels import MOST_GROUPS, in_groups, to_channels
+from ermu.runtime.images.labels import IGNORE, MOST_GROUPS, in_groups, to_channels
 from ermu.runtime.memory.correction import Correction, Corrections, Witnesses
 from ermu.runtime.memory.group import ObjectGroup, Tensors
 from ermu.runtime.memory.labelling import Labeller, Probabilities, Seen
@@ -94,8 +94,7 @@ class GroupSet:
         for g, group in enumerate(self._groups):
             if group not in begun:
                 continue
-            self._upload(g, label)
-            self._embed(g)
+            self._embed(g, label)
             group.begin(frame, clock, features)
             self._decode(g, features)
 
@@ -164,9 +163,7 @@ class GroupSet:
         """
         with watch("memorize"), self._backend.repeating():
             for g, group in enumerate(self._groups):
-                if label is not None:
-                    self._upload(g, label)
-                self._embed(g)
+                self._embed(g, label)
                 group.memorize()
         updates = []
         for g, group in enumerate(self._groups):
@@ -210,8 +207,7 @@ class GroupSet:
             )
         logits = self._device.empty(self._logits.shape[1:], self._logits.dtype)
         self._device.copy(self._logits.at(g), logits)
-        self._upload(g, label)
-        self._embed(g)
+        self._embed(g, label)
         entry = group.labelled(features)
         answer = self._device.empty(logits.shape, logits.dtype)
         self._decode(g, features, answer)
@@ -255,6 +251,13 @@ class GroupSet:
         self._allocate(len(groups))
         self._device.upload(logits, self._logits)
 
+    def begin_elsewhere(self, clock: float, features: Tensors) -> None:
+        """Goes on in another stream: on its first frame nothing is known, so all of it is ignored."""
+        unknown = np.full(self.source_hw, IGNORE, np.uint8)
+        for g, group in enumerate(self._groups):
+            self._embed(g, unknown)
+            group.begin_elsewhere(clock, features)
+
     def clear(self) -> None:
         """Frees every group."""
         self._set([])
@@ -292,15 +295,16 @@ class GroupSet:
     def _policy(self, options: MemoryOptions) -> EvictionPolicy:
         return POLICIES.get(options.policy)(self._backend.bundle.manifest.score)
 
-    def _upload(self, g: int, label: LabelMap) -> None:
-        """Gives group g a label map of the caller's, H x W at source size with the caller's ids."""
-        own = to_channels(label, self._groups[g].channel_ids, self.workspace.grids.hw)
-        self._device.upload(own, self._labels.at(g))
+    def _embed(self, g: int, label: LabelMap | None = None) -> None:
+        """Puts the tokens of group g's label map into the workspace.
 
-    def _embed(self, g: int) -> None:
-        """Puts the tokens of group g's label map into the workspace."""
-        label, tokens = self._labels.at(g), self.workspace.identity
-        self._identity.embed(self._device.kernel_argument(label), self._device.kernel_argument(tokens))
+        Of what was predicted, or of one of the caller's, H x W at source size with the caller's ids.
+        """
+        held, tokens = self._labels.at(g), self.workspace.identity
+        if label is not None:
+            own = to_channels(label, self._groups[g].channel_ids, self.workspace.grids.hw)
+            self._device.upload(own, held)
+        self._identity.embed(self._device.kernel_argument(held), self._device.kernel_argument(tokens))
 
     def _seen(self, g: int, features: Tensors) -> Array:
         """Logits of group g from the z that it left in the workspace, C x h4 x w4, on the host."""

@@ -20,15 +20,18 @@ from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import Grids, SizeLimits, resolve
 from ermu.runtime.encoder import FrameEncoder
+from ermu.runtime.images.frames import check_frame
 from ermu.runtime.memory.bank import BankContents
 from ermu.runtime.memory.group import ObjectGroup, SavedGroup, memory_tensors
 from ermu.runtime.memory.groups import GroupSet
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.workspace import Workspace, having
 from ermu.runtime.refining import Refining
+from ermu.runtime.results import FrameResult
 from ermu.runtime.session.head import GroupHead, Head, LimitsHead, OptionsHead, SegmenterHead
 from ermu.runtime.session.session import Session, given
 from ermu.runtime.sharing import Added
+from ermu.types import Image, LabelMap
 from ermu.version import __version__
 
 if TYPE_CHECKING:
@@ -158,6 +161,39 @@ class PortableSegmenter(Refining):
             BackendError: there is not enough memory; everything is as it was.
             StateError: the segmenter is closed.
         """
+        self._resume(session, session.head.segmenter.source_hw)
+        head = session.head.segmenter
+        self._label = session.array("label", head.source_hw, np.uint8).copy()
+        added = None if "added" not in session.arrays else session.array("added", head.source_hw, np.uint8)
+        self._added = Added(head.added_on, added)
+
+    def prime(self, session: Session, frame: Image, *, time: float | None = None) -> FrameResult:
+        """Begins another stream with what a session remembers of its objects: they are found without a mask.
+
+        The banks stay as they were, the session's frames among them; what was where in its latest frame is
+        forgotten. Frames enter at the session's network size, so another shape of picture is stretched.
+
+        Args:
+            session: Whose objects to look for.
+            frame: The stream's first, BGR uint8 H x W x 3, of any size; its number follows the session's.
+            time: As of `start`.
+
+        Raises:
+            SessionError, OptionError, BackendError, StateError: as `resume`.
+            SourceError: the frame is not a BGR image, or lacks its time.
+        """
+        hw = check_frame(frame)
+        clock = MemoryOptions(**session.head.segmenter.options.model_dump()).clock(
+            session.head.segmenter.frame + 1, time
+        )
+        groups, encoder = self._resume(session, hw)
+        self._label, self._added = np.zeros(hw, np.uint8), Added()
+        encoder.take(frame)
+        encoder.encode()
+        groups.begin_elsewhere(clock, encoder.features)
+        return self.step(frame, time=time)
+
+    def _resume(self, session: Session, hw: tuple[int, int]) -> tuple[GroupSet, FrameEncoder]:
         if self._closed:
             raise StateError("The segmenter is closed.", fix="make another one")
         session.check_for(self.bundle)
@@ -166,16 +202,16 @@ class PortableSegmenter(Refining):
         grids = self._grids(head)
         workspace, encoder = Workspace(self.backend, grids), FrameEncoder(self.backend, grids)
         numbers = Numbers(head.next_group)
-        groups = GroupSet(self.backend, workspace, head.source_hw, numbers)
-        label = session.array("label", head.source_hw, np.uint8)
-        added = None if "added" not in session.arrays else session.array("added", head.source_hw, np.uint8)
+        groups = GroupSet(self.backend, workspace, hw, numbers)
+        for name in ("label", *(["added"] if "added" in session.arrays else [])):
+            session.array(name, head.source_hw, np.uint8)
         self._fill(groups, session, options)
         image = encoder.image
         self.backend.device.upload(session.array("image", image.shape, image.dtype), image)
         self.reset()
         self._groups, self._encoder, self._numbers, self._options = groups, encoder, numbers, options
-        self.limits = SizeLimits(**head.limits.model_dump())
-        self._frame, self._label, self._added = head.frame, label.copy(), Added(head.added_on, added)
+        self.limits, self._frame = SizeLimits(**head.limits.model_dump()), head.frame
+        return groups, encoder
 
     def move_clock(self, seconds: float) -> None:
         """Moves the times of the latest appends: the stream's axis has begun anew."""
@@ -185,6 +221,12 @@ class PortableSegmenter(Refining):
     @abstractmethod
     def reset(self) -> None:
         """Forgets every object and memory."""
+
+    @abstractmethod
+    def step(
+        self, frame: Image, *, remember: LabelMap | None = None, time: float | None = None
+    ) -> FrameResult:
+        """Segments the next frame and remembers it."""
 
     def _head(self, groups: GroupSet, saved: list[SavedGroup]) -> SegmenterHead:
         fields = ("number", "channel_ids", "began", "untouched", "trusted", "last_append", "policy")

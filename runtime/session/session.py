@@ -104,6 +104,13 @@ class Session:
         return found.astype(dtype, copy=False)
 
 
+def names_in(session: Session) -> dict[int, str | None]:
+    """Names of the objects that a session follows, by id; None where it is a segmenter's alone."""
+    stream, groups = session.head.stream, session.head.segmenter.groups
+    known = {each.id: each.name for each in stream.objects} if stream is not None else {}
+    return {i: known.get(i) for group in groups for i in group.channel_ids if i is not None}
+
+
 def given(bank: BankContents) -> Callable[[], BankContents]:
     """A bank's contents as one that makes them gives them."""
     return lambda: bank

@@ -96,7 +96,12 @@ class Pipeline(PortableStream):
     @property
     def awaits_prompt(self) -> bool:
         """Whether it has begun, or will, with nothing to follow."""
-        return self._begun().prompt is None and not self.objects.ids
+        return self._begun().prompt is None and self._knows_none
+
+    @property
+    def _knows_none(self) -> bool:
+        """Whether neither a session nor anybody has brought objects in."""
+        return not self.objects.ids and self.tracker.primed is None
 
     @property
     def strict(self) -> bool:
@@ -191,7 +196,7 @@ class Pipeline(PortableStream):
             )
         if self.latest is None:
             self.segmenter.reset()
-        elif prompt is not None and not isinstance(prompt, Prompts):
+        if (self.latest or self.tracker.primed) and prompt is not None and not isinstance(prompt, Prompts):
             raise PromptError(
                 f"The stream {self.name} goes on from a session, which has its objects.",
                 expected="no label map of a first frame",

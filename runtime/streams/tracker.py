@@ -16,6 +16,7 @@ from ermu.runtime.images.masks import XYXY, extents
 from ermu.runtime.prompts import Prompts
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.session.session import Session, names_in
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.memory_history import MemoryHistory
@@ -45,6 +46,7 @@ class Tracker:
         restarts: Times that every memory began anew.
         device_losses: The frames from whose label maps it did so because the device had been lost.
         detected: The frame whose detections were taken last.
+        primed: Whose objects are looked for in the first frame, where no prompt says what to follow.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Tracker:
         self.device_losses: list[int] = []
         self.detected: int | None = None
         self._resumed = False
+        self.primed: Session | None = None
         self._prompted: tuple[Frame, LabelMap | None] | None = None
         self._recent = RecentFrames()
 
@@ -260,6 +263,11 @@ class Tracker:
         return self._prompted[1]
 
     def _first(self, frame: Frame, prompt: LabelMap | None) -> FrameResult:
+        if self.primed is not None:
+            result = self.segmenter.prime(self.primed, frame.image, time=frame.time)
+            for object_id, name in names_in(self.primed).items():
+                self.objects.add([object_id], frame=result.frame, time=frame.time, name=name)
+            return result
         result = self.segmenter.start(frame.image, prompt, time=frame.time)
         self.objects.add(self.segmenter.ids, frame=0, time=frame.time)
         return result

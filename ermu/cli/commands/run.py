@@ -102,8 +102,7 @@ def run(
             its = replace(live, stale_seconds=choice.stale_after)
             pipelines.append(Pipeline(shared.segmenters[i], sources[i], taking, name=choice.name, live=its))
             stack.callback(pipelines[-1].finish)
-        for pipeline, session in zip(pipelines, resumed, strict=False):
-            pipeline.resume_session(session)
+        sessions.begin(pipelines, resumed)
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
         scheduler = Scheduler(pipelines, shared=shared)

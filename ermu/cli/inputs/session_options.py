@@ -27,6 +27,10 @@ class SessionOptions:
         list[Path] | None,
         typer.Option(help="Go on from a saved session, with its objects and memories; one a source."),
     ] = None
+    prime: Annotated[
+        list[Path] | None,
+        typer.Option(help="Find a saved session's objects in another stream, without a mask; one a source."),
+    ] = None
     save_session: Annotated[
         list[Path] | None,
         typer.Option(help="Save the session at the end, for --session; one a source."),
@@ -38,32 +42,40 @@ class SessionOptions:
         Raises:
             OptionError: there are not as many as sources, or prompts beside them.
         """
-        named = {"--session": self.session, "--save-session": self.save_session}
+        named = {"--session": self.session, "--prime": self.prime, "--save-session": self.save_session}
         for option, given in named.items():
             if given and len(given) != sources:
                 raise OptionError(
                     f"{sources} sources have {len(given)} of {option}.", expected=f"one {option} a --source"
                 )
-        if self.session and (prompts.prompt or prompts.box or prompts.point):
+        if sum(map(bool, (self.session, self.prime, prompts.prompt or prompts.box or prompts.point))) > 1:
             raise OptionError(
-                "There are a session and prompts beside it.",
-                expected="a session, which has its objects, or --prompt, --box or --point",
+                "There are a session and prompts beside it, or two kinds of session.",
+                expected="--session or --prime, which have their objects, or --prompt, --box or --point",
             )
 
     def tell(self, paths: Paths) -> None:
         """Tells what is read and what is written; a session may go on in its own file."""
         own = {path.resolve() for path in self.session or []}
-        for path in self.session or []:
+        for path in [*(self.session or []), *(self.prime or [])]:
             paths.reads("the session", path)
         for path in self.save_session or []:
             if path.resolve() not in own:
                 paths.writes("the saved session", path)
 
     def read(self) -> list[Session]:
-        """The sessions to go on from; raises `SessionError` where one cannot be read."""
+        """The sessions to begin with; raises `SessionError` where one cannot be read."""
         from ermu.runtime.session.session import Session
 
-        return [Session.read(path) for path in self.session or []]
+        return [Session.read(path) for path in self.session or self.prime or []]
+
+    def begin(self, pipelines: Sequence[Pipeline], sessions: Sequence[Session]) -> None:
+        """Has every stream begin with its session; raises as `Pipeline.resume_session` and `prime`."""
+        for pipeline, session in zip(pipelines, sessions, strict=False):
+            if self.prime:
+                pipeline.prime(session)
+            else:
+                pipeline.resume_session(session)
 
     def save(self, pipelines: Sequence[Pipeline]) -> list[Path]:
         """Saves every stream that has segmented a frame; where.

@@ -71,6 +71,24 @@ class PortableStream(Steering):
         """
         self.resume_session(Session.read(path))
 
+    def prime(self, session: Session) -> None:
+        """Has the stream begin with what a session of another one remembers of its objects.
+
+        They keep ids and names, and are looked for in the first frame without a mask; frame numbers go on
+        from the session's. Before `begin`.
+
+        Args:
+            session: As `Session.read` reads it, a segmenter's alone or a stream's.
+
+        Raises:
+            SessionError: it is of another bundle or precision.
+            StateError: the stream has segmented a frame.
+        """
+        session.check_for(self.tracker.segmenter.bundle)
+        if self.tracker.latest is not None:
+            raise StateError(f"The stream {self.name} has its objects.", fix="prime it before it begins")
+        self.tracker.primed = session
+
     def resume_session(self, session: Session) -> None:
         """As `restore`, from a session that has been read."""
         self._ask(lambda: self._resume(session))

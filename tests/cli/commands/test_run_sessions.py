@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,3 +69,14 @@ def test_what_does_not_go_together_costs_nothing(run: Command, clip: Path) -> No
         assert problem in run("--source", "then", "--out", "c", *arguments, code=1)
         assert not (clip / "c").exists()
     assert (clip / "s.ermu").read_bytes() == before
+
+
+def test_another_stream_begins_with_its_objects(run: Command, clip: Path) -> None:
+    run("--source", "first", "--prompt", "prompt.png", "--out", "b", "--save-session", "s.ermu")
+    run("--source", "whole", "--prime", "s.ermu", "--out", "c", "--objects", "c.jsonl")
+    lines = [json.loads(line) for line in (clip / "c.jsonl").read_text().splitlines()]
+    assert [line["frame"] for line in lines] == list(range(6, 16))  # numbers go on from the session's
+    assert {each["id"] for each in lines[0]["objects"]} == {1, 2, 3}
+    assert "two kinds of session" in run(
+        "--source", "then", "--prime", "s.ermu", "--session", "s.ermu", "--out", "d", code=1
+    )

@@ -108,12 +108,12 @@ def test_what_unpacks_to_more_than_it_may_is_not_unpacked(saved: Path) -> None:
     contents = members(saved)
     head = json.loads(contents["head.json"])
     head["arrays"]["label"]["shape"] = [1 << 20, 1 << 20]
-    with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("head.json", json.dumps(head))
         with archive.open("label.npy", "w") as member:
             for _ in range(300):
                 member.write(bytes(1 << 20))
-    assert saved.stat().st_size < 1 << 20
+    assert saved.stat().st_size < 2 << 20
     with pytest.raises(SessionError, match="altered or damaged"):
         Session.read(saved)
 
