@@ -1,6 +1,6 @@
 """Soak: many streams for many frames, with reconnections, objects that come, go, are corrected; what grows?
 
-    python benchmarks/soak.py --bundle BUNDLE --frames 100000 [--streams 4] [--seed 0] [--save-every N] [--out soak.json]
+    python benchmarks/soak.py --bundle BUNDLE --frames 100000 [--streams 4] [--save-every N] [--out soak.json]
 
 Prints, and writes with --out, memory, threads and file handles after a tenth of the frames (and at least
 1000) and at the end.

@@ -167,14 +167,14 @@ class PortableSegmenter(Refining):
         added = None if "added" not in session.arrays else session.array("added", head.source_hw, np.uint8)
         self._added = Added(head.added_on, added)
 
-    def prime(self, session: Session, frame: Image, *, time: float | None = None) -> FrameResult:
+    def prime(self, session: Session | str | Path, frame: Image, *, time: float | None = None) -> FrameResult:
         """Begins another stream with what a session remembers of its objects: they are found without a mask.
 
         The banks stay as they were, the session's frames among them; what was where in its latest frame is
         forgotten. Frames enter at the session's network size, so another shape of picture is stretched.
 
         Args:
-            session: Whose objects to look for.
+            session: Whose objects to look for, or its file.
             frame: The stream's first, BGR uint8 H x W x 3, of any size; its number follows the session's.
             time: As of `start`.
 
@@ -182,7 +182,7 @@ class PortableSegmenter(Refining):
             SessionError, OptionError, BackendError, StateError: as `resume`.
             SourceError: the frame is not a BGR image, or lacks its time.
         """
-        hw = check_frame(frame)
+        hw, session = check_frame(frame), Session.of(session)
         clock = MemoryOptions(**session.head.segmenter.options.model_dump()).clock(
             session.head.segmenter.frame + 1, time
         )

@@ -68,6 +68,11 @@ class Session:
         banks = [_bank(f"group{g}/", group, arrays, attention) for g, group in enumerate(groups)]
         return cls(head, own, [given(bank) for bank in banks])
 
+    @classmethod
+    def of(cls, session: Session | str | Path) -> Session:
+        """A session, or the one in a file; raises as `read`."""
+        return session if isinstance(session, Session) else cls.read(session)
+
     def check_for(self, bundle: Bundle) -> None:
         """Refuses another bundle, and another precision of it.
 

@@ -71,19 +71,20 @@ class PortableStream(Steering):
         """
         self.resume_session(Session.read(path))
 
-    def prime(self, session: Session) -> None:
+    def prime(self, session: Session | str | Path) -> None:
         """Has the stream begin with what a session of another one remembers of its objects.
 
         They keep ids and names, and are looked for in the first frame without a mask; frame numbers go on
         from the session's. Before `begin`.
 
         Args:
-            session: As `Session.read` reads it, a segmenter's alone or a stream's.
+            session: Or its file; a segmenter's alone or a stream's.
 
         Raises:
-            SessionError: it is of another bundle or precision.
+            SessionError: it cannot be read, or is of another bundle or precision.
             StateError: the stream has segmented a frame.
         """
+        session = Session.of(session)
         session.check_for(self.tracker.segmenter.bundle)
         if self.tracker.latest is not None:
             raise StateError(f"The stream {self.name} has its objects.", fix="prime it before it begins")
