@@ -246,7 +246,7 @@ class GroupSet:
 
     def resume(self, groups: list[ObjectGroup], logits: Array) -> None:
         """Goes on with groups that have been filled, and their latest logits, G x C x h4 x w4."""
-        self._note_ids(groups)
+        self._labeller.follow(groups)
         self._groups = groups
         self._allocate(len(groups))
         self._device.upload(logits, self._logits)
