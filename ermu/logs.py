@@ -109,11 +109,11 @@ for _name in _LIVE:
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """A record's text with its stream before it and, after it, how many like it were left out."""
-    stream, left_out = getattr(record, "stream", None), getattr(record, "left_out", 0)
-    text = record.getMessage()
-    if stream is not None:
-        text = f"stream {stream}: {text}"
+    """A record's text, before it its worker and stream, after it how many like it were left out."""
+    left_out, text = getattr(record, "left_out", 0), record.getMessage()
+    for whose in ("stream", "worker"):
+        if getattr(record, whose, None) is not None:
+            text = f"{whose} {getattr(record, whose)}: {text}"
     return f"{text} ({left_out} more like it were left out)" if left_out else text
 
 
@@ -159,15 +159,18 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({**redacted(extra), **line}, default=lambda value: redact(str(value)))
 
 
-def show_log(*, verbose: bool, form: str = "text") -> None:
+def show_log(*, verbose: bool, form: str = "text", worker: str | None = None) -> None:
     """Sends the log to stderr: warnings and errors, and with `verbose` what goes well too.
 
     Args:
         verbose: Reconnects and drops as well.
         form: `text`, or `json` for machines.
+        worker: Of a fleet, where this process is one: every record names it.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(journal=_to_journal()))
+    if worker is not None:
+        handler.addFilter(lambda record: setattr(record, "worker", worker) is None)
     handler.addFilter(LimitRepeats())
     logger = logging.getLogger("ermu")
     logger.handlers[:] = [handler]

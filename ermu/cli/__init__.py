@@ -17,6 +17,7 @@ from ermu.cli.commands.demo import demo
 from ermu.cli.commands.doctor import doctor
 from ermu.cli.commands.eval import evaluate
 from ermu.cli.commands.export import export
+from ermu.cli.commands.fleet import app as fleet
 from ermu.cli.commands.inspect import inspect
 from ermu.cli.commands.run import run
 from ermu.cli.commands.serve import serve
@@ -62,6 +63,7 @@ app.command()(export)
 app.command()(build)
 app.command()(run)
 app.command()(serve)
+app.add_typer(fleet, name="fleet")
 app.command()(bench)
 app.command("eval")(evaluate)
 app.command()(train)

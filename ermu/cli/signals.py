@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ermu.runtime.streams.scheduler import Scheduler
+
+_LOOK_SECONDS = 1.0  # a wait without an end would hold a signal back
 
 
 class StopSignals:
@@ -51,6 +54,28 @@ class StopSignals:
         if self._came is not None:
             stop()
         scheduler.run(on_turn=on_turn)
+        return self._came
+
+    def wait(self, over: Event, *, on_stop: Callable[[], None] = lambda: None) -> int | None:
+        """Waits for something to be over, or a signal; one that has come already counts.
+
+        Args:
+            over: Set at the end, by anybody; by a signal as well.
+            on_stop: As of `run`.
+
+        Returns:
+            The signal that came, if one did.
+        """
+
+        def stop() -> None:
+            over.set()
+            on_stop()
+
+        self._stop = stop
+        if self._came is not None:
+            stop()
+        while not over.wait(_LOOK_SECONDS):
+            continue
         return self._came
 
     def _handle(self, number: int, frame: object) -> None:

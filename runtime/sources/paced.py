@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from threading import Event
 from time import monotonic
 
@@ -17,21 +18,25 @@ class PacedSource(Source):
     Args:
         source: Not live; closed with this one.
         loop: Begin again at the end instead of ending.
+        begin_at: Index of the first frame shown: where another process has come to.
     """
 
     live = True
 
-    def __init__(self, source: Source, *, loop: bool = False) -> None:
+    def __init__(self, source: Source, *, loop: bool = False, begin_at: int = 0) -> None:
         self._source, self._loop = source, loop
         self.fps, self.description = source.fps, source.description
         self._closed = Event()
-        self._frames = 0
+        self._frames, self._left_out = begin_at, begin_at
+        if loop and source.total_frames:
+            self._left_out %= source.total_frames
 
     def __iter__(self) -> Iterator[Frame]:
         due = monotonic()
         while True:
             before = self._frames
-            for frame in self._source:
+            frames, self._left_out = islice(self._source, self._left_out, None), 0
+            for frame in frames:
                 if self._closed.wait(max(0.0, due - monotonic())):
                     return
                 yield live_frame(self._frames, frame.image)

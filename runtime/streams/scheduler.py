@@ -11,12 +11,14 @@ from typing import Protocol, TypeVar
 
 from ermu.errors import ErmuError
 from ermu.logs import in_stream
+from ermu.runtime.streams.command_queue import CommandQueue
 from ermu.runtime.streams.pipeline import Pipeline
 
 _IDLE_SECONDS = 0.25
 _STOP_SECONDS = 1.5
 
 T = TypeVar("T", bound=Hashable)
+A = TypeVar("A")
 
 logger = logging.getLogger("ermu.streams")
 
@@ -59,6 +61,11 @@ class Turns:
         """A stream has used time, in its turn or between turns."""
         self._ends[stream] = self._begin(stream) + seconds
 
+    def forget(self, stream: Hashable) -> None:
+        """A stream has left."""
+        self._ends.pop(stream, None)
+        self._served.pop(stream, None)
+
     def _begin(self, stream: Hashable) -> float:
         return max(self._now, self._ends.get(stream, 0.0))
 
@@ -84,6 +91,7 @@ class Scheduler:
     ) -> None:
         self.pipelines, self._endless, self._shared = list(pipelines), endless, shared
         self._wake, self._stop, self._turns = Event(), Event(), Turns()
+        self._commands = CommandQueue()
         self._suspects = set[Pipeline]()  # lost the device in their turn, and have segmented nothing since
         self._careful = False  # once it was lost, each turn waits for its own work, to be blamed for its own
 
@@ -99,15 +107,18 @@ class Scheduler:
             StateError: a stream has not begun, or has run before; the others' sinks are closed.
         """
         try:
+            self._commands.serve(self._wake.set)
             for pipeline in self.pipelines:
                 pipeline.start(self._wake.set)
             while not self._over():
                 self._wake.clear()
+                self._commands.run()
                 busy = self._next()
                 on_turn()
                 if not busy and not self._over():
                     self._wake.wait(_IDLE_SECONDS)
         finally:
+            self._commands.close()
             self._finish()
         failed = next((pipeline.error for pipeline in self.pipelines if pipeline.error), None)
         if failed is not None:
@@ -117,6 +128,46 @@ class Scheduler:
         """Ends the run soon, cleanly; may be called from a signal handler or another thread."""
         self._stop.set()
         self._wake.set()
+
+    def ask(self, action: Callable[[], A]) -> A:
+        """Has the worker do something between two turns, and waits for it; from any thread.
+
+        Raises:
+            TimeoutError: the worker did not come to it within ten seconds; it will not be done.
+            Exception: whatever the action raised.
+        """
+        return self._commands.ask(action)
+
+    def add(self, pipeline: Pipeline) -> None:
+        """Takes in a stream while the others go on; from any thread.
+
+        Args:
+            pipeline: Set up with `Pipeline.begin`.
+
+        Raises:
+            TimeoutError: as `ask`.
+            StateError: it has not begun, or has run before.
+        """
+
+        def start() -> None:
+            pipeline.start(self._wake.set)
+            self.pipelines = [*self.pipelines, pipeline]
+
+        self.ask(start)
+
+    def remove(self, pipeline: Pipeline) -> None:
+        """Gives a stream no turn any more; from any thread. It is the caller's to finish.
+
+        Raises:
+            TimeoutError: as `ask`.
+        """
+
+        def leave() -> None:
+            self.pipelines = [each for each in self.pipelines if each is not pipeline]
+            self._suspects.discard(pipeline)
+            self._turns.forget(pipeline)
+
+        self.ask(leave)
 
     @property
     def stopping(self) -> bool:

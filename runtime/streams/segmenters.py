@@ -8,6 +8,7 @@ from typing import Any
 
 from ermu.closing import Closing
 from ermu.errors import DeviceLostError, ErmuError
+from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.choosing import choose_precision
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
@@ -35,13 +36,35 @@ class SharedBackend(Closing):
         device = self._options.get("device", "cpu")
         self._bundle = bundle.at_precision(choose_precision(bundle, options.pop("precision", None), device))
         self._backend = open_backend(self._bundle, **self._options)
+        self._of_segmenters = options
         self.segmenters = list[Segmenter]()
         try:
             for _ in range(count):
-                self.segmenters.append(Segmenter(self._bundle, backend=self._backend, **options))
+                self.segmenter()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def backend(self) -> Backend:
+        """The open one."""
+        return self._backend
+
+    def segmenter(self, **options: Any) -> Segmenter:
+        """One more segmenter.
+
+        Args:
+            options: As in `Segmenter`, in place of those that all have; none of the backend's.
+        """
+        self.segmenters.append(
+            Segmenter(self._bundle, backend=self._backend, **{**self._of_segmenters, **options})
+        )
+        return self.segmenters[-1]
+
+    def release(self, segmenter: Segmenter) -> None:
+        """Closes a segmenter that is needed no more."""
+        self.segmenters.remove(segmenter)
+        segmenter.close()
 
     @property
     def lost(self) -> bool:

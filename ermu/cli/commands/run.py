@@ -16,7 +16,7 @@ from ermu.cli.options import PromptOptions, RecordOptions, SegmenterOptions, Sin
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ermu.cli.inputs.stream_choice import StreamChoice
+    from ermu.runtime.config.stream_choice import StreamChoice
     from ermu.runtime.sinks.base import Sink, SinkContext
     from ermu.runtime.streams.pipeline import Pipeline
 

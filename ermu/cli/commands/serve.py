@@ -15,7 +15,7 @@ from ermu.cli.options import Objects, RecordOptions, SegmenterOptions, SinkList
 from ermu.registries import POLICIES
 
 if TYPE_CHECKING:
-    from ermu.cli.inputs.stream_choice import StreamChoice
+    from ermu.runtime.config.stream_choice import StreamChoice
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.streams.pipeline import Pipeline

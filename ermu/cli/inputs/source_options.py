@@ -17,8 +17,8 @@ from ermu.registries import SOURCES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ermu.cli.inputs.stream_choice import StreamChoice
     from ermu.cli.paths import Paths
+    from ermu.runtime.config.stream_choice import StreamChoice
 
 logger = logging.getLogger("ermu.sources")
 
@@ -67,9 +67,9 @@ class SourceOptions:
             OptionError: nothing is to be read, the names do not fit, or the file cannot be taken as it is.
             DependencyError: what reads the file is not installed.
         """
-        from ermu.cli.inputs.stream_choice import StreamChoice
-        from ermu.cli.inputs.streams_file import read_streams
         from ermu.cli.streams import stream_names
+        from ermu.runtime.config.stream_choice import StreamChoice, choice_of
+        from ermu.runtime.config.streams_file import read_streams_file
 
         given = {
             "rtsp_transport": self.rtsp_transport,
@@ -82,11 +82,11 @@ class SourceOptions:
                 expected="--config FILE, or --source and --name",
             )
         if self.config is not None:
-            read = read_streams(self.config)
-            names = stream_names([each["where"] for each in read], [each["name"] for each in read])
+            entries = read_streams_file(self.config).streams
+            names = stream_names([each.source for each in entries], [each.name for each in entries])
             return [
-                StreamChoice(**{**given, "loop": loop, **each, "name": name})
-                for name, each in zip(names, read, strict=True)
+                choice_of(each.model_copy(update={"name": name}), {**given, "loop": loop})
+                for name, each in zip(names, entries, strict=True)
             ]
         if not self.source:
             raise OptionError("There is nothing to read.", expected="--source SOURCE or --config FILE.yaml")

@@ -1,4 +1,4 @@
-"""A streams file: sources with their names, credentials and options, in YAML."""
+"""Reads a streams file: YAML, passwords from the environment, refused where everybody may read one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from ermu.errors import DependencyError, ErmuError, OptionError
 from ermu.redaction import shown_address
+from ermu.runtime.config.schema import StreamsFile
 
 _REFERENCE = re.compile(r"\$?\$\{([^}]*)\}")
 _USER_ALONE = re.compile(r"://[^:@/]*:?@")
@@ -20,29 +21,8 @@ _VARIABLE = re.compile(r"[A-Za-z_]\w*")
 _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
-class _Stream(BaseModel):
-    """An entry of the file; what it leaves out is as the command line says."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    name: str
-    source: str
-    user: str | None = None
-    password: str | None = None
-    rtsp_transport: Literal["auto", "tcp", "udp"] | None = None
-    stale_after: Annotated[float, Field(gt=0)] | None = None
-    decode: str | None = None
-    loop: bool | None = None
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    streams: Annotated[list[_Stream], Field(min_length=1)]
-
-
-def read_streams(path: Path) -> list[dict[str, Any]]:
-    """The streams of a file, as `StreamChoice` takes them.
+def read_streams_file(path: Path) -> StreamsFile:
+    """A streams file, its variables filled in.
 
     `${NAME}` stands for a variable of the environment, `$${NAME}` for itself.
 
@@ -55,13 +35,9 @@ def read_streams(path: Path) -> list[dict[str, Any]]:
     _check(path, content)
     if _holds_secrets(content):
         _refuse_readers(path)
-    read = _File.model_validate(_expanded(content, path)).streams
-    given = [stream.model_dump(exclude_none=True) for stream in read]
-    for each in given:
-        each["where"] = each.pop("source")
-        if "decode" in each:
-            each["decode"] = _device(each["decode"])
-    return given
+    expanded = _expanded(content, path)
+    _check(path, expanded)
+    return StreamsFile.model_validate(expanded)
 
 
 def _loaded(path: Path) -> Any:
@@ -100,7 +76,7 @@ def _twice(node: Any) -> Iterator[tuple[str, int]]:
 def _check(path: Path, content: Any) -> None:
     """Refuses what is no streams file; what its fields hold is not told."""
     try:
-        _File.model_validate(content)
+        StreamsFile.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -152,16 +128,10 @@ def _variable(found: re.Match[str], path: Path) -> str:
     return os.environ[name]
 
 
-def _device(name: str) -> str:
-    from ermu.devices.names import parse_device
-
-    return str(parse_device(name))
-
-
 def _refused(path: Path, problem: str, fix: str = "see docs/live.md, 'Streams file'") -> ErmuError:
     return OptionError(
         f"The streams file {path} cannot be taken: {problem}.",
         expected="streams: a list of name, source and, where wanted, user, password, rtsp_transport, "
-        "stale_after, decode, loop",
+        "stale_after, decode, loop, prompt, session, sinks; docs/fleet.md has the rest",
         fix=fix,
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ermu.runtime.config.schema import StreamEntry
     from ermu.runtime.sources.base import Source
+
+_OF_THE_SOURCE = ("user", "password", "rtsp_transport", "stale_after", "decode", "loop")
 
 
 @dataclass(frozen=True)
@@ -48,3 +52,17 @@ class StreamChoice:
         source.connect_with(options)
         source.decode_on(self.decode)
         return source
+
+
+def choice_of(entry: StreamEntry, given: Mapping[str, Any] | None = None) -> StreamChoice:
+    """What an entry of a streams file chooses; what it leaves out is as `given` says.
+
+    Raises:
+        OptionError: the device that is to decode is none.
+    """
+    from ermu.devices.names import parse_device
+
+    own = {name: value for name in _OF_THE_SOURCE if (value := getattr(entry, name)) is not None}
+    if "decode" in own:
+        own["decode"] = str(parse_device(own["decode"]))
+    return StreamChoice(**{**(given or {}), **own, "name": entry.name, "where": entry.source})

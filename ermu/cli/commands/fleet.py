@@ -1,0 +1,139 @@
+"""`ermu fleet`: a file's streams on many machines, by Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ermu.cli.live_page import ServerOptions
+from ermu.cli.option_groups import with_option_groups
+
+if TYPE_CHECKING:
+    from ermu.fleet.fleet import Fleet
+    from ermu.runtime.config.schema import StreamsFile
+
+Config = Annotated[
+    Path | None,
+    typer.Option(help="A YAML file of streams, where their sessions lie, and how they are placed."),
+]
+
+app = typer.Typer(help="Run a file's streams on many machines, by Ray.", invoke_without_command=True)
+
+
+@app.callback()
+@with_option_groups
+def fleet(
+    context: typer.Context,
+    config: Config = None,
+    *,
+    server: ServerOptions,
+    cpus: Annotated[
+        int | None, typer.Option(min=1, help="Cores that a local Ray may give; default: this machine's.")
+    ] = None,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Have a local Ray serve its own dashboard, too.")
+    ] = False,
+) -> None:
+    """Run a file's streams on many machines: a dead worker's or node's go on elsewhere, with the same ids."""
+    if context.invoked_subcommand is not None:
+        return
+    import logging
+
+    from ermu.cli.live_page import need_server
+    from ermu.cli.printing import WorkConsole
+    from ermu.fleet.cluster import Cluster, need_ray
+
+    file = _read(config)
+    need_ray()
+    need_server()
+    access, console = server.access(), WorkConsole()
+    _refuse_wrong(file, server)
+    from ermu.fleet.fleet import Fleet
+
+    verbose = logging.getLogger("ermu").isEnabledFor(logging.INFO)
+    with (
+        Cluster(file.fleet, cpus=cpus, dashboard=dashboard) as cluster,
+        Fleet(file, cluster, verbose=verbose, log_format=_log_format()) as running,
+    ):
+        _serve(console, running, server, access)
+        status = running.status()
+    _report(console, status)
+
+
+@app.command("check")
+@with_option_groups
+def check(config: Config = None, *, server: ServerOptions) -> None:
+    """Look a file over without starting anything, and say what the fleet would open to the network."""
+    from rich.markup import escape
+
+    from ermu.cli.printing import WorkConsole
+    from ermu.fleet.check import check_fleet
+
+    file = _read(config)
+    findings = check_fleet(file, host=f"{server.host}:{server.port}", token=server.token is not None)
+    console = WorkConsole()
+    for finding in findings:
+        mark = "[red]wrong[/]" if finding.wrong else "[green]ok[/]   "
+        line = f"{mark} {escape(finding.about)}: {escape(finding.text)}"
+        console.print(line, highlight=False, soft_wrap=True)
+    if any(finding.wrong for finding in findings):
+        raise typer.Exit(1)
+
+
+def _read(config: Path | None) -> StreamsFile:
+    from ermu.errors import OptionError
+    from ermu.runtime.config.streams_file import read_streams_file
+
+    if config is None:
+        raise OptionError("There is nothing to run.", expected="--config FILE.yaml", fix="see docs/fleet.md")
+    return read_streams_file(config)
+
+
+def _refuse_wrong(file: StreamsFile, server: ServerOptions) -> None:
+    from ermu.errors import OptionError
+    from ermu.fleet.check import check_fleet
+
+    findings = check_fleet(file, host=server.host, token=server.token is not None)
+    wrong = [finding for finding in findings if finding.wrong]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise OptionError(f"{wrong[0].about}: {wrong[0].text}{more}.", fix="see all of it: ermu fleet check")
+
+
+def _serve(console: Any, running: Fleet, server: ServerOptions, access: Any) -> None:
+    """Serves the front until a signal."""
+    from threading import Event
+
+    from ermu.cli.printing import plain
+    from ermu.cli.signals import StopSignals
+    from ermu.fleet.front.app import create_front
+    from ermu.runtime.serve.server import Server
+
+    over, app = Event(), create_front(running, access)
+    front = Server(app, host=server.host, port=server.port, proxy=access.proxy)
+    with StopSignals() as signals, front as serving:
+        running.start()
+        shown = f"{access.proxy.url or serving.url}{'?token=...' if access.token else ''}"
+        plain(console, f"{len(running.streams)} streams at {shown} (stop with Ctrl-C)")
+        signals.wait(over, on_stop=serving.stop)
+
+
+def _log_format() -> str:
+    import logging
+
+    from ermu.logs import JsonFormatter
+
+    handlers = logging.getLogger("ermu").handlers
+    return "json" if handlers and isinstance(handlers[0].formatter, JsonFormatter) else "text"
+
+
+def _report(console: Any, status: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table("stream", "standing", "worker", "moves", "frames lost", "again", "objects")
+    for each in status["streams"]:
+        row = [each["name"], each["standing"], each["worker"] or "", each["moves"], each["frames_lost"]]
+        table.add_row(*map(str, [*row, each["frames_again"], len(each["objects"])]))
+    console.print(table)

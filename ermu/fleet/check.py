@@ -1,0 +1,150 @@
+"""Says what is wrong with a fleet's file, what it takes, and what it opens to the network; starts nothing."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ermu.errors import ErmuError
+from ermu.fleet.board import share_of
+from ermu.fleet.cluster import fits
+from ermu.fleet.fleet import sessions_of
+from ermu.fleet.worker.settings import Kind
+from ermu.registries import POLICIES, SINKS
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.config.schema import LOCAL, NAME, StreamEntry, StreamsFile
+from ermu.runtime.config.stream_choice import choice_of
+from ermu.runtime.sources.opening import source_kinds
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    Attributes:
+        text: What.
+        wrong: Whether the fleet would not run with it.
+        about: What it is about: a stream's name, or a part of the file.
+    """
+
+    text: str
+    about: str
+    wrong: bool = False
+
+
+def check_fleet(file: StreamsFile, *, host: str, token: bool) -> list[Finding]:
+    """Everything that can be known without starting anything.
+
+    Args:
+        file: As read.
+        host: That the front would be bound to.
+        token: Whether it would ask for one.
+    """
+    entries = [file.resolved(entry) for entry in file.streams]
+    found = [finding for entry in entries for finding in _of_stream(entry, file)]
+    names = [entry.name for entry in entries]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    found += [Finding("two streams have this name", name, wrong=True) for name in twice]
+    found += [*_of_bundles(entries), *_of_sessions(file), *_of_resources(file, entries)]
+    return [*found, *_of_network(file, host, token=token)]
+
+
+def _of_stream(entry: StreamEntry, file: StreamsFile) -> Iterator[Finding]:
+    def wrong(text: str) -> Finding:
+        return Finding(text, entry.name, wrong=True)
+
+    if not NAME.fullmatch(entry.name):
+        yield wrong("a name has up to 32 letters, digits, - and _")
+    if not any(kind.opens(entry.source) for kind in source_kinds()):
+        yield wrong("there is no such source")
+    for what in ("prompt", "session"):
+        path = getattr(entry, what)
+        if path is not None and not Path(path).is_file():
+            yield wrong(f"its {what} {path} is not there")
+    if entry.policy is not None and not POLICIES.get(entry.policy).bounded:
+        yield wrong(f"the policy {entry.policy} keeps every frame for ever")
+    if not fits(share_of(entry), file.fleet.worker):
+        yield wrong("it takes more cores or GPUs than fleet.worker has")
+    try:
+        Kind.of(entry)
+        choice_of(entry)
+        for sink in entry.sinks or ():
+            SINKS.get(sink.partition("=")[0])
+    except ErmuError as error:
+        yield wrong(error.problem)
+
+
+def _of_bundles(entries: list[StreamEntry]) -> Iterator[Finding]:
+    for bundle in sorted({entry.bundle for entry in entries if entry.bundle is not None}):
+        if urlsplit(bundle).scheme in ("hf", "https", "http"):
+            yield Finding("each node fetches it when it starts its first worker", bundle)
+            continue
+        precisions = {entry.precision for entry in entries if entry.bundle == bundle}
+        try:
+            loaded = Bundle.load(bundle)
+            for precision in precisions - {None, "auto"}:
+                loaded.at_precision(precision)
+        except ErmuError as error:
+            yield Finding(error.problem, bundle, wrong=True)
+            continue
+        if not POLICIES.get(loaded.manifest.memory.policy).bounded:
+            for entry in entries:
+                if entry.bundle == bundle and entry.policy is None:
+                    text = f"its bundle's policy {loaded.manifest.memory.policy} keeps every frame for ever"
+                    yield Finding(f"{text}: policy: ermu", entry.name, wrong=True)
+
+
+def _of_sessions(file: StreamsFile) -> Iterator[Finding]:
+    try:
+        folder = sessions_of(file)
+    except ErmuError as error:
+        yield Finding(f"{error.problem} Expected: {error.expected}", "sessions", wrong=True)
+        return
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        yield Finding(f"{folder} cannot be written", "sessions", wrong=True)
+    elif file.fleet.address != LOCAL:
+        yield Finding(f"{folder} has to be one disk that every node reaches", "sessions")
+
+
+def _of_resources(file: StreamsFile, entries: list[StreamEntry]) -> Iterator[Finding]:
+    share, most = file.fleet.worker, file.fleet.most_workers
+    if share.cpus + share.gpus <= 0:
+        yield Finding("a worker needs cores or a GPU", "fleet.worker", wrong=True)
+        return
+    wanted = dict[tuple[str | None, ...], list[StreamEntry]]()
+    for entry in entries:
+        wanted.setdefault((entry.bundle, entry.backend, entry.precision), []).append(entry)
+    workers = sum(
+        max(1, *(math.ceil(sum(getattr(share_of(each), kind) for each in group) / getattr(share, kind) - 1e-9)
+                 for kind in ("cpus", "gpus") if getattr(share, kind) > 0))
+        for group in wanted.values()
+    )  # fmt: skip
+    text = f"{len(entries)} streams take {workers} workers, {workers * share.cpus:g} cores"
+    text += f" and {workers * share.gpus:g} GPUs" if share.gpus else ""
+    yield Finding(text, "fleet")
+    if most is not None and workers > most:
+        yield Finding(f"most_workers is {most}", "fleet", wrong=True)
+
+
+def _of_network(file: StreamsFile, host: str, *, token: bool) -> Iterator[Finding]:
+    fleet, asked = file.fleet, "asks for a token" if token else "asks for no token: this machine alone"
+    yield Finding(f"the page and the API are at {host}, which {asked}", "network")
+    where = fleet.worker_host or ("127.0.0.1" if fleet.address == LOCAL else "its node's own address")
+    yield Finding(
+        f"each worker's server is at {where}, a port of its own; it asks for the front's token", "network"
+    )
+    if find_spec("ray") is None:
+        yield Finding("Ray is not installed: pip install 'ermu[fleet]'", "network", wrong=True)
+    mode = os.environ.get("RAY_AUTH_MODE", "token" if fleet.address == LOCAL else "")
+    listens = "Ray listens on every address of its machines, whatever address it is told"
+    if mode == "token":
+        text = f"{listens}; it asks for a token (RAY_AUTH_MODE=token), and encrypts nothing"
+    else:
+        text = f"{listens}, and asks for nothing: whoever reaches a port runs code there; RAY_AUTH_MODE=token"
+    yield Finding(f"{text}. Keep others off by a firewall, or a network of its own", "network")
