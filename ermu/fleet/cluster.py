@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from ermu.closing import Closing
@@ -32,19 +33,23 @@ class WorkerLostError(ErmuError):
         )
 
 
-def need_ray() -> Any:
-    """Ray's module.
+def need_ray() -> None:
+    """Raises `DependencyError` where Ray is not installed; imports nothing."""
+    if find_spec("ray") is None:
+        raise DependencyError("ray", "A fleet", "fleet")
 
-    Raises:
-        DependencyError: it is not installed.
-    """
-    # Set before the import: usage is reported to nobody, and a GPU stays hidden from what reserved none.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
-    try:
-        import ray
-    except ImportError as error:
-        raise DependencyError("ray", "A fleet", "fleet") from error
+
+def _imported(*, local: bool) -> Any:
+    """Ray's module; what it reads of the environment it reads when it is imported."""
+    need_ray()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is ever sent anywhere
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # who reserved no GPU sees none
+    if local:  # Ray listens on every address of the machine, so it asks for a token
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        if os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    import ray
+
     return ray
 
 
@@ -62,10 +67,10 @@ class Cluster(Closing):
     """
 
     def __init__(self, fleet: FleetSection, *, cpus: int | None = None, dashboard: bool = False) -> None:
-        self._ray, self.local = need_ray(), fleet.address == LOCAL
+        self.local = fleet.address == LOCAL
+        self._ray = _imported(local=self.local)
         common: dict[str, Any] = {"namespace": NAMESPACE, "logging_level": "ERROR"}
         if self.local:
-            _protect()
             common |= {"num_cpus": cpus, "include_dashboard": dashboard, "object_store_memory": _STORE}
             common["_system_config"] = dict(HEALTH)
         for tries_left in reversed(range(_TRIES if self.local else 1)):
@@ -174,10 +179,3 @@ def fits(share: Resources, free: Resources) -> bool:
 
 def _resources(told: dict[str, float]) -> Resources:
     return Resources(cpus=float(told.get("CPU", 0)), gpus=float(told.get("GPU", 0)))
-
-
-def _protect() -> None:
-    """Has a local cluster ask for a token: Ray listens on every address of the machine."""
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    if os.environ["RAY_AUTH_MODE"] == "token" and "RAY_AUTH_TOKEN_PATH" not in os.environ:
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
