@@ -26,6 +26,7 @@ DISTRIBUTIONS = {
 COMMANDS = [
     ("run", ("cpu", "headless"), set()),
     ("serve", ("cpu", "serve", "headless"), set()),
+    ("fleet", ("cpu", "fleet", "serve", "headless"), {"ray", "aiohttp"}),
     ("export", ("export", "headless"), set()),
     ("build", ("build", "headless"), set()),
     ("build", ("rtx", "headless"), set()),

@@ -51,13 +51,22 @@ MAY_IMPORT = {
     "ermu.scenes": (*_BASE, "ermu.runtime", "ermu.scenes"),
     "ermu.formats": (*_BASE, "ermu.runtime", "ermu.formats"),
     "ermu.evaluation": _EVALUATION,
+    "ermu.fleet": (*_EVALUATION, "ermu.fleet"),
     "ermu.export": _EXPORT,
     "ermu.training": (*_BASE, "ermu.export", "ermu.scenes", "ermu.training"),
     "ermu.benchmarks": (*_EXPORT, "ermu.assets", "ermu.benchmarks"),
     "ermu.demo": (*_EVALUATION, "ermu.export", "ermu.assets"),
     "ermu.cli": (
         *_EVALUATION,
-        *("ermu.benchmarks", "ermu.cli", "ermu.demo", "ermu.export", "ermu.formats", "ermu.training"),
+        *(
+            "ermu.benchmarks",
+            "ermu.cli",
+            "ermu.demo",
+            "ermu.export",
+            "ermu.fleet",
+            "ermu.formats",
+            "ermu.training",
+        ),
     ),
     "ermu.__main__": ("ermu.cli",),
     "ermu": (*_EXPORT,),  # the front door, which nobody inside goes through
@@ -188,7 +197,7 @@ def test_run_without_torch_and_onnx(tmp_path, tiny_bundle):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "serve", "bench", "eval", "build", "export", "doctor", "convert"]
+    "command", ["", "run", "serve", "fleet", "bench", "eval", "build", "export", "doctor", "convert"]
 )
 def test_help_imports_nothing_heavy(command):
     """Pydantic aside, which typer loads for a command's options where it is installed."""
@@ -196,7 +205,7 @@ def test_help_imports_nothing_heavy(command):
     script = (
         f"import sys\nsys.argv = {arguments}\nfrom ermu.cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'numpy', 'cv2', 'onnxruntime', 'torch', 'onnx', 'PIL', 'matplotlib', 'starlette'}\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'torch', 'onnx', 'PIL', 'matplotlib', 'starlette', 'ray'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)

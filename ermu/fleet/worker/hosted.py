@@ -9,15 +9,16 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from ermu.errors import SessionError
 from ermu.fleet.worker.kept import Kept
 from ermu.fleet.worker.settings import WorkerSettings
-from ermu.fleet.worker.standin import restore, save
 from ermu.logs import in_stream
 from ermu.runtime.config.schema import StreamEntry
 from ermu.runtime.config.stream_choice import choice_of
 from ermu.runtime.images.labels import read_label_map
 from ermu.runtime.serve.broadcast import Broadcast
 from ermu.runtime.serve.streams import ServedStream
+from ermu.runtime.session.session import Session
 from ermu.runtime.sinks.base import Sink, SinkContext
 from ermu.runtime.sinks.opening import open_sink
 from ermu.runtime.sources.base import Source
@@ -52,11 +53,12 @@ class HostedStream:
         self.saved_frame: int | None = None
         self.replays = False  # from its session on: a file loses no frame
         self._saving, self._stack = Lock(), ExitStack()
+        session = self._session()
         with ExitStack() as opening:
-            source = self._source(opening)
+            source = self._source(opening, session)
             self.broadcast = Broadcast()
             sinks: list[Sink] = [self.broadcast, *self._sinks(source.fps)]
-            self.pipeline = scheduler.ask(lambda: self._pipeline(source, sinks))
+            self.pipeline = scheduler.ask(lambda: self._pipeline(source, sinks, session))
             self._stack = opening.pop_all()
 
     @property
@@ -75,9 +77,8 @@ class HostedStream:
                 return False
             latest = self.pipeline.latest
             if latest is not None:
-                save(self.pipeline, self.kept.session)
+                self.pipeline.save(self.kept.session)
                 self.saved_frame = latest.result.frame
-                self.kept.note(frame=latest.result.frame, index=latest.frame.index)
         return True
 
     def status(self) -> dict[str, Any]:
@@ -95,14 +96,29 @@ class HostedStream:
             self._stack.close()
             self._scheduler.ask(lambda: self._shared.release(self.pipeline.segmenter))
 
-    def _source(self, opening: ExitStack) -> Source:
+    def _session(self) -> Session | None:
+        """Its own session, else the one to begin from; one of its own that is damaged is set aside.
+
+        Raises:
+            SessionError: the one that it is to begin from cannot be used.
+        """
+        own = self.kept.session
+        if own.is_file():
+            try:
+                return Session.read(own)
+            except SessionError as error:
+                aside = own.replace(own.with_suffix(".damaged"))
+                logger.error("The stream %s begins anew, see %s: %s", self.entry.name, aside, error.problem)
+        return Session.read(self.entry.session) if self.entry.session else None
+
+    def _source(self, opening: ExitStack, session: Session | None) -> Source:
         choice = choice_of(self.entry)
         opened = opening.enter_context(choice.opened())
         if opened.live:
             return opened
-        index = self.kept.noted().get("index")
-        begin_at = index + 1 if isinstance(index, int) and self.kept.session.is_file() else 0
         self.replays = True
+        stream = None if session is None or not self.kept.session.is_file() else session.head.stream
+        begin_at = 0 if stream is None else stream.latest.index + 1
         return opening.enter_context(PacedSource(opened, loop=choice.loop, begin_at=begin_at))
 
     def _sinks(self, fps: float) -> list[Sink]:
@@ -110,7 +126,7 @@ class HostedStream:
         context = SinkContext(fps, name, name=name, live=True)
         return [open_sink(what, context) for what in self.entry.sinks or ()]
 
-    def _pipeline(self, source: Source, sinks: list[Sink]) -> Pipeline:
+    def _pipeline(self, source: Source, sinks: list[Sink], session: Session | None) -> Pipeline:
         """On the worker's own thread, which its device's memory belongs to."""
         entry = self.entry
         own = {name: getattr(entry, name) for name in ("policy", "capacity", "gap")}
@@ -119,12 +135,10 @@ class HostedStream:
         )
         live = replace(LiveOptions(), stale_seconds=entry.stale_after)
         pipeline = Pipeline(segmenter, source, sinks, name=entry.name, live=live)
-        session = self.kept.session if self.kept.session.is_file() else None
-        session = session or (Path(entry.session) if entry.session else None)
-        if session is not None:
-            label = restore(pipeline, session)
-            self.restored_frame = self.kept.noted().get("frame")
-            pipeline.begin(label)
-        else:
+        if session is None:
             pipeline.begin(read_label_map(Path(entry.prompt)) if entry.prompt else None)
+            return pipeline
+        pipeline.resume_session(session)
+        self.restored_frame = segmenter.frame
+        pipeline.begin()
         return pipeline

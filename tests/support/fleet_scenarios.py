@@ -1,0 +1,252 @@
+"""Fleets on real Ray clusters: `python -m tests.support.fleet_scenarios NAME FOLDER BUNDLE`.
+
+The last line that a scenario prints is JSON: what came of it. Ray listens on every address of a machine, so
+scenarios run where there is but the loopback (`alone`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+import yaml
+
+from tests.support.import_graph import ROOT
+from tests.support.processes import running
+
+URL = "http://127.0.0.1:8000"
+SECONDS = 240.0  # for anything that takes a quiet machine a few
+RAY_FAILED = "Ray does not start on this machine"
+
+
+def alone(command: list[object]) -> list[str] | None:
+    """A command in a network of its own, with the loopback alone; None where that cannot be had."""
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        return None
+    words = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    if subprocess.run([*words, "true"], capture_output=True).returncode:
+        return None
+    return [*words, *map(str, command)]
+
+
+def until(condition: Callable[[], Any], seconds: float = SECONDS) -> float:
+    """Waits for a condition; returns the seconds that it took."""
+    began = monotonic()
+    while monotonic() - began < seconds:
+        if condition():
+            return monotonic() - began
+        sleep(0.1)
+    raise TimeoutError(f"not within {seconds:g} s: {fleet()}")
+
+
+def fleet() -> dict[str, Any]:
+    """The fleet's status, empty while it does not answer."""
+    try:
+        return dict(httpx.get(f"{URL}/api/fleet", timeout=30).json())
+    except httpx.HTTPError:
+        return {}
+
+
+def streams() -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in fleet().get("streams", [])}
+
+
+def infos() -> dict[str, dict[str, Any]]:
+    try:
+        told = httpx.get(f"{URL}/api/streams", timeout=30).json()["streams"]
+    except httpx.HTTPError:
+        return {}
+    return {each["name"]: each for each in told}
+
+
+def flow(names: list[str], frames: int = 3) -> bool:
+    """Whether streams are live in a worker and have segmented some frames there."""
+    placed, told = streams(), infos()
+    return all(
+        placed.get(name, {}).get("standing") == "placed" and told[name]["frames"] >= frames for name in names
+    )
+
+
+def objects(name: str) -> dict[str, str]:
+    """Ids and names of a stream, as its worker tells them now."""
+    told = httpx.get(f"{URL}/api/streams/{name}/objects", timeout=30).json()["objects"]
+    return {str(each["id"]): each["name"] for each in told}
+
+
+def written(folder: Path, bundle: str, names: list[str], **settings: Any) -> Path:
+    """A fleet's file of drawn scenes, two objects each."""
+    from ermu.runtime.images.labels import write_label_map
+    from ermu.scenes.source import SceneSource
+
+    where = "scene:3,size=96x160,frames=60,objects=2"
+    label = SceneSource.open(where).first_label()
+    assert label is not None
+    write_label_map(folder / "prompt.png", label)
+    entry = {"source": f"{where},fps=4,swing", "prompt": str(folder / "prompt.png")}
+    fleet = {"stream": {"cpus": 0.25}, "snapshot_seconds": 1.0, "place_seconds": SECONDS, **settings}
+    file = {"bundle": bundle, "sessions": str(folder / "sessions"), "fleet": fleet}
+    path = folder / "fleet.yaml"
+    path.write_text(yaml.safe_dump({**file, "streams": [{"name": name, **entry} for name in names]}))
+    return path
+
+
+@contextmanager
+def served(config: Path, *options: object) -> Iterator[subprocess.Popen[str]]:
+    """`ermu fleet`, its output in a file beside its configuration; ended by the caller, or killed."""
+    command = [sys.executable, "-m", "ermu", "--verbose", "fleet", "--config", config, *options]
+    log = config.with_suffix(".log")
+    with log.open("a") as output, running(command, stdout=output, stderr=output, cwd=ROOT) as process:
+        until(lambda: fleet() or process.poll() is not None)
+        if process.poll() is not None:
+            raise RuntimeError(log.read_text())
+        yield process
+
+
+@contextmanager
+def cluster(nodes: int) -> Iterator[Any]:
+    """A head without cores and some nodes of one core each; `.address`, and `.nodes` that can be killed."""
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0123456789abcdef" * 4)
+    from ray.cluster_utils import Cluster
+
+    from ermu.fleet.cluster import HEALTH
+
+    own: dict[str, Any] = {"object_store_memory": 80_000_000}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH, **own}
+    try:
+        made = _again(lambda: Cluster(initialize_head=True, head_node_args=head))
+        made.nodes = [_again(lambda: made.add_node(num_cpus=1, **own)) for _ in range(nodes)]
+    except Exception as error:
+        raise RuntimeError(f"{RAY_FAILED}: {error}") from error
+    try:
+        yield made
+    finally:
+        made.shutdown()
+
+
+def _again(start: Callable[[], Any]) -> Any:
+    """Ray gives its parts 15 seconds to load, which a busy machine may take longer than."""
+    for _ in range(3):
+        try:
+            return start()
+        except Exception as error:
+            failed = error
+    raise failed
+
+
+def kill_node(made: Any, worker: str) -> None:
+    """SIGKILLs the node that a worker is on, and with it all of its processes."""
+    (node_id,) = [each["node"] for each in fleet()["workers"] if each["name"] == worker]
+    (node,) = [each for each in made.nodes if each.node_id == node_id]
+    os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+
+
+def refused(answer: httpx.Response) -> dict[str, Any]:
+    return {"status": answer.status_code, **answer.json()}
+
+
+def small(folder: Path, bundle: str) -> dict[str, Any]:
+    """One worker of one core on a local Ray: full, its process killed, a stream added through the API."""
+    config = written(folder, bundle, ["a", "b"], stream={"cpus": 0.5}, most_workers=1, settle_seconds=0.5)
+    with served(config, "--cpus", 1) as process:
+        until(lambda: flow(["a", "b"]))
+        httpx.patch(f"{URL}/api/streams/a/objects/1", json={"name": "Mina"}, timeout=30).raise_for_status()
+        more = {"name": "c", "source": "scene:4,size=96x160,swing"}
+        full = refused(httpx.post(f"{URL}/api/streams", json=more, timeout=60))
+        saved = infos()["a"]["frame"]
+        until(lambda: (streams()["a"]["saved_frame"] or 0) > saved)
+        (worker,) = fleet()["workers"]
+        os.kill(worker["pid"], signal.SIGKILL)
+        back = until(lambda: all(each["moves"] for each in streams().values()) and flow(["a", "b"]))
+        after = {name: objects(name) for name in ("a", "b")}
+        metrics = httpx.get(f"{URL}/metrics", timeout=30).text
+        httpx.delete(f"{URL}/api/streams/b", timeout=60).raise_for_status()
+        added = httpx.post(f"{URL}/api/streams", json=more, timeout=60).status_code
+        with httpx.stream("GET", f"{URL}/streams/a/video.mjpeg", timeout=60) as video:
+            picture = next(video.iter_bytes(1 << 14))
+        lost = fleet()["workers_lost"]
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
+    return {"full": full, "back": back, "objects": after, "metrics": metrics, "added": added, "code": code,
+            "picture": picture[:200].decode("latin-1"), "workers_lost": lost}  # fmt: skip
+
+
+def node_killed(folder: Path, bundle: str) -> dict[str, Any]:
+    """Eight streams on two of three nodes; one of the two is killed, then a stream moves by hand."""
+    names = [f"s{number}" for number in range(8)]
+    with cluster(3) as made:
+        config = written(folder, bundle, names, address=made.address)
+        text = yaml.safe_load(config.read_text())
+        for entry in text["streams"]:
+            entry["sinks"] = [f"labels={folder / 'labels' / entry['name']}"]
+            entry["source"] = entry["source"].replace("fps=4", "fps=1")  # nobody drops a frame
+        config.write_text(yaml.safe_dump(text))
+        with served(config) as process:
+            until(lambda: flow(names))
+            for name in names:
+                path = f"{URL}/api/streams/{name}/objects/2"
+                httpx.patch(path, json={"name": f"of {name}"}, timeout=30).raise_for_status()
+            before = streams()
+            victim = before["s0"]["worker"]
+            moved = [name for name in names if before[name]["worker"] == victim]
+            noted = {name: infos()[name]["frame"] for name in names}
+            until(lambda: all((streams()[name]["saved_frame"] or 0) > noted[name] for name in names))
+            kill_node(made, victim)
+            back = until(lambda: all(streams()[name]["moves"] for name in moved) and flow(names, 12))
+            status, after = fleet(), {name: objects(name) for name in names}
+            still = next(name for name in names if name not in moved)
+            target = httpx.post(f"{URL}/api/streams/{still}/move", json={}, timeout=SECONDS)
+            until(lambda: streams()[still]["moves"] == 1 and flow([still]))
+            by_hand = {"status": target.status_code, "name": still, "objects": objects(still)}
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(60)
+    return {"moved": moved, "back": back, "status": status, "objects": after, "by_hand": by_hand,
+            "code": code}  # fmt: skip
+
+
+def poisoned(folder: Path, bundle: str) -> dict[str, Any]:
+    """A stream that crashes its worker at its fifth frame, among two others."""
+    config = written(folder, bundle, ["a", "b"], settle_seconds=4.0, worker={"cpus": 1.0})
+    text = yaml.safe_load(config.read_text())
+    text["streams"].insert(1, {"name": "poison", "source": "poison:5"})
+    config.write_text(yaml.safe_dump(text))
+    with served(config, "--cpus", 2) as process:
+        until(lambda: streams()["poison"]["standing"] == "quarantined")
+        until(lambda: flow(["a", "b"]))
+        status, after = fleet(), {name: objects(name) for name in ("a", "b")}
+        shown = infos()["poison"]
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    return {"status": status, "objects": after, "shown": shown}
+
+
+def restarted(folder: Path, bundle: str) -> dict[str, Any]:
+    """The head and everything with it is killed, and started again."""
+    config = written(folder, bundle, ["a", "b"])
+    with served(config, "--cpus", 1) as process:
+        until(lambda: flow(["a", "b"]))
+        httpx.patch(f"{URL}/api/streams/a/objects/1", json={"name": "Mina"}, timeout=30).raise_for_status()
+        noted = infos()["a"]["frame"]
+        until(lambda: (streams()["a"]["saved_frame"] or 0) > noted)
+        process.kill()
+        process.wait()
+    with served(config, "--cpus", 1) as process:
+        back = until(lambda: flow(["a", "b"]))
+        after, frame = {name: objects(name) for name in ("a", "b")}, infos()["a"]["frame"]
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    return {"objects": after, "noted": noted, "frame": frame, "back": back}
+
+
+if __name__ == "__main__":
+    scenario = {each.__name__: each for each in (small, node_killed, poisoned, restarted)}[sys.argv[1]]
+    print(json.dumps(scenario(Path(sys.argv[2]), sys.argv[3])))
