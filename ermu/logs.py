@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from threading import Lock
 from time import monotonic
 
@@ -104,6 +105,12 @@ def _name_stream(record: logging.LogRecord) -> bool:
     return True
 
 
+def _name_worker(worker: str, record: logging.LogRecord) -> bool:
+    """A filter that names the worker whose process this is."""
+    record.worker = worker
+    return True
+
+
 for _name in _LIVE:
     logging.getLogger(_name).addFilter(_name_stream)
 
@@ -170,7 +177,7 @@ def show_log(*, verbose: bool, form: str = "text", worker: str | None = None) ->
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter(journal=_to_journal()))
     if worker is not None:
-        handler.addFilter(lambda record: setattr(record, "worker", worker) is None)
+        handler.addFilter(partial(_name_worker, worker))
     handler.addFilter(LimitRepeats())
     logger = logging.getLogger("ermu")
     logger.handlers[:] = [handler]

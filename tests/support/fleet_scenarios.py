@@ -150,6 +150,12 @@ def kill_node(made: Any, worker: str) -> None:
     os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
 
 
+def saved_since(names: list[str]) -> None:
+    """Waits until what streams are now is on the disk."""
+    shown = {name: httpx.get(f"{URL}/api/streams/{name}", timeout=30).json() for name in names}
+    until(lambda: all((streams()[name]["saved_frame"] or 0) > shown[name]["frame"] for name in names))
+
+
 def refused(answer: httpx.Response) -> dict[str, Any]:
     return {"status": answer.status_code, **answer.json()}
 
@@ -162,8 +168,7 @@ def small(folder: Path, bundle: str) -> dict[str, Any]:
         httpx.patch(f"{URL}/api/streams/a/objects/1", json={"name": "Mina"}, timeout=30).raise_for_status()
         more = {"name": "c", "source": "scene:4,size=96x160,swing"}
         full = refused(httpx.post(f"{URL}/api/streams", json=more, timeout=60))
-        saved = infos()["a"]["frame"]
-        until(lambda: (streams()["a"]["saved_frame"] or 0) > saved)
+        saved_since(["a"])
         (worker,) = fleet()["workers"]
         os.kill(worker["pid"], signal.SIGKILL)
         back = until(lambda: all(each["moves"] for each in streams().values()) and flow(["a", "b"]))
@@ -198,8 +203,7 @@ def node_killed(folder: Path, bundle: str) -> dict[str, Any]:
             before = streams()
             victim = before["s0"]["worker"]
             moved = [name for name in names if before[name]["worker"] == victim]
-            noted = {name: infos()[name]["frame"] for name in names}
-            until(lambda: all((streams()[name]["saved_frame"] or 0) > noted[name] for name in names))
+            saved_since(names)
             kill_node(made, victim)
             back = until(lambda: all(streams()[name]["moves"] for name in moved) and flow(names, 12))
             status, after = fleet(), {name: objects(name) for name in names}
@@ -235,8 +239,8 @@ def restarted(folder: Path, bundle: str) -> dict[str, Any]:
     with served(config, "--cpus", 1) as process:
         until(lambda: flow(["a", "b"]))
         httpx.patch(f"{URL}/api/streams/a/objects/1", json={"name": "Mina"}, timeout=30).raise_for_status()
+        saved_since(["a"])
         noted = infos()["a"]["frame"]
-        until(lambda: (streams()["a"]["saved_frame"] or 0) > noted)
         process.kill()
         process.wait()
     with served(config, "--cpus", 1) as process:

@@ -24,7 +24,7 @@ from ermu.runtime.serve.guard import Access, Guard
 from ermu.runtime.serve.views.assets import page_routes
 
 _METRICS_SECONDS = 5.0
-_METHODS = ["GET", "POST", "PATCH", "DELETE"]
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def create_front(fleet: Fleet, access: Access | None = None) -> Starlette:

@@ -19,7 +19,7 @@ from ermu.runtime.images.labels import read_label_map
 from ermu.runtime.serve.broadcast import Broadcast
 from ermu.runtime.serve.streams import ServedStream
 from ermu.runtime.session.session import Session
-from ermu.runtime.sinks.base import Sink, SinkContext
+from ermu.runtime.sinks.base import Sink, SinkContext, make_folder
 from ermu.runtime.sinks.opening import open_sink
 from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.paced import PacedSource
@@ -77,6 +77,7 @@ class HostedStream:
                 return False
             latest = self.pipeline.latest
             if latest is not None:
+                make_folder(self.kept.folder)
                 self.pipeline.save(self.kept.session)
                 self.saved_frame = latest.result.frame
         return True
