@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from ermu.runtime.sinks.base import make_folder, output_folder
 
 Outcome = SequenceScores | str
 Done = Callable[[str, Outcome], None]
+Spread = Callable[["Run", list[VideoSequence]], Iterator[tuple[str, Outcome]]]
 
 _SCORES = "_scores"
 
@@ -42,6 +43,8 @@ class Run:
         out: Folder for the results.
         workers: Processes.
         resume: Go on in a folder that holds results of the same run: what has scores is not run again.
+        spread: Hands sequences to processes elsewhere and yields in the order in which they finish; None,
+            they are this machine's `workers`.
     """
 
     dataset: Dataset
@@ -49,6 +52,7 @@ class Run:
     out: Path
     workers: int = 1
     resume: bool = False
+    spread: Spread | None = None
 
     def execute(self, done: Done | None = None) -> Report:
         """Runs and scores every sequence, writes the tables.
@@ -116,6 +120,9 @@ class Run:
     def _outcomes(self, sequences: list[VideoSequence]) -> Iterator[tuple[str, Outcome]]:
         if not sequences:
             return
+        if self.spread is not None:
+            yield from self.spread(replace(self, spread=None), sequences)
+            return
         predictor = open_predictor(self.settings)
         if self.workers <= 1:
             for sequence in sequences:
@@ -129,7 +136,7 @@ class Run:
         count = min(self.workers, len(sequences))
         pool = ProcessPoolExecutor(count, get_context("spawn"), _open_worker, (self.settings,))
         try:
-            futures = {pool.submit(_work, self, sequence): sequence.name for sequence in sequences}
+            futures = {pool.submit(work, self, sequence): sequence.name for sequence in sequences}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
@@ -153,18 +160,26 @@ class Run:
         return scores
 
 
-_predictor: Predictor | None = None
+_predictor: tuple[RunSettings, Predictor] | None = None
 
 
 def _open_worker(settings: RunSettings) -> None:
     """Opens a worker process's predictor, once for all its sequences."""
     global _predictor
-    _predictor = open_predictor(settings)
+    if _predictor is None or _predictor[0] != settings:
+        _predictor = settings, open_predictor(settings)
 
 
-def _work(run: Run, sequence: VideoSequence) -> Outcome:
+def work(run: Run, sequence: VideoSequence) -> Outcome:
+    """One sequence of a run, in a process that keeps its predictor for the next.
+
+    Raises:
+        SinkError: its label maps cannot be written.
+        ErmuError: the bundle cannot be loaded here.
+    """
+    _open_worker(run.settings)
     assert _predictor is not None
-    return run._attempt(sequence, _predictor)
+    return run._attempt(sequence, _predictor[1])
 
 
 def is_result(folder: Path) -> bool:

@@ -66,6 +66,8 @@ def _of_stream(entry: StreamEntry, file: StreamsFile) -> Iterator[Finding]:
         path = getattr(entry, what)
         if path is not None and not Path(path).is_file():
             yield wrong(f"its {what} {path} is not there")
+        elif path is not None and file.fleet.address != LOCAL and not Path(path).is_absolute():
+            yield wrong(f"its {what} {path} means another file on another node: write the whole path")
     if entry.policy is not None and not POLICIES.get(entry.policy).bounded:
         yield wrong(f"the policy {entry.policy} keeps every frame for ever")
     if not fits(share_of(entry), file.fleet.worker):
@@ -84,10 +86,10 @@ def _of_bundles(entries: list[StreamEntry]) -> Iterator[Finding]:
         if urlsplit(bundle).scheme in ("hf", "https", "http"):
             yield Finding("each node fetches it when it starts its first worker", bundle)
             continue
-        precisions = {entry.precision for entry in entries if entry.bundle == bundle}
+        precisions = {entry.precision or "auto" for entry in entries if entry.bundle == bundle}
         try:
             loaded = Bundle.load(bundle)
-            for precision in precisions - {None, "auto"}:
+            for precision in precisions - {"auto"}:
                 loaded.at_precision(precision)
         except ErmuError as error:
             yield Finding(error.problem, bundle, wrong=True)

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from ermu.closing import Closing
 from ermu.errors import DependencyError, ErmuError
@@ -14,6 +14,7 @@ from ermu.fleet.worker.settings import WorkerSettings
 from ermu.runtime.config.schema import LOCAL, FleetSection, Resources
 
 NAMESPACE = "ermu"
+T = TypeVar("T")
 _STORE = 80_000_000  # bytes, Ray's least: frames never pass through the object store
 _TRIES = 3  # to start one: its parts have 15 seconds to load, which a busy machine may take longer than
 HEALTH = {  # a dead node is known after 3 to 4 seconds
@@ -114,16 +115,31 @@ class Cluster(Closing):
             raise TimeoutError(f"the worker {name} does not answer within {seconds:g} s") from None
         except exceptions.ActorUnavailableError:  # it may come back, or be declared dead
             raise TimeoutError(f"the worker {name} cannot be reached") from None
-        except exceptions.RayActorError as error:
+        except (exceptions.RayActorError, exceptions.WorkerCrashedError) as error:
             raise WorkerLostError(name, str(error).strip().splitlines()[-1]) from error
         except exceptions.RayTaskError as error:
             raise error.cause from None
 
-    def answered(self, asked: Sequence[Any], *, seconds: float) -> set[Any]:
-        """Which of them have an answer, once all have, or the time is over."""
+    def tasks(self, function: Any, common: Any, each: Sequence[T], *, cpus: int) -> dict[Any, T]:
+        """Has a function called in processes of the cluster, once for each; returns whose each answer is.
+
+        A call whose process ends is made anew, twice.
+
+        Args:
+            function: Takes `common` and one of them.
+            common: Goes to each process once.
+            each: What the calls differ in.
+            cpus: That each call takes.
+        """
+        task = self._ray.remote(function).options(num_cpus=cpus, max_retries=2)
+        shared = self._ray.put(common)
+        return {task.remote(shared, one): one for one in each}
+
+    def answered(self, asked: Sequence[Any], *, seconds: float, some: bool = False) -> set[Any]:
+        """Which of them have an answer, once all have (or one, with `some`), or the time is over."""
         if not asked:
             return set()
-        done, _ = self._ray.wait(list(asked), num_returns=len(asked), timeout=seconds)
+        done, _ = self._ray.wait(list(asked), num_returns=1 if some else len(asked), timeout=seconds)
         return set(done)
 
     def end(self, handle: Any) -> None:

@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Event, RLock, Thread
 from time import monotonic
@@ -216,7 +217,7 @@ class Fleet(Closing):
                 if self._over.is_set():
                     return
                 self._commands.run()
-                self._try(lambda stream=stream: self._place_waiting(stream))
+                self._try(partial(self._place_waiting, stream))
             self._wake.wait(_IDLE_SECONDS)
 
     def _place_waiting(self, stream: TrackedStream) -> None:

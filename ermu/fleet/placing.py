@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from time import monotonic
+from typing import Any
 
 from ermu.errors import ErmuError, OptionError
 from ermu.fleet.board import Board, FleetFullError, Worker, share_of
@@ -35,7 +36,7 @@ class Placing:
     """
 
     def __init__(
-        self, cluster: Cluster, board: Board, lock: RLock, fleet: FleetSection, common: Mapping[str, object]
+        self, cluster: Cluster, board: Board, lock: RLock, fleet: FleetSection, common: Mapping[str, Any]
     ) -> None:
         self._cluster, self._board, self._lock, self._fleet = cluster, board, lock, fleet
         self._common, self._sessions = common, Path(str(common["sessions"]))
@@ -161,7 +162,7 @@ class Placing:
         self._count += 1
         settings = WorkerSettings(
             name=f"w{self._count}", kind=kind, cpus=share.cpus, gpus=share.gpus, **self._common
-        )  # type: ignore[arg-type]
+        )
         began, handle = monotonic(), self._cluster.start(settings)
         try:
             said = self._cluster.call(settings.name, handle, "open", seconds=self._fleet.place_seconds)

@@ -23,6 +23,7 @@ from ermu.registries import BASELINES, DATASETS
 if TYPE_CHECKING:
     from ermu.evaluation.datasets import Dataset
     from ermu.evaluation.prediction.settings import RunSettings
+    from ermu.evaluation.runner import Spread
     from ermu.evaluation.scores import Report
 
 
@@ -70,6 +71,10 @@ def evaluate(
         typer.Option(min=1, help="CPU threads a worker; default: all cores, shared between the workers."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    fleet: Annotated[
+        str | None,
+        typer.Option(help="Spread sequences over a Ray cluster instead: local, or HOST:PORT of its head."),
+    ] = None,
     sequence: Annotated[
         list[str] | None,
         typer.Option(help="Only this sequence; may be repeated."),
@@ -124,7 +129,7 @@ def evaluate(
             raise DatasetError("--compare-policies compares a bundle's runs.", fix="give --bundle BUNDLE")
         settings = None
         if bundle is not None or baseline is None:
-            cores = threads or _share_of_cores(workers)
+            cores = threads or (1 if fleet is not None else _share_of_cores(workers))
             settings = RunSettings(
                 bundle=bundle,
                 policy=policy or _usual_policy(bundle),
@@ -139,7 +144,9 @@ def evaluate(
                 device=device,
                 threads=cores,
             )
-        reports, folder = _run(chosen, settings, baseline, out, workers, resume, compare_policies), out
+        spread = _spread(fleet, threads, workers) if fleet is not None else None
+        given = (chosen, settings, baseline, out, workers, resume, compare_policies)
+        reports, folder = _run(*given, spread=spread), out
     _show(reports, folder, chosen, plots)
     if submission is not None:
         _submit(chosen, results if score_only and results else folder, submission)
@@ -175,6 +182,15 @@ def _share_of_cores(workers: int) -> int | None:
     return max(1, usable_processors() // workers) if workers > 1 else None
 
 
+def _spread(address: str, threads: int | None, workers: int) -> Spread:
+    from ermu.errors import OptionError
+    from ermu.fleet.offline import RayTasks
+
+    if workers > 1:
+        raise OptionError("--workers are this machine's processes.", fix="leave it out beside --fleet")
+    return RayTasks(address, threads or 1)
+
+
 def _run(
     dataset: Dataset,
     settings: RunSettings | None,
@@ -183,7 +199,10 @@ def _run(
     workers: int,
     resume: bool,
     policies: bool,
+    spread: Spread | None = None,
 ) -> dict[str, Report]:
+    from dataclasses import replace
+
     from ermu.evaluation.comparison import compared_settings, planned_runs, write_comparison
     from ermu.evaluation.display import SequenceProgress
 
@@ -191,7 +210,7 @@ def _run(
     reports = {}
     for run in planned_runs(dataset, compared, out, workers=workers, resume=resume):
         with SequenceProgress(run.settings.name, len(dataset.sequences)) as progress:
-            reports[run.settings.name] = run.execute(progress.done)
+            reports[run.settings.name] = replace(run, spread=spread).execute(progress.done)
     if len(reports) > 1:
         write_comparison(reports, out / "comparison.csv")
     return reports

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ermu.errors import StateError
 from ermu.fleet.worker.settings import WorkerSettings
 from ermu.logs import show_log
 from ermu.redaction import redact_threads
 from ermu.runtime.config.schema import StreamEntry
+
+if TYPE_CHECKING:
+    from ermu.fleet.worker.host import StreamHost
 
 
 class StreamWorker:
@@ -23,7 +26,8 @@ class StreamWorker:
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
-        self._settings, self._host = settings, None
+        self._settings = settings
+        self._host: StreamHost | None = None
 
     def __repr__(self) -> str:
         return self._settings.name  # Ray puts it before what the process prints
@@ -46,9 +50,9 @@ class StreamWorker:
         redact_threads()
         if settings.cpus:
             os.environ["OMP_NUM_THREADS"] = str(settings.threads)
-        self._host = StreamHost(settings, ray.util.get_node_ip_address())
+        host = self._host = StreamHost(settings, ray.util.get_node_ip_address())
         node = ray.get_runtime_context().get_node_id()
-        return {"url": self._host.url, "pid": os.getpid(), "node": node}
+        return {"url": host.url, "pid": os.getpid(), "node": node}
 
     def add(self, entry: StreamEntry) -> None:
         """See `StreamHost.add`."""
@@ -67,7 +71,7 @@ class StreamWorker:
         if self._host is not None:
             self._host.close()
 
-    def _open(self) -> Any:
+    def _open(self) -> StreamHost:
         if self._host is None:
             raise StateError(f"The worker {self._settings.name} is not open.")
         return self._host
