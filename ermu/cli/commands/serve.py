@@ -15,6 +15,7 @@ from ermu.cli.options import Objects, RecordOptions, SegmenterOptions, SinkList
 from ermu.registries import POLICIES
 
 if TYPE_CHECKING:
+    from ermu.cli.inputs.file_settings import FileSettings
     from ermu.runtime.config.stream_choice import StreamChoice
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.sinks.base import SinkContext
@@ -59,7 +60,6 @@ def serve(
     need_opencv()
     from ermu.cli.live_page import need_server
     from ermu.cli.sinks import sink_contexts
-    from ermu.errors import OptionError
     from ermu.runtime.images.label_folder import remove_own
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
@@ -67,20 +67,17 @@ def serve(
 
     need_server()
     access = server.access()
-    chosen = streams.chosen(loop=loop)
+    chosen, said = streams.chosen(loop=loop), streams.said()
+    (which, options), sessions = said.fill(which, options), sessions or said.sessions
     wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
     names = [choice.name for choice in chosen]
     contexts = sink_contexts(names, [True] * len(names), records, overwrite=overwrite)
-    folders = _check_paths(which, streams, chosen, wanted, contexts, overwrite)
+    folders = _check_paths(which, streams, chosen, said, wanted, contexts, overwrite)
     console = WorkConsole()
     loaded = which.load(console, options)
-    policy = options.policy or loaded.manifest.memory.policy
-    if not POLICIES.get(policy).bounded:
-        raise OptionError(
-            f"The policy {policy} keeps every frame for ever.",
-            expected="a policy that stops at the capacity",
-            fix="--policy ermu --gap 5 --capacity 9",
-        )
+    own = [said.of_segmenter(number) for number in range(len(chosen))]
+    for each in own:
+        _refuse_unbounded(each.get("policy") or options.policy or loaded.manifest.memory.policy)
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
         sources = []
@@ -88,19 +85,32 @@ def serve(
             opened = stack.enter_context(choice.opened())
             paced = None if opened.live else stack.enter_context(PacedSource(opened, loop=choice.loop))
             sources.append(paced or opened)
-        shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
-        tell_backend(console, loaded, options, shared.segmenters[0].backend)
+        shared = stack.enter_context(SharedBackend(loaded, 0, **options.keywords()))
+        segmenters = [shared.segmenter(**each) for each in own]
+        tell_backend(console, loaded, options, shared.backend)
         for folder in folders:
             remove_own(folder)
-        parts = list(zip(chosen, contexts, sources, shared.segmenters, strict=True))
+        parts = list(zip(chosen, contexts, sources, segmenters, strict=True))
         kept = None if sessions is None else (sessions, session_seconds)
-        _serve(console, parts, shared, live, wanted, server, access, kept)
+        _serve(console, parts, said, shared, live, wanted, server, access, kept)
+
+
+def _refuse_unbounded(policy: str) -> None:
+    from ermu.errors import OptionError
+
+    if not POLICIES.get(policy).bounded:
+        raise OptionError(
+            f"The policy {policy} keeps every frame for ever.",
+            expected="a policy that stops at the capacity",
+            fix="--policy ermu --gap 5 --capacity 9",
+        )
 
 
 def _check_paths(
     which: BundleOptions,
     streams: SourceOptions,
     chosen: list[StreamChoice],
+    said: FileSettings,
     wanted: list[str],
     contexts: list[SinkContext],
     overwrite: bool,
@@ -116,12 +126,15 @@ def _check_paths(
     paths = Paths(overwrite=overwrite)
     which.tell(paths)
     streams.tell(paths, chosen)
+    for number, context in enumerate(contexts):
+        check_sinks(paths, said.sinks(number), [context])
     return check_sinks(paths, wanted, contexts)
 
 
 def _serve(
     console: Any,
     parts: list[tuple[StreamChoice, SinkContext, Any, Any]],
+    said: FileSettings,
     shared: Any,
     live: Any,
     wanted: list[str],
@@ -143,15 +156,15 @@ def _serve(
     from ermu.runtime.streams.sessions.snapshots import Snapshots
 
     broadcasts, pipelines = [], []
-    for choice, given, opened, segmenter in parts:
+    for number, (choice, given, opened, segmenter) in enumerate(parts):
         context, its = replace(given, fps=opened.fps), replace(live, stale_seconds=choice.stale_after)
         broadcasts.append(Broadcast())
-        sinks = [broadcasts[-1], *(open_sink(what, context) for what in wanted)]
+        sinks = [broadcasts[-1], *(open_sink(what, context) for what in (*wanted, *said.sinks(number)))]
         pipelines.append(Pipeline(segmenter, opened, sinks, name=choice.name, live=its))
     snapshots = None if kept is None else Snapshots(pipelines, kept[0], seconds=kept[1])
     resumed = snapshots.restore() if snapshots else []
-    for pipeline in pipelines:
-        pipeline.begin()
+    for number, pipeline in enumerate(pipelines):
+        said.begin(number, pipeline)
     page = live_page(pipelines, broadcasts, access, host=server.host, port=server.port)
     with StopSignals() as signals, page as serving, snapshots or nullcontext():
         shown = f"{access.proxy.url or serving.url}{'?token=...' if access.token else ''}"

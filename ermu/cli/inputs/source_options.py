@@ -17,6 +17,7 @@ from ermu.registries import SOURCES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ermu.cli.inputs.file_settings import FileSettings
     from ermu.cli.paths import Paths
     from ermu.runtime.config.stream_choice import StreamChoice
 
@@ -59,6 +60,17 @@ class SourceOptions:
         paths.reads("the streams file", self.config)
         for choice in chosen:
             paths.reads("the source", choice.where)
+
+    def said(self) -> FileSettings:
+        """What the file says beside its sources.
+
+        Raises:
+            OptionError: as `chosen`, and where its streams differ in what a server has once.
+        """
+        from ermu.cli.inputs.file_settings import FileSettings
+        from ermu.runtime.config.streams_file import read_streams_file
+
+        return FileSettings.of(None if self.config is None else read_streams_file(self.config))
 
     def chosen(self, *, loop: bool = False) -> list[StreamChoice]:
         """The streams: those of the file, where it is given. What it does not say is as the options say.

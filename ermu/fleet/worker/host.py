@@ -121,16 +121,9 @@ class StreamHost(Closing):
             hosted = self._hosted.get(name)
             if hosted is None:
                 raise StateError(f"The stream {name} is not here.")
-            paused = hosted.pipeline.paused
             if save:
-                self._scheduler.ask(hosted.pipeline.pause)
-                try:
-                    hosted.save()
-                except BaseException:
-                    if not paused:
-                        hosted.pipeline.resume()
-                    raise
-            self._drop(hosted)
+                hosted.save()  # so that it stays where it cannot be
+            self._drop(hosted, save=save)
 
     def status(self) -> dict[str, Any]:
         """Small records of the streams, ready for JSON."""
@@ -149,11 +142,14 @@ class StreamHost(Closing):
             self._turns.join()
             self._stack.close()
 
-    def _drop(self, hosted: HostedStream) -> None:
+    def _drop(self, hosted: HostedStream, *, save: bool = False) -> None:
         name = hosted.entry.name
         self._streams.drop(name)
         del self._hosted[name]
-        hosted.stop()
+        try:
+            hosted.stop(save=save)
+        except ErmuError as error:
+            logger.warning("The stream %s has not ended well: %s", name, error)
 
     def _work(self, ready: Any) -> None:
         try:

@@ -88,11 +88,18 @@ class HostedStream:
         ids = {each.id: each.name for each in self.pipeline.objects.sightings}
         return {"info": self.served.info(), "objects": ids, "replays": self.replays, **said}
 
-    def stop(self) -> None:
-        """Ends it, without a snapshot."""
+    def stop(self, *, save: bool = False) -> None:
+        """Ends it; with `save`, its session has all that it has segmented.
+
+        Raises:
+            ErmuError: a sink has failed, or the session cannot be written: an earlier one is there still.
+            TimeoutError: the worker is too busy.
+        """
         try:
             self._scheduler.remove(self.pipeline)
             self.pipeline.finish()
+            if save and self.kept.is_of(self._settings.name) and self.pipeline.latest is not None:
+                self._scheduler.ask(self.pipeline.session).write(self.kept.session)
         finally:
             self._stack.close()
             self._scheduler.ask(lambda: self._shared.release(self.pipeline.segmenter))

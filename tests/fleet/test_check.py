@@ -1,0 +1,79 @@
+"""`ermu fleet check`: what is wrong is found before anything starts, and what is open is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ermu.fleet.check import Finding, check_fleet
+from ermu.runtime.config.schema import StreamsFile
+
+STREAM = {"name": "a", "source": "scene:3", "bundle": "demo"}
+
+
+def found(tmp_path: Path, *streams: dict[str, Any], **more: Any) -> list[Finding]:
+    given = {"sessions": str(tmp_path), "streams": [*streams] or [STREAM], **more}
+    return check_fleet(StreamsFile.model_validate(given), host="127.0.0.1:8000", token=False)
+
+
+def wrong(tmp_path: Path, *streams: dict[str, Any], **more: Any) -> list[str]:
+    told = found(tmp_path, *streams, **more)
+    return [f"{each.about}: {each.text}" for each in told if each.wrong and "Ray is not" not in each.text]
+
+
+def test_a_good_file_says_what_it_takes(tmp_path: Path) -> None:
+    fleet = {"worker": {"cpus": 2.0}, "stream": {"cpus": 0.5}}
+    streams = [{**STREAM, "name": f"s{number}"} for number in range(9)]
+    streams.append({**STREAM, "name": "other", "backend": "onnxruntime"})
+    assert not wrong(tmp_path, *streams, fleet=fleet)
+    texts = [each.text for each in found(tmp_path, *streams, fleet=fleet)]
+    assert "10 streams take 4 workers, 8 cores" in texts  # nine by four, and another backend's
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"name": "a b"}, "a b: a name has"),
+        ({"source": "there-is-none.mp4"}, "a: there is no such source"),
+        ({"prompt": "none.png"}, "a: its prompt none.png is not there"),
+        ({"session": "none.ermu"}, "a: its session none.ermu is not there"),
+        ({"policy": "none"}, "a: the policy none keeps every frame"),
+        ({"cpus": 1.5}, "a: it takes more cores"),
+        ({"sinks": ["telegram"]}, "a: Unknown sink 'telegram'"),
+        ({"decode": "gpu"}, "a: "),
+        ({"bundle": None}, "a: Nothing says which bundle"),
+        ({"bundle": "no-bundle-here"}, "no-bundle-here: "),
+        ({"precision": "int3"}, "demo: "),
+    ],
+)
+def test_each_mistake_of_a_stream_is_found(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
+    told = wrong(tmp_path, {**STREAM, **change})
+    assert any(each.startswith(problem) for each in told), told
+
+
+def test_mistakes_of_the_file_are_found(tmp_path: Path) -> None:
+    assert wrong(tmp_path, STREAM, STREAM) == ["a: two streams have this name"]
+    assert wrong(tmp_path, sessions=None)[0].startswith("sessions: A fleet keeps")
+    two = [{**STREAM, "name": name, "cpus": 1.0} for name in "ab"]
+    assert "fleet: most_workers is 1" in wrong(tmp_path, *two, fleet={"most_workers": 1})
+    assert wrong(tmp_path, fleet={"worker": {"cpus": 0.0}, "stream": {"cpus": 0.0}}) == [
+        "fleet.worker: a worker needs cores or a GPU"
+    ]
+    (tmp_path / "prompt.png").touch()
+    away = {**STREAM, "prompt": "README.md"}
+    assert "write the whole path" in wrong(tmp_path, away, fleet={"address": "head:6379"})[0]
+
+
+def test_what_is_open_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+
+    def network(**fleet: Any) -> str:
+        return " ".join(each.text for each in found(tmp_path, fleet=fleet) if each.about == "network")
+
+    assert "every address" in network() and "asks for a token" in network()
+    open_to_all = network(address="head:6379")
+    assert "whoever reaches a port runs code there" in open_to_all and "its node's own address" in open_to_all
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    assert "whoever reaches a port" not in network(address="head:6379")
