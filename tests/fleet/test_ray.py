@@ -18,7 +18,7 @@ from ermu.assets import DEMO_BUNDLE
 from ermu.evaluation.metrics import region_similarities
 from ermu.runtime.images.labels import read_label_map
 from ermu.scenes.source import SceneSource
-from tests.support.fleet_scenarios import RAY_FAILED, alone
+from tests.fleet.scenarios import RAY_FAILED, alone
 from tests.support.import_graph import ROOT
 from tests.support.processes import running
 
@@ -32,10 +32,10 @@ Scenario = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def scenario(tmp_path: Path) -> Scenario:
-    """Runs a scenario of `tests.support.fleet_scenarios` on the demo's bundle; returns what came of it."""
+    """Runs a scenario of `tests.fleet.scenarios` on the demo's bundle; returns what came of it."""
 
     def run(name: str, **environment: str) -> dict[str, Any]:
-        words = [sys.executable, "-m", "tests.support.fleet_scenarios", name, tmp_path, DEMO_BUNDLE]
+        words = [sys.executable, "-m", "tests.fleet.scenarios", name, tmp_path, DEMO_BUNDLE]
         command = alone(words)
         if command is None:
             pytest.skip("no network of its own can be had here (unshare --net): Ray would be open to others")
@@ -111,6 +111,23 @@ def test_a_head_that_is_killed_and_started_again_has_every_object(scenario: Scen
     came = scenario("restarted")
     assert came["objects"] == {"a": {**BOTH, "1": "Mina"}, "b": BOTH}
     assert came["frame"] > came["noted"], "frames are counted on"
+
+
+@pytest.mark.long
+def test_an_evaluation_on_ray_is_that_of_one_machine_byte_for_byte(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    came = scenario("offline")
+    assert came["codes"] == {"here": 1, "ray": 1, "again": 1}, came["said"]  # one sequence is broken
+    assert all("broken" in said for said in came["said"].values())
+
+    def written(folder: Path) -> dict[str, bytes]:
+        files = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != "_scores")
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+    here, there = written(tmp_path / "here"), written(tmp_path / "ray")
+    assert len([name for name in here if name.startswith(("first/", "third/"))]) == 12
+    assert here == there
 
 
 def test_without_ray_the_error_names_the_extra() -> None:

@@ -1,4 +1,4 @@
-"""Fleets on real Ray clusters: `python -m tests.support.fleet_scenarios NAME FOLDER BUNDLE`.
+"""Fleets on real Ray clusters: `python -m tests.fleet.scenarios NAME FOLDER BUNDLE`.
 
 The last line that a scenario prints is JSON: what came of it. Ray listens on every address of a machine, so
 scenarios run where there is but the loopback (`alone`).
@@ -189,7 +189,7 @@ def node_killed(folder: Path, bundle: str) -> dict[str, Any]:
     """Eight streams on two of three nodes; one of the two is killed, then a stream moves by hand."""
     names = [f"s{number}" for number in range(8)]
     with cluster(3) as made:
-        config = written(folder, bundle, names, address=made.address)
+        config = written(folder, bundle, names, address=made.address, stream={"cpus": 0.2})
         text = yaml.safe_load(config.read_text())
         for entry in text["streams"]:
             entry["sinks"] = [f"labels={folder / 'labels' / entry['name']}"]
@@ -251,6 +251,36 @@ def restarted(folder: Path, bundle: str) -> dict[str, Any]:
     return {"objects": after, "noted": noted, "frame": frame, "back": back}
 
 
+def offline(folder: Path, bundle: str) -> dict[str, Any]:
+    """Three sequences, the second of which has a broken frame, on this machine and on Ray, and once more."""
+    import cv2
+
+    from ermu.runtime.images.labels import write_label_map
+    from ermu.scenes.source import SceneSource
+
+    for number, name in enumerate(("first", "broken", "third")):
+        images, labels = folder / "data" / "JPEGImages" / name, folder / "data" / "Annotations" / name
+        images.mkdir(parents=True)
+        labels.mkdir(parents=True)
+        source = SceneSource.open(f"scene:{number},size=96x160,frames=6,objects=2")
+        for frame in source:
+            cv2.imwrite(str(images / f"{frame.name}.png"), frame.image)
+            write_label_map(labels / f"{frame.name}.png", source.label(frame.index))
+    (folder / "data" / "JPEGImages" / "broken" / "00003.png").write_bytes(b"no picture")
+    command = [sys.executable, "-m", "ermu", "eval", "--bundle", bundle, "--dataset", "folder"]
+    command += ["--root", str(folder / "data"), "--threads", "1", "--out"]
+    ways = {"here": [], "ray": ["--fleet", "local"], "again": ["--fleet", "local", "--resume"]}
+    codes, said = {}, {}
+    for name, more in ways.items():
+        out = folder / ("ray" if name == "again" else name)
+        done = subprocess.run([*command, str(out), *more], capture_output=True, text=True, cwd=ROOT)
+        codes[name], said[name] = done.returncode, done.stdout + done.stderr
+        if RAY_FAILED in done.stderr:
+            raise RuntimeError(done.stderr)
+    return {"codes": codes, "said": said}
+
+
 if __name__ == "__main__":
-    scenario = {each.__name__: each for each in (small, node_killed, poisoned, restarted)}[sys.argv[1]]
+    known = (small, node_killed, poisoned, restarted, offline)
+    scenario = {each.__name__: each for each in known}[sys.argv[1]]
     print(json.dumps(scenario(Path(sys.argv[2]), sys.argv[3])))
