@@ -168,6 +168,7 @@ def small(folder: Path, bundle: str) -> dict[str, Any]:
         httpx.patch(f"{URL}/api/streams/a/objects/1", json={"name": "Mina"}, timeout=30).raise_for_status()
         more = {"name": "c", "source": "scene:4,size=96x160,swing"}
         full = refused(httpx.post(f"{URL}/api/streams", json=more, timeout=60))
+        answers = _answers()
         saved_since(["a"])
         (worker,) = fleet()["workers"]
         os.kill(worker["pid"], signal.SIGKILL)
@@ -181,8 +182,31 @@ def small(folder: Path, bundle: str) -> dict[str, Any]:
         lost = fleet()["workers_lost"]
         process.send_signal(signal.SIGTERM)
         code = process.wait(60)
-    return {"full": full, "back": back, "objects": after, "metrics": metrics, "added": added, "code": code,
-            "picture": picture[:200].decode("latin-1"), "workers_lost": lost}  # fmt: skip
+    return {"full": full, "answers": answers, "back": back, "objects": after, "metrics": metrics,
+            "added": added, "code": code, "picture": picture[:200].decode("latin-1"),
+            "workers_lost": lost}  # fmt: skip
+
+
+def _answers() -> dict[str, int]:
+    """Statuses of what is asked rightly and wrongly."""
+    asked: dict[str, tuple[str, str, Any]] = {
+        "page": ("GET", "/", None),
+        "described": ("GET", "/openapi.json", None),
+        "ready": ("GET", "/readyz", None),
+        "picture": ("GET", "/streams/a/preview.jpg", None),
+        "session": ("GET", "/api/streams/a/session", None),
+        "unknown": ("GET", "/api/streams/none/objects", None),
+        "unknown to move": ("POST", "/api/streams/none/move", {}),
+        "moved nowhere": ("POST", "/api/streams/a/move", {}),
+        "moved to none": ("POST", "/api/streams/a/move", {"worker": "w9"}),
+        "badly moved": ("POST", "/api/streams/a/move", {"wrker": "w9"}),
+        "badly added": ("POST", "/api/streams", {"name": "c", "source": "x", "policy": "lru"}),
+        "added twice": ("POST", "/api/streams", {"name": "a", "source": "scene:3"}),
+    }
+    return {
+        name: httpx.request(method, f"{URL}{path}", json=body, timeout=60).status_code
+        for name, (method, path, body) in asked.items()
+    }
 
 
 def node_killed(folder: Path, bundle: str) -> dict[str, Any]:

@@ -56,6 +56,12 @@ def test_a_worker_that_is_killed_comes_back_and_a_full_fleet_refuses(scenario: S
     assert came["workers_lost"] == 1 and came["code"] == 0
     assert came["full"]["status"] == 409
     assert "full" in came["full"]["problem"] and "1 workers are the most" in came["full"]["problem"]
+    assert came["answers"] == {
+        **dict.fromkeys(("page", "described", "ready", "picture", "session"), 200),
+        **dict.fromkeys(("unknown", "unknown to move"), 404),
+        **dict.fromkeys(("moved nowhere", "moved to none", "added twice"), 409),
+        **dict.fromkeys(("badly moved", "badly added"), 422),
+    }
     assert came["added"] == 201, "where one has left, another finds room"
     assert 'ermu_frames_total{stream="a",worker="w2"}' in came["metrics"]
     assert 'ermu_fleet_moves_total{stream="b"} 1.0' in came["metrics"]
@@ -114,9 +120,7 @@ def test_a_head_that_is_killed_and_started_again_has_every_object(scenario: Scen
 
 
 @pytest.mark.long
-def test_an_evaluation_on_ray_is_that_of_one_machine_byte_for_byte(
-    scenario: Scenario, tmp_path: Path
-) -> None:
+def test_an_evaluation_on_ray_is_one_machines_byte_for_byte(scenario: Scenario, tmp_path: Path) -> None:
     came = scenario("offline")
     assert came["codes"] == {"here": 1, "ray": 1, "again": 1}, came["said"]  # one sequence is broken
     assert all("broken" in said for said in came["said"].values())

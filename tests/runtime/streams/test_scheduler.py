@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from threading import Thread, get_ident
 from time import perf_counter
 
 import numpy as np
@@ -12,6 +13,7 @@ from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.scheduler import Scheduler, Turns
+from tests.runtime.conftest import until
 
 Segmenters = Callable[..., Segmenter]
 
@@ -95,3 +97,29 @@ def test_a_stream_of_many_groups_has_no_more_time_than_one_of_one(tiny_segmenter
         longest, apart = max(longest, seconds), max(apart, abs(spent["many"] - spent["one"]))
     assert apart <= 2 * longest
     assert sum(name == "one" for name, _ in turns[:last]) > 3 * 12
+
+
+def test_streams_come_and_go_while_others_go_on(tiny_segmenter: Segmenters) -> None:
+    """Whatever is asked for is done by the thread that gives turns, and who has left gets no more of them."""
+    first, second = (Pipeline(tiny_segmenter(), Ready(10**6), name=name) for name in ("first", "second"))
+    scheduler = Scheduler([first], endless=True)
+    first.begin()
+    turns = Thread(target=scheduler.run, daemon=True)
+    turns.start()
+    try:
+        assert until(lambda: first.frames > 2, 60)
+        assert scheduler.ask(get_ident) == turns.ident
+        second.begin()
+        scheduler.add(second)
+        assert until(lambda: second.frames > 2, 60)
+        scheduler.remove(first)
+        left, others = first.frames, second.frames
+        assert until(lambda: second.frames > others + 2, 60)
+        assert first.frames == left and scheduler.pipelines == [second]
+        first.finish()
+        with pytest.raises(ZeroDivisionError):
+            scheduler.ask(lambda: 1 // 0)
+    finally:
+        scheduler.stop()
+        turns.join(60)
+    assert not turns.is_alive() and second.done
