@@ -25,6 +25,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from ermu.errors import BenchmarkError
+from ermu.runtime.images.labels import write_label_map
+from ermu.runtime.sources.opening import open_source
 
 _START_SECONDS = 300.0
 _WARM_FRAMES = 10
@@ -32,7 +34,7 @@ _FILE = """
 bundle: {bundle}
 sessions: {folder}/sessions
 fleet: {{worker: {{cpus: {threads}}}, stream: {{cpus: {threads}}}, snapshot_seconds: 3600}}
-streams: [{{name: one, source: "{source}"}}]
+streams: [{{name: one, source: "{source}", prompt: {folder}/prompt.png}}]
 """
 
 
@@ -80,26 +82,10 @@ def report(rounds: dict[str, list[Measured]]) -> dict[str, Any]:
 def measure(name: str, given: argparse.Namespace) -> Measured:
     """Starts a command, lets it warm up, and reads its figures at the begin and the end of some seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        port = _free_port()
-        own = [
-            "--bundle",
-            given.bundle,
-            "--source",
-            given.source,
-            "--name",
-            "one",
-            "--threads",
-            given.threads,
-        ]
-        if name == "fleet":
-            config = Path(folder) / "fleet.yaml"
-            text = _FILE.format(
-                bundle=given.bundle, folder=folder, threads=given.threads, source=given.source
-            )
-            config.write_text(text, encoding="utf-8")
-            own = ["--config", config, "--cpus", given.threads]
+        port, config = _free_port(), _written(Path(folder), given)
+        own = {"serve": ["--threads", given.threads], "fleet": ["--cpus", given.threads]}[name]
         began = monotonic()
-        with _running([name, *own, "--port", port]) as process:
+        with _running([name, "--config", config, "--port", port, *own]) as process:
             url = f"http://127.0.0.1:{port}/api/streams/one"
             _until_warm(process, url)
             start, first, then = monotonic() - began, _told(url), monotonic()
@@ -108,6 +94,18 @@ def measure(name: str, given: argparse.Namespace) -> Measured:
     latency = last["milliseconds"]["capture_to_result"]
     fps = (last["frames"] - first["frames"]) / seconds
     return Measured(fps, latency["p50"], latency["p99"], start)
+
+
+def _written(folder: Path, given: argparse.Namespace) -> Path:
+    """The file that both commands read: the stream with the objects that its source begins with."""
+    label = open_source(given.source).first_label()
+    if label is None:
+        raise BenchmarkError(f"{given.source} does not say what to follow.", expected="a scene")
+    write_label_map(folder / "prompt.png", label)
+    names = {"bundle": given.bundle, "source": given.source, "threads": given.threads, "folder": folder}
+    path = folder / "fleet.yaml"
+    path.write_text(_FILE.format(**names), encoding="utf-8")
+    return path
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from ermu.redaction import print_traceback
 from ermu.runtime.config.schema import NAME, StreamEntry, StreamsFile
 from ermu.runtime.streams.command_queue import CommandQueue
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0  # what workers say of their streams costs them a few milliseconds
 _IDLE_SECONDS = 0.2
 _CLOSE_SECONDS = 10.0
 
