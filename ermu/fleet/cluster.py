@@ -17,12 +17,6 @@ NAMESPACE = "ermu"
 T = TypeVar("T")
 _STORE = 80_000_000  # bytes, Ray's least: frames never pass through the object store
 _TRIES = 3  # to start one: its parts have 15 seconds to load, which a busy machine may take longer than
-HEALTH = {  # a dead node is known after 3 to 4 seconds
-    "health_check_initial_delay_ms": 1000,
-    "health_check_period_ms": 1000,
-    "health_check_timeout_ms": 2000,
-    "health_check_failure_threshold": 3,
-}
 
 
 class WorkerLostError(ErmuError):
@@ -73,7 +67,6 @@ class Cluster(Closing):
         common: dict[str, Any] = {"namespace": NAMESPACE, "logging_level": "ERROR"}
         if self.local:
             common |= {"num_cpus": cpus, "include_dashboard": dashboard, "object_store_memory": _STORE}
-            common["_system_config"] = dict(HEALTH)
         for tries_left in reversed(range(_TRIES if self.local else 1)):
             try:
                 self._ray.init(address=fleet.address, **common)

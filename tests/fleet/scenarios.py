@@ -27,6 +27,12 @@ from tests.support.processes import running
 URL = "http://127.0.0.1:8000"
 SECONDS = 240.0  # for anything that takes a quiet machine a few
 RAY_FAILED = "Ray does not start on this machine"
+HEALTH = {  # a dead node is known after 3 to 4 seconds
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 2000,
+    "health_check_failure_threshold": 3,
+}
 
 
 def alone(command: list[object]) -> list[str] | None:
@@ -118,8 +124,6 @@ def cluster(nodes: int) -> Iterator[Any]:
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0123456789abcdef" * 4)
     from ray.cluster_utils import Cluster
 
-    from ermu.fleet.cluster import HEALTH
-
     own: dict[str, Any] = {"object_store_memory": 80_000_000}
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH, **own}
     try:
@@ -201,6 +205,12 @@ def _answers() -> dict[str, int]:
         "moved to none": ("POST", "/api/streams/a/move", {"worker": "w9"}),
         "badly moved": ("POST", "/api/streams/a/move", {"wrker": "w9"}),
         "badly added": ("POST", "/api/streams", {"name": "c", "source": "x", "policy": "lru"}),
+        "added with a file": (
+            "POST",
+            "/api/streams",
+            {"name": "c", "source": "scene:3", "sinks": ["trace=/tmp/t.jsonl"]},
+        ),
+        "added with a bundle": ("POST", "/api/streams", {"name": "c", "source": "scene:3", "bundle": "/b"}),
         "added twice": ("POST", "/api/streams", {"name": "a", "source": "scene:3"}),
     }
     return {

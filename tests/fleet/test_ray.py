@@ -60,6 +60,7 @@ def test_a_worker_that_is_killed_comes_back_and_a_full_fleet_refuses(scenario: S
         **dict.fromkeys(("page", "described", "ready", "picture", "session"), 200),
         **dict.fromkeys(("unknown", "unknown to move"), 404),
         **dict.fromkeys(("moved nowhere", "moved to none", "added twice"), 409),
+        **dict.fromkeys(("added with a file", "added with a bundle"), 409),
         **dict.fromkeys(("badly moved", "badly added"), 422),
     }
     assert came["added"] == 201, "where one has left, another finds room"

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ermu.errors import ErmuError
+from ermu.errors import ErmuError, OptionError
 from ermu.fleet.fleet import Fleet
 from ermu.fleet.front.proxy import problem
 from ermu.fleet.tracked import Standing, TrackedStream
@@ -20,6 +20,7 @@ from ermu.runtime.config.schema import StreamEntry
 from ermu.runtime.serve.guard import ADMITTED
 from ermu.runtime.serve.schemas import bounded_policies
 
+_FILES = {"prompt", "session", "sinks"}
 Handler = Callable[["FleetApi", Request], Awaitable[Response]]
 
 
@@ -69,6 +70,7 @@ class FleetApi:
     async def add(self, request: Request) -> Response:
         """Takes in a stream; the body is an entry of a streams file, as JSON."""
         entry = StreamEntry.model_validate_json(await request.body())
+        _refuse_files(entry, {stream.entry.bundle for stream in self._fleet.streams.values()})
         stream = await run_in_threadpool(self._fleet.add, entry)
         return JSONResponse(stream.as_json(), 201)
 
@@ -113,6 +115,21 @@ class FleetApi:
         if request.path_params["stream"] in names:
             return None
         return problem(404, "There is no such stream.", f"one of {', '.join(names)}")
+
+
+def _refuse_files(entry: StreamEntry, bundles: set[str | None]) -> None:
+    """What names files is the operator's to say, in the file: whoever may ask may not write or read any."""
+    named = sorted(_FILES & entry.model_fields_set)
+    if named:
+        raise OptionError(
+            f"A stream that is added over HTTP has no {', '.join(named)} of its own.",
+            fix="write the stream into the file, or draw on the page what to follow",
+        )
+    if entry.bundle not in {None, *bundles}:
+        raise OptionError(
+            f"The bundle '{entry.bundle}' is not one of this fleet's.",
+            expected=f"one of {', '.join(sorted(filter(None, bundles)))}",
+        )
 
 
 def _readiness(stream: TrackedStream) -> dict[str, Any]:
