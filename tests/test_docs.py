@@ -69,7 +69,9 @@ def _commands(page: Path) -> Iterator[tuple[list[str], str, list[str]]]:
 
 
 def _options(command: Any) -> set[str]:
-    return {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    """A command's, with those of the commands below it."""
+    below = set().union(*map(_options, getattr(command, "commands", {}).values()))
+    return {option for parameter in command.params for option in parameter.opts} | {"--help"} | below
 
 
 def test_cited_pages_and_sections_exist():

@@ -30,13 +30,7 @@ class RayTasks:
     """
 
     def __init__(self, address: str, threads: int) -> None:
-        try:
-            self._fleet = FleetSection(address=address)
-        except ValueError:
-            raise OptionError(
-                f"'{address}' is no cluster.", expected="local, or HOST:PORT of a Ray cluster's head"
-            ) from None
-        self._threads = threads
+        self._fleet, self._threads = section_of(address), threads
 
     def __call__(self, run: Run, sequences: list[VideoSequence]) -> Iterator[tuple[str, Outcome]]:
         """Yields names and outcomes in the order in which they finish."""
@@ -47,6 +41,20 @@ class RayTasks:
                 for asked in cluster.answered(list(waiting), seconds=1.0, some=True):
                     sequence = waiting.pop(asked)
                     yield sequence.name, _outcome(cluster, sequence, asked)
+
+
+def section_of(address: str) -> FleetSection:
+    """A fleet of one address.
+
+    Raises:
+        OptionError: it is none.
+    """
+    try:
+        return FleetSection(address=address)
+    except ValueError:
+        raise OptionError(
+            f"'{address}' is no cluster.", expected="local, or HOST:PORT of a Ray cluster's head"
+        ) from None
 
 
 def _outcome(cluster: Cluster, sequence: VideoSequence, asked: Any) -> Outcome:

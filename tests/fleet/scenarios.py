@@ -314,7 +314,37 @@ def offline(folder: Path, bundle: str) -> dict[str, Any]:
     return {"codes": codes, "said": said}
 
 
+def many_videos(folder: Path, bundle: str) -> dict[str, Any]:
+    """Two sequences and a broken one by `ermu fleet run`, and each by `ermu run`; then once more."""
+    import cv2
+
+    from ermu.runtime.images.labels import write_label_map
+    from ermu.scenes.source import SceneSource
+
+    (folder / "prompts").mkdir()
+    for number, name in enumerate(("first", "third")):
+        (folder / "videos" / name).mkdir(parents=True)
+        source = SceneSource.open(f"scene:{number},size=96x160,frames=5,objects=2")
+        for frame in source:
+            cv2.imwrite(str(folder / "videos" / name / f"{frame.name}.png"), frame.image)
+        write_label_map(folder / "prompts" / f"{name}.png", source.label(0))
+    (folder / "videos" / "broken.mp4").write_bytes(b"no video")
+    shutil.copy(folder / "prompts" / "first.png", folder / "prompts" / "broken.png")
+    ermu = [sys.executable, "-m", "ermu"]
+    spread = [*ermu, "fleet", "run", "--videos", str(folder / "videos"), "--prompts", str(folder / "prompts")]
+    spread += ["--bundle", bundle, "--out", str(folder / "ray")]
+    done = [subprocess.run([*spread, *more], capture_output=True, text=True, cwd=ROOT)
+            for more in ([], ["--resume"])]  # fmt: skip
+    if RAY_FAILED in done[0].stderr:
+        raise RuntimeError(done[0].stderr)
+    for name in ("first", "third"):
+        own = ["--source", str(folder / "videos" / name), "--prompt", str(folder / "prompts" / f"{name}.png")]
+        alone = ["--bundle", bundle, "--threads", "1", "--out", str(folder / "here" / name)]
+        subprocess.run([*ermu, "run", *own, *alone], check=True, capture_output=True, cwd=ROOT)
+    return {"codes": [each.returncode for each in done], "said": [each.stdout + each.stderr for each in done]}
+
+
 if __name__ == "__main__":
-    known = (small, node_killed, poisoned, restarted, offline)
+    known = (small, node_killed, poisoned, restarted, offline, many_videos)
     scenario = {each.__name__: each for each in known}[sys.argv[1]]
     print(json.dumps(scenario(Path(sys.argv[2]), sys.argv[3])))

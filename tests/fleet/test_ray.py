@@ -135,6 +135,17 @@ def test_an_evaluation_on_ray_is_one_machines_byte_for_byte(scenario: Scenario, 
     assert here == there
 
 
+@pytest.mark.long
+def test_many_videos_on_ray_are_those_of_ermu_run_byte_for_byte(scenario: Scenario, tmp_path: Path) -> None:
+    came = scenario("many_videos")
+    assert came["codes"] == [1, 1], came["said"]  # one is broken, and is tried again
+    assert all("broken" in said and "2 of 3 videos" in said for said in came["said"])
+    here = {path.relative_to(tmp_path / "here"): path for path in (tmp_path / "here").rglob("*.png")}
+    assert len(here) == 10
+    assert all((tmp_path / "ray" / place).read_bytes() == path.read_bytes() for place, path in here.items())
+    assert sorted(path.name for path in (tmp_path / "ray" / "_done").iterdir()) == ["first", "third"]
+
+
 def test_without_ray_the_error_names_the_extra() -> None:
     script = (
         "import sys\nfrom importlib import util\nfound = util.find_spec\n"

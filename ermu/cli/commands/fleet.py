@@ -9,6 +9,7 @@ import typer
 
 from ermu.cli.live_page import ServerOptions
 from ermu.cli.option_groups import with_option_groups
+from ermu.cli.options import BUNDLE_HELP, BackendName, Capacity, Gap, Policy, Precision
 
 if TYPE_CHECKING:
     from ermu.fleet.fleet import Fleet
@@ -79,6 +80,52 @@ def check(config: Config = None, *, server: ServerOptions) -> None:
         line = f"{mark} {escape(finding.about)}: {escape(finding.text)}"
         console.print(line, highlight=False, soft_wrap=True)
     if any(finding.wrong for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command("run")
+def run(
+    videos: Annotated[Path, typer.Option(help="Folder of videos, or of folders of images.")],
+    prompts: Annotated[Path, typer.Option(help="Label maps, or folders of them, called like the videos.")],
+    out: Annotated[Path, typer.Option(help="Folder: OUT/VIDEO/labels/<name>.png; all nodes reach it.")],
+    bundle: Annotated[str, typer.Option(help=BUNDLE_HELP)],
+    address: Annotated[
+        str, typer.Option(help="local starts Ray on this machine; HOST:PORT of a cluster's head.")
+    ] = "local",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each task.")] = 1,
+    policy: Policy = None,
+    capacity: Capacity = None,
+    gap: Gap = None,
+    precision: Precision = None,
+    backend: BackendName = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in --out; finished videos are kept.")
+    ] = False,
+) -> None:
+    """Segment many videos as Ray tasks, each as `ermu run` does; a broken one is told of and left out."""
+    from rich.progress import Progress
+
+    from ermu.cli.printing import WorkConsole, plain
+    from ermu.fleet.cluster import Cluster, need_ray
+    from ermu.fleet.offline import section_of
+    from ermu.fleet.videos import VideoRun, videos_in
+
+    need_ray()
+    named = {"policy": policy, "capacity": capacity, "gap": gap, "precision": precision, "backend": backend}
+    given = [word for name, value in named.items() if value is not None for word in (f"--{name}", str(value))]
+    where = str(Path(bundle).resolve()) if Path(bundle).is_dir() else bundle
+    work = VideoRun(["--bundle", where, *given], out.resolve(), threads)
+    found, console = videos_in(videos, prompts), WorkConsole()
+    waiting, broken = work.waiting(found, resume=resume), {}
+    with Cluster(section_of(address)) as cluster, Progress(console=console, transient=True) as progress:
+        task = progress.add_task("videos", total=len(found), completed=len(found) - len(waiting))
+        for name, wrong in work.execute(cluster, waiting):
+            progress.advance(task)
+            if wrong is not None:
+                broken[name] = wrong
+                plain(console, f"{name}: {wrong}")
+    plain(console, f"{len(found) - len(broken)} of {len(found)} videos -> {out}")
+    if broken:
         raise typer.Exit(1)
 
 

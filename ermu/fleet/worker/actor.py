@@ -48,8 +48,6 @@ class StreamWorker:
         settings = self._settings
         show_log(verbose=settings.verbose, form=settings.log_format, worker=settings.name)
         redact_threads()
-        if settings.cpus:
-            os.environ["OMP_NUM_THREADS"] = str(settings.threads)
         host = self._host = StreamHost(settings, ray.util.get_node_ip_address())
         node = ray.get_runtime_context().get_node_id()
         return {"url": host.url, "pid": os.getpid(), "node": node}
