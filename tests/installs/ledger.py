@@ -152,6 +152,19 @@ TESTED: dict[str, tuple[str, ...]] = {
         "ermu build --bundle B --engine tensorrt-rtx --precision fp16 --size 353x641",
         "pip install 'ermu[rtx-build,headless]'",
     ),
+    "tests/fleet/test_ray.py::test_a_worker_that_is_killed_comes_back_and_a_full_fleet_refuses": (
+        "ermu fleet --config fleet.yaml",
+        "pip install 'ermu[cpu,fleet,headless]'",
+    ),
+    "tests/fleet/test_check.py::test_a_good_file_says_what_it_takes": (
+        "ermu fleet check --config fleet.yaml",
+    ),
+    "tests/fleet/test_ray.py::test_an_evaluation_on_ray_is_one_machines_byte_for_byte": (
+        "ermu eval --bundle demo --dataset scenes --out runs/scenes --fleet local --resume",
+    ),
+    "tests/fleet/test_ray.py::test_many_videos_on_ray_are_those_of_ermu_run_byte_for_byte": (
+        "ermu fleet run --bundle demo --videos videos --prompts prompts --out results --resume",
+    ),
     "tests/training/test_trainer.py::test_two_processes_train_one_network": (
         "torchrun --nproc-per-node 4 --no-python ermu train --config training/configs/pre_vost_2.yaml",
     ),
@@ -191,6 +204,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "make bench",
         "python -m ermu.benchmarks.guard --store",
         "python -m ermu.benchmarks.kernels",
+        "python -m ermu.benchmarks.measures.fleet_overhead",
         "python -m ermu.benchmarks.measures.glass_to_glass",
         "python -m ermu.benchmarks.measures.glass_to_glass --seconds 25",
     ),
