@@ -165,6 +165,16 @@ TESTED: dict[str, tuple[str, ...]] = {
     "tests/fleet/test_ray.py::test_many_videos_on_ray_are_those_of_ermu_run_byte_for_byte": (
         "ermu fleet run --bundle demo --videos videos --prompts prompts --out results --resume",
     ),
+    "tests/cli/commands/test_run_sessions.py::test_two_runs_are_one": (
+        "ermu run --bundle demo --source part1.mp4 --prompt first.png --out a --save-session s.ermu",
+        "ermu run --bundle demo --source part2.mp4 --session s.ermu --out b",
+    ),
+    "tests/cli/commands/test_run_sessions.py::test_another_stream_begins_with_its_objects": (
+        "ermu run --prime s.ermu --source other.mp4",
+    ),
+    "tests/cli/commands/test_serve_sessions.py::test_killed_and_started_again": (
+        "ermu serve --bundle demo --source rtsp://camera/stream --name door --sessions /var/lib/ermu",
+    ),
     "tests/training/test_trainer.py::test_two_processes_train_one_network": (
         "torchrun --nproc-per-node 4 --no-python ermu train --config training/configs/pre_vost_2.yaml",
     ),
@@ -206,6 +216,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m ermu.benchmarks.kernels",
         "python -m ermu.benchmarks.measures.fleet_overhead",
         "python -m ermu.benchmarks.measures.glass_to_glass",
+        "python -m ermu.benchmarks.measures.priming --bundle demo",
         "python -m ermu.benchmarks.measures.glass_to_glass --seconds 25",
     ),
     "footage of DAVIS, which is not part of the repository": (
