@@ -30,12 +30,16 @@ _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
 _FENCED = re.compile(r"(^ *```.*?^ *```)", re.DOTALL | re.MULTILINE)
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Addresses are those of pyproject.toml; docstrings are read from the folders as they are imported."""
-    config.repo_url = REPOSITORY
+def on_startup(command: str, dirty: bool) -> None:
+    """Docstrings are read from folders laid out as they are imported, before any plugin looks."""
     shutil.rmtree(PACKAGES, ignore_errors=True)
     for name, folder in PROJECT["tool"]["setuptools"]["package-dir"].items():  # `ermu` first
         shutil.copytree(ROOT / folder, PACKAGES / Path(*name.split(".")), ignore=_but_sources)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Addresses are those of pyproject.toml."""
+    config.repo_url = REPOSITORY
     return config
 
 

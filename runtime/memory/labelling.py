@@ -68,10 +68,17 @@ class Labeller:
         self._kernels, self._device = backend.kernels, backend.device
         self._hw, self._align_corners = source_hw, align_corners
         self._latest: LabelMap | None = None
+        self._begin, self._most = -(-source_hw[0] * source_hw[1] // _ROW) * _ROW, 0
         self.follow([])
 
     def follow(self, groups: Sequence[ObjectGroup]) -> None:
-        """Notes channels in use, and which ids are whose: group g's object k is 10 * g + k, merged."""
+        """Notes channels in use, and which ids are whose: group g's object k is 10 * g + k, merged.
+
+        Raises:
+            BackendError: there is not enough memory; it follows whom it did.
+        """
+        if groups:
+            self._make_room(min(GROUP_SIZE * len(groups) + 1, _IDS))
         self._active = np.array([group.active for group in groups], np.bool_).reshape(-1, GROUP_SIZE + 1)
         merged = np.arange(_IDS, dtype=np.uint8)
         self._ids, possible = np.zeros_like(merged), np.zeros(_IDS, np.bool_)
@@ -84,7 +91,6 @@ class Labeller:
         self._merged[self._ids] = merged
         self._merged[0] = 0
         self._are_merged_ids = bool(np.all((self._ids == merged) | ~possible))
-        self._allocate(min(GROUP_SIZE * len(groups) + 1, _IDS))
 
     def label(self, logits: DeviceTensor, labels: DeviceTensor) -> LabelMap:
         """The label map of the groups' logits.
@@ -151,13 +157,13 @@ class Labeller:
         )
         self._host: npt.NDArray[np.uint8] = self._device.download(self._whole)
 
-    def _allocate(self, labels: int) -> None:
-        """One piece of memory for the label map and, after it, a row a label."""
-        pixels = self._hw[0] * self._hw[1]
-        begin = -(-pixels // _ROW) * _ROW
-        self._whole = self._device.empty((begin + labels * _ROW,), np.uint8)
+    def _make_room(self, labels: int) -> None:
+        """One piece of memory for the label map and, after it, a row a label; it never shrinks."""
+        if labels > self._most:
+            self._held, self._most = self._device.empty((self._begin + labels * _ROW,), np.uint8), labels
+        self._whole = self._held.part(0, (self._begin + labels * _ROW,), np.uint8)
         self._source = self._whole.part(0, self._hw, np.uint8)
-        self._table = self._whole.part(begin, (labels, len(SURVEY)), np.int64)
+        self._table = self._whole.part(self._begin, (labels, len(SURVEY)), np.int64)
 
 
 def _seen(area: int, x0: int, y0: int, x1: int, y1: int, places: int, probability: int) -> Seen:

@@ -95,7 +95,11 @@ class PortableSegmenter(Refining):
             bundle: As of `Segmenter`; the one that the session was saved with.
             path: Of the file.
             precision: Default, the session's.
-            backend, device, threads, kernels, plan: As of `Segmenter`.
+            backend: As of `Segmenter`, as are those below.
+            device: Where it runs.
+            threads: CPU threads for each graph and kernel.
+            kernels: `numpy`, `cpu` or `cuda`.
+            plan: `whole` or `external_attention`.
 
         Raises:
             SessionError: there is no such file; it is truncated, altered, foreign, of another version, bundle

@@ -104,8 +104,17 @@ class Tracker:
         self.device_losses.append(number)
         self._note_memory()
 
-    def add(self, label: LabelMap, picture: Frame, name: str | None) -> list[int]:
-        """Follows new objects, drawn on a recent picture; returns their ids."""
+    def add(
+        self, label: LabelMap, picture: Frame, name: str | None, *, found: LabelMap | None = None
+    ) -> list[int]:
+        """Follows new objects, drawn on a recent picture; returns their ids.
+
+        Args:
+            label: uint8 H x W, new ids.
+            picture: The frame, its index being the segmenter's number.
+            name: Of them all; None, as they are called by themselves.
+            found: The picture's label map, needed where it is not kept any more.
+        """
         if name is not None:
             check_name(name)
         latest = self.shown()
@@ -125,7 +134,7 @@ class Tracker:
             added = self.segmenter.add_objects(label, time=now)
         else:
             kept = self._recent.get(picture.index)
-            known = None if kept is None else kept.result.label
+            known = found if kept is None else kept.result.label
             added = self.segmenter.add_objects(
                 label, time=now, frame=picture.image, number=picture.index, known=known
             )
@@ -171,7 +180,8 @@ class Tracker:
         ids = dict(zip(new, self.objects.next_ids(len(new)), strict=False))
         drawn = {object_id: fresh[i] for i, object_id in ids.items()}
         label = painted(drawn, drawn_on.result.label.shape)
-        added = set(self.add(label, self.picture(drawn_on.result.frame), None)) if label.any() else set()
+        picture, held = replace(drawn_on.frame, index=drawn_on.result.frame), drawn_on.result.label
+        added = set(self.add(label, picture, None, found=held)) if label.any() else set()
         for i, object_id in ids.items():
             if object_id in added and (name := detections[i].name) is not None:
                 self.objects.rename(object_id, name)

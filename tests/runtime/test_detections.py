@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from ermu.runtime.detections import Intake, painted
 from ermu.runtime.images.masks import extents
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame
+from ermu.runtime.streams.scheduler import Scheduler
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.source import SceneSource
+from tests.runtime.conftest import until
 
 Segmenters = Callable[..., Segmenter]
 SCENE = SceneConfig(seed=3, size_hw=(144, 240), frames=16, objects=3, split="validation")
@@ -140,3 +143,24 @@ def test_ids_answer_each_detection(tiny_segmenter: Segmenters, tmp_path: Path) -
         [1, 2, None, 2, 3],
         ("lamp", (200, 100, 230, 140), 1200),
     ]
+
+
+def test_what_is_found_on_the_latest_frame_is_followed_though_the_stream_goes_on(
+    tiny_segmenter: Segmenters,
+) -> None:
+    """Whoever names no frame means the latest, which is another by the worker's turn."""
+    endless = SceneConfig(seed=3, size_hw=(144, 240), frames=2000, objects=3, split="validation")
+    pipeline = Pipeline(tiny_segmenter(), SceneSource(endless))
+    pipeline.begin()
+    scheduler = Scheduler([pipeline])
+    worker = Thread(target=scheduler.run)
+    worker.start()
+    try:
+        assert until(lambda: pipeline.latest is not None)
+        boxes = [(20.0 + 10 * i, 20.0, 90.0 + 10 * i, 90.0) for i in range(5)]
+        assert [pipeline.add_detections(found(box), mode="all") for box in boxes] == [
+            [i] for i in range(1, 6)
+        ]
+    finally:
+        scheduler.stop()
+        worker.join()

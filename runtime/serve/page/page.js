@@ -9,7 +9,7 @@ import { Memory } from "./panels/memory.js";
 import { Objects } from "./panels/objects.js";
 import { Pointing } from "./picture/pointing.js";
 import { Screen } from "./picture/screen.js";
-import { abilities, api, ask } from "./server.js";
+import { RefusedError, SilentError, abilities, api, ask } from "./server.js";
 import { Task } from "./panels/task.js";
 
 const REFRESH_MS = 1000;
@@ -119,15 +119,17 @@ async function refresh() {
 }
 
 async function keepFresh() {
-  if (!document.hidden) {
-    try {
+  try {
+    if (!document.hidden) {
       offered ??= await abilities();
       await refresh();
-    } catch (error) {
-      lose(error);
     }
+  } catch (error) {
+    if (!(error instanceof RefusedError || error instanceof SilentError)) throw error; // a fault of the page's own
+    lose(error);
+  } finally {
+    setTimeout(keepFresh, REFRESH_MS);
   }
-  setTimeout(keepFresh, REFRESH_MS);
 }
 
 function lose(error) {
@@ -135,8 +137,7 @@ function lose(error) {
   offered = null;
   grid.lose();
   screen?.watch(null);
-  const told = error.status === undefined ? "The server does not answer. The page goes on when it is back." : error.message;
-  showAlerts([told]);
+  showAlerts([error.message]);
 }
 
 window.addEventListener("hashchange", () => attempt(refresh));

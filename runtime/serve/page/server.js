@@ -10,17 +10,27 @@ export class RefusedError extends Error {
   }
 }
 
-/** The answer's content; throws `RefusedError` where the server says no, another error where it says nothing. */
+export class SilentError extends Error {
+  constructor(cause) {
+    super("The server does not answer. The page goes on when it is back.", { cause });
+  }
+}
+
+/** The answer's content; throws `RefusedError` where the server says no, `SilentError` where it says nothing. */
 export async function ask(path, method = "GET", body) {
   const options = { method, signal: AbortSignal.timeout(method === "GET" ? READ_MS : CHANGE_MS) };
   if (body !== undefined) {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(body);
   }
-  const answer = await fetch(path, options);
-  if (answer.status === 204) return null;
-  if (!answer.ok) throw await refusal(answer);
-  return answer.json();
+  try {
+    const answer = await fetch(path, options);
+    if (answer.status === 204) return null;
+    if (answer.ok) return await answer.json();
+    throw await refusal(answer);
+  } catch (error) {
+    throw error instanceof RefusedError ? error : new SilentError(error);
+  }
 }
 
 export async function refusal(answer) {

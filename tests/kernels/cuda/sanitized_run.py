@@ -37,6 +37,8 @@ def main() -> None:
             logits, active = random_logits(groups, 5, 9)
             for align_corners in (True, False):
                 cuda.label_map(logits.astype(dtype), active, (7, 11), (5, 9), align_corners=align_corners)
+                label = np.arange(7 * 35, dtype=np.uint8).reshape(7, 35) % (10 * groups + 3)
+                cuda.survey(logits.astype(dtype), active, label, 10 * groups + 1, align_corners=align_corners)
         cuda.foreground(logits[0].astype(dtype), active[0])
         logits, active = random_logits(1, 4, 8)
         cuda.foreground(logits[0].astype(dtype), active[0], align_corners=False)

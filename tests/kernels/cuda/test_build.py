@@ -23,7 +23,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[build
 def test_every_kernel_is_built_for_every_architecture(compiled: tuple[Path, list[build.Resources]]) -> None:
     fatbin, resources = compiled
     kernels = {found.kernel for found in resources}
-    assert len(kernels) == 26
+    assert len(kernels) == 30
     assert {(r.kernel, r.architecture) for r in resources} == {
         (kernel, architecture) for kernel in kernels for architecture in build.ARCHITECTURES
     }

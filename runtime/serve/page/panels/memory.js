@@ -51,7 +51,8 @@ export class Memory {
     bars.setAttribute("aria-label", `Memory of ${this.#who(group.ids)}: ${plural(group.held.length, "frame")} held`);
     const room = Math.max(group.held.length + 1, Math.floor(bars.clientWidth / PITCH));
     const held = new Set(group.held.map((entry) => entry.frame));
-    const left = group.evictions.filter((record) => !held.has(record.frame));
+    const latest = new Map(group.evictions.map((record) => [record.frame, record])); // one may leave twice
+    const left = [...latest.values()].filter((record) => !held.has(record.frame));
     const gone = left.slice(-Math.max(1, room - group.held.length));
     const entries = [...gone, ...group.held].sort((a, b) => a.frame - b.frame);
     const keys = entries.map((entry) => entry.frame);

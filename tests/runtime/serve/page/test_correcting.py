@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,4 +76,25 @@ def test_corrections_by_keyboard(serve: Serve, open_page: Open) -> None:
     page.tab.keyboard.press("Enter")
     stream = serving.streams["0"].pipeline
     assert until(lambda: stream.latest.result.label[60, 112] == 1, 15), page.tab.inner_text("#message")
+    assert page.problems == []
+
+
+def test_a_frame_that_left_twice_is_shown_once(serve: Serve, open_page: Open) -> None:
+    """By a correction, and by another after that was undone: the page is no less alive."""
+    _, page = following(serve, open_page)
+
+    def twice(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        left = {"frame": 3, "at": 9, "reason": "an object was corrected, or that undone"}
+        told["groups"][0]["evictions"] = [left, {**left, "at": 14}]
+        route.fulfill(response=answer, json=told)
+
+    page.tab.route("**/memory", twice)
+    assert until(lambda: page.tab.locator("#timeline [data-state='left']").count() == 1, 15)
+    until(lambda: False, 1.5)
+    assert "at frame 14" in (
+        page.tab.locator("#timeline [data-state='left']").get_attribute("aria-label") or ""
+    )
+    assert "does not answer" not in page.tab.inner_text("body")
     assert page.problems == []

@@ -26,6 +26,8 @@ def test_on_a_phone_everything_fits_and_the_memory_can_be_read(serve: Serve, ope
     page.tab.touchscreen.tap(*page.corner(0.3, 0.5))
     page.row(1)
     page.tab.wait_for_selector("#timeline [data-state='left']", timeout=20_000)
+    page.tab.locator("#settings summary").tap()  # a policy's sentence is longer than a phone is wide
+    assert until(lambda: page.tab.is_visible("#policy"), 5)
     wide, window = page.tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert wide <= window == 390
     serving.streams["0"].pipeline.pause()
