@@ -67,7 +67,7 @@ class Labeller:
     def __init__(self, backend: Backend, source_hw: tuple[int, int], *, align_corners: bool) -> None:
         self._kernels, self._device = backend.kernels, backend.device
         self._hw, self._align_corners = source_hw, align_corners
-        self._latest: LabelMap | None = None
+        self._latest: LabelMap | None = None  # the one that was looked at last
         self._begin, self._most = -(-source_hw[0] * source_hw[1] // _ROW) * _ROW, 0
         self.follow([])
 
@@ -120,7 +120,7 @@ class Labeller:
         """What a label map of the latest frame shows of every object.
 
         Args:
-            label: uint8 H x W with the caller's ids; nothing is left to do for the one that `label` returned.
+            label: uint8 H x W with the caller's ids; nothing is left to do for the one looked at last.
             logits: (G, 11, h4, w4).
 
         Returns:
@@ -131,6 +131,7 @@ class Labeller:
         if label is not self._latest:
             self._device.upload(np.asarray(cv2.LUT(label, self._merged), np.uint8), self._source)
             self._survey(logits)
+            self._latest = label
         rows = self._host[-self._table.nbytes :].view(np.int64).reshape(self._table.shape)
         return {int(i): _seen(*map(int, row)) for i, row in zip(self._ids, rows, strict=False) if i}
 
