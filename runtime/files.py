@@ -61,7 +61,7 @@ def unwritable(path: Path, error: OSError) -> SinkError:
     """The error for a result that cannot be written."""
     return SinkError(
         f"Cannot write {shown(path)}: {error.strerror or error}.",
-        fix="free some space or choose another folder with --out; everything written so far is intact",
+        fix="free some space or choose another folder; everything written so far is intact",
     )
 
 

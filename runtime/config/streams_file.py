@@ -18,6 +18,11 @@ from ermu.runtime.config.schema import StreamsFile
 _REFERENCE = re.compile(r"\$?\$\{([^}]*)\}")
 _USER_ALONE = re.compile(r"://[^:@/]*:?@")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
+_FAULTS = {
+    "extra_forbidden": "there is no such field",
+    "missing": "it is missing",
+    "model_type": "it has no fields",
+}
 _OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
@@ -78,11 +83,18 @@ def _check(path: Path, content: Any) -> None:
     try:
         StreamsFile.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        text = first["msg"][:1].lower() + first["msg"][1:]
-        hint = "; text that looks like a number needs quotation marks" if "valid string" in text else ""
-        raise _refused(path, f"{place}: {text}{hint}") from None
+        faults = error.errors(include_input=False, include_url=False)
+        raise _refused(path, "; ".join(_fault(fault, content) for fault in faults)) from None
+
+
+def _fault(fault: Mapping[str, Any], content: Any) -> str:
+    """Which field is wrong, a stream called by its name, and how."""
+    place = [str(part) for part in fault["loc"]]
+    if place[:1] == ["streams"] and len(place) > 2 and isinstance(content["streams"][int(place[1])], dict):
+        place[1] = str(content["streams"][int(place[1])].get("name", place[1]))
+    text = _FAULTS.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+    hint = "; text that looks like a number needs quotation marks" if "valid string" in text else ""
+    return f"{'.'.join(place) or 'the file'}: {text[:1].lower()}{text[1:]}{hint}"
 
 
 def _holds_secrets(content: Mapping[str, Any]) -> bool:

@@ -81,13 +81,17 @@ def test_a_file_without_passwords_may_be_read(tmp_path: Path, entry: str) -> Non
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("streams: [{name: a, source: x, pasword: hunter2}]", r"streams\.0\.pasword: extra inputs"),
+        ("streams: [{name: a, source: x, pasword: hunter2}]", r"streams\.a\.pasword: there is no such field"),
         ("streams: [{name: a, source: x, password: 4711}]", r"password: .*needs quotation marks"),
         ("streams: [{name: a, source: x, rtsp_transport: quic}]", r"rtsp_transport: input should be 'auto'"),
         ("streams: [{name: a, source: x, stale_after: 0}]", "stale_after: input should be greater than 0"),
-        ("streams: [{name: a}]", r"streams\.0\.source: field required"),
+        ("streams: [{name: a}]", r"streams\.a\.source: it is missing"),
+        (
+            "streams: [{name: a, sorce: x}]",
+            r"source: it is missing; streams\.a\.sorce: there is no such field",
+        ),
         ("streams: []", "streams: list should have at least 1 item"),
-        ("- rtsp://admin:hunter2@cam", "the file: input should be a valid dictionary"),
+        ("- rtsp://admin:hunter2@cam", "the file: it has no fields"),
         ("", "the file: "),
         ("streams: [{name: a, source: x, password: 'hunter2}]", "it is no YAML from line 1"),
         ("streams: [{name: a, source: x, password: *hunter2}]", "it is no YAML from line 1"),

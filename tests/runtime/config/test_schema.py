@@ -14,7 +14,7 @@ from ermu.runtime.config.streams_file import read_streams_file
 
 STREAM = "{name: a, source: x}"
 BAD = [
-    ("bundel: demo", r"bundel: extra inputs"),
+    ("bundel: demo", r"bundel: there is no such field"),
     ("bundle: 7", r"bundle: .*needs quotation marks"),
     ("policy: lru", r"policy: .*there is no policy 'lru'"),
     ("backend: caffe", r"backend: .*there is no backend 'caffe'"),
@@ -22,12 +22,12 @@ BAD = [
     ("capacity: 1", r"capacity: input should be greater than or equal to 2"),
     ("gap: 0", r"gap: input should be greater than or equal to 1"),
     ("sessions: 7", r"sessions: "),
-    ("fleet: {adress: local}", r"fleet\.adress: extra inputs"),
+    ("fleet: {adress: local}", r"fleet\.adress: there is no such field"),
     ("fleet: {address: auto}", r"fleet\.address: .*never 'auto'"),
     ("fleet: {address: 'head'}", r"fleet\.address: .*HOST:PORT"),
     ("fleet: {worker: {cpus: -1}}", r"fleet\.worker\.cpus: input should be greater"),
     ("fleet: {worker: {gpus: .inf}}", r"fleet\.worker\.gpus: input should be a finite"),
-    ("fleet: {worker: {memory: 1}}", r"fleet\.worker\.memory: extra inputs"),
+    ("fleet: {worker: {memory: 1}}", r"fleet\.worker\.memory: there is no such field"),
     ("fleet: {stream: {cpus: much}}", r"fleet\.stream\.cpus: "),
     ("fleet: {most_workers: 0}", r"fleet\.most_workers: "),
     ("fleet: {worker_host: 1}", r"fleet\.worker_host: "),
@@ -38,16 +38,16 @@ BAD = [
     ("fleet: {tries: 0}", r"fleet\.tries: "),
 ]
 BAD_STREAMS = [
-    ("policy: lru", r"streams\.0\.policy: "),
-    ("backend: caffe", r"streams\.0\.backend: "),
-    ("capacity: 1", r"streams\.0\.capacity: "),
-    ("gap: 0", r"streams\.0\.gap: "),
-    ("cpus: -0.5", r"streams\.0\.cpus: "),
-    ("gpus: -1", r"streams\.0\.gpus: "),
-    ("sinks: objects", r"streams\.0\.sinks: "),
-    ("prompt: 3", r"streams\.0\.prompt: "),
-    ("session: 3", r"streams\.0\.session: "),
-    ("bundle: 3", r"streams\.0\.bundle: "),
+    ("policy: lru", r"streams\.a\.policy: "),
+    ("backend: caffe", r"streams\.a\.backend: "),
+    ("capacity: 1", r"streams\.a\.capacity: "),
+    ("gap: 0", r"streams\.a\.gap: "),
+    ("cpus: -0.5", r"streams\.a\.cpus: "),
+    ("gpus: -1", r"streams\.a\.gpus: "),
+    ("sinks: objects", r"streams\.a\.sinks: "),
+    ("prompt: 3", r"streams\.a\.prompt: "),
+    ("session: 3", r"streams\.a\.session: "),
+    ("bundle: 3", r"streams\.a\.bundle: "),
 ]
 
 
