@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ermu.runtime.config.schema import StreamEntry
+    from ermu.runtime.config.schema import StreamEntry, StreamsFile
     from ermu.runtime.sources.base import Source
 
 _OF_THE_SOURCE = ("user", "password", "rtsp_transport", "stale_after", "decode", "loop")
@@ -66,3 +66,9 @@ def choice_of(entry: StreamEntry, given: Mapping[str, Any] | None = None) -> Str
     if "decode" in own:
         own["decode"] = str(parse_device(own["decode"]))
     return StreamChoice(**{**(given or {}), **own, "name": entry.name, "where": entry.source})
+
+
+def fields_beside(file: StreamsFile) -> list[str]:
+    """What a file says that is not of its sources."""
+    of_streams = {name for entry in file.streams for name in entry.model_fields_set}
+    return sorted((of_streams | file.model_fields_set) - {"streams", "name", "source", *_OF_THE_SOURCE})

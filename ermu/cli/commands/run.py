@@ -77,6 +77,7 @@ def run(
 
     console, out = WorkConsole(), out or _new_folder()
     chosen = streams.chosen()
+    streams.warn_of_the_rest()
     sessions.check(prompts, len(chosen))
     names, lives = [choice.name for choice in chosen], [is_live(choice.where) for choice in chosen]
     contexts = sink_contexts(names, lives, records, overwrite=overwrite)

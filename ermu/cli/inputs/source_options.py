@@ -72,6 +72,20 @@ class SourceOptions:
 
         return FileSettings.of(None if self.config is None else read_streams_file(self.config))
 
+    def warn_of_the_rest(self) -> None:
+        """Says what of the file a command does not heed that takes its sources alone."""
+        from ermu.runtime.config.stream_choice import fields_beside
+        from ermu.runtime.config.streams_file import read_streams_file
+
+        if self.config is None:
+            return
+        if rest := fields_beside(read_streams_file(self.config)):
+            logger.warning(
+                "Of %s the sources alone are taken; %s is for ermu serve and ermu fleet.",
+                self.config,
+                ", ".join(rest),
+            )
+
     def chosen(self, *, loop: bool = False) -> list[StreamChoice]:
         """The streams: those of the file, where it is given. What it does not say is as the options say.
 

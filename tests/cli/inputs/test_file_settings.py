@@ -9,6 +9,7 @@ import pytest
 
 from ermu.cli.bundles import BundleOptions
 from ermu.cli.inputs.file_settings import FileSettings
+from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.options import SegmenterOptions
 from ermu.errors import OptionError
 from ermu.runtime.config.schema import StreamsFile
@@ -44,3 +45,14 @@ def test_without_a_file_nothing_is_said() -> None:
     said = FileSettings.of(None)
     assert said.of_segmenter(3) == {} and said.sinks(3) == [] and said.sessions is None
     assert said.fill(BundleOptions(bundle="b"), SegmenterOptions())[0].bundle == "b"
+
+
+def test_what_a_run_does_not_heed_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "streams.yaml"
+    file.write_text("policy: fifo\nstreams: [{name: a, source: x, decode: cpu, sinks: [objects=o.jsonl]}]")
+    SourceOptions(config=file).warn_of_the_rest()
+    (told,) = caplog.messages
+    assert "policy, sinks is for ermu serve" in told
+    file.write_text("streams: [{name: a, source: x, stale_after: 3}]")
+    SourceOptions(config=file).warn_of_the_rest()
+    assert len(caplog.messages) == 1
