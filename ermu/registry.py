@@ -7,8 +7,9 @@ known without importing anything, so that help texts cost nothing.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -84,7 +85,8 @@ class Registry(Generic[T]):
 
     @cached_property
     def _added(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.group)} if self.group else {}
+        points = _installed(tuple(sys.path)).select(group=self.group) if self.group else ()
+        return {point.name: point for point in points}
 
     def _loaded(self, point: EntryPoint) -> T:
         package: Any = point.dist.name if point.dist else "another package"
@@ -99,3 +101,9 @@ class Registry(Generic[T]):
         if not (isinstance(thing, base) or (isinstance(thing, type) and issubclass(thing, base))):
             raise OptionError(f"{what} is {thing!r}.", expected=f"a {name} (ermu.plugins)", fix=fix)
         return cast(T, thing)
+
+
+@lru_cache(maxsize=1)
+def _installed(path: tuple[str, ...]) -> Any:
+    """Entry points of all packages on the path, read once: it takes longer than what a start does else."""
+    return entry_points()
