@@ -52,17 +52,19 @@ def fit_gaps(
 
 
 def stream_table(pipelines: Sequence[Pipeline]) -> Table:
-    """The streams as they are now."""
+    """The streams as they are now, for terminals of 80 columns and more."""
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    figures = ("frames", "FPS in", "FPS out", "dropped", "reconnects", "objects", "latency p50 / p99 ms")
-    table = Table("stream", "source", "state", *figures)
+    table = Table("stream", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("frames", "FPS in\nand out", "dropped", "re-\nconnects", "objects", "ms p50\nand p99"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for pipeline in pipelines:
         reader, timings = pipeline.reader, pipeline.timings
         latency = " / ".join(f"{timings.percentile('capture_to_result', q):.0f}" for q in (50, 99))
-        rates = f"{reader.rate():.1f}", f"{pipeline.rate():.1f}"
-        row = [pipeline.name, pipeline.source.description, pipeline.state.value, pipeline.frames, *rates]
-        row += [reader.dropped, reader.reconnects, len(pipeline.objects.ids), latency]
+        rates = f"{reader.rate():.1f} / {pipeline.rate():.1f}"
+        row = [f"{pipeline.name}, {pipeline.state.value}\n{pipeline.source.description}", pipeline.frames]
+        row += [rates, reader.dropped, reader.reconnects, len(pipeline.objects.ids), latency]
         table.add_row(*(escape(redact(str(cell))) for cell in row))
     return table

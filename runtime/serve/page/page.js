@@ -40,10 +40,13 @@ const objects = new Objects({
   point: () => byId("pointer").focus(),
 });
 
+let attempts = 0;
+
 async function attempt(action) {
+  const own = ++attempts;
   try {
     await action();
-    write(byId("message"), "");
+    if (own === attempts) write(byId("message"), ""); // a later one may have failed meanwhile
   } catch (error) {
     write(byId("message"), error.message);
   }

@@ -98,3 +98,4 @@ def test_a_frame_that_left_twice_is_shown_once(serve: Serve, open_page: Open) ->
     )
     assert "does not answer" not in page.tab.inner_text("body")
     assert page.problems == []
+    page.tab.unroute_all(behavior="ignoreErrors")
