@@ -51,18 +51,18 @@ class Steering:
         Raises:
             PromptError: there is no frame yet, the hint does not fit it, or an id is in use.
         """
-        picture = self.tracker.picture(frame)
+        drawn_on = self.tracker.recent(frame)
         if isinstance(hint, np.ndarray):
-            return self._ask(lambda: self.tracker.add(hint, picture, name))
+            return self._ask(lambda: self.tracker.add(hint, drawn_on, name))
         mask = (
-            self._prompter.from_box(picture.image, hint)
+            self._prompter.from_box(drawn_on.frame.image, hint)
             if isinstance(hint, Box)
-            else self._prompter.from_points(picture.image, hint)
+            else self._prompter.from_points(drawn_on.frame.image, hint)
         )
 
         def add() -> list[int]:
             label = np.where(mask, self.tracker.objects.next_id(), 0).astype(np.uint8)
-            return self.tracker.add(label, picture, name)
+            return self.tracker.add(label, drawn_on, name)
 
         return self._ask(add)
 

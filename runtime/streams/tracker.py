@@ -104,24 +104,15 @@ class Tracker:
         self.device_losses.append(number)
         self._note_memory()
 
-    def add(
-        self, label: LabelMap, picture: Frame, name: str | None, *, found: LabelMap | None = None
-    ) -> list[int]:
-        """Follows new objects, drawn on a recent picture; returns their ids.
-
-        Args:
-            label: uint8 H x W, new ids.
-            picture: The frame, its index being the segmenter's number.
-            name: Of them all; None, as they are called by themselves.
-            found: The picture's label map, needed where it is not kept any more.
-        """
+    def add(self, label: LabelMap, drawn_on: SegmentedFrame, name: str | None) -> list[int]:
+        """Follows new objects, drawn on a recent frame; returns their ids."""
         if name is not None:
             check_name(name)
         latest = self.shown()
-        now, image = latest.frame.time, latest.frame.image
-        if picture.image.shape != image.shape:
+        now, image, picture = latest.frame.time, latest.frame.image, drawn_on.frame.image
+        if picture.shape != image.shape:
             raise PromptError("The picture has changed its size since.", fix="draw again")
-        label = as_prompt(label)
+        label, is_latest = as_prompt(label), drawn_on.result.frame == latest.result.frame
         before = set(self.segmenter.ids)
         taken = sorted(set(object_ids(label)) & set(self.objects.ids))
         if taken:
@@ -129,18 +120,17 @@ class Tracker:
         if self._options.on_add == "restart":
             held = latest.label_at(image, self.objects.ids)
             merged = np.where(np.isin(label, (0, IGNORE)), held, label).astype(np.uint8)
-            added = self._restart(picture.image, merged, latest.result.frame, now)
-        elif picture.index == latest.result.frame:
+            added = self._restart(picture, merged, latest.result.frame, now)
+        elif is_latest:
             added = self.segmenter.add_objects(label, time=now)
         else:
-            kept = self._recent.get(picture.index)
-            known = found if kept is None else kept.result.label
+            known = self._as_known(drawn_on).result.label
             added = self.segmenter.add_objects(
-                label, time=now, frame=picture.image, number=picture.index, known=known
+                label, time=now, frame=picture, number=drawn_on.result.frame, known=known
             )
         new = sorted(set(self.segmenter.ids) - before)
         self.objects.add(new, frame=latest.result.frame, time=now, name=name, drawn=extents(label))
-        if picture.index == latest.result.frame:
+        if is_latest:
             self._show(added)
         self._note_memory()
         return new
@@ -180,8 +170,7 @@ class Tracker:
         ids = dict(zip(new, self.objects.next_ids(len(new)), strict=False))
         drawn = {object_id: fresh[i] for i, object_id in ids.items()}
         label = painted(drawn, drawn_on.result.label.shape)
-        picture, held = replace(drawn_on.frame, index=drawn_on.result.frame), drawn_on.result.label
-        added = set(self.add(label, picture, None, found=held)) if label.any() else set()
+        added = set(self.add(label, drawn_on, None)) if label.any() else set()
         for i, object_id in ids.items():
             if object_id in added and (name := detections[i].name) is not None:
                 self.objects.rename(object_id, name)
@@ -192,13 +181,13 @@ class Tracker:
 
     def refine(self, object_id: int, mask: Mask, drawn_on: SegmentedFrame) -> None:
         """Corrects an object by its mask on a recent frame; one that lost its memory gets one again."""
-        latest, number = self.shown(), drawn_on.result.frame
+        latest = self.shown()
         if drawn_on.frame.image.shape != latest.frame.image.shape:
             raise PromptError("The picture has changed its size since.", fix="draw again")
         if object_id not in self.segmenter.ids:
             self._begin_again(object_id, mask, drawn_on)
             return
-        current = latest if number == latest.result.frame else self._recent.get(number) or drawn_on
+        current = self._as_known(drawn_on)
         image, result = (None, None) if current is latest else (current.frame.image, current.result)
         now = latest.frame.time
         refined = self.segmenter.refine(object_id, mask, frame=image, result=result, time=now)
@@ -242,11 +231,6 @@ class Tracker:
             self._recent.keep(latest)
         return latest
 
-    def picture(self, number: int | None) -> Frame:
-        """A recent frame, its index being the segmenter's number; default, the latest."""
-        shown = self.recent(number)
-        return replace(shown.frame, index=shown.result.frame)
-
     def recent(self, number: int | None) -> SegmentedFrame:
         """A recent frame with what was found in it; default, the latest."""
         latest = self.shown()
@@ -264,6 +248,11 @@ class Tracker:
         if self.latest is None:
             raise PromptError("No frame has come yet.", fix="wait until the stream is live")
         return self.latest
+
+    def _as_known(self, drawn_on: SegmentedFrame) -> SegmentedFrame:
+        """A frame with what is known of it now: it may have been corrected since somebody looked at it."""
+        latest, number = self.shown(), drawn_on.result.frame
+        return latest if number == latest.result.frame else self._recent.get(number) or drawn_on
 
     def _label(self, frame: Frame, prompt: LabelMap | Prompts | None) -> LabelMap | None:
         """A frame's label map; one that is taken from `Prompts` is kept in case the frame comes again."""
