@@ -18,6 +18,7 @@ from ermu.errors import ErmuError
 from ermu.runtime.detections import Detection
 from ermu.runtime.images.label_values import label_of
 from ermu.runtime.images.prompter import Box, Point
+from ermu.runtime.serve.answers import refusal
 from ermu.runtime.serve.bodies import Bodies, BodyError
 from ermu.runtime.serve.schemas import (
     Action,
@@ -45,13 +46,13 @@ _RENAME: Bodies[Rename] = Bodies(Rename)
 
 
 class RefusedError(Exception):
-    """A request that cannot be served, with the answer's status."""
+    """A request that cannot be served, with the answer that says so."""
 
     def __init__(
         self, status: int, problem: str, *, expected: str | None = None, fix: str | None = None
     ) -> None:
         super().__init__(problem)
-        self.status, self.body = status, {"problem": problem, "expected": expected, "fix": fix}
+        self.answer = refusal(status, problem, expected=expected, fix=fix)
 
 
 def answered(handler: Handler) -> Handler:
@@ -62,14 +63,11 @@ def answered(handler: Handler) -> Handler:
         try:
             return await handler(api, request)
         except RefusedError as refused:
-            return JSONResponse(refused.body, refused.status)
+            return refused.answer
         except ErmuError as error:
-            body = {"problem": error.problem, "expected": error.expected, "fix": error.fix}
-            return JSONResponse(body, 409)
+            return refusal(409, error.problem, expected=error.expected, fix=error.fix)
         except (TimeoutError, FutureTimeoutError):
-            return JSONResponse(
-                {"problem": "The stream is too busy.", "expected": None, "fix": "try again"}, 503
-            )
+            return refusal(503, "The stream is too busy.", fix="try again")
         except ClientDisconnect:
             return Response(status_code=400)
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ermu.runtime.serve.answers import not_served
 from ermu.runtime.serve.api import Api
 from ermu.runtime.serve.guard import Access, Guard
 from ermu.runtime.serve.openapi import openapi
@@ -48,7 +49,7 @@ def create_app(streams: Mapping[str, ServedStream], access: Access | None = None
     description = openapi(list(streams), __version__, calls=calls is not None)
     routes.append(Route("/openapi.json", _described(description)))
     guard = Middleware(Guard, access=access or Access(), refused=refused)
-    refusals = {HTTPException: _not_served}
+    refusals = {HTTPException: not_served}
     ending = None if calls is None else calls.lifespan
     app = Starlette(routes=routes, middleware=[guard], exception_handlers=refusals, lifespan=ending)
     app.router.redirect_slashes = False
@@ -96,9 +97,3 @@ def _by_method(path: str, handlers: Mapping[str, Endpoint]) -> Route:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     return Route(path, handle, methods=list(handlers))
-
-
-async def _not_served(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    body = {"problem": f"{error.detail}.", "expected": None, "fix": "see /openapi.json"}
-    return JSONResponse(body, error.status_code, headers=error.headers)

@@ -17,6 +17,7 @@ from ermu.runtime.serve.access.connections import SCOPE_KEY
 from ermu.runtime.serve.access.exchange import Exchange, TooLargeError, TooSlowError
 from ermu.runtime.serve.access.proxy import Proxy, inner_path
 from ermu.runtime.serve.access.token import Token
+from ermu.runtime.serve.answers import refusal
 
 OPEN_PATHS = ("/healthz", "/readyz")  # for orchestrators, which have no token; the latter without reasons
 ADMITTED = "ermu.admitted"  # in the scope: whether the request brought the token, where there is one
@@ -94,12 +95,12 @@ class Guard:
         headers, access = Headers(scope=scope), self._access
         wait = self._wait(site_of(scope["client"][0] if scope.get("client") else ""))
         if wait > 0:
-            problem = _problem(429, "Too many requests.", fix=f"try again in {wait:.1f} seconds")
-            problem.headers["Retry-After"] = str(max(1, round(wait)))
-            return problem
+            told = refusal(429, "Too many requests.", fix=f"try again in {wait:.1f} seconds")
+            told.headers["Retry-After"] = str(max(1, round(wait)))
+            return told
         host = headers.get("host", "")
         if access.local_only and not is_local(host):
-            return _problem(403, f"The host '{host[:80]}' is not this machine.", expected="localhost")
+            return refusal(403, f"The host '{host[:80]}' is not this machine.", expected="localhost")
         foreign = self._foreign(scope, headers, host)
         if foreign is not None:
             return foreign
@@ -110,7 +111,7 @@ class Guard:
             return self._without_token(scope)
         connection = scope.get(SCOPE_KEY)
         if scope[ADMITTED] and connection is not None and not connection.admit():
-            return _problem(503, "Too many connections.", fix="close another page")
+            return refusal(503, "Too many connections.", fix="close another page")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > access.limit(scope):
             return _too_large(access.limit(scope))
@@ -121,12 +122,12 @@ class Guard:
         origin = headers.get("origin")
         own = {origin_of(f"{scope['scheme']}://{host}"), self._access.proxy.origin} - {None}
         if origin is not None and origin_of(origin) not in own:
-            return _problem(
+            return refusal(
                 403, f"The origin '{origin[:80]}' may not ask here.", expected="the page's own",
                 fix="behind a proxy: --public-url with the page's address there, or --trust-proxy",
             )  # fmt: skip
         if headers.get("sec-fetch-site") == "cross-site":
-            return _problem(403, "Another site's page may not ask here.")
+            return refusal(403, "Another site's page may not ask here.")
         return None
 
     def _without_token(self, scope: Scope) -> Response:
@@ -136,11 +137,9 @@ class Guard:
             secure = "https" in (scope["scheme"], public[0] if public is not None else None)
             self._token.give(answer, scope, secure=secure)
             return answer
-        problem = _problem(
-            401, "The token is missing or wrong.", fix="open /?token=..., or send it as Bearer"
-        )
-        problem.headers["WWW-Authenticate"] = "Bearer"
-        return problem
+        told = refusal(401, "The token is missing or wrong.", fix="open /?token=..., or send it as Bearer")
+        told.headers["WWW-Authenticate"] = "Bearer"
+        return told
 
     def _tell(self, scope: Scope, status: int) -> None:
         """Counts a refusal, and says so now and then."""
@@ -165,18 +164,12 @@ class Guard:
         return 0.0 if passes else (1 - left) / access.rate
 
 
-def _problem(
-    status: int, problem: str, *, expected: str | None = None, fix: str | None = None
-) -> JSONResponse:
-    return JSONResponse({"problem": problem, "expected": expected, "fix": fix}, status)
-
-
 def _too_large(limit: int) -> JSONResponse:
-    return _problem(413, "The body is too large.", expected=f"at most {limit} bytes")
+    return refusal(413, "The body is too large.", expected=f"at most {limit} bytes")
 
 
 def _too_slow() -> JSONResponse:
-    return _problem(408, "The body does not come.", fix="send it faster")
+    return refusal(408, "The body does not come.", fix="send it faster")
 
 
 def _with_slash(scope: Scope) -> str:

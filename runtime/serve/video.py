@@ -67,7 +67,7 @@ class Pictures:
         try:
             stream = self._api.stream(request)
         except RefusedError as refused:
-            return JSONResponse(refused.body, refused.status)
+            return refused.answer
         if stream.broadcast.full:
             body = {"problem": "Too many viewers.", "expected": None, "fix": "close another page"}
             return JSONResponse(body, 503)
@@ -78,7 +78,7 @@ class Pictures:
         try:
             stream = self._api.stream(request)
         except RefusedError as refused:
-            return JSONResponse(refused.body, refused.status)
+            return refused.answer
         shown = stream.pipeline.snapshot()
         if shown is None:
             return _no_frame()
@@ -90,7 +90,7 @@ class Pictures:
         try:
             stream = self._api.stream(request)
         except RefusedError as refused:
-            return JSONResponse(refused.body, refused.status)
+            return refused.answer
         picture = await run_in_threadpool(stream.broadcast.preview)
         return _no_frame() if picture is None else _jpeg(picture, {})
 

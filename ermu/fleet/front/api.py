@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 
 from ermu.errors import ErmuError, OptionError
 from ermu.fleet.fleet import Fleet
-from ermu.fleet.front.proxy import problem
 from ermu.fleet.tracked import Standing, TrackedStream
 from ermu.redaction import shown_address
 from ermu.runtime.config.schema import StreamEntry
+from ermu.runtime.serve.answers import refusal
 from ermu.runtime.serve.guard import ADMITTED
 from ermu.runtime.serve.schemas import bounded_policies
 
@@ -40,11 +40,11 @@ def _answered(handler: Handler) -> Handler:
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "the body"
-            return problem(422, f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}.")
+            return refusal(422, f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}.")
         except ErmuError as error:
-            return problem(409, error.problem, error.expected, error.fix)
+            return refusal(409, error.problem, expected=error.expected, fix=error.fix)
         except TimeoutError:
-            return problem(503, "The fleet is busy placing streams.")
+            return refusal(503, "The fleet is busy placing streams.", fix="try again")
 
     return answering
 
@@ -114,7 +114,7 @@ class FleetApi:
         names = self._fleet.streams
         if request.path_params["stream"] in names:
             return None
-        return problem(404, "There is no such stream.", f"one of {', '.join(names)}")
+        return refusal(404, "There is no such stream.", expected=f"one of {', '.join(names)}")
 
 
 def _refuse_files(entry: StreamEntry, bundles: set[str | None]) -> None:

@@ -19,7 +19,8 @@ from ermu.fleet.fleet import Fleet
 from ermu.fleet.front.api import FleetApi
 from ermu.fleet.front.description import described
 from ermu.fleet.front.metrics import PLAIN, exposition
-from ermu.fleet.front.proxy import Proxy, problem
+from ermu.fleet.front.proxy import Proxy
+from ermu.runtime.serve.answers import not_served
 from ermu.runtime.serve.guard import Access, Guard
 from ermu.runtime.serve.views.assets import page_routes
 
@@ -40,7 +41,7 @@ def create_front(fleet: Fleet, access: Access | None = None) -> Starlette:
     app = Starlette(
         routes=routes,
         middleware=[guard],
-        exception_handlers={HTTPException: _not_served},
+        exception_handlers={HTTPException: not_served},
         lifespan=proxy.lifespan,
     )
     app.router.redirect_slashes = False
@@ -87,8 +88,3 @@ async def _told(proxy: Proxy, worker: Worker) -> tuple[str, str]:
     except (aiohttp.ClientError, asyncio.TimeoutError):
         return worker.name, ""
     return worker.name, text
-
-
-async def _not_served(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return problem(error.status_code, f"{error.detail}.", fix="see /openapi.json")

@@ -10,11 +10,12 @@ import aiohttp
 import anyio
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ermu.fleet.board import Worker
 from ermu.fleet.fleet import Fleet
+from ermu.runtime.serve.answers import refusal
 
 _PASSED_ON = ("accept", "content-type")
 _PASSED_BACK = ("content-type", "x-ermu-picture", "x-ermu-frame", "x-accel-buffering", "allow")
@@ -45,11 +46,13 @@ class Proxy:
         """The worker's answer; 404 where there is no such stream, 503 while none has it."""
         name = request.path_params["stream"]
         if name not in self._fleet.streams:
-            return problem(404, "There is no such stream.", f"one of {', '.join(self._fleet.streams)}")
+            return refusal(
+                404, "There is no such stream.", expected=f"one of {', '.join(self._fleet.streams)}"
+            )
         worker, body = self._fleet.holder(name), await request.body()
         if worker is None:
             why = self._fleet.streams[name].error or "It is being placed."
-            return problem(503, f"No worker has the stream now. {why}")
+            return refusal(503, f"No worker has the stream now. {why}", fix="try again")
         return _Passed(self, worker, request, body)
 
     async def text(self, worker: Worker, path: str, accept: str) -> tuple[str, str]:
@@ -96,7 +99,8 @@ class _Passed(Response):
             async with asked as answer:
                 await _send_on(answer, send)
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, aiohttp.ServerDisconnectedError):
-            await problem(503, "The stream's worker does not answer.")(scope, receive, send)
+            answer = refusal(503, "The stream's worker does not answer.", fix="try again")
+            await answer(scope, receive, send)
 
 
 async def _send_on(answer: Any, send: Send) -> None:
@@ -115,9 +119,3 @@ async def _cancel_when_gone(receive: Receive, passing: anyio.CancelScope) -> Non
     while (await receive())["type"] != "http.disconnect":
         continue
     passing.cancel()
-
-
-def problem(status: int, text: str, expected: str | None = None, fix: str | None = None) -> JSONResponse:
-    """The API's answer to what cannot be done."""
-    fix = fix or ("try again" if status == 503 else None)
-    return JSONResponse({"problem": text, "expected": expected, "fix": fix}, status)

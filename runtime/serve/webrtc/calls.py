@@ -43,7 +43,7 @@ class Calls:
             offer = await body_of(request, _OFFER)
             return JSONResponse({"sdp": await self._answer(stream.broadcast, offer.sdp)})
         except RefusedError as refused:
-            return JSONResponse(refused.body, refused.status)
+            return refused.answer
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:
