@@ -83,6 +83,12 @@ class StreamEntry(_Segmenting):
     cpus: Share | None = None
     gpus: Share | None = None
 
+    @property
+    def of_segmenter(self) -> dict[str, Any]:
+        """What its segmenter has of its own, as `Segmenter` takes it."""
+        own = {name: getattr(self, name) for name in ("policy", "capacity", "gap")}
+        return {name: value for name, value in own.items() if value is not None}
+
 
 class Resources(_Part):
     """Cores and GPUs, whole or in part."""

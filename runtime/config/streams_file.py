@@ -37,12 +37,10 @@ def read_streams_file(path: Path) -> StreamsFile:
         DependencyError: PyYAML is not installed.
     """
     content = _loaded(path)
-    _check(path, content)
+    _validated(path, content)
     if _holds_secrets(content):
         _refuse_readers(path)
-    expanded = _expanded(content, path)
-    _check(path, expanded)
-    return StreamsFile.model_validate(expanded)
+    return _validated(path, _expanded(content, path))
 
 
 def _loaded(path: Path) -> Any:
@@ -78,10 +76,10 @@ def _twice(node: Any) -> Iterator[tuple[str, int]]:
         yield from _twice(value)
 
 
-def _check(path: Path, content: Any) -> None:
-    """Refuses what is no streams file; what its fields hold is not told."""
+def _validated(path: Path, content: Any) -> StreamsFile:
+    """A streams file; of what is none, what its fields hold is not told."""
     try:
-        StreamsFile.model_validate(content)
+        return StreamsFile.model_validate(content)
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False)
         raise _refused(path, "; ".join(_fault(fault, content) for fault in faults)) from None

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ermu.runtime.streams.pipeline import Pipeline
 
 _OF_ALL = ("bundle", "backend", "precision")
-_OF_EACH = ("policy", "capacity", "gap")
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,7 @@ class FileSettings:
 
     def of_segmenter(self, number: int) -> dict[str, Any]:
         """What a stream's segmenter has of its own."""
-        if not self.entries:
-            return {}
-        own = {name: getattr(self.entries[number], name) for name in _OF_EACH}
-        return {name: value for name, value in own.items() if value is not None}
+        return self.entries[number].of_segmenter if self.entries else {}
 
     def sinks(self, number: int) -> list[str]:
         """A stream's own sinks, as `--sink` has them."""

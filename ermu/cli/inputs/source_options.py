@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ermu.cli.inputs.file_settings import FileSettings
     from ermu.cli.paths import Paths
+    from ermu.runtime.config.schema import StreamsFile
     from ermu.runtime.config.stream_choice import StreamChoice
 
 logger = logging.getLogger("ermu.sources")
@@ -68,18 +70,14 @@ class SourceOptions:
             OptionError: as `chosen`, and where its streams differ in what a server has once.
         """
         from ermu.cli.inputs.file_settings import FileSettings
-        from ermu.runtime.config.streams_file import read_streams_file
 
-        return FileSettings.of(None if self.config is None else read_streams_file(self.config))
+        return FileSettings.of(self._file)
 
     def warn_of_the_rest(self) -> None:
         """Says what of the file a command does not heed that takes its sources alone."""
         from ermu.runtime.config.stream_choice import fields_beside
-        from ermu.runtime.config.streams_file import read_streams_file
 
-        if self.config is None:
-            return
-        if rest := fields_beside(read_streams_file(self.config)):
+        if self._file is not None and (rest := fields_beside(self._file)):
             logger.warning(
                 "Of %s the sources alone are taken; %s is for ermu serve and ermu fleet.",
                 self.config,
@@ -95,7 +93,6 @@ class SourceOptions:
         """
         from ermu.cli.streams import stream_names
         from ermu.runtime.config.stream_choice import StreamChoice, choice_of
-        from ermu.runtime.config.streams_file import read_streams_file
 
         given = {
             "rtsp_transport": self.rtsp_transport,
@@ -107,8 +104,8 @@ class SourceOptions:
                 "There are a streams file and sources beside it.",
                 expected="--config FILE, or --source and --name",
             )
-        if self.config is not None:
-            entries = read_streams_file(self.config).streams
+        if self._file is not None:
+            entries = self._file.streams
             names = stream_names([each.source for each in entries], [each.name for each in entries])
             return [
                 choice_of(each.model_copy(update={"name": name}), {**given, "loop": loop})
@@ -126,3 +123,10 @@ class SourceOptions:
             StreamChoice(name, where, loop=loop, **given)  # type: ignore[arg-type]
             for name, where in zip(names, self.source, strict=True)
         ]
+
+    @cached_property
+    def _file(self) -> StreamsFile | None:
+        """The streams file, where one is given; read once."""
+        from ermu.runtime.config.streams_file import read_streams_file
+
+        return None if self.config is None else read_streams_file(self.config)

@@ -137,10 +137,7 @@ class HostedStream:
     def _pipeline(self, source: Source, sinks: list[Sink], session: Session | None) -> Pipeline:
         """On the worker's own thread, which its device's memory belongs to."""
         entry = self.entry
-        own = {name: getattr(entry, name) for name in ("policy", "capacity", "gap")}
-        segmenter = self._shared.segmenter(
-            **{name: value for name, value in own.items() if value is not None}
-        )
+        segmenter = self._shared.segmenter(**entry.of_segmenter)
         live = replace(LiveOptions(), stale_seconds=entry.stale_after)
         pipeline = Pipeline(segmenter, source, sinks, name=entry.name, live=live)
         if session is None:
