@@ -7,6 +7,7 @@ are what `Device.kernel_argument` gives; results are written into those given.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -94,9 +95,18 @@ class Pixels(ABC):
         """
 
 
+def nearest_pixels(
+    places_hw: Sequence[int], source_hw: Sequence[int], *, align_corners: bool
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Row and column of the pixel nearest to each row and column of places, halves to even; read only."""
+    rows, columns = (
+        _nearest(*sides, align_corners=align_corners) for sides in zip(places_hw, source_hw, strict=True)
+    )
+    return rows, columns
+
+
 @lru_cache(maxsize=64)
-def nearest_pixels(places: int, pixels: int, *, align_corners: bool) -> npt.NDArray[np.int32]:
-    """The pixel nearest to each of a side's places, halves to even; read only."""
+def _nearest(places: int, pixels: int, *, align_corners: bool) -> npt.NDArray[np.int32]:
     at = np.arange(places)
     if align_corners:
         position = at * ((pixels - 1) / max(places - 1, 1))

@@ -62,10 +62,7 @@ class CpuPixels(Pixels):
     ) -> None:
         """See `Pixels.survey`; one thread, by runs of equal labels."""
         check_survey(logits, active, source, out)
-        rows, columns = (
-            nearest_pixels(*sides, align_corners=align_corners)
-            for sides in zip(logits.shape[2:], source.shape, strict=True)
-        )
+        rows, columns = nearest_pixels(logits.shape[2:], source.shape, align_corners=align_corners)
         single = np.ascontiguousarray(logits, dtype=np.float32)
         flags = np.ascontiguousarray(active).view(np.uint8)
         native().survey(single, flags, rows, columns, np.ascontiguousarray(source), out)

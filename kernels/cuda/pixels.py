@@ -81,10 +81,8 @@ class CudaPixels(Pixels):
         """See `Pixels.survey`; a block gathers in shared memory, whole numbers in any order."""
         check_survey(logits, active, source, out)
         flags = self._scratch.constant("active", active.view(np.uint8))
-        rows, columns = (
-            self._scratch.constant("nearest", nearest_pixels(*sides, align_corners=align_corners)).address
-            for sides in zip(logits.shape[2:], source.shape, strict=True)
-        )
+        nearest = nearest_pixels(logits.shape[2:], source.shape, align_corners=align_corners)
+        rows, columns = (self._scratch.constant("nearest", side).address for side in nearest)
         pointers = address_of("logits", logits, logits.dtype.itemsize), flags.address, rows, columns
         tensors = address_of("source", source), address_of("out", out, out.dtype.itemsize)
         sizes = *logits.shape[1:], *source.shape, out.shape[0]

@@ -63,11 +63,8 @@ class NumpyPixels(Pixels):
     ) -> None:
         """See `Pixels.survey`; a mask and a softmax in float64 for each label."""
         check_survey(logits, active, source, out)
-        places = [
-            nearest_pixels(*sides, align_corners=align_corners)
-            for sides in zip(logits.shape[2:], source.shape, strict=True)
-        ]
-        shown = source[places[0][:, None], places[1][None]]
+        rows, columns = nearest_pixels(logits.shape[2:], source.shape, align_corners=align_corners)
+        shown = source[rows[:, None], columns[None]]
         out[:] = 0, source.shape[1], source.shape[0], 0, 0, 0, 0
         for label in np.unique(source[(source > 0) & (source < len(out))]).tolist():
             mask, at = source == label, shown == label
