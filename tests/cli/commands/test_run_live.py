@@ -77,7 +77,7 @@ def test_several_streams_keep_their_own_results(started: Start, tiny_bundle: Pat
     assert len(list((out / "right" / "labels").iterdir())) == 4
     records = (tmp_path / "objects-left.jsonl").read_text().splitlines()
     assert [json.loads(line)["frame"] for line in records] == list(range(6))
-    assert "left" in output and "latency" in output
+    assert "left, ended" in output and "right, ended" in output and "ms p50" in output
 
 
 def test_a_password_is_never_shown(started: Start, tiny_bundle: Path, tmp_path: Path) -> None:
