@@ -38,6 +38,7 @@ def _imported(*, local: bool) -> Any:
     """Ray's module; what it reads of the environment it reads when it is imported."""
     need_ray()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is ever sent anywhere
+    os.environ.setdefault("RAY_worker_niceness", "0")  # frames are the work, not what is left for later
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # who reserved no GPU sees none
     if local:  # Ray listens on every address of the machine, so it asks for a token
         os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -22,6 +22,7 @@ def test_manifest_tells_where_it_comes_from(tiny_bundle, tiny_checkpoint):
     assert np.allclose(Bundle.load(tiny_bundle).temporal_rows(), stored.numpy())
 
 
+@pytest.mark.long
 def test_byte_images_change_encode_alone(tmp_path, tiny_bundle, tiny_checkpoint):
     export_bundle(tiny_checkpoint, tmp_path / "b", capacity=4, gap=2, image_dtype="uint8")
     floats, as_bytes = Bundle.load(tiny_bundle), Bundle.load(tmp_path / "b")

@@ -126,7 +126,7 @@ TESTED: dict[str, tuple[str, ...]] = {
         "ermu serve --bundle BUNDLE --source 0 --public-url https://cams.example.org/ermu/ "
         "--trust-proxy 127.0.0.1",
     ),
-    "tests/benchmarks/test_soak.py::test_three_thousand_frames": (
+    "tests/benchmarks/test_soak.py::test_two_thousand_frames": (
         "python benchmarks/soak.py --bundle TINY --frames 100000",
     ),
     "tests/evaluation/test_comparison.py": (

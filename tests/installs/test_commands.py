@@ -53,6 +53,7 @@ from tests.support.clips import FRAMES, HEIGHT, WIDTH, moving_frames, write_clip
 from tests.support.import_graph import ROOT
 from tests.support.training import tiny_training
 
+_LONG = pytest.mark.long
 _INSTALL = re.compile(r"pip install 'ermu\[([\w,-]+)\]'")
 
 
@@ -156,21 +157,27 @@ def test_two_streams(folder: Path) -> None:
     assert "4 frames" in done(TWO_STREAMS, folder)
 
 
-@pytest.mark.parametrize(("command", "out"), [(EVAL, "scenes"), (EVAL_VIEWS, "views")])
+@pytest.mark.parametrize(
+    ("command", "out"), [(EVAL, "scenes"), pytest.param(EVAL_VIEWS, "views", marks=_LONG)]
+)
 def test_eval(folder: Path, command: str, out: str) -> None:
     done(command, folder)
     assert list((folder / "runs" / out).rglob("*.csv"))
 
 
-@pytest.mark.parametrize("command", [BENCH, SCALE], ids=["bench", "scale"])
+@pytest.mark.parametrize(
+    "command", [pytest.param(BENCH, id="bench"), pytest.param(SCALE, id="scale", marks=_LONG)]
+)
 def test_bench(folder: Path, command: str) -> None:
     assert "ms" in done(command, folder)
 
 
+@_LONG
 def test_bench_against_torch(bundle: Path, folder: Path, tiny_checkpoint: Path) -> None:
     assert "torch-eager" in done(AGAINST, folder, checkpoint=tiny_checkpoint)
 
 
+@_LONG
 def test_train(folder: Path) -> None:
     config = {**tiny_training(), "steps": 2}
     (folder / "tiny.yaml").write_text(yaml.safe_dump(config), "utf-8")
@@ -178,6 +185,7 @@ def test_train(folder: Path) -> None:
     assert list(folder.rglob("*.pth"))
 
 
+@_LONG
 def test_build_and_run_what_was_built(bundle: Path, folder: Path) -> None:
     done(BUILD_INT8, folder)
     done(BUILD_FP16, folder)

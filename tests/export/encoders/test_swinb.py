@@ -93,6 +93,7 @@ def test_a_batch_is_its_pictures_one_by_one() -> None:
         torch.testing.assert_close(together, torch.cat(separate), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.long
 @torch.no_grad()
 def test_a_traced_encoder_takes_other_sizes(tmp_path: Path) -> None:
     torch.manual_seed(2)

@@ -14,18 +14,27 @@ pytestmark = pytest.mark.skipif(build.nvcc() is None, reason="there is no nvcc h
 STATIC_SHARED_LIMIT = 48 * 1024
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[build.Resources]]:
+Compiled = tuple[Path, tuple[int, ...], list[build.Resources]]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((75, 90, 120), id="some"),
+        pytest.param(build.ARCHITECTURES, id="all", marks=pytest.mark.long),
+    ],
+)
+def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     fatbin = tmp_path_factory.mktemp("cuda") / "ermu.fatbin"
-    return fatbin, build.parse_resources(build.compile_fatbin(fatbin))
+    return fatbin, request.param, build.parse_resources(build.compile_fatbin(fatbin, request.param))
 
 
-def test_every_kernel_is_built_for_every_architecture(compiled: tuple[Path, list[build.Resources]]) -> None:
-    fatbin, resources = compiled
+def test_every_kernel_is_built_for_every_architecture(compiled: Compiled) -> None:
+    fatbin, architectures, resources = compiled
     kernels = {found.kernel for found in resources}
     assert len(kernels) == 30
     assert {(r.kernel, r.architecture) for r in resources} == {
-        (kernel, architecture) for kernel in kernels for architecture in build.ARCHITECTURES
+        (kernel, architecture) for kernel in kernels for architecture in architectures
     }
     assert fatbin.stat().st_size > 100_000
 
@@ -89,13 +98,13 @@ def test_first_use_compiles_for_the_gpu_that_is_there(
     assert not older.exists(), "compiled twice"
 
 
-def test_no_kernel_spills(compiled: tuple[Path, list[build.Resources]]) -> None:
-    spilling = [r for r in compiled[1] if r.spill_bytes or r.stack_bytes]
+def test_no_kernel_spills(compiled: Compiled) -> None:
+    spilling = [r for r in compiled[2] if r.spill_bytes or r.stack_bytes]
     assert spilling == []
 
 
-def test_shared_memory_needs_no_permission(compiled: tuple[Path, list[build.Resources]]) -> None:
-    assert max(r.shared_bytes for r in compiled[1]) <= STATIC_SHARED_LIMIT
+def test_shared_memory_needs_no_permission(compiled: Compiled) -> None:
+    assert max(r.shared_bytes for r in compiled[2]) <= STATIC_SHARED_LIMIT
 
 
 def test_a_spill_would_be_seen() -> None:

@@ -71,7 +71,7 @@ class _Running:
 
 
 @pytest.mark.serial
-def test_thirty_seconds_through_a_loss(rtsp_server: Servers, tiny_segmenter: Segmenters) -> None:
+def test_no_delay_grows_through_a_loss(rtsp_server: Servers, tiny_segmenter: Segmenters) -> None:
     segmenter = tiny_segmenter()
     prompt = boxes(480, 640, id3=(40, 230, 160, 330), id7=(400, 250, 500, 350))
     picture = np.full((480, 640, 3), 90, np.uint8)
@@ -84,7 +84,7 @@ def test_thirty_seconds_through_a_loss(rtsp_server: Servers, tiny_segmenter: Seg
     assert until(lambda: len(running.latencies) > 0, 15)
     began = monotonic()
     waiting = []
-    while monotonic() - began < 14:
+    while monotonic() - began < 5:
         waiting.append(len(pipeline.reader._frames))
         until(lambda: False, 0.05)
     server.kill()
@@ -96,7 +96,8 @@ def test_thirty_seconds_through_a_loss(rtsp_server: Servers, tiny_segmenter: Seg
     assert len(running.frames) == frames_before  # no invented frame
     server.start()
     assert until(lambda: len(running.frames) > frames_before, 12)
-    while monotonic() - began < 30:
+    back_at = monotonic()
+    while monotonic() - back_at < 5:
         waiting.append(len(pipeline.reader._frames))
         until(lambda: False, 0.05)
     seconds = running.stop()
