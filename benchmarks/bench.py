@@ -7,11 +7,13 @@ from datetime import datetime, timezone
 from ermu.benchmarks.clip import Clip, open_clip
 from ermu.benchmarks.interleaved_run import Progress, run_interleaved
 from ermu.benchmarks.measures.flops import count_frame
+from ermu.benchmarks.measures.load import OtherWork
 from ermu.benchmarks.measures.machine import describe_machine, installed_versions
 from ermu.benchmarks.measures.peak import measure_peak
 from ermu.benchmarks.measures.resident import measure_resident_mb
 from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.plan import Plan
+from ermu.benchmarks.report.doubts import spread
 from ermu.benchmarks.report.report import Figures, GemmPeak, Report, Setup, Work
 from ermu.benchmarks.scaling import check_axes, measure_scaling
 from ermu.benchmarks.sustained import measure_sustained
@@ -42,7 +44,9 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
     progress("GEMM peak", 0, 1)
     peak = measure_peak(plan.threads, bf16=plan.precision == BF16)
     with open_clip(options, plan.frames_needed) as clip:
+        others = OtherWork()
         run = run_interleaved(plan, clip, progress)
+        others_cores = others.cores()
         setup = _describe(plan, clip)
     sustained = None
     if options.source is not None or options.overlay:
@@ -63,6 +67,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         peers=peers,
         speedup={name: figures.cycle_ms / ours.cycle_ms for name, figures in peers.items()},
         agreement=run.agreement,
+        accuracy=run.accuracy,
         same_evictions={peer.name: peer.evicted == run.ours.evicted for peer in run.peers},
         evictions=len(run.ours.evicted),
         launches=run.ours.launches,
@@ -74,6 +79,8 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         sustained=sustained,
         scaling=scaling,
         samples={candidate.name: candidate.samples() for candidate in (run.ours, *run.peers)},
+        others_cores=others_cores,
+        spread=spread(run.ours.samples().step_ms, plan.gap),
     )
 
 

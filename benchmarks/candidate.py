@@ -9,6 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
+from ermu.benchmarks.measures.similarity import jaccard
 from ermu.benchmarks.report.report import Figures, Percentiles, Samples, StepTimes
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.results import FrameResult
@@ -25,6 +26,7 @@ class Candidate:
     Attributes:
         name: `ours`, or a peer's.
         description: How it runs.
+        precision: What it computes in.
         segmenter: Its own.
         memory: T.
         gap: Frames between two appends once the memory is full.
@@ -35,6 +37,7 @@ class Candidate:
 
     name: str
     description: str
+    precision: str
     segmenter: Segmenter
     memory: int
     gap: int
@@ -73,6 +76,11 @@ class Candidate:
                 self._keep(result, ms)
                 self._launches.append(device.launches - before)
 
+    def similarities(self, truths: Sequence[LabelMap]) -> list[float]:
+        """J of each object on each of the latest frames, whose labels are known."""
+        pairs = zip(self.labels, truths, strict=True)
+        return [j for label, truth in pairs for j in jaccard(label, truth)]
+
     def agreement(self, other: Candidate) -> float:
         """Share of pixels of the latest frames with the same label as the other's."""
         return float(np.mean([np.mean(a == b) for a, b in zip(self.labels, other.labels, strict=True)]))
@@ -90,7 +98,7 @@ class Candidate:
 
     def figures(self) -> Figures:
         """Summary of the timed frames."""
-        return summarise(self.samples(), self.gap, self.description)
+        return summarise(self.samples(), self.gap, self.description, self.precision)
 
     @property
     def launches(self) -> int | None:
@@ -112,7 +120,7 @@ class Candidate:
             self._stages_ms.setdefault(stage, []).append(value)
 
 
-def summarise(samples: Samples, gap: int, description: str) -> Figures:
+def summarise(samples: Samples, gap: int, description: str, precision: str) -> Figures:
     """Percentiles of raw samples that span whole gap cycles."""
     steps = samples.step_ms
     cycles = [float(np.mean(steps[i : i + gap])) for i in range(0, len(steps), gap)]
@@ -120,6 +128,7 @@ def summarise(samples: Samples, gap: int, description: str) -> Figures:
     steady = [ms for ms, is_memory in zip(steps, samples.memory, strict=True) if not is_memory]
     return Figures(
         description=description,
+        precision=precision,
         step_ms=StepTimes(
             **percentiles(steps).model_dump(),
             steady=median(steady or appends),

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from ermu.benchmarks.options import DEFAULT_SIZE, BenchOptions
 from ermu.errors import BenchmarkError, PromptError
@@ -16,23 +17,25 @@ from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.opening import open_source
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
-from ermu.types import LabelMap
+from ermu.types import Image, LabelMap
 
 SCENE_SEED = 1000
+Shown = tuple[Image, LabelMap | None]  # an image, and its label map where it is known
 _CELLS = 8  # a hidden object is marked in a cell of this grid
 
 
 class Clip:
     """Frames in order, taken as they are needed.
 
-    Attributes:
+    Args:
         description: Recorded with the figures.
+        frames: Images, and where they are known their label maps.
         label: uint8 H x W of the first frame.
     """
 
-    def __init__(self, description: str, images: Iterator[LabelMap], label: LabelMap) -> None:
+    def __init__(self, description: str, frames: Iterator[Shown], label: LabelMap) -> None:
         self.description, self.label = description, label
-        self._images = images
+        self._frames = frames
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -43,16 +46,20 @@ class Clip:
     def objects(self) -> int:
         return len(object_ids(self.label))
 
-    def take(self, count: int) -> list[LabelMap]:
+    def take(self, count: int) -> list[Image]:
         """The next frames.
 
         Raises:
             BenchmarkError: there are not so many left.
         """
-        images = list(islice(self._images, count))
-        if len(images) < count:
+        return [image for image, _ in self.take_shown(count)]
+
+    def take_shown(self, count: int) -> list[Shown]:
+        """The next frames and what they show; raises as `take`."""
+        frames = list(islice(self._frames, count))
+        if len(frames) < count:
             raise _too_short(f"{self.description} ended before the benchmark did.")
-        return images
+        return frames
 
 
 @contextmanager
@@ -69,7 +76,8 @@ def open_clip(options: BenchOptions, frames: int) -> Iterator[Clip]:
     with open_source(options.source) as source:
         if source.total_frames is not None and source.total_frames < frames:
             raise _too_short(f"{source.description} has {source.total_frames} frames.", frames)
-        yield Clip(source.description, (frame.image for frame in source), first_label(source, options.prompt))
+        shown = ((frame.image, None) for frame in source)
+        yield Clip(source.description, shown, first_label(source, options.prompt))
 
 
 def _too_short(problem: str, frames: int | None = None) -> BenchmarkError:
@@ -101,9 +109,14 @@ def scene_clip(options: BenchOptions, frames: int) -> Clip:
         SceneConfig(SCENE_SEED, hw, max(frames, 1), options.objects, split="validation", occluders=0)
     )
     description = f"scene {SCENE_SEED}, {hw[1]}x{hw[0]}, {options.objects} objects"
-    return Clip(
-        description, (scene[t][0] for t in range(frames)), _every_object(scene[0][1], options.objects)
-    )
+    first = scene[0][1]
+    seen = np.isin(np.arange(256), object_ids(first))  # those with a square are not where it says
+
+    def shown() -> Iterator[Shown]:
+        for image, label in (scene[t] for t in range(frames)):
+            yield image, np.where(seen[label], label, 0).astype(np.uint8)
+
+    return Clip(description, shown(), _every_object(first, options.objects))
 
 
 def _every_object(label: LabelMap, objects: int) -> LabelMap:

@@ -2,7 +2,8 @@
 
     python -m ermu.benchmarks.guard [--store] [--frames 100] [--results benchmarks/results]
 
-Exits with 1 when ours lost more than a tenth against torch since the stored result of this kind of machine.
+Exits with 1 when ours lost more than a tenth against torch since the stored result of this kind of machine,
+and when a result is to be stored of a machine that had other things to do.
 """
 
 from __future__ import annotations
@@ -16,15 +17,9 @@ from rich.console import Console
 from ermu.benchmarks.bench import run_bench
 from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.report.compare import compare_reports, print_comparison
-from ermu.benchmarks.report.report import Report
+from ermu.benchmarks.report.doubts import RESULTS, doubts, stored, stored_path
 from ermu.benchmarks.report.terminal import print_report, progress_bar
-
-RESULTS = Path(__file__).parent / "results"
-
-
-def stored_path(report: Report, results: Path) -> Path:
-    """Where the result of this kind of machine lies."""
-    return results / f"{report.machine.kind}.json"
+from ermu.errors import BenchmarkError, ErmuError
 
 
 def main() -> None:
@@ -35,20 +30,27 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     console = Console()
-    options = BenchOptions("demo", frames=arguments.frames, against=("torch-eager",))
+    options = BenchOptions("demo", frames=arguments.frames, against=("torch-published", "torch-best"))
     with progress_bar(console) as progress:
         report = run_bench(options, progress)
     print_report(report, console)
-    path = stored_path(report, arguments.results)
-    if arguments.store or not path.is_file():
+    path, known = stored_path(report, arguments.results), stored(report, arguments.results)
+    if arguments.store or known is None:
+        if found := doubts(report, known):
+            raise BenchmarkError(
+                f"Nothing is stored: {'; '.join(found)}.", fix="run it with nothing else on the machine"
+            )
         report.save(path)
         console.print(f"stored -> {path}", highlight=False, soft_wrap=True)
         return
-    comparison = compare_reports(Report.load(path), report)
+    comparison = compare_reports(known, report)
     console.print(f"against {path}:", highlight=False, soft_wrap=True)
     print_comparison(comparison, console)
     sys.exit(comparison.slower)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ErmuError as error:
+        sys.exit(str(error))

@@ -9,7 +9,7 @@ from time import sleep
 import numpy as np
 
 from ermu.benchmarks.candidate import Candidate
-from ermu.benchmarks.clip import Clip
+from ermu.benchmarks.clip import Clip, Shown
 from ermu.benchmarks.plan import Plan
 
 Progress = Callable[[str, int, int], None]  # what is going on, steps done and their number
@@ -23,12 +23,18 @@ class InterleavedRun:
         ours: The first.
         peers: The others.
         agreement: Share of equal pixels with each peer over every frame after the first.
+        accuracy: Mean J of each candidate over the objects of these frames; empty where nobody knows them.
     """
 
     def __init__(self, ours: Candidate, peers: Sequence[Candidate]) -> None:
         self.ours, self.peers = ours, list(peers)
         self._shares: dict[str, list[float]] = {peer.name: [] for peer in peers}
         self._weights: list[int] = []
+        self._similarities: dict[str, list[float]] = {each.name: [] for each in (ours, *peers)}
+
+    @property
+    def accuracy(self) -> dict[str, float]:
+        return {name: float(np.mean(found)) for name, found in self._similarities.items() if found}
 
     @property
     def agreement(self) -> dict[str, float]:
@@ -36,20 +42,23 @@ class InterleavedRun:
 
     def fill(self, clip: Clip, memory: int) -> None:
         """Fills every memory with the first T frames."""
-        images = clip.take(memory)
+        shown = clip.take_shown(memory)
         for candidate in (self.ours, *self.peers):
-            candidate.fill(images, clip.label)
-        self._compare()
+            candidate.fill([image for image, _ in shown], clip.label)
+        self._compare(shown[1:])
 
     def cycle(self, clip: Clip, gap: int, *, timed: bool) -> None:
         """One gap cycle, each candidate in turn."""
-        images = clip.take(gap)
+        shown = clip.take_shown(gap)
         for candidate in (self.ours, *self.peers):
             sleep(_SETTLE_SECONDS)
-            candidate.run(images, timed=timed)
-        self._compare()
+            candidate.run([image for image, _ in shown], timed=timed)
+        self._compare(shown)
 
-    def _compare(self) -> None:
+    def _compare(self, shown: Sequence[Shown]) -> None:
+        truths = [label for _, label in shown if label is not None]
+        for candidate in (self.ours, *self.peers) if truths else ():
+            self._similarities[candidate.name] += candidate.similarities(truths)
         if self.ours.labels:
             self._weights.append(len(self.ours.labels))
             for peer in self.peers:

@@ -12,7 +12,7 @@ from ermu.devices.host import HostDevice
 from ermu.errors import BenchmarkError, DependencyError
 from ermu.kernels.loading import load_kernels
 from ermu.runtime.backends.base import Backend, Opening
-from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.bundle import FP32, Bundle
 from ermu.runtime.bundle.manifest import WHOLE
 
 
@@ -24,19 +24,26 @@ class PeerOptions:
         bundle: At its own precision.
         threads: Of the peer.
         memory: T, at which it will be timed.
+        precision: Of ours.
         checkpoint: Of the bundle, where it was given.
     """
 
     bundle: Bundle
     threads: int
     memory: int
+    precision: str = FP32
     checkpoint: Path | None = None
 
-    def opening(self) -> Opening:
-        """The plan `whole` on the host; preparing frames, labels and scoring are our kernels'."""
+    def opening(self, precision: str | None = None) -> Opening:
+        """The plan `whole` on the host; preparing frames, labels and scoring are our kernels'.
+
+        Args:
+            precision: Of the bundle; default, its own.
+        """
         device = HostDevice()
         kernels = load_kernels(device, threads=self.threads)
-        return Opening(self.bundle, WHOLE, device, kernels, self.threads)
+        bundle = self.bundle if precision is None else self.bundle.at_precision(precision)
+        return Opening(bundle, WHOLE, device, kernels, self.threads)
 
 
 class Peer(ABC):
@@ -47,6 +54,10 @@ class Peer(ABC):
     """
 
     help: str
+
+    def precision(self, options: PeerOptions) -> str:
+        """What it computes in beside ours: the most that it gains by, and no less than the bundle's own."""
+        return options.bundle.manifest.precision
 
     @abstractmethod
     def open(self, options: PeerOptions) -> Backend:

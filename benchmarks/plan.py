@@ -99,12 +99,12 @@ class Plan:
             long_edge=self.long_edge,
         )
         description = f"ermu, {self.precision}, {self.backend} on {options.device}"
-        return Candidate(OURS, description, segmenter, self.memory, self.gap)
+        return Candidate(OURS, description, self.precision, segmenter, self.memory, self.gap)
 
     def peer(self, name: str) -> Candidate:
         """A peer behind the same frame loop, with our preparation, label and scoring kernels."""
         peer = PEERS.get(name)
-        options = PeerOptions(self.bundle, self.threads, self.memory, self.options.checkpoint)
+        options = PeerOptions(self.bundle, self.threads, self.memory, self.precision, self.options.checkpoint)
         backend = peer.open(options)
         segmenter = Segmenter(
             self.bundle,
@@ -113,4 +113,5 @@ class Plan:
             capacity=max(self.memory, 2),
             long_edge=self.long_edge,
         )
-        return Candidate(name, peer.help, segmenter, self.memory, self.gap, backend)
+        precision = peer.precision(options)
+        return Candidate(name, peer.help, precision, segmenter, self.memory, self.gap, backend)

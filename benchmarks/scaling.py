@@ -99,7 +99,7 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
     )
     with opened as shared, open_clip(options, plan.frames_needed) as clip:
         streams = [
-            Candidate(str(i), "", segmenter, plan.memory, plan.gap)
+            Candidate(str(i), "", plan.precision, segmenter, plan.memory, plan.gap)
             for i, segmenter in enumerate(shared.segmenters)
         ]
         images = clip.take(plan.memory)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,27 @@ def published_attention() -> Iterator[None]:
         F.scaled_dot_product_attention = fused
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """How a user who knows torch would run the network: fused attention, channels last, and these.
+
+    Attributes:
+        autocast: Whether products are in bfloat16.
+        compiled_from: Memory frames from which on modules are compiled, so that filling the memory does not
+            compile one for every length; None runs them eagerly.
+    """
+
+    autocast: bool = False
+    compiled_from: int | None = None
+
+
+def multiplies_bf16() -> bool:
+    """Whether this processor has products of bfloat16; elsewhere autocast makes torch slower."""
+    known = torch.backends.cpu.get_cpu_capability()
+    flags = Path("/proc/cpuinfo")
+    return "AVX512" in known and flags.is_file() and "avx512_bf16" in flags.read_text()
+
+
 class TorchBackend(Backend):
     """Every graph of a bundle as the torch module that it was traced from, label maps embedded by torch too.
 
@@ -63,8 +84,7 @@ class TorchBackend(Backend):
     Args:
         opening: On the host, plan `whole`; its threads count for the whole process.
         checkpoint: Of the bundle.
-        compiled_from: Memory frames from which on modules are compiled, so that filling the memory does not
-            compile one for every length; None runs them eagerly.
+        tuning: None runs the network as the published code stands.
 
     Raises:
         BundleError: the bundle's graphs are not cut as here.
@@ -75,8 +95,9 @@ class TorchBackend(Backend):
     devices = ("cpu",)
     plans = (WHOLE,)
 
-    def __init__(self, opening: Opening, checkpoint: Path, *, compiled_from: int | None = None) -> None:
-        super().__init__(replace(opening, kernels=replace(opening.kernels, identity=TorchIdentity)))
+    def __init__(self, opening: Opening, checkpoint: Path, tuning: Tuning | None = None) -> None:
+        published = replace(opening.kernels, identity=TorchIdentity)
+        super().__init__(opening if tuning else replace(opening, kernels=published))
         torch.set_num_threads(opening.threads)
         bundle, manifest = opening.bundle, opening.bundle.manifest
         spec = NetworkSpec(**manifest.network.model_dump())
@@ -84,8 +105,10 @@ class TorchBackend(Backend):
         built = {graph.name: graph for graph in build_graphs(network, manifest.input.dtype)}
         self._modules = {name: built[name] for name in self.plan.graphs}
         self._compiled: dict[str, Any] = {}
-        self._compiled_from = compiled_from
+        self._tuning = tuning
         for name, graph in self._modules.items():
+            if tuning:
+                graph.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if (graph.inputs, graph.outputs) != (self.graphs[name].inputs, self.graphs[name].outputs):
                 raise BundleError(
                     f"{bundle.path}: graph '{name}' is not cut as this release of ermu cuts it.",
@@ -101,7 +124,7 @@ class TorchBackend(Backend):
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         argument, described = self.device.kernel_argument, self._modules[graph]
         tensors = [torch.from_numpy(argument(inputs[t.name])) for t in described.inputs]
-        with published_attention():
+        with self._as_tuned():
             result = self._module(graph, inputs)(*tensors)
         result = (result,) if isinstance(result, Tensor) else result
         for tensor, value in zip(described.outputs, result, strict=True):
@@ -111,10 +134,16 @@ class TorchBackend(Backend):
         self._modules.clear()
         self._compiled.clear()
 
+    def _as_tuned(self) -> AbstractContextManager[Any]:
+        if self._tuning is None:
+            return published_attention()
+        return torch.autocast("cpu", torch.bfloat16, enabled=self._tuning.autocast)
+
     def _module(self, graph: str, inputs: Tensors) -> nn.Module | Any:
         module, read = self._modules[graph].module, self._modules[graph].inputs
         held = next((inputs[t.name].shape[0] for t in read if t.role is Role.MEMORY), None)
-        if self._compiled_from is None or (held is not None and held < self._compiled_from):
+        compiled_from = self._tuning.compiled_from if self._tuning else None
+        if compiled_from is None or (held is not None and held < compiled_from):
             return module
         if graph not in self._compiled:
             self._compiled[graph] = torch.compile(module, dynamic=False)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ermu.benchmarks.measures.similarity import jaccard
 from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
@@ -33,13 +34,6 @@ def clips(seed: int, frames: int) -> tuple[Clip, Clip]:
         for part in (5000, 6000)
     ]
     return list(halves[0]), list(halves[1].with_objects_of(halves[0]))
-
-
-def jaccard(found: LabelMap, truth: LabelMap) -> list[float]:
-    """J of every object that is on the frame."""
-    ids = [i for i in np.unique(truth).tolist() if i]
-    pairs = [(found == i, truth == i) for i in ids]
-    return [float((a & b).sum() / (a | b).sum()) for a, b in pairs]
 
 
 def followed(first: Callable[[Image, LabelMap], LabelMap], segmenter: Segmenter, clip: Clip) -> float:

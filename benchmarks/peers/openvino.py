@@ -17,13 +17,17 @@ class ExactShapes(OpenVinoBackend):
 class OpenVino(Peer):
     """See `OpenVinoBackend`."""
 
-    help = "the bundle's graphs in OpenVINO, float32, compiled for the exact shapes"
+    help = "the bundle's graphs in OpenVINO, in our precision, compiled for the exact shapes"
+
+    def precision(self, options: PeerOptions) -> str:
+        """See `Peer.precision`."""
+        return options.precision
 
     def open(self, options: PeerOptions) -> Backend:
         """See `Peer.open`."""
         if OpenVinoBackend.misfits(options.bundle, "cpu"):
             raise DependencyError("openvino", "The peer openvino", "openvino")
-        return ExactShapes(options.opening())
+        return ExactShapes(options.opening(self.precision(options)))
 
 
 PLUGIN = OpenVino()

@@ -1,22 +1,15 @@
-"""Torch, compiled."""
+"""Torch at its best, compiled."""
 
 from __future__ import annotations
 
-from ermu.benchmarks.peer import Peer, PeerOptions, checkpoint_of
-from ermu.runtime.backends.base import Backend
+from ermu.benchmarks.peers.torch_best import TorchBest
 
 
-class TorchCompile(Peer):
-    """See `TorchBackend`."""
+class TorchCompile(TorchBest):
+    """See `TorchBest`."""
 
-    help = "the same through torch.compile with static shapes, once the memory is full"
-
-    def open(self, options: PeerOptions) -> Backend:
-        """See `Peer.open`."""
-        checkpoint = checkpoint_of(options, "torch-compile")
-        from ermu.benchmarks.backends.torch import TorchBackend
-
-        return TorchBackend(options.opening(), checkpoint, compiled_from=options.memory)
+    help = "torch-best through torch.compile with static shapes, once the memory is full"
+    compiled = True
 
 
 PLUGIN = TorchCompile()

@@ -85,7 +85,7 @@ def compare_reports(before: Report, after: Report, tolerance: float = TOLERANCE)
         raise BenchmarkError(
             f"Nothing links {before.machine.kind} and {after.machine.kind}.",
             expected="reports of one kind of machine, or with a common peer",
-            fix="run both with --against torch-eager",
+            fix="run both with --against torch-published",
         )
     cycle = Change(before.cycle_ms, after.cycle_ms)
     drift = _geometric_mean([after.peers[p].cycle_ms / before.peers[p].cycle_ms for p in common])

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ermu.errors import BenchmarkError
 from ermu.runtime.files import replace_atomically
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_BITS = {"fp32": 32, "fp16": 16, "bf16": 16, "int8": 8}
 
 
 class _Part(BaseModel):
@@ -41,6 +42,7 @@ class Figures(_Part):
 
     Attributes:
         description: How it runs.
+        precision: What it computes in.
         step_ms: Of a frame.
         cycle_ms: Median over gap cycles of the mean step: what a frame costs, memory frames included.
         fps: Frames over the sum of their steps.
@@ -48,6 +50,7 @@ class Figures(_Part):
     """
 
     description: str
+    precision: str
     step_ms: StepTimes
     cycle_ms: float
     fps: float
@@ -193,6 +196,7 @@ class Report(_Part):
     Attributes:
         speedup: A peer's `cycle_ms` over ours.
         agreement: Share of pixels with the same label as the peer's, each on its own label maps.
+        accuracy: Mean J on the timed clip, by candidate; empty where its labels are not known.
         same_evictions: Whether the same frames left the bank in the same order.
         evictions: Frames that left ours.
         launches: What the median frame that appends nothing hands to the GPU's driver; None on the host.
@@ -202,6 +206,8 @@ class Report(_Part):
         peak_rss_mb: Of a process that runs ours alone.
         scaling: Tables by what varies: memory, size, objects, streams.
         samples: Raw, by candidate; `ours` is ours.
+        others_cores: Processors that other processes kept busy meanwhile; None where nobody counted.
+        spread: Between the quartiles of ours' gap cycles, over their median; None of too few.
     """
 
     format_version: int = FORMAT_VERSION
@@ -210,6 +216,7 @@ class Report(_Part):
     machine: Machine
     versions: dict[str, str]
     description: str
+    precision: str
     step_ms: StepTimes
     cycle_ms: float
     fps: float
@@ -217,6 +224,7 @@ class Report(_Part):
     peers: dict[str, Figures]
     speedup: dict[str, float]
     agreement: dict[str, float]
+    accuracy: dict[str, float] = {}
     same_evictions: dict[str, bool]
     evictions: int
     launches: int | None = None
@@ -228,6 +236,15 @@ class Report(_Part):
     sustained: Sustained | None = None
     scaling: dict[str, list[ScalingRow]] = {}
     samples: dict[str, Samples]
+    others_cores: float | None = None
+    spread: float | None = None
+
+    @property
+    def rivals(self) -> list[str]:
+        """Peers that compute in no fewer bits than ours, the fastest first."""
+        own = _BITS[self.setup.precision]
+        equal = [name for name, peer in self.peers.items() if _BITS[peer.precision] >= own]
+        return sorted(equal, key=lambda name: self.peers[name].cycle_ms)
 
     @classmethod
     def load(cls, path: Path) -> Report:

@@ -20,10 +20,12 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 _HEAD = (
     "network, input",
     "precision",
+    "against the fastest peer",
     "a frame (steady / memory)",
     "FPS",
     "of the GEMM floor",
     "peak RSS",
+    "J",
 )
 
 
@@ -72,10 +74,12 @@ def _row(report: Report, peers: Sequence[str]) -> list[str]:
     return [
         f"{setup.network}, {height}x{width}, T = {setup.memory}",
         setup.precision if setup.backend == "onnxruntime" else f"{setup.precision}, {setup.backend}",
+        f"**{report.speedup[report.rivals[0]]:.2f}x** {report.rivals[0]}" if report.rivals else "",
         f"{_ms(report.cycle_ms)} ms ({_ms(step.steady)} / {memory})",
         f"{report.fps:.1f}",
         f"{report.floor_share['overall']:.0%}",
         f"{report.peak_rss_mb:.0f} MB",
+        f"{report.accuracy['ours']:.3f}" if "ours" in report.accuracy else "",
         *(_against(report, peer) for peer in peers),
     ]
 
@@ -84,8 +88,8 @@ def _against(report: Report, peer: str) -> str:
     if peer not in report.peers:
         return ""
     return (
-        f"{_ms(report.peers[peer].cycle_ms)} ms, **{report.speedup[peer]:.2f}x**, "
-        f"{report.agreement[peer]:.2%} of pixels"
+        f"{report.peers[peer].precision}: {_ms(report.peers[peer].cycle_ms)} ms, "
+        f"{report.speedup[peer]:.2f}x, {report.agreement[peer]:.2%} of pixels"
     )
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from ermu.benchmarks.report.doubts import doubts, stored
 from ermu.benchmarks.report.report import Figures, Percentiles, Report, StepTimes
 
 
@@ -33,6 +34,14 @@ def print_report(report: Report, console: Console) -> None:
         soft_wrap=True,
     )
     console.print(_candidates(report))
+    if report.rivals:
+        name = report.rivals[0]
+        console.print(
+            f"{report.speedup[name]:.2f}x the fastest peer that computes in no fewer bits: {name}",
+            highlight=False,
+        )
+    if found := doubts(report, stored(report)):
+        console.print(f"Not for the record: {'; '.join(found)}.", highlight=False, soft_wrap=True)
     console.print(_stages(report))
     if report.sustained:
         sustained, latency = report.sustained, report.sustained.capture_to_result_ms
@@ -60,13 +69,20 @@ def print_scaling(report: Report, console: Console) -> None:
 
 
 def _candidates(report: Report) -> Table:
-    rows = [["ours", *_times(report), "", "", str(report.evictions)]]
+    rows = [["ours", report.precision, *_times(report), "", "", _accuracy(report, "ours")]]
     for name, peer in report.peers.items():
-        evictions = "same" if report.same_evictions[name] else "differ"
-        against = f"{report.speedup[name]:.2f}x", f"{report.agreement[name]:.2%}", evictions
-        rows.append([name, *_times(peer), *against])
-    heads = ["", "frame ms", "p99", "steady", "memory", "faster", "labels", "evicted"]
-    return _table(heads, rows)
+        share = f"{report.agreement[name]:.2%}" + ("" if report.same_evictions[name] else "*")
+        against = f"{report.speedup[name]:.2f}x", share, _accuracy(report, name)
+        rows.append([name, peer.precision, *_times(peer), *against])
+    heads = ["", "", "frame ms", "p99", "steady", "memory", "faster", "labels", "J"]
+    table = _table(heads, rows)
+    if not all(report.same_evictions.values()):
+        table.caption = "* other frames left its memory"
+    return table
+
+
+def _accuracy(report: Report, name: str) -> str:
+    return f"{report.accuracy[name]:.3f}" if name in report.accuracy else ""
 
 
 def _stages(report: Report) -> Table:

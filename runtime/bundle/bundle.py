@@ -22,6 +22,7 @@ from ermu.runtime.bundle.manifest import FORMAT_VERSION, FileInfo, Manifest
 from ermu.runtime.bundle.store import scheme_of
 from ermu.runtime.files import sha256_of
 
+FP32 = "fp32"
 BF16 = "bf16"  # no graphs of its own: an arithmetic of CPU backends and kernels
 BUILT = ("fp16", "int8")  # what `ermu build` can add
 NAMED_BUNDLES = "ermu.bundles"  # entry point group: paths of bundles that packages bring along
@@ -117,7 +118,7 @@ class Bundle:
         manifest = self.manifest
         if precision == manifest.precision:
             return self
-        if precision == BF16 and manifest.precision == "fp32":
+        if precision == BF16 and manifest.precision == FP32:
             return self._changed(precision=BF16)
         if precision not in manifest.variants:
             raise BundleError(

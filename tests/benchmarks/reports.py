@@ -20,6 +20,7 @@ STAGES = {"encode": 20.0, "propagate": 60.0, "decode": 15.0, "label": 1.0}
 def _figures(frame_ms: float, stages: dict[str, float]) -> Figures:
     return Figures(
         description="by hand",
+        precision="fp32",
         step_ms=StepTimes(p50=frame_ms, p90=frame_ms, p99=frame_ms, steady=frame_ms, memory=frame_ms),
         cycle_ms=frame_ms,
         fps=1e3 / frame_ms,
@@ -30,7 +31,7 @@ def _figures(frame_ms: float, stages: dict[str, float]) -> Figures:
 def report(stages: dict[str, float], *, torch_ms: float | None = 480.0, kind: str = "two-cores") -> Report:
     """A frame is the sum of its stages; torch is the one peer, or none."""
     ours = _figures(sum(stages.values()), stages)
-    peers = {} if torch_ms is None else {"torch-eager": _figures(torch_ms, {})}
+    peers = {} if torch_ms is None else {"torch-published": _figures(torch_ms, {})}
     return Report(
         created="2026-11-22T23:00:00+00:00",
         setup=Setup(

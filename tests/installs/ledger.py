@@ -17,7 +17,7 @@ CONVERT = "ermu convert --source result --to coco --out result.json --images fra
 CORRECTED = "ermu convert --source corrected.json --to labels --out prompts"
 AGAIN = "ermu run --bundle demo --source frames --prompts prompts --out again"
 AGAINST = (
-    "ermu bench --bundle aot --checkpoint F.pth --size 353x641 --frames 20 --warmup 5 --against torch-eager "
+    "ermu bench --bundle aot --checkpoint F.pth --size 353x641 --frames 20 --warmup 5 --against torch-best "
     "--precision P --backend B"
 )
 BENCH = "ermu bench --bundle demo --size 241x417 --frames 60 --warmup 10 --overlay"
@@ -88,12 +88,12 @@ TESTED: dict[str, tuple[str, ...]] = {
     "tests/installs/test_lowest.py::test_commands_work": ("ermu bench --bundle B --plot bench.png",),
     "tests/docs/test_site.py::test_the_site_is_built": ("make docs",),
     "tests/benchmarks/test_bench.py::test_the_report_has_every_figure": (
-        "ermu bench --bundle demo --against torch-eager,onnxruntime-plain,openvino --json demo.json "
+        "ermu bench --bundle demo --against torch-best,torch-published,onnxruntime,openvino --json demo.json "
         "--plot demo.png",
-        "ermu bench --bundle aot_emfs --checkpoint AOT_EMFS.pth --against torch-eager --precision int8 "
+        "ermu bench --bundle aot_emfs --checkpoint AOT_EMFS.pth --against torch-best --precision int8 "
         "--backend openvino",
         "ermu bench --bundle B --checkpoint F.pth --size 353x641 --memory 9 --gap 5 --frames 20 --warmup 5 "
-        "--against torch-eager --precision fp32 --backend onnxruntime",
+        "--against torch-best --precision fp32 --backend onnxruntime",
     ),
     "tests/benchmarks/test_bench.py::test_the_pipeline_wrote_labels_and_overlay": (
         "ermu bench --bundle demo --source video.mp4 --prompt first.png --overlay",

@@ -174,7 +174,7 @@ def test_bench(folder: Path, command: str) -> None:
 
 @_LONG
 def test_bench_against_torch(bundle: Path, folder: Path, tiny_checkpoint: Path) -> None:
-    assert "torch-eager" in done(AGAINST, folder, checkpoint=tiny_checkpoint)
+    assert "torch-best" in done(AGAINST, folder, checkpoint=tiny_checkpoint)
 
 
 @_LONG

@@ -15,11 +15,12 @@ def test_a_row_a_report_and_a_column_a_peer() -> None:
     """96 ms a frame, torch 480: five times."""
     lines = markdown_table([report(STAGES), report(STAGES, torch_ms=None)]).splitlines()
     assert len(lines) == 4
-    assert lines[0].endswith("| torch-eager |")
+    assert lines[0].endswith("| torch-published |")
     cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
     assert cells[0] == "r50_aotl, 353x641, T = 9"
-    assert cells[2] == "96.0 ms (96.0 / 96.0)"
-    assert cells[-3:] == ["50%", "512 MB", "480 ms, **5.00x**, 99.95% of pixels"]
+    assert cells[3] == "96.0 ms (96.0 / 96.0)"
+    assert cells[2] == "**5.00x** torch-published"
+    assert cells[-4:] == ["50%", "512 MB", "", "fp32: 480 ms, 5.00x, 99.95% of pixels"]
     assert lines[3].rstrip(" |").endswith("512 MB")
 
 

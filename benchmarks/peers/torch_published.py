@@ -1,4 +1,4 @@
-"""Torch, eagerly."""
+"""Torch, as the published code stands."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from ermu.benchmarks.peer import Peer, PeerOptions, checkpoint_of
 from ermu.runtime.backends.base import Backend
 
 
-class TorchEager(Peer):
+class TorchPublished(Peer):
     """See `TorchBackend`."""
 
     help = "the same network in torch, every attention materialised as published"
 
     def open(self, options: PeerOptions) -> Backend:
         """See `Peer.open`."""
-        checkpoint = checkpoint_of(options, "torch-eager")
+        checkpoint = checkpoint_of(options, "torch-published")
         from ermu.benchmarks.backends.torch import TorchBackend
 
         return TorchBackend(options.opening(), checkpoint)
 
 
-PLUGIN = TorchEager()
+PLUGIN = TorchPublished()

@@ -1,4 +1,4 @@
-"""The bundle's graphs as ONNX Runtime comes, without optimisation."""
+"""The bundle's graphs as ONNX Runtime comes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import WHOLE
 
 
-class PlainOnnxRuntimeBackend(Backend):
-    """ONNX Runtime on the graphs as exported: graph optimisation off, every other setting its default.
+class DefaultOnnxRuntimeBackend(Backend):
+    """ONNX Runtime on the graphs as exported, every graph optimisation on and every setting its default.
 
     Args:
         opening: On the host; graphs are opened when they are first run.
     """
 
-    name = "plain onnxruntime"
+    name = "onnxruntime as it comes"
     devices = ("cpu",)
     plans = (WHOLE,)
 
@@ -26,10 +26,9 @@ class PlainOnnxRuntimeBackend(Backend):
         try:
             import onnxruntime
         except ImportError as error:
-            raise DependencyError("onnxruntime", "The peer onnxruntime-plain", "cpu") from error
+            raise DependencyError("onnxruntime", "The peer onnxruntime", "cpu") from error
         self._runtime = onnxruntime
         self._settings = onnxruntime.SessionOptions()
-        self._settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._settings.intra_op_num_threads = opening.threads
         self._settings.log_severity_level = 3
         self._sessions: dict[str, Any] = {}
@@ -49,7 +48,7 @@ class PlainOnnxRuntimeBackend(Backend):
         try:
             session.run_with_iobinding(binding)
         except Exception as error:  # onnxruntime's exception types share no public base
-            raise BackendError(f"Graph {graph} failed in plain ONNX Runtime: {error}") from error
+            raise BackendError(f"Graph {graph} failed in ONNX Runtime: {error}") from error
 
     def _close(self) -> None:
         self._sessions.clear()
