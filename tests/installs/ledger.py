@@ -93,7 +93,7 @@ TESTED: dict[str, tuple[str, ...]] = {
         "ermu bench --bundle aot_emfs --checkpoint AOT_EMFS.pth --against torch-best --precision int8 "
         "--backend openvino",
         "ermu bench --bundle B --checkpoint F.pth --size 353x641 --memory 9 --gap 5 --frames 20 --warmup 5 "
-        "--against torch-best --precision fp32 --backend onnxruntime",
+        "--against torch-published --precision fp32 --backend onnxruntime",
     ),
     "tests/benchmarks/test_bench.py::test_the_pipeline_wrote_labels_and_overlay": (
         "ermu bench --bundle demo --source video.mp4 --prompt first.png --overlay",
