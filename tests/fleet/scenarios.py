@@ -119,16 +119,21 @@ def served(config: Path, *options: object) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def cluster(nodes: int) -> Iterator[Any]:
-    """A head without cores and some nodes of one core each; `.address`, and `.nodes` that can be killed."""
+def cluster(nodes: int, **own: Any) -> Iterator[Any]:
+    """A head without cores and some nodes of one core each; `.address`, and `.nodes` that can be killed.
+
+    Args:
+        nodes: How many.
+        own: What each has besides, as Ray takes it.
+    """
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0123456789abcdef" * 4)
     from ray.cluster_utils import Cluster
 
-    own: dict[str, Any] = {"object_store_memory": 80_000_000}
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH, **own}
+    store = {"object_store_memory": 80_000_000}
+    head: dict[str, Any] = {"num_cpus": 0, "include_dashboard": False, "_system_config": HEALTH, **store}
     try:
         made = _again(lambda: Cluster(initialize_head=True, head_node_args=head))
-        made.nodes = [_again(lambda: made.add_node(num_cpus=1, **own)) for _ in range(nodes)]
+        made.nodes = [_again(lambda: made.add_node(num_cpus=1, **store, **own)) for _ in range(nodes)]
     except Exception as error:
         raise RuntimeError(f"{RAY_FAILED}: {error}") from error
     try:
@@ -251,6 +256,27 @@ def node_killed(folder: Path, bundle: str) -> dict[str, Any]:
             "code": code}  # fmt: skip
 
 
+def on_gpu(folder: Path, bundle: str) -> dict[str, Any]:
+    """Two streams, half a GPU each, in the worker of a node with one GPU; a third one finds no room."""
+    shares = {"worker": {"cpus": 1.0, "gpus": 1.0}, "stream": {"cpus": 0.25, "gpus": 0.5}}
+    with cluster(1, num_gpus=1) as made:
+        config = written(folder, bundle, ["a", "b"], address=made.address, **shares)
+        text = yaml.safe_load(config.read_text())
+        text["backend"] = "onnxruntime"
+        for entry in text["streams"]:
+            entry["sinks"] = [f"labels={folder / 'labels' / entry['name']}"]
+            entry["source"] = entry["source"].replace("fps=4", "fps=1")
+        config.write_text(yaml.safe_dump(text))
+        with served(config) as process:
+            until(lambda: flow(["a", "b"], 8))
+            status, metrics = fleet(), httpx.get(f"{URL}/metrics", timeout=30).text
+            more = {"name": "c", "source": "scene:4,size=96x160,swing"}
+            full = refused(httpx.post(f"{URL}/api/streams", json=more, timeout=60))
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(60)
+    return {"status": status, "metrics": metrics, "full": full, "code": code}
+
+
 def poisoned(folder: Path, bundle: str) -> dict[str, Any]:
     """A stream that crashes its worker at its fifth frame, among two others."""
     config = written(folder, bundle, ["a", "b"], settle_seconds=4.0, worker={"cpus": 1.0})
@@ -345,6 +371,6 @@ def many_videos(folder: Path, bundle: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    known = (small, node_killed, poisoned, restarted, offline, many_videos)
+    known = (small, node_killed, on_gpu, poisoned, restarted, offline, many_videos)
     scenario = {each.__name__: each for each in known}[sys.argv[1]]
     print(json.dumps(scenario(Path(sys.argv[2]), sys.argv[3])))

@@ -97,6 +97,19 @@ def test_eight_streams_lose_a_node(scenario: Scenario, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.gpu
+def test_workers_have_gpus(scenario: Scenario, tmp_path: Path) -> None:
+    """`python -m tests.emulated_gpu pytest -m "long and gpu" tests/fleet`, where there is no GPU."""
+    came = scenario("on_gpu")
+    (worker,) = came["status"]["workers"]
+    assert {each["worker"] for each in came["status"]["streams"]} == {worker["name"]}
+    assert 'ermu_device_memory_bytes{device="' in came["metrics"]
+    assert came["full"]["status"] == 409 and "GPU" in came["full"]["problem"]
+    assert came["code"] == 0
+    assert min(accuracy(tmp_path / "labels" / name, 2) for name in "ab") > 0.8
+
+
+@pytest.mark.long
 def test_a_poisoned_stream_is_quarantined_and_the_others_live_on(scenario: Scenario, tmp_path: Path) -> None:
     package = tmp_path / "site"
     (package / "poison-1.dist-info").mkdir(parents=True)
