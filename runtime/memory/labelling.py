@@ -132,7 +132,8 @@ class Labeller:
             self._device.upload(np.asarray(cv2.LUT(label, self._merged), np.uint8), self._source)
             self._survey(logits)
             self._latest = label
-        rows = self._host[-self._table.nbytes :].view(np.int64).reshape(self._table.shape).tolist()
+        table = self._host[-self._table.nbytes :].view(np.int64).reshape(self._table.shape)
+        rows: list[list[int]] = table.tolist()
         return {i: _seen(*row) for i, row in zip(self._ids[: len(rows)].tolist(), rows, strict=True) if i}
 
     def probabilities(self, logits: Array) -> Probabilities:
