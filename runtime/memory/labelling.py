@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -133,7 +133,7 @@ class Labeller:
             self._survey(logits)
             self._latest = label
         table = self._host[-self._table.nbytes :].view(np.int64).reshape(self._table.shape)
-        rows: list[list[int]] = table.tolist()
+        rows = cast("list[list[int]]", table.tolist())
         return {i: _seen(*row) for i, row in zip(self._ids[: len(rows)].tolist(), rows, strict=True) if i}
 
     def probabilities(self, logits: Array) -> Probabilities:
