@@ -97,7 +97,7 @@ def _stages(report: Report) -> Table:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A name, then figures to the right; headings break between words, no figure is cut short."""
-    table = Table(box=SIMPLE, pad_edge=False)
+    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for column, head in enumerate(heads):
         longest = max((len(row[column]) for row in rows), default=0)
         side: Literal["left", "right"] = "right" if column else "left"

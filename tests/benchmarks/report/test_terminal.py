@@ -1,0 +1,41 @@
+"""A report on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from ermu.benchmarks.report.terminal import print_report
+from tests.benchmarks.reports import STAGES, report
+
+
+def test_every_figure_is_there_in_80_columns() -> None:
+    """Ours at 96 ms, torch at 1,480: all figures of a row, the ratio that counts, why not to keep them."""
+    kept = report(STAGES, torch_ms=1480.0)
+    names = ("torch-published", "torch-compile", "openvino")
+    peers = dict.fromkeys(names, kept.peers["torch-published"])
+    kept = kept.model_copy(
+        update={
+            "peers": peers,
+            "speedup": dict.fromkeys(peers, 15.42),
+            "agreement": dict.fromkeys(peers, 0.9995),
+            "same_evictions": {**dict.fromkeys(peers, True), "openvino": False},
+            "accuracy": {"ours": 0.912, **dict.fromkeys(peers, 0.908)},
+            "others_cores": 1.5,
+        }
+    )
+    printed = io.StringIO()
+    print_report(kept, Console(file=printed, width=80))
+    lines = printed.getvalue().splitlines()
+    assert max(map(len, lines[3:])) <= 80
+    ours, published = (
+        next(line.split() for line in lines if line.strip().startswith(name))
+        for name in ("ours", "torch-published fp32")
+    )
+    assert ours == ["ours", "fp32", "96.0", "96.0", "96.0", "96.0", "0.912"]
+    expected = ["torch-published", "fp32", "1480", "1480", "1480", "1480", "15.42x", "99.95%", "0.908"]
+    assert published == expected
+    assert "99.95%*" in printed.getvalue() and "* other frames left its memory" in printed.getvalue()
+    assert "15.42x the fastest peer that computes in no fewer bits" in printed.getvalue()
+    assert "Not for the record: other processes kept 1.5 cores busy." in printed.getvalue()
