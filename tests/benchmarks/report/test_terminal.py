@@ -29,10 +29,8 @@ def test_every_figure_is_there_in_80_columns() -> None:
     print_report(kept, Console(file=printed, width=80))
     lines = printed.getvalue().splitlines()
     assert max(map(len, lines[3:])) <= 80
-    ours, published = (
-        next(line.split() for line in lines if line.strip().startswith(name))
-        for name in ("ours", "torch-published fp32")
-    )
+    rows = {tuple(line.split()[:2]): line.split() for line in lines}
+    ours, published = rows["ours", "fp32"], rows["torch-published", "fp32"]
     assert ours == ["ours", "fp32", "96.0", "96.0", "96.0", "96.0", "0.912"]
     expected = ["torch-published", "fp32", "1480", "1480", "1480", "1480", "15.42x", "99.95%", "0.908"]
     assert published == expected
