@@ -27,7 +27,7 @@ class Footprint:
 
     Attributes:
         frames: Frames segmented until now, over all streams.
-        rss: Resident bytes.
+        rss: Resident bytes, once malloc has given back the free pages that it keeps.
         in_use: Bytes that malloc has handed out and not got back; None where the C library does not tell.
         threads: Of the operating system.
         handles: Open files and sockets.
@@ -41,6 +41,7 @@ class Footprint:
 
     @classmethod
     def now(cls, frames: int) -> Footprint:
+        getattr(ctypes.CDLL(None), "malloc_trim", lambda kept: None)(0)
         process = psutil.Process()
         handles = sum(1 for _ in _HANDLES.iterdir()) if _HANDLES.is_dir() else process.num_fds()
         return cls(frames, process.memory_info().rss, _in_use(), process.num_threads(), handles)
