@@ -1,7 +1,8 @@
-"""Files: written whole or not at all, and listed as people see and count them."""
+"""Files: written whole or not at all, by one process, and listed as people see and count them."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -55,6 +56,22 @@ def swap_folder(new: Path, target: Path, old: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
+
+
+def hold(descriptor: int) -> bool:
+    """Whether an open file is held by nobody else, and by whoever opened it so from now until it is closed.
+
+    Where the system or the file system has no such locks, everybody holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
 
 
 def unwritable(path: Path, error: OSError) -> SinkError:

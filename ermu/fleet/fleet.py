@@ -24,6 +24,7 @@ from ermu.fleet.worker.settings import Kind
 from ermu.redaction import print_traceback
 from ermu.runtime.config.schema import NAME, StreamEntry, StreamsFile
 from ermu.runtime.streams.command_queue import CommandQueue
+from ermu.runtime.streams.sessions.folder import SessionFolder
 
 _LOOK_SECONDS = 1.0  # what workers say of their streams costs them a few milliseconds
 _IDLE_SECONDS = 0.2
@@ -43,6 +44,8 @@ class Fleet(Closing):
 
     Raises:
         OptionError: the file names no folder for sessions, or no bundle for a stream.
+        StateError: another server keeps its sessions in that folder.
+        SinkError: that folder cannot be written.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Fleet(Closing):
         self.streams = {entry.name: TrackedStream(file.resolved(entry)) for entry in file.streams}
         for stream in self.streams.values():
             Kind.of(stream.entry)
+        self._folder = SessionFolder(self.sessions)
         self.board, self._lock, self._over, self._wake = Board(), RLock(), Event(), Event()
         self._commands, self._began = CommandQueue(), monotonic()
         host = file.fleet.worker_host or ("127.0.0.1" if cluster.local else None)
@@ -160,6 +164,7 @@ class Fleet(Closing):
             self.board.drop(worker)
             with suppress(Exception):
                 self.cluster.end(worker.handle)
+        self._folder.close()
 
     def _add(self, entry: StreamEntry) -> TrackedStream:
         if entry.name in self.streams or not NAME.fullmatch(entry.name):

@@ -13,7 +13,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from ermu.runtime.serve.api import Api, RefusedError, answered, media_type, show_latest
 from ermu.runtime.session.session import Session
-from ermu.runtime.streams.sessions.snapshots import SUFFIX, check_bounded
+from ermu.runtime.streams.sessions.folder import SUFFIX
+from ermu.runtime.streams.sessions.snapshots import check_bounded
 
 BINARY = "application/octet-stream"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ermu.errors import SinkError, StateError
-from ermu.runtime.files import shown, unwritable
+from ermu.runtime.files import hold, shown, unwritable
 from ermu.runtime.results import FrameResult
 from ermu.runtime.sinks.base import Sink, SinkContext, make_folder, needed_target
 from ermu.runtime.sinks.output_files import OutputFiles
@@ -33,16 +33,27 @@ class JsonLines:
         behind: Go on behind what is there: a line that a killed process left unfinished is taken away.
 
     Raises:
-        SinkError: it cannot be created.
+        SinkError: it cannot be created, or another process writes it.
     """
 
     def __init__(self, path: Path, *, behind: bool = False) -> None:
         make_folder(path.parent)
         self._path = path
+        special = path.exists() and not path.is_file()  # /dev/null, a pipe: whoever likes writes there
         try:
+            self._file = path.open("wb" if special else "ab", buffering=0)
+            if special:
+                return
+            if not hold(self._file.fileno()):
+                self._file.close()
+                raise SinkError(
+                    f"{shown(path)} is being written by another process.",
+                    fix="choose another path, or end that process",
+                )
             if behind:
                 _mend(path)
-            self._file = path.open("ab" if behind else "wb", buffering=0)
+            else:
+                self._file.truncate(0)
         except OSError as error:
             raise unwritable(path, error) from error
 
@@ -84,7 +95,7 @@ class JsonLinesSink(Sink):
     A live stream's records have the time of day too (`utc`), and go on behind those of an earlier run.
 
     Args:
-        path: Of the file, created at once; of segments, each with its first frame.
+        path: Of the file, created at once; of segments, each with its first record.
         context: Of the stream.
 
     Attributes:
@@ -101,6 +112,7 @@ class JsonLinesSink(Sink):
         self._live = context.live
         self._files = OutputFiles(path, context, self.is_own)
         self._lines: JsonLines | None = None
+        self._segment = path
         if self._files.segmented:
             make_folder(path.parent)
             return
@@ -147,10 +159,10 @@ class JsonLinesSink(Sink):
         segment = self._files.turn(frame.time)
         if segment is not None:
             self.close()
-            self._lines = JsonLines(segment)
-        if self._lines is None:
-            raise StateError(f"The sink {self.name} has been closed.", fix="open another sink")
+            self._lines, self._segment = None, segment
         for record in self.records(frame, result):
+            if self._lines is None:
+                self._lines = JsonLines(self._segment)
             self._lines.append({**record, "utc": utc(frame.stamp)} if self._live else record)
 
     def close(self) -> None:

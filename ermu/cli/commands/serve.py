@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.streams.pipeline import Pipeline
+    from ermu.runtime.streams.sessions.folder import SessionFolder
 
 
 @with_option_groups
@@ -64,6 +65,7 @@ def serve(
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.segmenters import SharedBackend
+    from ermu.runtime.streams.sessions.folder import SessionFolder
 
     need_server()
     access = server.access()
@@ -74,12 +76,13 @@ def serve(
     contexts = sink_contexts(names, [True] * len(names), records, overwrite=overwrite)
     folders = _check_paths(which, streams, chosen, said, wanted, contexts, overwrite)
     console = WorkConsole()
-    loaded = which.load(console, options)
-    own = [said.of_segmenter(number) for number in range(len(chosen))]
-    for each in own:
-        _refuse_unbounded(each.get("policy") or options.policy or loaded.manifest.memory.policy)
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
+        kept = None if sessions is None else stack.enter_context(SessionFolder(sessions))
+        loaded = which.load(console, options)
+        own = [said.of_segmenter(number) for number in range(len(chosen))]
+        for each in own:
+            _refuse_unbounded(each.get("policy") or options.policy or loaded.manifest.memory.policy)
         sources = []
         for choice in chosen:
             opened = stack.enter_context(choice.opened())
@@ -91,8 +94,7 @@ def serve(
         for folder in folders:
             remove_own(folder)
         parts = list(zip(chosen, contexts, sources, segmenters, strict=True))
-        kept = None if sessions is None else (sessions, session_seconds)
-        _serve(console, parts, said, shared, live, wanted, server, access, kept)
+        _serve(console, parts, said, shared, live, wanted, server, access, kept and (kept, session_seconds))
 
 
 def _refuse_unbounded(policy: str) -> None:
@@ -140,7 +142,7 @@ def _serve(
     wanted: list[str],
     server: ServerOptions,
     access: Access,
-    kept: tuple[Path, float] | None,
+    kept: tuple[SessionFolder, float] | None,
 ) -> None:
     """Runs the streams and the server until a signal; `kept` says where sessions lie, and how often."""
     from contextlib import nullcontext

@@ -11,54 +11,45 @@ from threading import Event, Thread
 from ermu.closing import Closing
 from ermu.errors import ErmuError, OptionError, SessionError, StateError
 from ermu.registries import POLICIES
-from ermu.runtime.files import shown, unwritable
+from ermu.runtime.files import shown
 from ermu.runtime.session.session import Session
 from ermu.runtime.streams.pipeline import Pipeline
+from ermu.runtime.streams.sessions.folder import SUFFIX, SessionFolder
 from ermu.runtime.timing.interval import Interval
 
-SUFFIX = ".ermu"
 _TELL_SECONDS, _STOP_SECONDS = 60.0, 3.0
 
 logger = logging.getLogger("ermu.streams")
 
 
 class Snapshots(Closing):
-    """Writes `FOLDER/STREAM.ermu` every few seconds; a context manager around the streams' run.
+    """Writes every stream's session into a folder every few seconds; a context manager around their run.
 
     The worker copies a stream between two of its frames; what takes long is done in a thread of its own. What
     has not changed is not written again. A disk that refuses is told once a minute, and the streams go on.
 
     Args:
         pipelines: Set up, not begun.
-        folder: Made where it is not there.
+        folder: This process's; the caller's to close.
         seconds: From one round to the next.
 
     Raises:
         OptionError: the time is not positive.
-        SinkError: the folder cannot be made.
 
     Attributes:
         written: Files so far.
         bytes: Of the latest file of each stream, by name.
     """
 
-    def __init__(self, pipelines: Sequence[Pipeline], folder: Path, *, seconds: float = 5.0) -> None:
+    def __init__(self, pipelines: Sequence[Pipeline], folder: SessionFolder, *, seconds: float = 5.0) -> None:
         if not seconds > 0:
             raise OptionError(f"Sessions every {seconds} seconds.", expected="more than 0 seconds")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(folder, error) from error
         self._pipelines, self._folder, self._seconds = list(pipelines), folder, seconds
         self.written, self.bytes = 0, dict[str, int]()
         self._latest = dict[str, int]()
         self._say = Interval(_TELL_SECONDS)
         self._stop = Event()
         self._thread = Thread(target=self._run, name="sessions", daemon=True)
-
-    def path(self, pipeline: Pipeline) -> Path:
-        """Where a stream's session lies."""
-        return self._folder / f"{pipeline.name}{SUFFIX}"
 
     def restore(self) -> list[str]:
         """Has every stream go on from its session, where there is one, before it begins; their names.
@@ -67,8 +58,8 @@ class Snapshots(Closing):
         """
         resumed = []
         for pipeline in self._pipelines:
-            path = self.path(pipeline)
-            for torn in self._folder.glob(f".{pipeline.name}.*{SUFFIX}"):  # of a process that was killed
+            path = self._folder.session(pipeline.name)
+            for torn in self._folder.path.glob(f".{pipeline.name}.*{SUFFIX}"):  # of a process that was killed
                 torn.unlink(missing_ok=True)
             if not path.exists():
                 continue
@@ -104,7 +95,7 @@ class Snapshots(Closing):
         usual = max((p.copying.percentile(50) for p in self._pipelines), default=0.0)
         size = sum(self.bytes.values()) / 1e6
         return (
-            f"{self.written} sessions written to {shown(self._folder)}, the latest {size:.1f} MB; "
+            f"{self.written} sessions written to {shown(self._folder.path)}, the latest {size:.1f} MB; "
             f"copied between frames in {usual:.1f} ms (p50), {slowest:.1f} ms at most"
         )
 
@@ -131,7 +122,7 @@ class Snapshots(Closing):
         state = _mark(session)
         if self._latest.get(pipeline.name) == state:
             return
-        path = self.path(pipeline)
+        path = self._folder.session(pipeline.name)
         session.write(path)
         self._latest[pipeline.name] = state
         self.bytes[pipeline.name] = path.stat().st_size

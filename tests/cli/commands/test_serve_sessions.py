@@ -71,6 +71,9 @@ def test_killed_and_started_again(tiny_bundle: Path, tmp_path: Path) -> None:
             client.post("/api/streams/door/objects", json={"box": [10, 10, 60, 60], "name": "guest"})
             client.post("/api/streams/door/control", json={"action": "policy", "policy": "rmem"})
             before = {name: known(client, name) for name in ("yard", "door")}
+            with running(command, **options) as second:  # type: ignore[arg-type]
+                told, _ = second.communicate(timeout=90)
+            assert second.returncode == 1 and f"process {process.pid} on " in told
             paths = {name: folder / f"{name}.ermu" for name in before}
             assert until(
                 lambda: saved(paths["yard"], lambda h: h["stream"]["objects"][-1]["name"] == "b"), 60
@@ -101,5 +104,5 @@ def test_killed_and_started_again(tiny_bundle: Path, tmp_path: Path) -> None:
             printed, _ = process.communicate(timeout=60)
     assert process.returncode == 0, printed
     assert "gone on from sessions: yard, door" in printed and "sessions written to" in printed
-    assert not list(folder.glob(".*")) and not list(folder.glob("*.refused"))
+    assert [path.name for path in folder.glob(".*")] == [".lock"] and not list(folder.glob("*.refused"))
     assert [each["id"] for each in head(paths["yard"])["stream"]["objects"]] == [2, 3, 4]  # saved at the end

@@ -90,6 +90,27 @@ def test_one_kinds_records_are_not_the_others(tmp_path: Path) -> None:
     assert not TraceSink.keeps(tmp_path / "objects.jsonl", LIVE)
 
 
+def test_two_writers_of_a_file_are_one_too_many(tmp_path: Path) -> None:
+    """Neither writes between the other's lines nor, with --overwrite, away what it has."""
+    path = tmp_path / "objects.jsonl"
+    first = ObjectSink(path, LIVE)
+    write(first, 0)
+    first = ObjectSink(path, LIVE)
+    first.write(Frame(0, "0", EMPTY, time=0.0), FrameResult(0, EMPTY[..., 0], []))
+    for context in (LIVE, SinkContext(25, live=True, overwrite=True)):
+        with pytest.raises(SinkError, match="written by another process"):
+            ObjectSink(path, context)
+    first.close()
+    assert len(lines(path)) == 1
+    for _ in range(2):
+        assert isinstance(JsonLines(Path(os.devnull)), JsonLines)
+
+
+def test_a_segment_without_a_record_is_no_file(tmp_path: Path) -> None:
+    write(EventSink(tmp_path / "events.jsonl", SinkContext(25, segment_seconds=1)), 25)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", 32) as small:
         records = JsonLines(small / "lines.jsonl")
