@@ -10,6 +10,12 @@ _TORCH_IS_LARGE = (
 )
 
 
+def counted(count: float, noun: str) -> str:
+    """A number of things, in words: `1 stream`, `2 streams`."""
+    shown = f"{count:g}" if isinstance(count, float) else count
+    return f"{shown} {noun}{'' if count == 1 else 's'}"
+
+
 class ErmuError(Exception):
     """Base of every error that ERMU raises on purpose; the CLI prints it without a traceback.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ermu.errors import PromptError
+from ermu.errors import PromptError, counted
 from ermu.runtime.files import few, visible_files
 from ermu.runtime.images.labels import IGNORE, object_ids, read_label_map
 from ermu.runtime.sources.base import Frame
@@ -107,8 +107,8 @@ class PromptFolder(Prompts):
         left = [path.name for path in self._waiting.values()]
         if left:
             raise PromptError(
-                f"{len(left)} label maps in {self.folder} belong to none of the {frames} frames: "
-                f"{few(left)}.",
+                f"{counted(len(left), 'label map')} in {self.folder} for none of the "
+                f"{counted(frames, 'frame')}: {few(left)}.",
                 expected="names of frames: an image's without its suffix, a number counted from 0 in a video",
                 fix="rename or remove them; what was segmented is written",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ermu.cli.options import PromptOptions
-from ermu.errors import PromptError
+from ermu.errors import PromptError, counted
 from ermu.runtime.hints import Hints, parse_box, parse_point
 from ermu.runtime.images.labels import read_label_map
 from ermu.runtime.images.prompter import Box, Point
@@ -36,7 +36,8 @@ def read_prompts(given: PromptOptions, sources: int) -> list[Prompt]:
         return [Hints(hints)]
     if given.prompt and len(given.prompt) != sources:
         raise PromptError(
-            f"{sources} sources have {len(given.prompt)} prompts.", expected="one --prompt a --source"
+            f"{counted(sources, 'source')} and {counted(len(given.prompt), 'prompt')} are given.",
+            expected="one --prompt a --source",
         )
     return [PromptFolder(path) if path.is_dir() else read_label_map(path) for path in given.prompt or []]
 

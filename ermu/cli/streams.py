@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ermu.errors import OptionError
+from ermu.errors import OptionError, counted
 from ermu.redaction import redact
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def stream_names(sources: Sequence[str], names: Sequence[str] | None) -> list[st
         return [str(i) for i in range(len(sources))]
     if len(names) != len(sources):
         raise OptionError(
-            f"{len(sources)} sources have {len(names)} names.", expected="one --name a --source"
+            f"{counted(len(sources), 'source')} and {counted(len(names), 'name')} are given.",
+            expected="one --name a --source",
         )
     for name in names:
         if not _NAME.fullmatch(name) or names.count(name) > 1:

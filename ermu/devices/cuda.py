@@ -28,6 +28,15 @@ _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_...
 _BUFFER, _BUFFER_SIZE = 1, 2  # CU_LAUNCH_PARAM_...
 
 
+def device_count() -> int:
+    """GPUs that the driver shows to this process; 0 where there is no driver."""
+    try:
+        start()
+        return created("cuDeviceGetCount")
+    except (BackendError, DriverError):
+        return 0
+
+
 def device_capability(index: int = 0) -> tuple[int, int]:
     """Compute capability of a GPU, (major, minor).
 

@@ -10,14 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ermu.errors import ErmuError
+from ermu.errors import ErmuError, counted
 from ermu.fleet.board import share_of
-from ermu.fleet.cluster import fits
+from ermu.fleet.cluster import fits, local_resources
 from ermu.fleet.fleet import sessions_of
 from ermu.fleet.worker.settings import Kind
 from ermu.registries import POLICIES, SINKS
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.config.schema import LOCAL, NAME, StreamEntry, StreamsFile
+from ermu.runtime.config.schema import LOCAL, NAME, Resources, StreamEntry, StreamsFile
 from ermu.runtime.config.stream_choice import choice_of
 from ermu.runtime.sources.opening import source_kinds
 
@@ -37,20 +37,21 @@ class Finding:
     wrong: bool = False
 
 
-def check_fleet(file: StreamsFile, *, host: str, token: bool) -> list[Finding]:
+def check_fleet(file: StreamsFile, *, host: str, token: bool, cpus: int | None = None) -> list[Finding]:
     """Everything that can be known without starting anything.
 
     Args:
         file: As read.
         host: That the front would be bound to.
         token: Whether it would ask for one.
+        cpus: Cores that a local Ray may give; None, this machine's.
     """
     entries = [file.resolved(entry) for entry in file.streams]
     found = [finding for entry in entries for finding in _of_stream(entry, file)]
     names = [entry.name for entry in entries]
     twice = sorted({name for name in names if names.count(name) > 1})
     found += [Finding("two streams have this name", name, wrong=True) for name in twice]
-    found += [*_of_bundles(entries), *_of_sessions(file), *_of_resources(file, entries)]
+    found += [*_of_bundles(entries), *_of_sessions(file), *_of_resources(file, entries, cpus)]
     return [*found, *_of_network(file, host, token=token)]
 
 
@@ -114,24 +115,54 @@ def _of_sessions(file: StreamsFile) -> Iterator[Finding]:
         yield Finding(f"{folder} has to be one disk that every node reaches", "sessions")
 
 
-def _of_resources(file: StreamsFile, entries: list[StreamEntry]) -> Iterator[Finding]:
+def _of_resources(file: StreamsFile, entries: list[StreamEntry], cpus: int | None) -> Iterator[Finding]:
     share, most = file.fleet.worker, file.fleet.most_workers
     if share.cpus + share.gpus <= 0:
         yield Finding("a worker needs cores or a GPU", "fleet.worker", wrong=True)
         return
+    workers = _workers(entries, share)
+    text = f"{counted(len(entries), 'stream')}: {counted(workers, 'worker')}, {_named(share, workers)}"
+    yield Finding(text, "fleet")
+    if most is not None and workers > most:
+        yield Finding(f"most_workers is {most}", "fleet", wrong=True)
+    if file.fleet.address == LOCAL:
+        here = local_resources(cpus, gpus=share.gpus > 0)
+        room = _room(share, here)
+        if workers > room:
+            yield Finding(
+                f"this machine has {_named(here)}, room for {counted(room, 'worker')} of {_named(share)}: "
+                f"{'nothing would run' if room == 0 else 'the other streams would wait for ever'}; "
+                "make fleet.worker or fleet.stream smaller, or --cpus larger",
+                "fleet",
+                wrong=True,
+            )
+
+
+def _workers(entries: list[StreamEntry], share: Resources) -> int:
+    """How many it takes: streams of one bundle, backend and precision share one while they fit."""
     wanted = dict[tuple[str | None, ...], list[StreamEntry]]()
     for entry in entries:
         wanted.setdefault((entry.bundle, entry.backend, entry.precision), []).append(entry)
-    workers = sum(
+    return sum(
         max(1, *(math.ceil(sum(getattr(share_of(each), kind) for each in group) / getattr(share, kind) - 1e-9)
                  for kind in ("cpus", "gpus") if getattr(share, kind) > 0))
         for group in wanted.values()
     )  # fmt: skip
-    text = f"{len(entries)} streams take {workers} workers, {workers * share.cpus:g} cores"
-    text += f" and {workers * share.gpus:g} GPUs" if share.gpus else ""
-    yield Finding(text, "fleet")
-    if most is not None and workers > most:
-        yield Finding(f"most_workers is {most}", "fleet", wrong=True)
+
+
+def _room(share: Resources, here: Resources) -> int:
+    """Workers that a machine has room for; a part of a GPU lies on one GPU."""
+    room = math.inf if share.cpus <= 0 else here.cpus / share.cpus
+    if share.gpus >= 1:
+        room = min(room, here.gpus / share.gpus)
+    elif share.gpus > 0:
+        room = min(room, here.gpus * math.floor(1 / share.gpus + 1e-9))
+    return math.floor(room + 1e-9)
+
+
+def _named(share: Resources, times: int = 1) -> str:
+    cores = counted(times * share.cpus, "core")
+    return f"{cores} and {counted(times * share.gpus, 'GPU')}" if share.gpus else cores
 
 
 def _of_network(file: StreamsFile, host: str, *, token: bool) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from ermu.closing import Closing
-from ermu.errors import DependencyError, ErmuError
+from ermu.devices.processors import usable_processors
+from ermu.errors import DependencyError, ErmuError, OptionError
 from ermu.fleet.worker.settings import WorkerSettings
 from ermu.runtime.config.schema import LOCAL, FleetSection, Resources
 
@@ -67,7 +68,11 @@ class Cluster(Closing):
         self._ray = _imported(local=self.local)
         common: dict[str, Any] = {"namespace": NAMESPACE, "logging_level": "ERROR"}
         if self.local:
-            common |= {"num_cpus": cpus, "include_dashboard": dashboard, "object_store_memory": _STORE}
+            common |= {
+                "num_cpus": cpus or usable_processors(),
+                "include_dashboard": dashboard,
+                "object_store_memory": _STORE,
+            }
         for tries_left in reversed(range(_TRIES if self.local else 1)):
             try:
                 self._ray.init(address=fleet.address, **common)
@@ -124,7 +129,15 @@ class Cluster(Closing):
             common: Goes to each process once.
             each: What the calls differ in.
             cpus: That each call takes.
+
+        Raises:
+            OptionError: a call takes more than a local cluster has: Ray would wait for ever.
         """
+        most = int(max((node.cpus for node in self.nodes().values()), default=0))
+        if self.local and cpus > most:
+            raise OptionError(
+                f"A task takes {cpus} cores, this machine gives {most}.", fix=f"--threads {most}"
+            )
         task = self._ray.remote(function).options(num_cpus=cpus, max_retries=2)
         shared = self._ray.put(common)
         return {task.remote(shared, one): one for one in each}
@@ -180,6 +193,18 @@ class Cluster(Closing):
             f"No Ray cluster answers at {address}: {said}",
             fix="ray start --head on its machine; RAY_AUTH_MODE and RAY_AUTH_TOKEN as it has them",
         )
+
+
+def local_resources(cpus: int | None = None, *, gpus: bool) -> Resources:
+    """What a cluster that is started on this machine has to give.
+
+    Args:
+        cpus: Cores that it may give; None, those that this process may use.
+        gpus: Whether GPUs are of interest: none is asked for otherwise.
+    """
+    from ermu.devices.cuda import device_count
+
+    return Resources(cpus=float(cpus or usable_processors()), gpus=float(device_count() if gpus else 0))
 
 
 def fits(share: Resources, free: Resources) -> bool:

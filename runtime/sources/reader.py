@@ -9,7 +9,7 @@ from enum import Enum
 from threading import Condition, Event, Thread
 from time import monotonic
 
-from ermu.errors import ErmuError, OptionError, SourceError, StateError
+from ermu.errors import ErmuError, OptionError, SourceError, StateError, counted
 from ermu.logs import in_stream
 from ermu.redaction import redact
 from ermu.runtime.sources.backoff import Backoff
@@ -228,10 +228,10 @@ class StreamReader:
 
     def _tell_frame(self, dropped: int) -> None:
         if self._told_lost:
-            logger.warning("%s: frames again (%d reconnects so far)", self._shown, self.reconnects)
+            logger.warning("%s: frames again (%s so far)", self._shown, counted(self.reconnects, "reconnect"))
             self._told_lost = False
         if dropped and self._say_dropped.due():
-            logger.info("%s: %d frames dropped so far for newer ones", self._shown, self.dropped)
+            logger.info("%s: %s dropped so far for newer ones", self._shown, counted(self.dropped, "frame"))
 
     def _pause(self) -> float:
         wait = self._backoff.next()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ermu.errors import counted
 from ermu.runtime.timing.statistics import Timings
 
 
@@ -43,7 +44,7 @@ class RunSummary:
         if self.missing:
             told.append(f"ended after {self.frames} of {self.frames + self.missing} frames")
         if self.damaged:
-            told.append(f"{self.damaged} {'frame' if self.damaged == 1 else 'frames'} damaged")
+            told.append(f"{counted(self.damaged, 'frame')} damaged")
         if self.device_losses:
             frames = ", ".join(map(str, self.device_losses))
             told.append(f"the device was lost, and every memory began anew, after frame {frames}")

@@ -13,13 +13,13 @@ from ermu.runtime.config.schema import StreamsFile
 STREAM = {"name": "a", "source": "scene:3", "bundle": "demo"}
 
 
-def found(tmp_path: Path, *streams: dict[str, Any], **more: Any) -> list[Finding]:
+def found(tmp_path: Path, *streams: dict[str, Any], cpus: int = 8, **more: Any) -> list[Finding]:
     given = {"sessions": str(tmp_path), "streams": [*streams] or [STREAM], **more}
-    return check_fleet(StreamsFile.model_validate(given), host="127.0.0.1:8000", token=False)
+    return check_fleet(StreamsFile.model_validate(given), host="127.0.0.1:8000", token=False, cpus=cpus)
 
 
-def wrong(tmp_path: Path, *streams: dict[str, Any], **more: Any) -> list[str]:
-    told = found(tmp_path, *streams, **more)
+def wrong(tmp_path: Path, *streams: dict[str, Any], cpus: int = 8, **more: Any) -> list[str]:
+    told = found(tmp_path, *streams, cpus=cpus, **more)
     return [f"{each.about}: {each.text}" for each in told if each.wrong and "Ray is not" not in each.text]
 
 
@@ -29,7 +29,7 @@ def test_a_good_file_says_what_it_takes(tmp_path: Path) -> None:
     streams.append({**STREAM, "name": "other", "backend": "onnxruntime"})
     assert not wrong(tmp_path, *streams, fleet=fleet)
     texts = [each.text for each in found(tmp_path, *streams, fleet=fleet)]
-    assert "10 streams take 4 workers, 8 cores" in texts  # nine by four, and another backend's
+    assert "10 streams: 4 workers, 8 cores" in texts  # nine by four, and another backend's
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,31 @@ def test_mistakes_of_the_file_are_found(tmp_path: Path) -> None:
     (tmp_path / "prompt.png").touch()
     away = {**STREAM, "prompt": "README.md"}
     assert "write the whole path" in wrong(tmp_path, away, fleet={"address": "head:6379"})[0]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "worker", "room"),
+    [
+        (8, {"cpus": 4.0}, None),
+        (7, {"cpus": 4.0}, "7 cores, room for 1 worker of 4 cores: the other streams would wait"),
+        (3, {"cpus": 4.0}, "3 cores, room for 0 workers of 4 cores: nothing would run"),
+        (8, {"cpus": 1.0, "gpus": 0.4}, "8 cores and 1 GPU, room for 2 workers of 1 core and 0.4 GPUs"),
+        (8, {"cpus": 1.0, "gpus": 0.25}, None),
+        (8, {"cpus": 0.0, "gpus": 1.0}, "8 cores and 1 GPU, room for 1 worker of 0 cores and 1 GPU"),
+    ],
+)
+def test_more_than_the_machine_has_is_refused(
+    tmp_path: Path, cpus: int, worker: dict[str, float], room: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would wait for what never comes; a part of a GPU lies on one GPU. Of a cluster nothing is known."""
+    monkeypatch.setattr("ermu.devices.cuda.device_count", lambda: 1)
+    share = {"cpus": worker["cpus"], "gpus": worker.get("gpus", 0.0)}
+    streams = [
+        {**STREAM, "name": name, **share} for name in ("a", "b", "c")[: 2 if "gpus" not in worker else 3]
+    ]
+    told = wrong(tmp_path, *streams, cpus=cpus, fleet={"worker": worker})
+    assert [room in each for each in told] == [True] if room else not told
+    assert not wrong(tmp_path, *streams, cpus=cpus, fleet={"worker": worker, "address": "head:6379"})
 
 
 def test_what_is_open_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

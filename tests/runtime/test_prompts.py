@@ -54,7 +54,7 @@ def test_each_label_map_brings_its_new_objects(folder):
     np.testing.assert_array_equal(prompts.take(frame("im0")), square(4, 5))
     assert prompts.take(frame("im1")) is None
     np.testing.assert_array_equal(prompts.take(frame("im3")), square(200, 70))
-    with pytest.raises(PromptError, match=r"1 label maps in .* none of the 4 frames: im5\.png\."):
+    with pytest.raises(PromptError, match=r"1 label map in .* none of the 4 frames: im5\.png\."):
         prompts.check_used(4)
     assert prompts.take(frame("im5")) is not None
     prompts.check_used(8)
@@ -110,7 +110,7 @@ def test_a_label_map_without_its_frame_is_told_and_results_stay(tiny_bundle, fol
     (folder / "im5.png").rename(folder / "im55.png")
     arguments = ["run", "--bundle", tiny_bundle, "--source", frames, "--out", tmp_path / "out"]
     done = ermu(*arguments, "--prompts", folder, "--threads", 1)
-    assert done.returncode == 1 and "belong to none of the 8 frames: im55.png" in done.stderr
+    assert done.returncode == 1 and "for none of the 8 frames: im55.png" in done.stderr
     assert len(list((tmp_path / "out" / "labels").iterdir())) == 8
     few = ["run", "--bundle", tiny_bundle, "--source", frames, "--out", tmp_path / "few", "--max-frames", 2]
     assert ermu(*few, "--prompts", folder, "--threads", 1).returncode == 0

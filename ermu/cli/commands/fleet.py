@@ -20,6 +20,10 @@ Config = Annotated[
     typer.Option(help="A YAML file of streams, where their sessions lie, and how they are placed."),
 ]
 
+Cpus = Annotated[
+    int | None, typer.Option(min=1, help="Cores that a local Ray may give; default: this machine's.")
+]
+
 app = typer.Typer(help="Run a file's streams on many machines, by Ray.", invoke_without_command=True)
 
 
@@ -30,9 +34,7 @@ def fleet(
     config: Config = None,
     *,
     server: ServerOptions,
-    cpus: Annotated[
-        int | None, typer.Option(min=1, help="Cores that a local Ray may give; default: this machine's.")
-    ] = None,
+    cpus: Cpus = None,
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Have a local Ray serve its own dashboard, too.")
     ] = False,
@@ -50,7 +52,7 @@ def fleet(
     need_ray()
     need_server()
     access, console = server.access(), WorkConsole()
-    _refuse_wrong(file, server)
+    _refuse_wrong(file, server, cpus)
     from ermu.fleet.fleet import Fleet
 
     verbose = logging.getLogger("ermu").isEnabledFor(logging.INFO)
@@ -65,7 +67,7 @@ def fleet(
 
 @app.command("check")
 @with_option_groups
-def check(config: Config = None, *, server: ServerOptions) -> None:
+def check(config: Config = None, *, server: ServerOptions, cpus: Cpus = None) -> None:
     """Look a file over without starting anything, and say what the fleet would open to the network."""
     from rich.markup import escape
 
@@ -73,7 +75,8 @@ def check(config: Config = None, *, server: ServerOptions) -> None:
     from ermu.fleet.check import check_fleet
 
     file = _read(config)
-    findings = check_fleet(file, host=f"{server.host}:{server.port}", token=server.token is not None)
+    host, token = f"{server.host}:{server.port}", server.token is not None
+    findings = check_fleet(file, host=host, token=token, cpus=cpus)
     console = WorkConsole()
     for finding in findings:
         mark = "[red]wrong[/]" if finding.wrong else "[green]ok[/]   "
@@ -138,11 +141,11 @@ def _read(config: Path | None) -> StreamsFile:
     return read_streams_file(config)
 
 
-def _refuse_wrong(file: StreamsFile, server: ServerOptions) -> None:
+def _refuse_wrong(file: StreamsFile, server: ServerOptions, cpus: int | None) -> None:
     from ermu.errors import OptionError
     from ermu.fleet.check import check_fleet
 
-    findings = check_fleet(file, host=server.host, token=server.token is not None)
+    findings = check_fleet(file, host=server.host, token=server.token is not None, cpus=cpus)
     wrong = [finding for finding in findings if finding.wrong]
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
@@ -155,6 +158,7 @@ def _serve(console: Any, running: Fleet, server: ServerOptions, access: Any) -> 
 
     from ermu.cli.printing import plain
     from ermu.cli.signals import StopSignals
+    from ermu.errors import counted
     from ermu.fleet.front.app import create_front
     from ermu.runtime.serve.server import Server
 
@@ -163,7 +167,7 @@ def _serve(console: Any, running: Fleet, server: ServerOptions, access: Any) -> 
     with StopSignals() as signals, front as serving:
         running.start()
         shown = f"{access.proxy.url or serving.url}{'?token=...' if access.token else ''}"
-        plain(console, f"{len(running.streams)} streams at {shown} (stop with Ctrl-C)")
+        plain(console, f"{counted(len(running.streams), 'stream')} at {shown} (stop with Ctrl-C)")
         signals.wait(over, on_stop=serving.stop)
 
 

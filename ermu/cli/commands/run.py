@@ -221,6 +221,7 @@ def _report(console: Any, pipeline: Pipeline, out: Path, max_frames: int | None,
     from rich.markup import escape
 
     from ermu.cli.printing import plain
+    from ermu.errors import counted
     from ermu.runtime.files import shown
 
     summary = pipeline.summary()
@@ -229,7 +230,7 @@ def _report(console: Any, pipeline: Pipeline, out: Path, max_frames: int | None,
         plain(console, f"stopped at {summary.frames}{f' of {wanted}' if wanted else ''}")
     plain(
         console,
-        f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.2f} FPS), "
+        f"{counted(summary.frames, 'frame')} in {summary.seconds:.1f} s ({summary.fps:.2f} FPS), "
         f"a frame p50 {summary.percentile(50):.0f} ms, p99 {summary.percentile(99):.0f} ms -> {shown(out)}"
         + (f"; {pipeline.source.description} went away and did not come back" if summary.lost else ""),
     )

@@ -78,7 +78,7 @@ def serve(
     console = WorkConsole()
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
-        kept = None if sessions is None else stack.enter_context(SessionFolder(sessions))
+        held = None if sessions is None else stack.enter_context(SessionFolder(sessions))
         loaded = which.load(console, options)
         own = [said.of_segmenter(number) for number in range(len(chosen))]
         for each in own:
@@ -94,7 +94,8 @@ def serve(
         for folder in folders:
             remove_own(folder)
         parts = list(zip(chosen, contexts, sources, segmenters, strict=True))
-        _serve(console, parts, said, shared, live, wanted, server, access, kept and (kept, session_seconds))
+        kept = None if held is None else (held, session_seconds)
+        _serve(console, parts, said, shared, live, wanted, server, access, kept)
 
 
 def _refuse_unbounded(policy: str) -> None:
@@ -151,6 +152,7 @@ def _serve(
     from ermu.cli.live_page import live_page
     from ermu.cli.printing import plain
     from ermu.cli.signals import StopSignals
+    from ermu.errors import counted
     from ermu.runtime.serve.broadcast import Broadcast
     from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.streams.pipeline import Pipeline
@@ -170,7 +172,7 @@ def _serve(
     page = live_page(pipelines, broadcasts, access, host=server.host, port=server.port)
     with StopSignals() as signals, page as serving, snapshots or nullcontext():
         shown = f"{access.proxy.url or serving.url}{'?token=...' if access.token else ''}"
-        plain(console, f"{len(pipelines)} streams at {shown} (stop with Ctrl-C)")
+        plain(console, f"{counted(len(pipelines), 'stream')} at {shown} (stop with Ctrl-C)")
         if resumed:
             plain(console, f"gone on from sessions: {', '.join(resumed)}")
         signals.run(Scheduler(pipelines, endless=True, shared=shared), on_stop=serving.stop)

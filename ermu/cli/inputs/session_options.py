@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ermu.errors import OptionError
+from ermu.errors import OptionError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,8 @@ class SessionOptions:
         for option, given in named.items():
             if given and len(given) != sources:
                 raise OptionError(
-                    f"{sources} sources have {len(given)} of {option}.", expected=f"one {option} a --source"
+                    f"{counted(sources, 'source')} and {len(given)} of {option} are given.",
+                    expected=f"one {option} a --source",
                 )
         if sum(map(bool, (self.session, self.prime, prompts.prompt or prompts.box or prompts.point))) > 1:
             raise OptionError(

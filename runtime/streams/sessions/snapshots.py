@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from ermu.closing import Closing
-from ermu.errors import ErmuError, OptionError, SessionError, StateError
+from ermu.errors import ErmuError, OptionError, SessionError, StateError, counted
 from ermu.registries import POLICIES
 from ermu.runtime.files import shown
 from ermu.runtime.session.session import Session
@@ -95,7 +95,8 @@ class Snapshots(Closing):
         usual = max((p.copying.percentile(50) for p in self._pipelines), default=0.0)
         size = sum(self.bytes.values()) / 1e6
         return (
-            f"{self.written} sessions written to {shown(self._folder.path)}, the latest {size:.1f} MB; "
+            f"{counted(self.written, 'session')} written to {shown(self._folder.path)}, "
+            f"the latest {size:.1f} MB; "
             f"copied between frames in {usual:.1f} ms (p50), {slowest:.1f} ms at most"
         )
 

@@ -89,7 +89,7 @@ def test_prompts_of_which_a_short_run_meets_none_are_told(tiny_bundle, frames, t
     options = ("--prompts", tmp_path / "prompts", "--max-frames", 3, "--out", tmp_path / "out")
     done = ermu("run", "--bundle", tiny_bundle, "--source", frames, *options)
     assert done.returncode == 1
-    assert "1 label maps in" in done.stderr and "belong to none of the 3 frames: 99999.png" in done.stderr
+    assert "1 label map in" in done.stderr and "for none of the 3 frames: 99999.png" in done.stderr
 
 
 def test_a_checkpoint_is_exported_once_and_then_runs_without_torch(tiny_checkpoint, frames, tmp_path):
