@@ -129,7 +129,7 @@ class Steering:
         found = [
             Detection(Box(*box), mask=mask) for box, mask in zip(boxes, masks, strict=True) if box is not None
         ]
-        followed = [i for i in pipeline.add_detections(found) if i is not None]
+        followed = [i for i in pipeline.add_detections(found) or () if i is not None]
         self.detected += len(followed)
         return followed
 

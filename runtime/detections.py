@@ -137,9 +137,8 @@ class Reseeder(Prompts):
 
 
 def whole(box: Box) -> XYXY:
-    """A box's pixels: corners in order, rounded outwards."""
-    (x0, x1), (y0, y1) = sorted((box.x0, box.x1)), sorted((box.y0, box.y1))
-    return int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
+    """A box's pixels, rounded outwards."""
+    return int(np.floor(box.x0)), int(np.floor(box.y0)), int(np.ceil(box.x1)), int(np.ceil(box.y1))
 
 
 def mask_of(detection: Detection, image: Image, prompter: Prompter) -> Mask | None:

@@ -105,7 +105,9 @@ def check_prompt(label: LabelMap, frame_hw: tuple[int, int]) -> list[int]:
     ids = object_ids(label)
     if not ids:
         raise PromptError(
-            "The label map has no object.", expected="at least one pixel with an id from 1 to 254"
+            "The label map has no object.",
+            expected="at least one pixel with an id from 1 to 254",
+            fix="paint each object in an id of its own",
         )
     return ids
 

@@ -19,12 +19,30 @@ _ITERATIONS = 4
 
 @dataclass(frozen=True)
 class Box:
-    """Pixels x0 <= x < x1, y0 <= y < y1 of a frame."""
+    """Pixels x0 <= x < x1, y0 <= y < y1 of a frame.
+
+    Raises:
+        PromptError: it ends before it begins. Sorted corners would be another box than the one that was
+            meant where width and height were given in place of x1 and y1.
+    """
 
     x0: float
     y0: float
     x1: float
     y1: float
+
+    def __post_init__(self) -> None:
+        if self.x1 < self.x0 or self.y1 < self.y0:
+            x1, y1 = self.x0 + max(self.x1, 0), self.y0 + max(self.y1, 0)
+            raise PromptError(
+                f"The box {self} ends before it begins.",
+                expected="x0, y0, x1, y1, two corners: x0 <= x1 and y0 <= y1",
+                fix=f"swap the corners, or give {self.x0:g},{self.y0:g},{x1:g},{y1:g} if width and height "
+                "were meant",
+            )
+
+    def __str__(self) -> str:
+        return f"({self.x0:g}, {self.y0:g}, {self.x1:g}, {self.y1:g})"
 
 
 @dataclass(frozen=True)
@@ -56,19 +74,19 @@ class Prompter(Protocol):
     def from_points(self, frame: Image, points: Sequence[Point]) -> Mask:
         """The object under the positive points; arguments and errors as `from_box`."""
 
-    def corrected(self, frame: Image, mask: Mask, points: Sequence[Point]) -> Mask:
-        """An object whose mask was wrong, with the positive points on it and the negative ones off it.
+    def corrected(self, frame: Image, mask: Mask, hint: Box | Sequence[Point]) -> Mask:
+        """An object whose mask was wrong: in a box, or with positive points on it and negative ones off it.
 
         Args:
             frame: BGR uint8 H x W x 3.
             mask: bool H x W, what was found; may be empty.
-            points: At least one; of an empty mask, at least one positive.
+            hint: A box around it, or at least one point; of an empty mask, at least one positive.
 
         Returns:
             bool H x W, with at least one pixel.
 
         Raises:
-            PromptError: a point lies outside the frame, or nothing is left.
+            PromptError: a point lies outside the frame, or nothing is left or found.
         """
 
 
@@ -76,13 +94,20 @@ class GrabCutPrompter:
     """GrabCut by colour: needs no network, and a hint that is roughly right."""
 
     def from_box(self, frame: Image, box: Box) -> Mask:
+        """The object in a box, or the box itself where nothing in it stands out from its surroundings."""
+        found, inside = self._in_box(frame, box)
+        return inside if _is_little(found, inside) else found
+
+    def _in_box(self, frame: Image, box: Box) -> tuple[Mask, Mask]:
+        """What stands out in a box, and the box."""
         height, width = frame.shape[:2]
-        x0, x1 = sorted((min(max(box.x0, 0), width), min(max(box.x1, 0), width)))
-        y0, y1 = sorted((min(max(box.y0, 0), height), min(max(box.y1, 0), height)))
+        x0, x1 = (min(max(x, 0), width) for x in (box.x0, box.x1))
+        y0, y1 = (min(max(y, 0), height) for y in (box.y0, box.y1))
         if x1 - x0 < 4 or y1 - y0 < 4:
             raise PromptError(
-                f"The box {_shown(box)} covers less than 4 x 4 pixels of the frame, {width}x{height}.",
+                f"The box {box} covers less than 4 x 4 pixels of the frame, {width}x{height}.",
                 expected="x0, y0, x1, y1 in pixels of the frame",
+                fix="draw it around the object",
             )
         small, scale = _reduced(frame)
         trimap = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
@@ -92,7 +117,7 @@ class GrabCutPrompter:
         mask = _grab_cut(small, trimap, (width, height))
         inside = np.zeros_like(mask)
         inside[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))] = True
-        return _not_empty(mask & inside, inside)
+        return mask & inside, inside
 
     def from_points(self, frame: Image, points: Sequence[Point]) -> Mask:
         height, width = frame.shape[:2]
@@ -113,12 +138,15 @@ class GrabCutPrompter:
             _disk(hint, point, 1.0, 3, 1)
         return _touching(mask, hint > 0)
 
-    def corrected(self, frame: Image, mask: Mask, points: Sequence[Point]) -> Mask:
-        """GrabCut around the points; elsewhere the mask stays as it was.
+    def corrected(self, frame: Image, mask: Mask, hint: Box | Sequence[Point]) -> Mask:
+        """GrabCut in the box, or around the points; elsewhere the mask stays as it was.
 
         A part of the mask with a negative point on it and no positive one goes altogether, and where every
         positive point lies apart from the mask, the object is there instead of here.
         """
+        if isinstance(hint, Box):
+            return self._found_in(frame, hint)
+        points = hint
         _check_points(frame, points, positive=not mask.any())
         refused = _refused(mask, points)
         mask = mask & ~refused
@@ -143,13 +171,31 @@ class GrabCutPrompter:
         around = _disks(mask.shape, points, 1.0, round(reach / scale))
         return _meant(np.where(around, found, mask) & ~refused, mask, points)
 
+    def _found_in(self, frame: Image, box: Box) -> Mask:
+        """What stands out in a box: an object that is known is not replaced by the box itself."""
+        found, inside = self._in_box(frame, box)
+        if _is_little(found, inside):
+            raise PromptError(
+                f"Nothing in the box {box} stands out from what is around it.",
+                expected="a box with the object in it, and some of its surroundings",
+                fix="draw it anew, or click on the object",
+            )
+        return found
+
 
 def _check_points(frame: Image, points: Sequence[Point], *, positive: bool) -> None:
     height, width = frame.shape[:2]
     if not points or (positive and not any(point.positive for point in points)):
-        raise PromptError("No point lies on the object.", expected="at least one positive point")
-    if not all(0 <= point.x < width and 0 <= point.y < height for point in points):
-        raise PromptError("A point lies outside the frame.", expected=f"0 <= x < {width}, 0 <= y < {height}")
+        raise PromptError(
+            "No point lies on the object.", expected="at least one positive point", fix="click on the object"
+        )
+    outside = [point for point in points if not (0 <= point.x < width and 0 <= point.y < height)]
+    if outside:
+        raise PromptError(
+            f"The point ({outside[0].x:g}, {outside[0].y:g}) lies outside the frame, {width}x{height}.",
+            expected=f"0 <= x < {width}, 0 <= y < {height}",
+            fix="give pixels of the frame, not shares of it or pixels of a window",
+        )
 
 
 def _nothing_left() -> PromptError:
@@ -221,10 +267,6 @@ def _meant(found: Mask, before: Mask, points: Sequence[Point]) -> Mask:
     return np.asarray(wanted, np.bool_)
 
 
-def _not_empty(mask: Mask, otherwise: Mask) -> Mask:
-    """The mask, or the box itself where nothing in it stands out from its surroundings."""
-    return mask if np.count_nonzero(mask) >= 0.02 * np.count_nonzero(otherwise) else otherwise
-
-
-def _shown(box: Box) -> str:
-    return f"({box.x0:g}, {box.y0:g}, {box.x1:g}, {box.y1:g})"
+def _is_little(found: Mask, inside: Mask) -> bool:
+    """Whether next to nothing of a box was found."""
+    return bool(np.count_nonzero(found) < 0.02 * np.count_nonzero(inside))

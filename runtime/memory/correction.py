@@ -64,12 +64,13 @@ class Corrections:
             raise StateError(
                 f"No correction of object {object_id} can be undone.",
                 expected=f"one of the latest {UNDOABLE}, with no other policy and no restart since",
+                fix="correct it anew",
             )
         latest = own[-1]
         if latest.object_id != object_id:
             raise StateError(
                 f"Object {latest.object_id}, which shares its memory, was corrected since.",
-                fix=f"undo that first: undo({latest.object_id})",
+                fix=f"undo that of object {latest.object_id} first",
             )
         self._held.remove(latest)
         return latest

@@ -124,6 +124,7 @@ class GroupSet:
             raise PromptError(
                 f"{len(ids)} more objects do not fit.",
                 expected=f"at most {MOST_GROUPS} groups of ten identities that stay alive",
+                fix="remove objects first",
             )
         groups = [self._groups[i] for i in joined]
         held = [i for group in groups for i in group.ids if group.untouched or i in shown]
@@ -204,6 +205,7 @@ class GroupSet:
             raise PromptError(
                 f"Object {object_id} was not followed yet at frame {frame}.",
                 expected=f"frame {group.bank.frames[0]} or a later one",
+                fix="correct it on a frame since",
             )
         logits = self._device.empty(self._logits.shape[1:], self._logits.dtype)
         self._device.copy(self._logits.at(g), logits)

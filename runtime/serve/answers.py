@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,6 +19,15 @@ def refusal(
 ) -> JSONResponse:
     """What cannot be done, why, and how it can."""
     return JSONResponse({"problem": text, "expected": expected, "fix": fix}, status, headers=headers)
+
+
+def no_stream(names: Iterable[str]) -> JSONResponse:
+    """The answer to the name of a stream that is none of these."""
+    known = ", ".join(names)
+    return refusal(
+        404, "There is no such stream.", expected=f"one of {known}" if known else "none is there",
+        fix="GET /api/streams lists them",
+    )  # fmt: skip
 
 
 async def not_served(request: Request, error: Exception) -> Response:

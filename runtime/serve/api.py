@@ -18,7 +18,7 @@ from ermu.errors import ErmuError
 from ermu.runtime.detections import Detection
 from ermu.runtime.images.label_values import label_of
 from ermu.runtime.images.prompter import Box, Point
-from ermu.runtime.serve.answers import refusal
+from ermu.runtime.serve.answers import no_stream, refusal
 from ermu.runtime.serve.bodies import Bodies, BodyError
 from ermu.runtime.serve.schemas import (
     Action,
@@ -33,6 +33,7 @@ from ermu.runtime.serve.schemas import (
     bounded_policies,
 )
 from ermu.runtime.serve.streams import ServedStream
+from ermu.runtime.sources.reader import StreamState
 from ermu.types import LabelMap
 
 Handler = Callable[["Api", Request], Awaitable[Response]]
@@ -48,11 +49,14 @@ _RENAME: Bodies[Rename] = Bodies(Rename)
 class RefusedError(Exception):
     """A request that cannot be served, with the answer that says so."""
 
-    def __init__(
-        self, status: int, problem: str, *, expected: str | None = None, fix: str | None = None
-    ) -> None:
-        super().__init__(problem)
-        self.answer = refusal(status, problem, expected=expected, fix=fix)
+    def __init__(self, answer: Response) -> None:
+        super().__init__()
+        self.answer = answer
+
+    @classmethod
+    def saying(cls, status: int, problem: str, *, expected: str | None = None, fix: str) -> RefusedError:
+        """One with the answer that `refusal` makes of it."""
+        return cls(refusal(status, problem, expected=expected, fix=fix))
 
 
 def answered(handler: Handler) -> Handler:
@@ -92,7 +96,7 @@ class Api:
         """
         name = request.path_params["stream"]
         if name not in self._streams:
-            raise RefusedError(404, "There is no such stream.", expected=f"one of {', '.join(self._streams)}")
+            raise RefusedError(no_stream(self._streams))
         return self._streams[name]
 
     @answered
@@ -112,6 +116,7 @@ class Api:
     @answered
     async def add_objects(self, request: Request) -> Response:
         stream, kind = self.stream(request), _media_type(request)
+        _refuse_ended(stream)
         if kind == "image/png":
             label = _label_map(await request.body(), stream)
             ids = await run_in_threadpool(stream.pipeline.add_objects, label)
@@ -129,6 +134,7 @@ class Api:
     @answered
     async def refine_object(self, request: Request) -> Response:
         (stream, object_id), kind = self._object(request), _media_type(request)
+        _refuse_ended(stream)
         refine = stream.pipeline.refine_object
         if kind == "image/png":
             label, frame = _label_map(await request.body(), stream), _frame_number(request)
@@ -137,14 +143,14 @@ class Api:
             hint = await body_of(request, _CORRECTION)
             await run_in_threadpool(refine, object_id, _drawn(hint), frame=hint.frame)
         await show_latest(stream)
-        return await _shown(stream, object_id)
+        return await _shown(stream, object_id, noting=True)
 
     @answered
     async def undo(self, request: Request) -> Response:
         stream, object_id = self._object(request)
         await run_in_threadpool(stream.pipeline.undo, object_id)
         await show_latest(stream)
-        return await _shown(stream, object_id)
+        return await _shown(stream, object_id, noting=True)
 
     @answered
     async def rename_object(self, request: Request) -> Response:
@@ -177,9 +183,11 @@ class Api:
     def _object(self, request: Request) -> tuple[ServedStream, int]:
         stream, object_id = self.stream(request), request.path_params["id"]
         if object_id not in stream.pipeline.objects.ids:
-            raise RefusedError(
-                404, "There is no such object.", expected=f"one of {stream.pipeline.objects.ids}"
-            )
+            known = stream.pipeline.objects.ids
+            raise RefusedError.saying(
+                404, "There is no such object.", expected=f"one of {known}" if known else "none is followed",
+                fix=f"GET /api/streams/{stream.pipeline.name}/objects lists them",
+            )  # fmt: skip
         return stream, object_id
 
 
@@ -193,9 +201,24 @@ async def _add_detections(stream: ServedStream, given: DetectedBoxes) -> Respons
         overlap=given.overlap,
         frame=given.frame,
     )
+    if followed is None:
+        nothing = [None] * len(given.detections)
+        return JSONResponse({"ids": [], "followed": nothing, "taken": False}, 201)
     await show_latest(stream)
     ids = sorted({i for i in followed if i is not None} - before)
-    return JSONResponse({"ids": ids, "followed": followed}, 201)
+    return JSONResponse({"ids": ids, "followed": followed, "taken": True}, 201)
+
+
+def _refuse_ended(stream: ServedStream) -> None:
+    """Nothing new is followed in a stream that has no next frame."""
+    pipeline = stream.pipeline
+    if pipeline.state is StreamState.ENDED:
+        why, failed = pipeline.trouble, pipeline.error or pipeline.reader.last_error
+        fix = (failed and failed.fix) or "start the server anew to play it again, with --loop for ever"
+        raise RefusedError.saying(
+            409, f"The stream {pipeline.name} has ended{f': {why}' if why else '.'}",
+            expected="a stream whose next frame comes", fix=fix,
+        )  # fmt: skip
 
 
 async def show_latest(stream: ServedStream) -> None:
@@ -205,12 +228,16 @@ async def show_latest(stream: ServedStream) -> None:
         await run_in_threadpool(stream.broadcast.write, latest.frame, latest.result)
 
 
-async def _shown(stream: ServedStream, object_id: int) -> Response:
-    """The answer that shows an object."""
+async def _shown(stream: ServedStream, object_id: int, *, noting: bool = False) -> Response:
+    """The answer that shows an object; with `noting`, it says so where that is nowhere to be seen."""
     objects = await run_in_threadpool(stream.objects)
     found = [shown for shown in objects if shown["id"] == object_id]
     if not found:
-        raise RefusedError(404, "The object was removed meanwhile.")
+        raise RefusedError.saying(404, "The object was removed meanwhile.", fix="add it anew")
+    latest = stream.pipeline.latest
+    if noting and latest is not None and found[0]["box"] is None:
+        note = f"It is remembered so, and not found on the latest frame, {latest.result.frame}."
+        return JSONResponse({**found[0], "note": note})
     return JSONResponse(found[0])
 
 
@@ -226,7 +253,10 @@ def _frame_number(request: Request) -> int | None:
     try:
         return None if given is None else _FRAME.validate_strings(given)
     except ValidationError as error:
-        raise RefusedError(422, "frame is not a frame's number.", expected="0 or more") from error
+        raise RefusedError.saying(
+            422, "frame is not a frame's number.", expected="0 or more",
+            fix="give the X-Ermu-Frame of frame.jpg, or leave it out for the latest",
+        ) from error  # fmt: skip
 
 
 def media_type(request: Request) -> str:
@@ -234,21 +264,31 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def unknown_type(*known: str) -> RefusedError:
+    """The error of a body that is of none of these types."""
+    return RefusedError.saying(
+        415, "The body's type is not known.", expected=" or ".join(known),
+        fix=f"send it with Content-Type: {known[0]}",
+    )  # fmt: skip
+
+
 def _media_type(request: Request) -> str:
     kind = media_type(request)
     if kind not in ("application/json", "image/png"):
-        raise RefusedError(415, "The body's type is not known.", expected="application/json or image/png")
+        raise unknown_type("application/json", "image/png")
     return kind
 
 
 async def body_of(request: Request, bodies: Bodies[B]) -> B:
     """A request's JSON body; raises `RefusedError` where it has not the shape asked for."""
     if _media_type(request) != "application/json":
-        raise RefusedError(415, "The body's type is not known.", expected="application/json")
+        raise unknown_type("application/json")
     try:
         return bodies.read(await request.body())
     except BodyError as error:
-        raise RefusedError(error.status, error.problem, expected=error.expected) from error
+        raise RefusedError.saying(
+            error.status, error.problem, expected=error.expected, fix=error.fix
+        ) from error
 
 
 def _label_map(png: bytes, stream: ServedStream) -> LabelMap:
@@ -258,13 +298,14 @@ def _label_map(png: bytes, stream: ServedStream) -> LabelMap:
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if size is not None and image.size != size:
-                raise RefusedError(
-                    409,
-                    f"The label map is {image.size[0]}x{image.size[1]}.",
+                raise RefusedError.saying(
+                    409, f"The label map is {image.size[0]}x{image.size[1]}.",
                     expected=f"the stream's size, {size[0]}x{size[1]}",
-                )
+                    fix="draw it on frame.jpg, or scale it without interpolation",
+                )  # fmt: skip
             return label_of(image, "The PNG")
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise RefusedError(
-            409, "The body is not a PNG that can be read.", expected="a label map as PNG"
-        ) from error
+        raise RefusedError.saying(
+            409, "The body is not a PNG that can be read.", expected="a label map as PNG",
+            fix="write it with Pillow or OpenCV, 8 bits a pixel, and send the file's bytes",
+        ) from error  # fmt: skip

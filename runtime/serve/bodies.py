@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
@@ -9,6 +11,26 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 B = TypeVar("B", bound=BaseModel)
+_WORDS = {  # pydantic's kinds of errors, for people who have not written its models
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "model_type": "is no JSON object",
+    "list_type": "is no list",
+    "string_type": "is no text",
+    "bool_type": "is neither true nor false",
+    "float_type": "is no number",
+    "int_type": "is no whole number",
+    "int_from_float": "is no whole number",
+    "finite_number": "is no finite number",
+    "too_short": "is too short: {actual_length} of at least {min_length}",
+    "too_long": "is too long: {actual_length} of at most {max_length}",
+    "greater_than_equal": "is below {ge:g}",
+    "greater_than": "is not above {gt:g}",
+    "less_than_equal": "is above {le:g}",
+    "literal_error": "is none of {expected}",
+    "string_too_short": "is empty",
+    "string_too_long": "is longer than {max_length} characters",
+}
 
 
 class BodyError(Exception):
@@ -18,11 +40,12 @@ class BodyError(Exception):
         status: 400 where it is no JSON, else 422.
         problem: What is wrong, and where.
         expected: The form that it looks like, or all of them.
+        fix: One that is taken.
     """
 
-    def __init__(self, status: int, problem: str, expected: str | None = None) -> None:
+    def __init__(self, status: int, problem: str, expected: str, fix: str) -> None:
         super().__init__(problem)
-        self.status, self.problem, self.expected = status, problem, expected
+        self.status, self.problem, self.expected, self.fix = status, problem, expected, fix
 
 
 @dataclass(frozen=True)
@@ -31,7 +54,9 @@ class _Miss:
 
     model: type[BaseModel]
     where: str
+    kind: str
     message: str
+    choices: str
     likeness: tuple[int, int]  # fields that are there and right, fields that are there
 
 
@@ -39,7 +64,8 @@ class Bodies(Generic[B]):
     """The forms that a body may have.
 
     Args:
-        models: One a form; each has a field, or a value of one, that tells it from the others.
+        models: One a form; each has a field, or a value of one, that tells it from the others, and an
+            example in its schema.
     """
 
     def __init__(self, *models: type[B]) -> None:
@@ -56,27 +82,58 @@ class Bodies(Generic[B]):
             try:
                 return model.model_validate_json(data)
             except ValidationError as error:
-                misses.append(_miss(model, error, data))
-        best = max(misses, key=lambda miss: miss.likeness)
-        like = [miss for miss in misses if miss.likeness == best.likeness]
-        expected = "; or ".join(_form(miss.model) for miss in like)
-        if len(like) == 1:
-            raise BodyError(422, f"{best.where or 'The body'}: {best.message}.", expected)
-        found = "; ".join(dict.fromkeys(f"{miss.where or 'the body'}: {miss.message}" for miss in like))
-        raise BodyError(422, f"The body has none of the forms taken here ({found}).", expected)
+                misses.append((model, error))
+        try:
+            given = from_json(data)
+        except ValueError as error:
+            raise self._error(400, f"The body is no JSON: {error}.", self._models) from error
+        told = [_miss(model, error, given) for model, error in misses]
+        likeness = max(miss.likeness for miss in told)
+        like = [miss for miss in told if miss.likeness == likeness]
+        raise self._error(422, _problem(like), [miss.model for miss in like])
+
+    @staticmethod
+    def _error(status: int, problem: str, models: Sequence[type[BaseModel]]) -> BodyError:
+        expected = "; or ".join(map(_form, models))
+        return BodyError(status, problem, expected, f"send {_example(models[0])}, say")
 
 
-def _miss(model: type[BaseModel], error: ValidationError, data: bytes) -> _Miss:
-    errors = error.errors(include_url=False, include_context=False, include_input=False)
+def _problem(misses: Sequence[_Miss]) -> str:
+    """What is wrong with a body that misses these forms alike."""
+    first = misses[0]
+    if len(misses) > 1 and all(miss.kind == "missing" for miss in misses):
+        return f"The body has none of {', '.join(miss.where for miss in misses)}."
+    if first.choices and all(miss.choices and miss.where == first.where for miss in misses):
+        return f"{first.where} is none of {', '.join(miss.choices for miss in misses)}."
+    found = dict.fromkeys(f"{miss.where or 'the body'}{miss.message}" for miss in misses)
+    text = "; ".join(found)
+    return f"{text[:1].upper() if not first.where else text[:1]}{text[1:]}."
+
+
+def _miss(model: type[BaseModel], error: ValidationError, given: Any) -> _Miss:
+    errors = error.errors(include_url=False, include_input=False)
     first = errors[0]
-    if first["type"] == "json_invalid":
-        raise BodyError(400, f"The body: {first['msg']}.") from error
-    given = from_json(data)
     there = set(given) & set(model.model_fields) if isinstance(given, dict) else set()
     wrong = {each["loc"][0] for each in errors if each["loc"]}
-    where = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return _Miss(model, where, message, (len(there - wrong), len(there)))
+    where, about = ".".join(str(part) for part in first["loc"]), first.get("ctx", {})
+    choices = str(about["expected"]).replace(" or ", ", ") if first["type"] == "literal_error" else ""
+    likeness = (len(there - wrong), len(there))
+    return _Miss(
+        model, where, first["type"], _in_words(first["type"], first["msg"], about), choices, likeness
+    )
+
+
+def _in_words(kind: str, message: str, about: dict[str, Any]) -> str:
+    """What is wrong with a field, to be read behind its name."""
+    words = _WORDS.get(kind)
+    if words is None:
+        return f": {message.removeprefix('Value error, ').rstrip('.')}"
+    return f" {words.format(**about)}"
+
+
+def _example(model: type[BaseModel]) -> str:
+    examples: Any = model.model_config["json_schema_extra"]
+    return json.dumps(examples["examples"][0])
 
 
 def _form(model: type[BaseModel]) -> str:

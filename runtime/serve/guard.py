@@ -18,6 +18,7 @@ from ermu.runtime.serve.access.exchange import Exchange, TooLargeError, TooSlowE
 from ermu.runtime.serve.access.proxy import Proxy, inner_path
 from ermu.runtime.serve.access.token import Token
 from ermu.runtime.serve.answers import refusal
+from ermu.runtime.serve.views.assets import token_page
 
 OPEN_PATHS = ("/healthz", "/readyz")  # for orchestrators, which have no token; the latter without reasons
 ADMITTED = "ermu.admitted"  # in the scope: whether the request brought the token, where there is one
@@ -100,7 +101,10 @@ class Guard:
             return told
         host = headers.get("host", "")
         if access.local_only and not is_local(host):
-            return refusal(403, f"The host '{host[:80]}' is not this machine.", expected="localhost")
+            return refusal(
+                403, f"The host '{host[:80]}' is not this machine.", expected="localhost",
+                fix="for other names: --host or --public-url, with a token",
+            )  # fmt: skip
         foreign = self._foreign(scope, headers, host)
         if foreign is not None:
             return foreign
@@ -127,7 +131,9 @@ class Guard:
                 fix="behind a proxy: --public-url with the page's address there, or --trust-proxy",
             )  # fmt: skip
         if headers.get("sec-fetch-site") == "cross-site":
-            return refusal(403, "Another site's page may not ask here.")
+            return refusal(
+                403, "Another site's page may not ask here.", fix="open the page at its own address"
+            )
         return None
 
     def _without_token(self, scope: Scope) -> Response:
@@ -137,7 +143,12 @@ class Guard:
             secure = "https" in (scope["scheme"], public[0] if public is not None else None)
             self._token.give(answer, scope, secure=secure)
             return answer
-        told = refusal(401, "The token is missing or wrong.", fix="open /?token=..., or send it as Bearer")
+        told: Response
+        if inner_path(scope) == "/" and "text/html" in Headers(scope=scope).get("accept", ""):
+            told = Response(token_page(), 401, media_type="text/html; charset=utf-8")
+        else:
+            fix = "open /?token=..., or send it as Authorization: Bearer"
+            told = refusal(401, "The token is missing or wrong.", fix=fix)
         told.headers["WWW-Authenticate"] = "Bearer"
         return told
 
@@ -165,7 +176,7 @@ class Guard:
 
 
 def _too_large(limit: int) -> JSONResponse:
-    return refusal(413, "The body is too large.", expected=f"at most {limit} bytes")
+    return refusal(413, "The body is too large.", expected=f"at most {limit} bytes", fix="send less at once")
 
 
 def _too_slow() -> JSONResponse:

@@ -37,7 +37,7 @@ def openapi(streams: Sequence[str], version: str, *, calls: bool) -> dict[str, A
     added = _operation(told, "Added", status="201", body={**_json(hint), **png})
     correction = {"anyOf": [_ref("BoxCorrection"), _ref("PointsCorrection")]}
     frame = _parameter("frame", {"type": "integer", "minimum": 0, "maximum": 2**53}, place="query")
-    refined = _operation("Correct an object: a box, points, or a mask as PNG (with `?frame=`)", "ObjectInfo",
+    refined = _operation("Correct an object: a box, points, or a mask as PNG (with `?frame=`)", "Corrected",
                          body={**_json(correction), **png}) | {"parameters": [frame]}  # fmt: skip
     control = {"anyOf": [_ref("Action"), _ref("PolicySwitch")]}
     objects = "/api/streams/{stream}/objects"
@@ -53,7 +53,7 @@ def openapi(streams: Sequence[str], version: str, *, calls: bool) -> dict[str, A
         f"{objects}/{{id}}/refine": {"parameters": [stream, number], "post": refined},
         f"{objects}/{{id}}/undo": {
             "parameters": [stream, number],
-            "post": _operation("Take an object's latest correction back", "ObjectInfo"),
+            "post": _operation("Take an object's latest correction back", "Corrected"),
         },
         "/api/streams/{stream}/memory": {
             "parameters": [stream],

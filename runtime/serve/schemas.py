@@ -60,8 +60,14 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def _example(**fields: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
 class BoxHint(_Body):
     """A box around one new object: x0, y0, x1, y1 in pixels of the frame, x1 and y1 exclusive."""
+
+    model_config = _example(box=[100, 80, 220, 240], name="cat")
 
     box: Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
     name: Name | None = None
@@ -78,6 +84,8 @@ class ClickedPoint(_Body):
 
 class PointsHint(_Body):
     """Clicks on one new object."""
+
+    model_config = _example(points=[{"x": 160, "y": 90}], name="cat")
 
     points: Annotated[list[ClickedPoint], Field(min_length=1, max_length=32)]
     name: Name | None = None
@@ -96,8 +104,10 @@ class DetectedBoxes(_Body):
 
     `mode` `new` follows those that overlap no object by `overlap` (intersection over union of boxes), `first`
     all while nothing is followed, `all` every one. Calls less than `every` frames after the last that was
-    heeded are left.
+    heeded are left: they are not `taken`.
     """
+
+    model_config = _example(detections=[{"box": [100, 80, 220, 240], "name": "cat"}], every=30)
 
     detections: Annotated[list[DetectedBox], Field(max_length=254)]
     mode: Literal["new", "first", "all"] = "new"
@@ -109,12 +119,16 @@ class DetectedBoxes(_Body):
 class BoxCorrection(_Body):
     """A box around an object as it should be: x0, y0, x1, y1 in pixels of the frame."""
 
+    model_config = _example(box=[100, 80, 220, 240])
+
     box: Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
     frame: FrameNumber | None = None
 
 
 class PointsCorrection(_Body):
     """Clicks that correct an object, on it or (`positive` false) where it is not."""
+
+    model_config = _example(points=[{"x": 160, "y": 90}, {"x": 300, "y": 90, "positive": False}])
 
     points: Annotated[list[ClickedPoint], Field(min_length=1, max_length=32)]
     frame: FrameNumber | None = None
@@ -123,11 +137,15 @@ class PointsCorrection(_Body):
 class Rename(_Body):
     """A new name for an object."""
 
+    model_config = _example(name="cat")
+
     name: Name
 
 
 class Action(_Body):
     """Pause, resume, or forget everything."""
+
+    model_config = _example(action="pause")
 
     action: Literal["pause", "resume", "reset"]
 
@@ -135,12 +153,16 @@ class Action(_Body):
 class PolicySwitch(_Body):
     """Another eviction policy; one whose memory grows for ever is not offered."""
 
+    model_config = _example(action="policy", policy="fifo")
+
     action: Literal["policy"]
     policy: PolicyName
 
 
 class Offer(_Body):
     """A viewer's WebRTC offer: SDP with all of its candidates."""
+
+    model_config = _example(sdp="v=0...")
 
     sdp: Annotated[str, Field(min_length=1, max_length=65536)]
 
@@ -161,11 +183,13 @@ class Added(_Answer):
     """The new objects' ids.
 
     `followed` answers detections: for each the id under which it is followed, an object's that was there
-    before among them, or null where it was left out.
+    before among them, or null where it was left out. `taken` false says that none was looked at: the call
+    came too early after the last (`every`), or something is followed already (`first`).
     """
 
     ids: list[int]
     followed: list[int | None] | None = None
+    taken: bool | None = None
 
 
 class CallAnswer(_Answer):
@@ -190,6 +214,12 @@ class ObjectInfo(_Answer):
     added_frame: int
     seen_frame: int
     found: int
+
+
+class Corrected(ObjectInfo):
+    """A corrected object; `note` is there where it is not found on the latest frame."""
+
+    note: str | None = None
 
 
 class Objects(_Answer):
@@ -292,7 +322,7 @@ def schemas() -> dict[str, Any]:
 
     hints = (BoxHint, PointsHint, DetectedBoxes, BoxCorrection, PointsCorrection)
     taken = (*hints, Rename, Action, PolicySwitch, Offer)
-    given = (Problem, Added, CallAnswer, Objects, ObjectInfo, StreamInfo, Streams, Memory)
+    given = (Problem, Added, CallAnswer, Objects, ObjectInfo, Corrected, StreamInfo, Streams, Memory)
     modes = [(model, "validation") for model in taken] + [(model, "serialization") for model in given]
     _, document = models_json_schema(modes, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     definitions: dict[str, Any] = document["$defs"]

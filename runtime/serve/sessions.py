@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from ermu.runtime.serve.api import Api, RefusedError, answered, media_type, show_latest
+from ermu.runtime.serve.api import Api, answered, media_type, show_latest, unknown_type
 from ermu.runtime.session.session import Session
 from ermu.runtime.streams.sessions.folder import SUFFIX
 from ermu.runtime.streams.sessions.snapshots import check_bounded
@@ -54,7 +54,7 @@ async def _give(api: Api, request: Request) -> Response:
 async def _take(api: Api, request: Request) -> Response:
     stream = api.stream(request)
     if media_type(request) != BINARY:
-        raise RefusedError(415, "The body's type is not known.", expected=BINARY)
+        raise unknown_type(BINARY)
     path = _temporary()
     try:
         with path.open("wb") as file:
@@ -69,7 +69,7 @@ async def _take(api: Api, request: Request) -> Response:
 
 
 def _read(path: Path) -> Session:
-    session = Session.read(path)
+    session = Session.read(path, called="The body")
     check_bounded(session)
     return session
 

@@ -46,7 +46,7 @@ class ServedStream:
             "restarts": pipeline.restarts,
             "device_losses": list(pipeline.tracker.device_losses),
             "viewers": self.broadcast.viewers,
-            "error": self._error(),
+            "error": pipeline.trouble,
             "milliseconds": pipeline.timings.summary(),
             "sinks": [
                 {
@@ -74,10 +74,6 @@ class ServedStream:
             "capacity": segmenter.capacity,
             "groups": self.pipeline.memory_history.as_json(),
         }
-
-    def _error(self) -> str | None:
-        pipeline = self.pipeline
-        return pipeline.error.problem if pipeline.error else pipeline.reader.reason
 
 
 def served(pipelines: Sequence[Pipeline], broadcasts: Sequence[Broadcast]) -> dict[str, ServedStream]:

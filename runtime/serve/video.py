@@ -7,12 +7,15 @@ from contextlib import aclosing
 import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ermu.runtime.serve.answers import refusal
 from ermu.runtime.serve.api import Api, RefusedError
 from ermu.runtime.serve.broadcast import Broadcast
+from ermu.runtime.serve.streams import ServedStream
 from ermu.runtime.serve.views.picture import Picture
+from ermu.runtime.streams.tracker import no_frame
 
 _BOUNDARY = b"ermu-frame"
 _SEND_SECONDS = 15.0  # longer than the kernel's own limit, see server.py: that one also closes the socket
@@ -69,8 +72,7 @@ class Pictures:
         except RefusedError as refused:
             return refused.answer
         if stream.broadcast.full:
-            body = {"problem": "Too many viewers.", "expected": None, "fix": "close another page"}
-            return JSONResponse(body, 503)
+            return refusal(503, "Too many viewers.", fix="close another page")
         return Response() if request.method == "HEAD" else MjpegResponse(stream.broadcast)
 
     async def snapshot(self, request: Request) -> Response:
@@ -81,7 +83,7 @@ class Pictures:
             return refused.answer
         shown = stream.pipeline.snapshot()
         if shown is None:
-            return _no_frame()
+            return _no_frame(stream)
         picture = await run_in_threadpool(stream.broadcast.encoded, shown.frame, shown.result)
         return _jpeg(picture, {"X-Ermu-Frame": str(shown.result.frame)})
 
@@ -92,7 +94,7 @@ class Pictures:
         except RefusedError as refused:
             return refused.answer
         picture = await run_in_threadpool(stream.broadcast.preview)
-        return _no_frame() if picture is None else _jpeg(picture, {})
+        return _no_frame(stream) if picture is None else _jpeg(picture, {})
 
 
 def _jpeg(picture: Picture, headers: dict[str, str]) -> Response:
@@ -101,5 +103,6 @@ def _jpeg(picture: Picture, headers: dict[str, str]) -> Response:
     )
 
 
-def _no_frame() -> Response:
-    return JSONResponse({"problem": "No frame has come yet.", "expected": None, "fix": "wait"}, 409)
+def _no_frame(stream: ServedStream) -> Response:
+    told = no_frame(stream.pipeline.trouble)
+    return refusal(409, told.problem, fix=told.fix)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ermu.errors import SessionError
-from ermu.runtime.files import replace_atomically, shown
+from ermu.runtime.files import replace_atomically
 from ermu.types import Array
 
 FORMAT, VERSION = "ermu-session", 1
@@ -71,13 +71,16 @@ def _member(name: str, packing: int) -> zipfile.ZipInfo:
     return info
 
 
-def read_file(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+def read_file(path: Path, name: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """Head and arrays of a session, every byte of them checked.
+
+    Args:
+        path: Of the file.
+        name: What errors call it.
 
     Raises:
         SessionError: there is none, or it is truncated, altered, foreign or of another version.
     """
-    name = shown(path)
     try:
         with path.open("rb") as file:
             return _read(file, name)
@@ -175,7 +178,9 @@ def _same_in_half(array: Array) -> bool:
 
 def _foreign(name: str) -> SessionError:
     return SessionError(
-        f"{name} is not a session.", expected="a file that `save`, --save-session or --sessions has written"
+        f"{name} is not a session.",
+        expected="a file that `save`, --save-session or --sessions has written, or GET .../session has given",
+        fix="save one first",
     )
 
 

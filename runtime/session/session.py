@@ -49,20 +49,24 @@ class Session:
         write_file(Path(path), self.head.model_dump(mode="json"), arrays)
 
     @classmethod
-    def read(cls, path: str | Path) -> Session:
+    def read(cls, path: str | Path, *, called: str | None = None) -> Session:
         """A session from its file, checked as far as can be without a bundle.
+
+        Args:
+            path: Of the file.
+            called: What errors call it; default, its path.
 
         Raises:
             SessionError: there is none, or it is truncated, altered, foreign or of another version.
         """
-        path = Path(path)
-        said, arrays = read_file(path)
+        path, name = Path(path), called or shown(path)
+        said, arrays = read_file(path, name)
         try:
             head = Head.model_validate(said)
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise SessionError(f"{shown(path)}: field {where}: {first['msg']}.") from error
+            raise SessionError(f"{name}: field {where}: {first['msg']}.") from error
         own = {name: arrays.pop(name) for name in list(arrays) if not _BANKS.match(name)}
         groups, attention = head.segmenter.groups, head.segmenter.attention
         banks = [_bank(f"group{g}/", group, arrays, attention) for g, group in enumerate(groups)]

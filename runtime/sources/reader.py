@@ -99,13 +99,24 @@ class StreamReader:
 
     @property
     def reason(self) -> str | None:
-        """Why a live stream has no picture, or an old one, in words; None where it is live, or ended well."""
-        if not self.source.live or self.state is StreamState.LIVE:
+        """Why a live stream has no picture, or an old one, to be read behind its address and a colon.
+
+        None where it is live, has ended well, or connects for the first time. For how long it has had none
+        says `staleness`.
+        """
+        state = self.state
+        if not self.source.live or state is StreamState.LIVE:
             return None
         if self._failing or self._ended:
-            return None if self.last_error is None else self.last_error.problem
-        awaited = self.source.awaits or "the next picture"
-        return f"{self._shown}: {awaited}, for {self.staleness:.0f} s"
+            return self.last_reason
+        if state is StreamState.CONNECTING and self.source.awaits in ("", "connecting"):
+            return None
+        return self.source.awaits or "waiting for the next picture"
+
+    @property
+    def last_reason(self) -> str | None:
+        """Of the latest failure, as `reason`."""
+        return None if self.last_error is None else self._in_words(self.last_error)
 
     @property
     def finished(self) -> bool:
@@ -218,12 +229,15 @@ class StreamReader:
     def _shown(self) -> str:
         return redact(self.source.description)
 
+    def _in_words(self, error: SourceError) -> str:
+        """What has happened, without the address, which stands before it."""
+        return error.problem.removeprefix(f"{self._shown}: ").rstrip(".")
+
     def _lost(self, error: SourceError) -> None:
         """A loss is told once a minute at most, and its end where it was told itself."""
         self.last_error, self._failing = error, True
         if self._say_lost.due():
-            reason = error.problem.removeprefix(f"{self._shown}: ").rstrip(".")
-            logger.warning("%s: no frames (%s); connecting again", self._shown, reason)
+            logger.warning("%s: no frames (%s); connecting again", self._shown, self._in_words(error))
             self._told_lost = True
 
     def _tell_frame(self, dropped: int) -> None:

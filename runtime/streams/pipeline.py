@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
 
-from ermu.errors import ErmuError, OptionError, PromptError, SourceError, StateError
+from ermu.errors import ErmuError, OptionError, PromptError, StateError
 from ermu.registries import POLICIES
 from ermu.runtime.images.prompter import GrabCutPrompter, Prompter
 from ermu.runtime.prompts import Prompts
@@ -92,6 +92,12 @@ class Pipeline(PortableStream):
         if self.done:
             return StreamState.ENDED
         return self._run.reader.state if self._run else StreamState.CONNECTING
+
+    @property
+    def trouble(self) -> str | None:
+        """What it has failed of, or else why there is no picture or an old one."""
+        reason = self._run.reader.reason if self._run else None
+        return self.error.problem if self.error else reason
 
     @property
     def awaits_prompt(self) -> bool:
@@ -387,10 +393,5 @@ class Pipeline(PortableStream):
         if self.frames and isinstance(run.prompt, Prompts):
             run.prompt.check_used(self.frames)
         if self.frames == 0:
-            last = run.reader.last_error
-            raise SourceError(
-                f"The source {self.source.description} ended before its first frame."
-                + (f" {last.problem}" if last else ""),
-                expected="at least one frame",
-            )
+            raise run.without_frames()
         run.note_missing(self.source.missing, self.frames)

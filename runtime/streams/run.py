@@ -51,6 +51,16 @@ class Run:
             return 0.0
         return (perf_counter() if self.ended is None else self.ended) - self.began
 
+    def without_frames(self) -> SourceError:
+        """The error of a source that has ended before its first frame."""
+        reader = self.reader
+        why = f": {reader.last_reason}" if reader.last_reason else ""
+        return SourceError(
+            f"{reader.source.description}: it ended before its first frame{why}.",
+            expected="at least one frame",
+            fix=None if reader.last_error is None else reader.last_error.fix,
+        )
+
     def note_damaged(self, frame: Frame) -> None:
         """Counts a damaged frame.
 

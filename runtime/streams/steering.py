@@ -7,13 +7,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from ermu.errors import PromptError
 from ermu.runtime.detections import NEW, Detection, Intake, mask_of
 from ermu.runtime.images.prompter import Box, Point, Prompter
 from ermu.runtime.results import Sighting
 from ermu.runtime.streams.command_queue import CommandQueue
 from ermu.runtime.streams.object_registry import check_name
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
-from ermu.runtime.streams.tracker import Tracker
+from ermu.runtime.streams.tracker import Tracker, no_frame
 from ermu.types import LabelMap, Mask
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Steering:
         Raises:
             PromptError: there is no frame yet, the hint does not fit it, or an id is in use.
         """
-        drawn_on = self.tracker.recent(frame)
+        drawn_on = self._recent(frame)
         if isinstance(hint, np.ndarray):
             return self._ask(lambda: self.tracker.add(hint, drawn_on, name))
         mask = (
@@ -74,7 +75,7 @@ class Steering:
         every: int = 1,
         overlap: float = 0.3,
         frame: int | None = None,
-    ) -> list[int | None]:
+    ) -> list[int | None] | None:
         """Follows what a detector has found, or what of it is new.
 
         Args:
@@ -86,7 +87,9 @@ class Steering:
 
         Returns:
             The id under which each is followed, an object's that was there before among them; None where it
-            was left out: by the mode, because no pixel of it is in the frame, or for want of ids.
+            was left out: because no pixel of it is in the frame, or for want of ids. None in place of the
+            list where none was looked at: the call came too early (`every`), or something is followed
+            already (`first`).
 
         Raises:
             PromptError: there is no frame yet, a mask does not fit it, or a name will not do.
@@ -95,9 +98,9 @@ class Steering:
         for detection in detections:
             if detection.name is not None:
                 check_name(detection.name)
-        intake, drawn_on = Intake(mode, every, overlap), self.tracker.recent(frame)
+        intake, drawn_on = Intake(mode, every, overlap), self._recent(frame)
         if not self.tracker.heeds(intake, drawn_on):
-            return [None] * len(detections)
+            return None
         found = intake.match(detections, self.tracker.held(drawn_on))
         masks = {
             i: mask_of(detection, drawn_on.frame.image, self._prompter)
@@ -118,24 +121,32 @@ class Steering:
         Args:
             object_id: Of the object.
             hint: Its mask (H x W; what is not 0 is the object), a box around it, or points that change the
-                mask it has: positive ones lie on it, negative ones do not.
+                mask it has: positive ones lie on it, negative ones do not. A box and points have to find
+                something: where they do not, its memory is as it was.
             frame: Number of the frame that the hint belongs to: the latest (default), or a `snapshot`'s.
 
         Returns:
             What is known of it now.
 
         Raises:
-            PromptError: there is no such object or frame, or the hint does not fit it.
+            PromptError: there is no such object or frame, the hint does not fit it, nothing in the box
+                stands out, or the points change nothing.
         """
         self.tracker.objects.known(object_id)
-        drawn_on = self.tracker.recent(frame)
+        drawn_on = self._recent(frame)
         if isinstance(hint, np.ndarray):
             mask: Mask = hint != 0
-        elif isinstance(hint, Box):
+        elif isinstance(hint, Box) and object_id not in self.tracker.segmenter.ids:  # begins again, as if new
             mask = self._prompter.from_box(drawn_on.frame.image, hint)
         else:
             before = drawn_on.result.label == object_id
             mask = self._prompter.corrected(drawn_on.frame.image, before, hint)
+            if not isinstance(hint, Box) and np.array_equal(mask, before):
+                raise PromptError(
+                    f"The points change nothing of object {object_id}: it is there as they say.",
+                    expected="a point where it is missing, or where it is and does not belong",
+                    fix="click elsewhere, or draw a box around it",
+                )
 
         def refine() -> Sighting:
             self.tracker.refine(object_id, mask, drawn_on)
@@ -191,6 +202,21 @@ class Steering:
     def snapshot(self) -> SegmentedFrame | None:
         """The latest frame, kept for a while so that somebody may draw on it at leisure."""
         return self.tracker.snapshot()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no picture, or an old one; None where all is well, or it is not known."""
+        return None
+
+    def _recent(self, frame: int | None) -> SegmentedFrame:
+        """A recent frame, to draw on; default, the latest.
+
+        Raises:
+            PromptError: there is none, and why.
+        """
+        if self.tracker.latest is None and self.trouble:
+            raise no_frame(self.trouble)
+        return self.tracker.recent(frame)
 
     def _ask(self, action: Callable[[], T]) -> T:
         """Has the worker do something between two frames, and waits for it."""

@@ -28,6 +28,12 @@ from ermu.types import Image, LabelMap, Mask
 logger = logging.getLogger("ermu.streams")
 
 
+def no_frame(why: str | None = None) -> PromptError:
+    """The error of whatever needs a frame where there is none yet; why, as far as it is known."""
+    text = "No frame has come yet" + (f": {why}" if why else ".")
+    return PromptError(text, fix="wait until the stream is live" if why is None else "see to its source")
+
+
 class Tracker:
     """Segments a stream's frames one after another; objects come and go, and sizes change.
 
@@ -116,7 +122,9 @@ class Tracker:
         before = set(self.segmenter.ids)
         taken = sorted(set(object_ids(label)) & set(self.objects.ids))
         if taken:
-            raise PromptError(f"The ids {taken} are in use.", expected="ids that no object has")
+            raise PromptError(
+                f"The ids {taken} are in use.", expected="ids that no object has", fix="paint it in others"
+            )
         if self._options.on_add == "restart":
             held = latest.label_at(image, self.objects.ids)
             merged = np.where(np.isin(label, (0, IGNORE)), held, label).astype(np.uint8)
@@ -151,8 +159,10 @@ class Tracker:
         masks: Mapping[int, Mask | None],
         drawn_on: SegmentedFrame,
         intake: Intake,
-    ) -> list[int | None]:
+    ) -> list[int | None] | None:
         """Follows those detections that are new still; returns the id of each, None where it has none.
+
+        None alone where none is looked at.
 
         Args:
             detections: Of one frame.
@@ -161,7 +171,7 @@ class Tracker:
             intake: Which of them are taken.
         """
         if not self.heeds(intake, drawn_on):
-            return [None] * len(detections)
+            return None
         self.detected = drawn_on.result.frame
         found = intake.match(detections, self.held(drawn_on))
         fresh = {i: mask for i, mask in masks.items() if mask is not None and found[i] == -1 - i}
@@ -239,14 +249,16 @@ class Tracker:
         kept = self._recent.get(number)
         if kept is None:
             raise PromptError(
-                f"Frame {number} is not kept any more.", expected="the number of a recent snapshot"
+                f"Frame {number} is not kept any more.",
+                expected="the number of a recent snapshot, frame.jpg's",
+                fix="draw on a new one, or leave the number out: the latest",
             )
         return kept
 
     def shown(self) -> SegmentedFrame:
         """The latest frame, where there is one."""
         if self.latest is None:
-            raise PromptError("No frame has come yet.", fix="wait until the stream is live")
+            raise no_frame()
         return self.latest
 
     def _as_known(self, drawn_on: SegmentedFrame) -> SegmentedFrame:

@@ -16,7 +16,7 @@ from ermu.fleet.fleet import Fleet
 from ermu.fleet.tracked import Standing, TrackedStream
 from ermu.redaction import shown_address
 from ermu.runtime.config.schema import StreamEntry
-from ermu.runtime.serve.answers import refusal
+from ermu.runtime.serve.answers import no_stream, refusal
 from ermu.runtime.serve.guard import ADMITTED
 from ermu.runtime.serve.schemas import bounded_policies
 
@@ -40,7 +40,8 @@ def _answered(handler: Handler) -> Handler:
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "the body"
-            return refusal(422, f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}.")
+            text = f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}."
+            return refusal(422, text, fix="see StreamEntry and Move in /openapi.json")
         except ErmuError as error:
             return refusal(409, error.problem, expected=error.expected, fix=error.fix)
         except TimeoutError:
@@ -114,7 +115,7 @@ class FleetApi:
         names = self._fleet.streams
         if request.path_params["stream"] in names:
             return None
-        return refusal(404, "There is no such stream.", expected=f"one of {', '.join(names)}")
+        return no_stream(names)
 
 
 def _refuse_files(entry: StreamEntry, bundles: set[str | None]) -> None:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from ermu.fleet.board import Worker
 from ermu.fleet.fleet import Fleet
-from ermu.runtime.serve.answers import refusal
+from ermu.runtime.serve.answers import no_stream, refusal
 
 _PASSED_ON = ("accept", "content-type")
 _PASSED_BACK = ("content-type", "x-ermu-picture", "x-ermu-frame", "x-accel-buffering", "allow")
@@ -46,9 +46,7 @@ class Proxy:
         """The worker's answer; 404 where there is no such stream, 503 while none has it."""
         name = request.path_params["stream"]
         if name not in self._fleet.streams:
-            return refusal(
-                404, "There is no such stream.", expected=f"one of {', '.join(self._fleet.streams)}"
-            )
+            return no_stream(self._fleet.streams)
         worker, body = self._fleet.holder(name), await request.body()
         if worker is None:
             why = self._fleet.streams[name].error or "It is being placed."

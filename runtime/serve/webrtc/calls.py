@@ -61,16 +61,17 @@ class Calls:
             RefusedError: the offer cannot be used, or there are too many viewers.
         """
         if broadcast.full or len(self._watches) >= MAX_VIEWERS:
-            raise RefusedError(503, "Too many viewers.", fix="close another page")
+            raise RefusedError.saying(503, "Too many viewers.", fix="close another page")
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         track = FeedTrack(self._feed(broadcast))
         try:
             await _negotiate(connection, track, sdp)
         except Exception as error:  # aiortc's parsers raise whatever Python does on a text they do not expect
             await connection.close()
-            raise RefusedError(
-                409, "The offer cannot be used.", expected="an SDP offer to receive VP8 video"
-            ) from error
+            raise RefusedError.saying(
+                409, "The offer cannot be used.", expected="an SDP offer to receive VP8 video",
+                fix="send what the browser's RTCPeerConnection made, whole; or watch video.mjpeg",
+            ) from error  # fmt: skip
         watch = asyncio.create_task(_watch(connection, track))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)

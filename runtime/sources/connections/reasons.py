@@ -31,22 +31,21 @@ class Reason:
 
 
 def explained(
-    address: Address, error: Exception, seconds: float, *, begun: bool = False, timed_out: bool = False
+    address: Address, error: Exception, *, begun: bool = False, timed_out: bool = False
 ) -> SourceError:
     """What FFmpeg met, said so that an operator knows; it may ask the host once more to find out.
 
     Args:
         address: Of the stream.
         error: PyAV's.
-        seconds: That were waited.
         begun: Whether pictures had come.
         timed_out: Whether that time was over, which FFmpeg may take for damaged data.
     """
     silent = type(error).__name__ in ("ExitError", "TimeoutError") or (timed_out and not begun)
     if silent and begun:
-        reason = Reason(f"nothing has come for {seconds:g} s", "look whether the camera or the network hangs")
+        reason = Reason("nothing comes", "look whether the camera or the network hangs")
     else:
-        reason = _silent(address, seconds) if silent else _told(address, error)
+        reason = _silent(address) if silent else _told(address, error)
     return SourceError(f"{address.shown}: {reason.problem}.", fix=reason.fix)
 
 
@@ -141,11 +140,11 @@ def _refused(address: Address, status: int) -> Reason:
     return Reason("the server refuses the request")
 
 
-def _silent(address: Address, seconds: float) -> Reason:
+def _silent(address: Address) -> Reason:
     if address.scheme in _NO_TCP:
-        return Reason(f"nothing has come for {seconds:g} s", "check that the sender runs, and sends here")
+        return Reason("nothing comes", "check that the sender runs, and sends here")
     return unanswered(address) or Reason(
-        f"{address.at} accepts the connection and stays silent for {seconds:g} s",
+        f"{address.at} accepts the connection and stays silent",
         "check that this is the port of the stream, and that the camera is not overloaded",
     )
 
@@ -174,7 +173,11 @@ _BY_CLASS: dict[str, _Tell] = {
     "BrokenPipeError": lambda _: Reason("the other side closed the connection"),
     "EOFError": lambda _: Reason("the other side closed the connection before a picture came"),
     "ProtocolNotFoundError": lambda address: Reason(
-        f"the FFmpeg that PyAV brings knows no {address.scheme}://", "take another address of the stream"
+        f"the FFmpeg that PyAV brings knows no {address.scheme}://",
+        "have a relay hand it on as RTSP (MediaMTX does), or build PyAV on an FFmpeg that knows it: "
+        "docs/inputs.md"
+        if address.scheme == "srt"
+        else "take another address of the stream",
     ),
     "InvalidDataError": _no_video,
 }

@@ -57,7 +57,7 @@ class CameraSource(Source):
                 read, image = capture.read()
                 if not read:
                     return
-                self.awaits = "the next picture"
+                self.awaits = "waiting for the next picture"
                 yield live_frame(self._frames, image)  # type: ignore[arg-type]
                 self._frames += 1
         finally:

@@ -87,7 +87,7 @@ class NetworkSource(Source):
         else:
             images = self._through_pyav()
         for image in images:
-            self.awaits = "the next picture"
+            self.awaits = "waiting for the next picture"
             yield live_frame(self._frames, image)
             self._frames += 1
             if self._closed.is_set():
@@ -107,9 +107,11 @@ class NetworkSource(Source):
         try:
             with opened(self._address.url, self._device, self.description, **given) as container:
                 waited, began = read, monotonic()
-                self.awaits = "the connection is made, and no whole picture has come yet (key frame)"
+                self.awaits = "connected, and waiting for a whole picture (key frame)"
                 if not container.streams.video:
-                    raise SourceError(f"{self.description} has no video.", expected="a stream with video")
+                    raise SourceError(
+                        f"{self.description}: there is no video in it.", expected="a stream with video"
+                    )
                 self._segments = self._segments or in_segments(container.format)
                 stream = container.streams.video[0]
                 # Frame threads would hold back a frame each; slices of one frame cost no latency.
@@ -123,7 +125,7 @@ class NetworkSource(Source):
                 yield from images
         except av.FFmpegError as error:
             begun, over = self._frames > before, monotonic() - began >= waited
-            raise explained(self._address, error, waited, begun=begun, timed_out=over) from None
+            raise explained(self._address, error, begun=begun, timed_out=over) from None
 
     def _no_snapshot(self, images: Iterator[Image]) -> Iterator[Image]:
         """Pictures of a format that may be a stream or one picture alone.
@@ -154,7 +156,7 @@ class NetworkSource(Source):
             for frame in frames:
                 size = (frame.width, frame.height)
                 if not self._sizes.passes(size, monotonic(), whole=not frame.is_corrupt):
-                    self.awaits = "whole pictures of the size that it had"
+                    self.awaits = "waiting for whole pictures of the size that it had"
                 elif fits(frame.time):
                     yield frame.to_ndarray(format="bgr24")
 
@@ -177,7 +179,7 @@ class NetworkSource(Source):
         if time is None or not lateness.is_late(time, monotonic()):
             return False
         if lateness.lasting(monotonic()):
-            raise SourceError(f"{self.description} fell behind its own clock.", fix="it is opened anew")
+            raise SourceError(f"{self.description}: it fell behind its own clock.", fix="it is opened anew")
         return True
 
     def _through_opencv(self) -> Iterator[Image]:

@@ -11,7 +11,7 @@ from ermu.runtime.images.prompter import Prompter
 from ermu.runtime.session.session import Session
 from ermu.runtime.streams.sessions.stream_state import resume, session_of
 from ermu.runtime.streams.steering import Steering
-from ermu.runtime.streams.tracker import Tracker
+from ermu.runtime.streams.tracker import Tracker, no_frame
 from ermu.runtime.timing.statistics import Samples
 
 _KEPT = 512  # times that percentiles are taken over
@@ -101,7 +101,8 @@ class PortableStream(Steering):
             self.copying.add(1e3 * (perf_counter() - began))
             return session
         except PromptError as error:  # a stream without a frame
-            raise StateError(error.problem, fix=error.fix) from error
+            told = no_frame(self.trouble)
+            raise StateError(told.problem, fix=told.fix) from error
 
     def _resume(self, session: Session) -> None:
         segmenter, own = self.tracker.segmenter, session.head.segmenter.options

@@ -32,10 +32,11 @@ def session_of(tracker: Tracker, name: str, *, paused: bool) -> Session:
     """A stream's session as it is between two frames.
 
     Raises:
-        StateError: no frame has been segmented, or the policy cannot be saved.
+        PromptError: no frame has been segmented.
+        StateError: the policy cannot be saved.
     """
-    session = tracker.segmenter.session()
     shown = tracker.shown()
+    session = tracker.segmenter.session()
     frame, history = shown.frame, tracker.memory_history
     stream = StreamHead(
         name=name,

@@ -60,7 +60,20 @@ def test_the_same_hint_gives_the_same_mask() -> None:
 def test_a_box_over_everything_and_a_flat_frame_give_something() -> None:
     flat = np.full((60, 80, 3), 128, np.uint8)
     assert PROMPTER.from_box(flat, Box(-10, -10, 500, 500)).any()
-    assert PROMPTER.from_box(flat, Box(60, 50, 20, 10)).any()  # corners in either order
+    assert np.array_equal(
+        np.argwhere(PROMPTER.from_box(flat, Box(20, 10, 60, 50)))[[0, -1]], [[10, 20], [49, 59]]
+    )
+    with pytest.raises(PromptError, match=r"Nothing in the box \(20, 10, 60, 50\) stands out"):
+        PROMPTER.corrected(flat, np.zeros(flat.shape[:2], bool), Box(20, 10, 60, 50))
+
+
+@pytest.mark.parametrize("corners", [(60, 10, 20, 50), (20, 50, 60, 10), (50, 50, 10, 10)])
+def test_a_box_that_ends_before_it_begins_may_be_another(corners: tuple[int, int, int, int]) -> None:
+    """Width and height in place of x1 and y1, say: the corners are not sorted in silence."""
+    with pytest.raises(PromptError, match="ends before it begins") as refused:
+        Box(*corners)
+    x, y, width, height = corners
+    assert f"{x},{y},{x + width},{y + height}" in str(refused.value.fix)
 
 
 @pytest.mark.parametrize("box", [Box(0, 0, 2, 50), Box(-50, -50, -5, -5), Box(90, 0, 120, 40)])

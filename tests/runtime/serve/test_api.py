@@ -122,7 +122,7 @@ def test_names_that_nobody_can_see_or_trust(serve: Serve, name: str) -> None:
         assert client.post(objects, json={"box": [20, 20, 80, 90], "name": name}).status_code == 422
         assert client.post(objects, json={"box": [20, 20, 80, 90]}).status_code == 201
         refused = client.patch(f"{objects}/1", json={"name": name})
-        assert refused.status_code == 422 and refused.json()["problem"].startswith("name: ")
+        assert refused.status_code == 422 and refused.json()["problem"].startswith("name")
         for good in ("Käse", "\u0646\u06cc\u200c\u062e", "👩\u200d🚒", "a b", " door "):
             assert client.patch(f"{objects}/1", json={"name": good}).json()["name"] == good
     if 0 < len(name) <= 64:
@@ -153,7 +153,7 @@ def test_bad_bodies_are_refused_with_a_reason(serve: Serve, body: bytes, kind: s
     serving = serve()
     answer = httpx.post(f"{serving.url}/api/streams/0/objects", content=body, headers={"content-type": kind})
     assert answer.status_code == status
-    assert answer.json()["problem"]
+    assert answer.json()["problem"] and answer.json()["fix"]
     assert serving.streams["0"].pipeline.objects.ids == []
 
 
@@ -186,6 +186,14 @@ def test_passwords_of_a_stream_that_does_not_answer_are_not_shown(
             assert until(lambda: client.get("/api/streams/0").json()["error"] is not None)
             shown = [client.get(path).text for path in ("/", "/api/streams", "/metrics", "/healthz")]
             assert client.get("/api/streams/0").json()["state"] == "connecting"
+            told = [
+                client.post("/api/streams/0/objects", json={"box": [1, 2, 30, 40]}),
+                client.get("/api/streams/0/session"),
+                client.get("/streams/0/frame.jpg"),
+            ]
+            for each in told:  # not that it has not been started, which is Python's
+                assert each.status_code == 409 and "nothing listens at 127.0.0.1" in each.json()["problem"]
+            shown += [each.text for each in told]
     finally:
         scheduler.stop()
         worker.join(5)
@@ -261,6 +269,7 @@ def test_a_session_is_given_and_taken(serve: Serve) -> None:
         for content, problem in ((b"PK", "not a session"), (given.content[:-99], "truncated")):
             refused = client.put(f"{other}/session", content=content, headers=binary)
             assert (refused.status_code, problem in refused.json()["problem"]) == (409, True)
+            assert refused.json()["problem"].startswith("The body ") and refused.json()["fix"]
         assert client.put(f"{other}/session", json={}).status_code == 415
         assert len(client.get(f"{other}/objects").json()["objects"]) == 1
 

@@ -22,6 +22,11 @@ def test_a_token_is_asked_of_every_request(serve: Serve) -> None:
         assert httpx.get(url + path).status_code == 401
         assert httpx.get(url + path, headers={"authorization": "Bearer wrong"}).status_code == 401
     assert httpx.get(f"{url}/?token=wrong").status_code == 401
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = httpx.get(f"{url}/?token=wrong", headers=browser)
+    assert page.status_code == 401 and page.headers["content-type"].startswith("text/html")
+    assert 'name="token"' in page.text and TOKEN not in page.text
+    assert httpx.get(f"{url}/api/streams", headers=browser).json()["fix"]
     assert (
         httpx.get(f"{url}/api/streams?token={TOKEN}").status_code == 401
     )  # only the page takes it from the address

@@ -15,6 +15,7 @@ from tests.runtime.serve.test_api import png
 Serve = Callable[..., Serving]
 OBJECT = "/api/streams/0/objects/1"
 PNG = {"content-type": "image/png"}
+WIDE = [10, 10, 150, 110]  # something stands out in it on every frame of the scene
 
 
 def mask(x0: int, y0: int, x1: int, y1: int, value: int = 255) -> bytes:
@@ -48,7 +49,7 @@ def test_an_object_is_corrected_and_the_corrections_are_undone(serve: Serve) -> 
         areas = [client.get("/api/streams/0/objects").json()["objects"][0]["area"]]
         answers = [
             client.post(f"{OBJECT}/refine", content=mask(30, 40, 70, 60), headers=PNG),
-            client.post(f"{OBJECT}/refine", json={"box": [20, 20, 80, 90]}),
+            client.post(f"{OBJECT}/refine", json={"box": WIDE}),
             client.post(f"{OBJECT}/refine", json={"points": [{"x": 100, "y": 60}]}),
         ]
         for answer in answers:
@@ -68,7 +69,7 @@ def test_a_correction_may_be_drawn_on_a_recent_picture(serve: Serve) -> None:
     with httpx.Client(base_url=serve().url) as client:
         looked_at = begun(client)
         for body in ({"content": mask(30, 40, 70, 60), "headers": PNG, "params": {"frame": looked_at}},
-                     {"json": {"box": [30, 40, 70, 60], "frame": looked_at}}):  # fmt: skip
+                     {"json": {"box": WIDE, "frame": looked_at}}):  # fmt: skip
             answer = client.post(f"{OBJECT}/refine", **body)
             assert answer.status_code == 200, answer.text
             held = client.get("/api/streams/0/memory").json()["groups"][0]["held"]
@@ -84,6 +85,7 @@ def test_a_correction_may_be_drawn_on_a_recent_picture(serve: Serve) -> None:
         ("1/refine", {"json": {"box": [1, 2, 30, 40], "frame": 99999}}, 409),
         ("1/refine", {"json": {"points": []}}, 422),
         ("1/refine", {"json": {"points": [{"x": 500, "y": 3}]}}, 409),
+        ("1/refine", {"json": {"box": [50, 50, 10, 10]}}, 409),
         ("1/refine", {"content": mask(0, 0, 0, 0), "headers": PNG}, 409),
         ("1/refine", {"content": mask(3, 3, 9, 9), "headers": PNG, "params": {"frame": "x"}}, 422),
         ("1/refine", {"content": b"box=1"}, 415),
@@ -99,4 +101,5 @@ def test_bad_corrections_are_refused_with_a_reason(
         before = client.get("/api/streams/0/objects").json()
         answer = client.post(f"/api/streams/0/objects/{path}", **body)  # type: ignore[arg-type]
         assert (answer.status_code, bool(answer.json()["problem"])) == (status, True)
+        assert answer.json()["fix"]
         assert client.get("/api/streams/0/objects").json() == before

@@ -194,6 +194,6 @@ def test_half_precision_where_it_changes_no_bit(tmp_path: Path) -> None:
     with np.load(tmp_path / "s") as stored:
         kinds = {name: stored[name].dtype.str for name in arrays}
     assert kinds == {"exact": "<f2", "not": "<f4", "late": "<f4"}
-    _, again = read_file(tmp_path / "s")
+    _, again = read_file(tmp_path / "s", "s")
     for name, array in arrays.items():
         assert again[name].dtype == np.float32 and again[name].tobytes() == array.tobytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 import pytest
 
@@ -153,6 +154,10 @@ def test_what_does_not_fit_is_refused(tiny_segmenter: Segmenters) -> None:
     mask = np.ones((96, 128), bool)
 
     def refused() -> None:
+        away = cv2.distanceTransform((shown(pipeline) != 1).astype(np.uint8), cv2.DIST_L2, 3)
+        y, x = np.unravel_index(away.argmax(), away.shape)
+        far = Point(float(x), float(y), positive=False)
+        assert away.max() > 26  # GrabCut looks 25 pixels around a click
         cases: Sequence[tuple[str, Callable[[], object]]] = (
             ("no object 9", lambda: pipeline.refine_object(9, mask)),
             ("not kept any more", lambda: pipeline.refine_object(1, mask, frame=0)),
@@ -160,11 +165,17 @@ def test_what_does_not_fit_is_refused(tiny_segmenter: Segmenters) -> None:
             ("empty", lambda: pipeline.refine_object(1, ~mask)),
             ("less than 4 x 4", lambda: pipeline.refine_object(1, Box(0, 0, 1, 1))),
             ("outside the frame", lambda: pipeline.refine_object(1, [Point(500, 3)])),
+            ("stands out", lambda: pipeline.refine_object(1, Box(60, 40, 110, 90))),
+            ("change nothing", lambda: pipeline.refine_object(1, [far])),
         )
         before = shown(pipeline).copy()
+        remembered = [(update.group, update.frames) for update in pipeline.segmenter.memory]
         for said, action in cases:
             with pytest.raises(PromptError, match=said):
                 action()
         assert np.array_equal(shown(pipeline), before)
+        assert [(update.group, update.frames) for update in pipeline.segmenter.memory] == remembered
+        with pytest.raises(StateError, match="No correction"):
+            pipeline.undo(1)
 
-    stepped(pipeline, {2: refused}, 4)
+    stepped(pipeline, {5: refused}, 7)

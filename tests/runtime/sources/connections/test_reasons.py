@@ -108,7 +108,7 @@ def test_without_pyav_the_reason_is_found_all_the_same(
 
 def test_a_wrong_password_and_none_of_it_in_the_reason(camera: str) -> None:
     reason = reason_of(f"http://admin:hunter2@{camera}/secret?token=hunter3")
-    assert reason == f"http://***@{camera}/secret?token=***: it refuses the user name or the password (401)."
+    assert reason == "it refuses the user name or the password (401)"
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http", "rtmp"])
@@ -126,14 +126,14 @@ def test_a_server_that_accepts_and_stays_silent(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         at = f"127.0.0.1:{server.getsockname()[1]}"
         with reading(f"{scheme}://{at}/1", open_seconds=1.0) as reader:
-            assert reader.reason == f"{scheme}://{at}/1: connecting, for 0 s"
+            assert (reader.state, reader.reason) == (StreamState.CONNECTING, None)
         reason = reason_of(f"{scheme}://{at}/1", open_seconds=0.5)
-    assert f"{at} accepts the connection and stays silent for 0.5 s" in reason
+    assert f"{at} accepts the connection and stays silent" in reason
 
 
 def test_a_scheme_that_this_ffmpeg_lacks() -> None:
     reason = reason_of(f"srt://127.0.0.1:{free_port()}", open_seconds=0.5)
-    assert "knows no srt://" in reason or "nothing has come" in reason
+    assert "knows no srt://" in reason or "nothing comes" in reason
 
 
 def test_a_port_that_speaks_something_else() -> None:
@@ -155,4 +155,4 @@ def test_a_port_that_speaks_something_else() -> None:
 
 
 def test_nobody_sends() -> None:
-    assert "nothing has come for 0.5 s" in reason_of(f"udp://127.0.0.1:{free_port()}", open_seconds=0.5)
+    assert reason_of(f"udp://127.0.0.1:{free_port()}", open_seconds=0.5) == "nothing comes"
