@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import distributions
 
 from ermu.errors import DependencyError, ErmuError
@@ -31,6 +33,19 @@ def opencv_wheels() -> list[str]:
     """Installed packages that bring OpenCV; of several, the last one overwrote the others' files."""
     names = {(distribution.metadata["Name"] or "").lower() for distribution in distributions()}
     return sorted(name for name in names if re.fullmatch(_WHEEL, name))
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """What OpenCV says on the terminal of a source that it cannot open is said by our own error."""
+    from cv2.utils import logging
+
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
 
 
 def need_opencv() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 
 from ermu.errors import SourceError
+from ermu.runtime.opencv import quiet_opencv
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame, Source, live_frame
 
 _DEVICES = ("/dev/video", "/dev/v4l/")
@@ -69,12 +71,17 @@ class CameraSource(Source):
             self._capture.release()
 
     def _open(self) -> cv2.VideoCapture:
-        by_path = isinstance(self._device, str)
-        if isinstance(self._device, str) and not Path(self._device).exists():
+        by_path, numbered = isinstance(self._device, str), f"/dev/video{self._device}"
+        known = by_path or sys.platform.startswith("linux")
+        if known and not Path(str(self._device) if by_path else numbered).exists():
             raise SourceError(
                 f"There is no {self.description}.", expected=_present(), fix="check that it is connected"
             )
-        capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2) if by_path else cv2.VideoCapture(self._device)
+        with quiet_opencv():
+            if by_path:
+                capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
+            else:
+                capture = cv2.VideoCapture(self._device)
         if not capture.isOpened():
             raise SourceError(
                 f"{self.description[:1].upper()}{self.description[1:]} cannot be opened.",

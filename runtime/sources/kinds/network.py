@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 
 from ermu.errors import SourceError
+from ermu.runtime.opencv import quiet_opencv
 from ermu.runtime.sources.base import Frame, Source, live_frame
 from ermu.runtime.sources.connections.address import Address
 from ermu.runtime.sources.connections.options import ConnectionOptions
@@ -189,7 +190,8 @@ class NetworkSource(Source):
             cv2.CAP_PROP_READ_TIMEOUT_MSEC,
             int(1e3 * self._read_seconds),
         ]
-        capture = cv2.VideoCapture(self._address.url, cv2.CAP_FFMPEG, limits)
+        with quiet_opencv():
+            capture = cv2.VideoCapture(self._address.url, cv2.CAP_FFMPEG, limits)
         try:
             if not capture.isOpened():
                 raise unopened(self._address)
