@@ -116,7 +116,11 @@ class StreamReader:
     @property
     def last_reason(self) -> str | None:
         """Of the latest failure, as `reason`."""
-        return None if self.last_error is None else self._in_words(self.last_error)
+        return None if self.last_error is None else self.in_words(self.last_error)
+
+    def in_words(self, error: ErmuError) -> str:
+        """What has happened, without the address, which stands before it."""
+        return error.problem.removeprefix(f"{self._shown}: ").rstrip(".")
 
     @property
     def finished(self) -> bool:
@@ -229,15 +233,11 @@ class StreamReader:
     def _shown(self) -> str:
         return redact(self.source.description)
 
-    def _in_words(self, error: SourceError) -> str:
-        """What has happened, without the address, which stands before it."""
-        return error.problem.removeprefix(f"{self._shown}: ").rstrip(".")
-
     def _lost(self, error: SourceError) -> None:
         """A loss is told once a minute at most, and its end where it was told itself."""
         self.last_error, self._failing = error, True
         if self._say_lost.due():
-            logger.warning("%s: no frames (%s); connecting again", self._shown, self._in_words(error))
+            logger.warning("%s: no frames (%s); connecting again", self._shown, self.in_words(error))
             self._told_lost = True
 
     def _tell_frame(self, dropped: int) -> None:

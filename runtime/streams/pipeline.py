@@ -95,9 +95,11 @@ class Pipeline(PortableStream):
 
     @property
     def trouble(self) -> str | None:
-        """What it has failed of, or else why there is no picture or an old one."""
-        reason = self._run.reader.reason if self._run else None
-        return self.error.problem if self.error else reason
+        """What it has failed of, or else why there is no picture or an old one, without its address."""
+        if self._run is None:
+            return None if self.error is None else self.error.problem
+        reader = self._run.reader
+        return reader.in_words(self.error) if self.error else reader.reason
 
     @property
     def awaits_prompt(self) -> bool:

@@ -1,10 +1,12 @@
 // The live page: which stream is chosen (it stands in the address), and what is shown of it.
 
+import { sure } from "./panels/asking.js";
 import { showAlerts, troubles } from "./panels/alerts.js";
 import { Control } from "./panels/control.js";
 import { byId, element, keyed, write } from "./dom.js";
 import { showFigures } from "./panels/figures.js";
 import { Grid } from "./picture/grid.js";
+import { titled } from "./picture/painting.js";
 import { Memory } from "./panels/memory.js";
 import { Objects } from "./panels/objects.js";
 import { Pointing } from "./picture/pointing.js";
@@ -27,10 +29,15 @@ const memory = new Memory();
 const grid = new Grid();
 const objects = new Objects({
   rename: (id, name) => attempt(() => ask(api(shownName, `/objects/${id}`), "PATCH", { name })),
-  remove: (id) => attempt(async () => {
-    await ask(api(shownName, `/objects/${id}`), "DELETE");
-    await refresh();
-  }),
+  remove: async (id, name) => {
+    const stream = shownName;
+    if (!(await sure(`Stop following ${titled(id, name)}? Its name and memory cannot be brought back.`, "Stop following"))) return;
+    byId("pointer").focus({ preventScroll: true });
+    attempt(async () => {
+      await ask(api(stream, `/objects/${id}`), "DELETE");
+      await refresh();
+    });
+  },
   correct: (id) => {
     task.correct(task.object === id ? null : id);
     byId("pointer").focus();
@@ -53,8 +60,8 @@ async function attempt(action) {
 }
 
 async function sent(hint, frame, finger) {
-  const added = await task.send(hint, frame);
-  write(byId("message"), "");
+  const { added, note } = await task.send(hint, frame);
+  write(byId("message"), note);
   pointing.cancel();
   await refresh();
   if (added !== null && !finger) objects.edit(added);
@@ -112,8 +119,10 @@ async function refresh() {
   latest = stream;
   showAlerts([...troubles(stream), ...(screen.problem ? [screen.problem] : [])]);
   control.show(stream, policies);
-  task.name(known.objects);
-  objects.canCorrect = offered?.has("/refine") ?? false;
+  const ended = stream.state === "ended";
+  byId("stream").dataset.state = stream.state;
+  task.show(known.objects, ended);
+  objects.canCorrect = !ended && (offered?.has("/refine") ?? false);
   objects.show(known.objects, stream, screen.live, task.object);
   screen.name(known.objects);
   screen.watch(stream);

@@ -10,11 +10,11 @@ export function showAlerts(texts) {
 /** What an operator has to know of a stream, most urgent first. */
 export function troubles(stream) {
   const found = [];
-  const error = stream.error ? ` ${stream.error}` : "";
-  if (stream.state === "stale") found.push(`No frame for ${seconds(stream.staleness_seconds)}: the last one stays on show.${error}`);
-  else if (stream.state === "connecting") found.push(`Connecting to ${stream.source}.${error}`);
-  else if (stream.state === "ended") found.push(`The stream has ended.${error}`);
-  else if (error) found.push(error.trim());
+  const why = stream.error ? `: ${stream.error.replace(/\.$/, "")}.` : ".";
+  if (stream.state === "stale") found.push(`No frame for ${seconds(stream.staleness_seconds)}, the last one stays on show${why}`);
+  else if (stream.state === "connecting") found.push(`Connecting to ${stream.source}${why}`);
+  else if (stream.state === "ended") found.push(`The stream has ended${why}`);
+  else if (stream.error) found.push(stream.error);
   for (const sink of stream.sinks) {
     if (sink.error) found.push(`The sink ${sink.name} has stopped. ${sink.error}`);
   }

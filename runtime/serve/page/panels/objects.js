@@ -10,7 +10,7 @@ export class Objects {
   #actions;
   canCorrect = false;
 
-  /** @param actions rename(id, name), correct(id), remove(id), mark(id or null), point() */
+  /** @param actions rename(id, name), correct(id), remove(id, name), mark(id or null), point() */
   constructor(actions) {
     this.#actions = actions;
   }
@@ -40,7 +40,7 @@ export class Objects {
     correct.addEventListener("click", () => this.#actions.correct(id));
     const remove = element("button", { type: "button", textContent: "Remove", className: "remove" });
     remove.setAttribute("aria-label", `Stop following object ${id}`);
-    remove.addEventListener("click", () => this.#actions.remove(id));
+    remove.addEventListener("click", () => this.#actions.remove(id, name.value));
     const row = element("li", {}, [
       element("span", { className: "number", textContent: id }),
       name,

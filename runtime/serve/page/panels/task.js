@@ -11,6 +11,7 @@ const HINTS = {
   positive: "Tap what belongs to the object and is not covered.",
   negative: "Tap what is covered and does not belong to the object.",
   box: "Drag the right box around the object.",
+  ended: "The stream has ended: nothing new can be followed in it.",
 };
 
 export class Task {
@@ -18,6 +19,7 @@ export class Task {
   #tool = "positive";
   #names = new Map();
   #taps = { frame: null, points: [] }; // on one picture: each is sent with those before it, for all of them hold
+  #ended = false;
   stream = null;
   object = null;
 
@@ -50,24 +52,27 @@ export class Task {
     this.#show();
   }
 
-  name(objects) {
+  /** Knows the objects' names, and whether the stream has ended: then nothing is pointed at. */
+  show(objects, ended) {
     this.#names = new Map(objects.map((object) => [object.id, object.name]));
-    if (this.object !== null && !this.#names.has(this.object)) this.correct(null);
+    const [before, gone] = [this.#ended, this.object !== null && !this.#names.has(this.object)];
+    this.#ended = ended;
+    if (ended !== before || gone) this.correct(null);
     else this.#title();
   }
 
-  /** Sends what was pointed at; returns the id of an object that is new, else null. */
+  /** Sends what was pointed at; returns `added`, the id of an object that is new, else null, and a `note`. */
   async send({ box, point }, frame) {
     const [stream, object] = [this.stream, this.object];
     const tap = point && { x: point[0], y: point[1], positive: this.#tool !== "negative" };
     const where = box ? { box } : { points: object === null ? [tap] : this.#tapped(tap, frame) };
     if (object !== null) {
       if (box) this.#forgetTaps();
-      await ask(api(stream, `/objects/${object}/refine`), "POST", { ...where, frame });
-      return null;
+      const { note } = await ask(api(stream, `/objects/${object}/refine`), "POST", { ...where, frame });
+      return { added: null, note: note ?? "" };
     }
     const { ids } = await ask(api(stream, "/objects"), "POST", { ...where, frame });
-    return ids[0];
+    return { added: ids[0], note: "" };
   }
 
   #tapped(tap, frame) {
@@ -81,19 +86,20 @@ export class Task {
   }
 
   #title() {
-    write(byId("task"), this.object === null ? "New object" : `Correct ${titled(this.object, this.#names.get(this.object))}`);
+    if (this.#ended) write(byId("task"), "Ended");
+    else write(byId("task"), this.object === null ? "New object" : `Correct ${titled(this.object, this.#names.get(this.object))}`);
   }
 
   #show() {
     const correcting = this.object !== null;
-    const tool = correcting ? this.#tool : "new";
+    const tool = this.#ended ? "ended" : correcting ? this.#tool : "new";
     this.#title();
     byId("corrections").hidden = !correcting;
     for (const button of byId("corrections").querySelectorAll("[data-tool]")) {
       button.setAttribute("aria-pressed", button.dataset.tool === tool);
     }
     write(byId("hint"), HINTS[tool]);
-    this.#pointing.wants = { new: "any", box: "box" }[tool] ?? "point";
+    this.#pointing.wants = { new: "any", box: "box", ended: "nothing" }[tool] ?? "point";
     if (!correcting) this.#tool = "positive";
   }
 }

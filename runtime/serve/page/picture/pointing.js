@@ -19,8 +19,7 @@ export class Pointing {
   #stroke = null;
   #cross = null;
 
-  /** "any": a box or a click; "point": every touch is a click; "box": a click is none. */
-  wants = "any";
+  #wants = "any";
 
   /**
    * @param report called with { box } or { point }, the frame number and whether a finger drew it; a promise
@@ -36,6 +35,12 @@ export class Pointing {
     canvas.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("blur", () => this.#leave());
     canvas.addEventListener("focus", () => this.#enter());
+  }
+
+  /** "any": a box or a click; "point": every touch is a click; "box": a click is none; "nothing": not now. */
+  set wants(what) {
+    this.#wants = this.#canvas.dataset.wants = what;
+    if (what === "nothing") this.cancel();
   }
 
   watch(screen) {
@@ -61,6 +66,11 @@ export class Pointing {
     paintPointing(this.#canvas, { cross: this.#cross, box, size: this.#stroke?.size ?? this.#screen?.shown?.size });
   }
 
+  /** Whether there is a picture, and something to point at it for. */
+  get #able() {
+    return this.#wants !== "nothing" && Boolean(this.#screen?.shown);
+  }
+
   #begin(from, finger) {
     const stroke = { from, to: from, finger, size: this.#screen.shown.size };
     this.#stroke = stroke;
@@ -75,7 +85,7 @@ export class Pointing {
   async #finish(hint) {
     const stroke = this.#stroke;
     if (!stroke || stroke.sending) return;
-    if (this.wants === "box" && hint.point) {
+    if (this.#wants === "box" && hint.point) {
       this.#fail(new Error("That is a point: draw a box, from one corner to the other."));
       this.cancel();
       return;
@@ -102,7 +112,7 @@ export class Pointing {
   }
 
   #down(event) {
-    if (!this.#screen?.shown || event.button !== 0 || this.#stroke) return;
+    if (!this.#able || event.button !== 0 || this.#stroke) return;
     this.#canvas.setPointerCapture(event.pointerId);
     this.#cross = null;
     this.#begin(this.#where(event), event.pointerType === "touch");
@@ -121,11 +131,11 @@ export class Pointing {
     stroke.to = this.#where(event);
     const moved = Math.max(Math.abs(event.clientX - stroke.pixels[0]), Math.abs(event.clientY - stroke.pixels[1]));
     const dragged = moved > (CLICK_PIXELS[event.pointerType] ?? 6);
-    this.#finish(dragged && this.wants !== "point" ? { box: boxOf(stroke) } : { point: stroke.from });
+    this.#finish(dragged && this.#wants !== "point" ? { box: boxOf(stroke) } : { point: stroke.from });
   }
 
   #enter() {
-    if (!this.#canvas.matches(":focus-visible") || !this.#screen?.shown) return;
+    if (!this.#canvas.matches(":focus-visible") || !this.#able) return;
     const [width, height] = this.#screen.shown.size;
     this.#cross ??= [width / 2, height / 2];
     this.paint();
@@ -138,10 +148,10 @@ export class Pointing {
   }
 
   #key(event) {
-    if (!this.#screen?.shown || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (!this.#able || event.altKey || event.ctrlKey || event.metaKey) return;
     const way = ARROWS[event.key];
     if (way) this.#steer(way, event.shiftKey ? FINE_STEP : STEP);
-    else if (event.key === "Enter" || event.key === " ") this.#mark();
+    else if (event.key === "Enter" || event.key === " ") event.repeat || this.#mark(); // held from a button that led here
     else if (event.key === "Escape") this.cancel();
     else return;
     event.preventDefault();
@@ -164,8 +174,8 @@ export class Pointing {
     this.#cross ??= [width / 2, height / 2];
     if (!this.#stroke) {
       this.#begin(this.#cross, false);
-      if (this.wants === "point") this.#finish({ point: this.#cross });
-      this.#say(this.wants === "point" ? "Sent." : "Box begun.");
+      if (this.#wants === "point") this.#finish({ point: this.#cross });
+      this.#say(this.#wants === "point" ? "Sent." : "Box begun.");
     } else if (!this.#stroke.pixels) {
       const [x0, y0, x1, y1] = boxOf(this.#stroke);
       this.#say("Sent.");

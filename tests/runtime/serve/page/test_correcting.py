@@ -79,6 +79,31 @@ def test_corrections_by_keyboard(serve: Serve, open_page: Open) -> None:
     assert page.problems == []
 
 
+def test_a_tap_after_the_keyboard_is_not_lost(serve: Serve, open_page: Open) -> None:
+    """Nothing below the picture moves when the keyboard's focus leaves it: a finger hits what it is on."""
+    serving, page = watched(serve, open_page, width=390, height=844, has_touch=True)
+    label = np.zeros((120, 160), np.uint8)
+    label[40:80, 30:60] = 1
+    paused_with(serving, page, label, "part")
+    correct = page.row(1).locator(".correct")
+    assert until(correct.is_visible)
+    for _ in range(20):
+        if page.focus() == "pointer" and page.tab.is_visible("#keys"):
+            break
+        page.tab.keyboard.press("Tab")
+    assert page.tab.is_visible("#keys")
+    place = correct.bounding_box()
+    assert place is not None
+    page.tab.touchscreen.tap(place["x"] + place["width"] / 2, place["y"] + 5)
+    assert until(lambda: page.tab.inner_text("#task").startswith("Correct"), 5)
+    assert not page.tab.is_visible("#keys")
+    page.tab.locator("[data-tool='negative']").tap()
+    page.tab.touchscreen.tap(*page.corner(0.97, 0.97))  # nowhere near
+    assert until(lambda: "change nothing" in page.tab.inner_text("#message"), 15)
+    assert area(serving) == 1200
+    assert all("409" in problem for problem in page.problems)  # the refusal, which Chromium tells too
+
+
 def test_a_frame_that_left_twice_is_shown_once(serve: Serve, open_page: Open) -> None:
     """By a correction, and by another after that was undone: the page is no less alive."""
     _, page = following(serve, open_page)

@@ -36,6 +36,13 @@ def test_objects_are_drawn_added_renamed_and_removed(serve: Serve, open_page: Op
     assert until(lambda: page.state(2).startswith("in sight"))
 
     page.row(1).locator(".remove").click()
+    assert "Stop following 1 crate?" in page.tab.inner_text("#question")  # there is no way back
+    page.tab.keyboard.press("Escape")
+    page.tab.wait_for_selector("#question", state="hidden")
+    until(lambda: False, 0.3)
+    assert stream.objects.ids == [1, 2]
+    page.row(1).locator(".remove").click()
+    page.tab.click("dialog button:text-is('Stop following')")
     page.tab.wait_for_selector("#objects li[data-key='1']", state="detached")
     assert stream.objects.ids == [2]
     assert not (stream.latest.result.label == 1).any()  # type: ignore[union-attr]
@@ -86,7 +93,11 @@ def test_the_keyboard_alone_follows_names_and_removes(serve: Serve, open_page: O
             break
         keyboard.press("Tab")
     keyboard.press("Enter")
+    assert page.tab.is_visible("#question")
+    keyboard.press("Tab")
+    keyboard.press("Enter")
     assert until(lambda: stream.objects.ids == [2])
+    assert page.focus() == "pointer"
     assert page.problems == []
 
 

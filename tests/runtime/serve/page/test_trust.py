@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
+import httpx
 import pytest
 
 from tests.runtime.conftest import until
@@ -63,4 +64,14 @@ def test_an_ended_stream_says_so_at_the_top_and_shows_its_last_picture(serve: Se
     alerts, screen = page.tab.locator("#alerts li").first, page.tab.locator("#screen")
     assert "The stream has ended" in alerts.inner_text()
     assert alerts.bounding_box()["y"] < screen.bounding_box()["y"]
+    assert "has ended" in page.tab.inner_text("#hint")  # and nobody is asked to draw
+    page.press_at(0.5, 0.5)
+    page.tab.mouse.up()
+    page.tab.focus("#pointer")
+    page.tab.keyboard.press("Enter")
+    until(lambda: False, 0.5)
+    assert page.tab.inner_text("#message") == "" and serving.streams["0"].pipeline.objects.ids == []
+    refused = httpx.post(f"{serving.url}/api/streams/0/objects", json={"box": [10, 10, 90, 90]})
+    assert refused.status_code == 409 and "The stream 0 has ended" in refused.json()["problem"]
+    assert "--loop" in refused.json()["fix"]
     assert page.problems == []
