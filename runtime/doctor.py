@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from shutil import which
 from typing import Literal
@@ -23,17 +23,12 @@ from ermu.runtime.trials import attempt, try_backend, try_kernel, try_memory
 
 State = Literal["ok", "missing", "mismatch", "failed"]
 RUNNING, LIVE, MAKING, GPU, BUNDLE = GROUPS = ("running", "video and live", "making bundles", "gpu", "bundle")
-# Packages of extras: what they are for, module, distribution, extra.
-_EXTRAS = (
-    (LIVE, "video", "av", "av", "live"),
-    (LIVE, "serve", "starlette", "starlette", "serve"),
-    (LIVE, "serve (server)", "uvicorn", "uvicorn", "serve"),
-    (LIVE, "serve (figures)", "prometheus_client", "prometheus-client", "serve"),
-    (LIVE, "scenes", "skimage", "scikit-image", "scenes"),
-    (MAKING, "export", "torch", "torch", "export"),
-    (MAKING, "build", "onnx", "onnx", "build"),
-    (MAKING, "plots", "matplotlib", "matplotlib", "eval"),
-)
+# Of the extras in ermu's own metadata, these are tried by checks of their own, or are not for users.
+_TRIED = {"headless", "window", "cpu", "openvino", "cuda12", "cuda13", "gpu", "tensorrt", "rtx", "rtx-build"}
+_OURS = {"docs", "dev"}
+_MAKING = {"export", "build", "train", "eval", "bench", "formats", "hub"}
+_STAND_INS = {"onnxruntime": ("onnxruntime-gpu",)}  # the same module
+_REQUIREMENT = re.compile(r"""([\w.-]+)(?:\[([\w,.-]+)\])?.*;.*\bextra == ['"]([\w.-]+)['"]""")
 
 
 @dataclass(frozen=True)
@@ -76,7 +71,7 @@ def examine(bundle: str | Path | None = None, *, device: str = "cpu") -> list[Ch
     place = parse_device(device)
     on_gpu = place.on_gpu
     checks = [_python(), _opencv(), _onnxruntime(on_gpu), _cpu_kernels(), *_backends(place)]
-    checks += [_package(*extra) for extra in _EXTRAS]
+    checks += _extras()
     if on_gpu or _may_have_gpu():
         gpu = _gpu(place)
         parts = [gpu, _cuda_kernels(place, gpu), *map(_tensorrt, MODULES)]
@@ -92,14 +87,35 @@ def _may_have_gpu() -> bool:
     return any(Path(d).exists() for d in devices) or bool(which("nvidia-smi"))
 
 
-def _package(group: str, purpose: str, module: str, package: str, extra: str) -> Check:
-    """A package that an extra brings; looked at, not imported, since some take seconds."""
-    if find_spec(module) is None:
-        return Check(
-            purpose, "missing", f"{package} is not installed", f"pip install 'ermu[{extra}]'", group=group
-        )
-    found = version(package) if _installed(package) else "installed"
-    return Check(purpose, "ok", f"{package} {found}", group=group)
+def _extras() -> list[Check]:
+    """Every extra whose packages nothing else here tries; found, not imported, since some take seconds."""
+    try:
+        wanted = requires("ermu") or []
+    except PackageNotFoundError:  # from a folder of sources
+        wanted = []
+    packages = dict[str, dict[str, str]]()
+    for extra, name, within in filter(None, map(_of_extra, wanted)):
+        packages.setdefault(extra, {})[name] = within
+    return [_extra(extra, packages) for extra in packages if extra not in _TRIED | _OURS]
+
+
+def _of_extra(requirement: str) -> tuple[str, str, str] | None:
+    """Extra, package and the package's own extras of a requirement; None where it is of no extra."""
+    found = _REQUIREMENT.match(requirement)
+    return None if found is None else (found[3], found[1], found[2] or "")
+
+
+def _extra(extra: str, packages: Mapping[str, Mapping[str, str]]) -> Check:
+    group = MAKING if extra in _MAKING else LIVE
+    own = [name for name in packages[extra] if name != "ermu"]
+    within = [each for each in packages[extra].get("ermu", "").split(",") if each]
+    every = [*own, *(name for each in within for name in packages[each] if name != "ermu")]
+    missing = [name for name in dict.fromkeys(every) if not _installed(name, *_STAND_INS.get(name, ()))]
+    if missing:
+        found = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        return Check(extra, "missing", found, f"pip install 'ermu[{extra}]'", group=group)
+    there = [f"{name} {version(name)}" if _installed(name) else _STAND_INS[name][0] for name in own]
+    return Check(extra, "ok", ", ".join([*there, *(f"all of {each}" for each in within)]), group=group)
 
 
 def _python() -> Check:
@@ -298,9 +314,12 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _installed(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
+def _installed(*packages: str) -> bool:
+    """Whether one of them is."""
+    for package in packages:
+        try:
+            version(package)
+        except PackageNotFoundError:
+            continue
+        return True
+    return False

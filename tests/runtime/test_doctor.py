@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -83,6 +83,37 @@ def test_a_backend_that_is_there_and_does_not_run(monkeypatch):
     check = _by_name(examine())["backend onnxruntime"]
     assert check.state == "failed" and "came out as [nan, nan, nan, nan]" in check.found
     assert "--force-reinstall" in str(check.fix)
+
+
+def test_every_extra_is_named():
+    """From the packages' own metadata, so that none is forgotten; with a package of it that is missing."""
+    found = _by_name(examine())
+    extras = set(metadata("ermu").get_all("Provides-Extra"))
+    assert extras - set(found) == {
+        *("headless", "window", "cpu", "openvino"),  # opencv, onnxruntime, backend openvino
+        *("cuda12", "cuda13", "gpu", "tensorrt", "rtx", "rtx-build"),  # where there is a GPU
+        *("docs", "dev"),
+    }
+    assert {"webrtc", "mqtt", "fleet", "live", "hub"} <= set(found)
+    assert f"starlette {version('starlette')}" in found["serve"].found
+    assert found["webrtc"].state != "ok" or found["webrtc"].found.endswith("all of serve")
+    lacking = {
+        name for name, check in found.items() if check.group == "video and live" and check.state != "ok"
+    }
+    for name in lacking:
+        assert "not installed" in found[name].found and found[name].fix == f"pip install 'ermu[{name}]'"
+
+
+def test_an_extra_whose_package_is_missing(monkeypatch):
+    wanted = [
+        'one>=1; extra == "new"',
+        'ermu[more]; extra == "new"',
+        'two[x]>=2; python_version > "3" and extra == "more"',
+    ]
+    monkeypatch.setattr("ermu.runtime.doctor.requires", lambda name: wanted)
+    check = _by_name(examine())["new"]
+    assert (check.state, check.found) == ("missing", "one, two are not installed")
+    assert check.fix == "pip install 'ermu[new]'"
 
 
 def test_every_line_that_is_not_ok_says_how_to_mend_it():
@@ -178,7 +209,7 @@ def test_a_machine_without_a_gpu_is_not_told_what_it_lacks_for_one(command):
         pytest.skip("there is a GPU, or a driver")
     names = _by_name(examine())
     assert not {"gpu", "cuda kernels", "tensorrt", "backend tensorrt"} & set(names)
-    assert {"video", "serve", "scenes", "export", "backend openvino"} <= set(names)
+    assert {"serve", "scenes", "export", "backend openvino"} <= set(names)
     assert {check.group for check in names.values()} == {"running", "video and live", "making bundles"}
     output = command().output
     assert "missing" not in output and output.splitlines()[-1].startswith("all is well on cpu")
