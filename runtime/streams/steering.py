@@ -143,9 +143,8 @@ class Steering:
             mask = self._prompter.corrected(drawn_on.frame.image, before, hint)
             if not isinstance(hint, Box) and np.array_equal(mask, before):
                 raise PromptError(
-                    f"The points change nothing of object {object_id}: it is there as they say.",
-                    expected="a point where it is missing, or where it is and does not belong",
-                    fix="click elsewhere, or draw a box around it",
+                    f"The points change nothing of object {object_id}: it lies as they say.",
+                    fix="click where it is missing or does not belong, or draw a box around it",
                 )
 
         def refine() -> Sighting:

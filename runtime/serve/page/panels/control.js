@@ -24,7 +24,7 @@ export class Control {
   show(stream, policies) {
     this.#paused = stream.paused;
     byId("pause").textContent = stream.paused ? "Resume" : "Pause";
-    byId("pause").disabled = stream.state === "ended";
+    byId("pause").hidden = stream.state === "ended";
     const menu = byId("policy");
     if (menu.options.length !== policies.length) {
       menu.replaceChildren(...policies.map(({ name, help }) => element("option", { value: name, textContent: `${name}: ${help}` })));

@@ -47,6 +47,7 @@ export class Task {
   /** An object to correct, or null: pointing follows something new. */
   correct(id) {
     this.object = id;
+    write(byId("message"), ""); // what it said was of another
     this.#tool = "positive";
     this.#forgetTaps();
     this.#show();
