@@ -130,9 +130,10 @@ def _of_resources(file: StreamsFile, entries: list[StreamEntry], cpus: int | Non
         room = _room(share, here)
         if workers > room:
             yield Finding(
-                f"this machine has {_named(here)}, room for {counted(room, 'worker')} of {_named(share)}: "
+                f"this machine has {_named(here, gpus=share.gpus > 0)}, "
+                f"room for {counted(room, 'worker')} of {_named(share)}: "
                 f"{'nothing would run' if room == 0 else 'the other streams would wait for ever'}; "
-                "make fleet.worker or fleet.stream smaller, or --cpus larger",
+                "make fleet.worker or fleet.stream smaller",
                 "fleet",
                 wrong=True,
             )
@@ -160,9 +161,9 @@ def _room(share: Resources, here: Resources) -> int:
     return math.floor(room + 1e-9)
 
 
-def _named(share: Resources, times: int = 1) -> str:
+def _named(share: Resources, times: int = 1, *, gpus: bool = False) -> str:
     cores = counted(times * share.cpus, "core")
-    return f"{cores} and {counted(times * share.gpus, 'GPU')}" if share.gpus else cores
+    return f"{cores} and {counted(times * share.gpus, 'GPU')}" if share.gpus or gpus else cores
 
 
 def _of_network(file: StreamsFile, host: str, *, token: bool) -> Iterator[Finding]:
