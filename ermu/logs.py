@@ -119,8 +119,9 @@ def message_of(record: logging.LogRecord) -> str:
     """A record's text, before it its worker and stream, after it how many like it were left out."""
     left_out, text = getattr(record, "left_out", 0), record.getMessage()
     for whose in ("stream", "worker"):
-        if getattr(record, whose, None) is not None:
-            text = f"{whose} {getattr(record, whose)}: {text}"
+        name = getattr(record, whose, None)
+        if name is not None and not text.startswith(f"The {whose} {name} "):  # then it is named already
+            text = f"{whose} {name}: {text}"
     return f"{text} ({left_out} more like it were left out)" if left_out else text
 
 

@@ -82,6 +82,9 @@ def test_lines_have_their_stream_and_a_stream_has_its_own_allowance(
         for number in range(2):
             logger.warning("lost for the %d. time", number)
     assert len(listening.lines) == 2 * BURST + 2  # another place in the code
+    with in_stream("yard"):
+        logger.warning("The stream %s has failed", "yard")
+    assert listening.lines[-1] == "<4>WARNING ermu.sources: The stream yard has failed"  # named once
 
 
 def test_what_was_left_out_is_counted(clock: list[float], listening: Lines) -> None:

@@ -216,7 +216,7 @@ def _refuse_ended(stream: ServedStream) -> None:
         why, failed = pipeline.trouble, pipeline.error or pipeline.reader.last_error
         fix = (failed and failed.fix) or "start the server anew to play it again, with --loop for ever"
         raise RefusedError.saying(
-            409, f"The stream {pipeline.name} has ended{f': {why}' if why else '.'}",
+            409, f"The stream {pipeline.name} has ended{f': {why}' if why else ''}.",
             expected="a stream whose next frame comes", fix=fix,
         )  # fmt: skip
 

@@ -30,7 +30,7 @@ logger = logging.getLogger("ermu.streams")
 
 def no_frame(why: str | None = None) -> PromptError:
     """The error of whatever needs a frame where there is none yet; why, as far as it is known."""
-    text = "No frame has come yet" + (f": {why}" if why else ".")
+    text = f"No frame has come yet{f': {why}' if why else ''}."
     return PromptError(text, fix="wait until the stream is live" if why is None else "see to its source")
 
 
