@@ -235,6 +235,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "pip install 'ermu[cpu,serve,formats,headless]'",
         "pip install 'ermu[cpu,headless]' && ermu demo",
     ),
+    "an FFmpeg with SRT, and its headers": ("pip install --no-binary av --force-reinstall av",),
     "the suite itself": (
         "make demo",
         "make test",
