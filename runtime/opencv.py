@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import distributions
+from typing import Any
 
 from ermu.errors import DependencyError, ErmuError
 
+_SILENT = 0
 _WHEEL = "opencv-(contrib-)?python(-headless)?"
 # A wheel with windows needs libraries that small containers lack; one without windows needs none of them.
 _BROKEN = (
@@ -38,14 +40,15 @@ def opencv_wheels() -> list[str]:
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
     """What OpenCV says on the terminal of a source that it cannot open is said by our own error."""
-    from cv2.utils import logging
+    import cv2
 
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    log: Any = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging  # OpenCV 4; 5
+    level = log.getLogLevel()
+    log.setLogLevel(_SILENT)
     try:
         yield
     finally:
-        logging.setLogLevel(level)
+        log.setLogLevel(level)
 
 
 def need_opencv() -> None:
