@@ -6,20 +6,14 @@ Every instruction is executed as it is written, RUN in a chroot. Needs root, and
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock
-
-_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-_DEBIAN = "http://deb.debian.org/debian"
-_OF_THE_INDEX = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "http_proxy", "https_proxy", "no_proxy")
+from tests.deploy.roots import PATH, debian, inside
 
 
 @dataclass
@@ -47,7 +41,7 @@ class Stage:
     health: list[str] = field(default_factory=list)
 
     def expand(self, text: str) -> str:
-        known = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **self.environment}
+        known = {"PATH": PATH, **self.environment}
         return re.sub(r"\$\{?(\w+)\}?", lambda name: known.get(name[1], ""), text)
 
 
@@ -63,9 +57,14 @@ def build(file: Path, roots: Path) -> Stage:
     for word, rest in instructions(file.read_text("utf-8")):
         if word == "FROM":
             image, _, name = rest.partition(" AS ")
-            stage = stages[name or "image"] = Stage(_debian(image, roots, name or "image"))
+            release = re.fullmatch(r"debian:(\w+)-slim", image)
+            assert release, f"{image} is no Debian"
+            stage = stages[name or "image"] = Stage(debian(release[1], roots, name or "image"))
         elif word == "RUN":
-            _run(stage, rest)
+            environment = {"PATH": stage.expand("$PATH"), **stage.environment, **stage.arguments}
+            unasked = {**environment, "DEBIAN_FRONTEND": "noninteractive"}
+            done = inside(stage.root, rest, environment=unasked, folder=stage.folder)
+            assert done.returncode == 0, f"{rest}\n{done.stdout}{done.stderr}"
         elif word == "COPY":
             _copy(stage, shlex.split(rest), stages, file.parents[1])
         else:
@@ -98,37 +97,6 @@ def _set(stage: Stage, word: str, rest: str) -> None:
         setattr(stage, "entry" if word == "ENTRYPOINT" else "command", json.loads(rest))
     elif word != "EXPOSE":
         raise ValueError(f"{word} is not known here")
-
-
-def _debian(image: str, roots: Path, name: str) -> Path:
-    """A copy of a Debian's smallest root, such as of `debian:trixie-slim`."""
-    release = re.fullmatch(r"debian:(\w+)-slim", image)
-    assert release, f"{image} is no Debian"
-    base = roots / f"base-{release[1]}"
-    with FileLock(f"{base}.lock"):
-        if not (base / "etc" / "debian_version").exists():
-            making = ["debootstrap", "--variant=minbase", release[1], str(base), _DEBIAN]
-            subprocess.run(making, check=True, stdout=sys.stderr)
-    root = roots / name
-    if root.exists():
-        shutil.rmtree(root)
-    subprocess.run(["cp", "-a", str(base), str(root)], check=True)
-    return root
-
-
-def _run(stage: Stage, command: str) -> None:
-    shutil.copy("/etc/resolv.conf", stage.root / "etc" / "resolv.conf")
-    certificates = stage.root / "run" / "certificates.crt"  # the host's, which may know a proxy
-    shutil.copy(_CERTIFICATES, certificates)
-    outer = {name: os.environ[name] for name in _OF_THE_INDEX if name in os.environ}
-    inner = {"PATH": stage.expand("$PATH"), "HOME": "/root", "PIP_CERT": "/run/certificates.crt", **outer}
-    inner |= {**stage.environment, **stage.arguments, "DEBIAN_FRONTEND": "noninteractive"}
-    mounts = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev"'
-    script = f'{mounts} && exec chroot "$0" /bin/sh -ec "$1"'
-    inside = f"cd {shlex.quote(stage.folder)} && {command}"
-    within = ["unshare", "--mount", "sh", "-c", script, str(stage.root), inside]
-    subprocess.run(within, env=inner, check=True, stdout=sys.stderr)
-    certificates.unlink()
 
 
 def _copy(stage: Stage, words: list[str], stages: dict[str, Stage], context: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.dockerfile import Stage, build, instructions
+from tests.deploy.roots import needed
 from tests.support.import_graph import ROOT
 
 FILE = ROOT / "deploy" / "Dockerfile"
@@ -39,10 +39,7 @@ def test_instructions_are_joined_without_their_comments() -> None:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    if os.geteuid() != 0:
-        pytest.skip("roots are made by root")
-    if any(shutil.which(tool) is None for tool in ("debootstrap", "unshare", "ip")):
-        pytest.skip("needs debootstrap, unshare and ip: apt-get install debootstrap util-linux iproute2")
+    needed()
     return build(FILE, Path(os.environ.get("ERMU_TEST_ROOTS") or tmp_path_factory.mktemp("roots")))
 
 
