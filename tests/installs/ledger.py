@@ -240,6 +240,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "make demo",
         "make test",
         "make lint types",
+        "make package",
         "make test-gpu",
         "python -m tests.emulated_gpu COMMAND",
         "python -m tests.support.synthetic r50_aotl F.pth",

@@ -97,3 +97,10 @@ def test_the_index_page_needs_nothing_beside_it() -> None:
     assert pictures and all("/raw/v" in picture for picture in pictures)
     assert metadata["Author"] and metadata["Keywords"] and len(metadata.get_all("Classifier", [])) > 10
     assert len(metadata.get_all("Project-URL", [])) >= 4
+
+
+def test_what_is_checked_here_builds_the_wheels() -> None:
+    """`make package` asks the cibuildwheel of the workflow which wheels it would build."""
+    files = (ROOT / "Makefile", ROOT / ".github" / "workflows" / "wheels.yml")
+    pinned = [set(re.findall(r"cibuildwheel==[\d.]+", file.read_text("utf-8"))) for file in files]
+    assert pinned[0] == pinned[1] and len(pinned[0]) == 1
