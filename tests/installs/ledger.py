@@ -246,7 +246,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m tests.support.synthetic r50_aotl F.pth",
     ),
     "a release": (
-        "debootstrap --variant=minbase --include=g++ bullseye /tmp/older http://deb.debian.org/debian",
+        "debootstrap --variant=minbase --include=g++ bullseye /opt/older http://deb.debian.org/debian",
         "CXX=$PWD/older-g++ python -m build --wheel && auditwheel repair dist/*.whl",
     ),
     "a request of tests/runtime/serve": (
