@@ -23,7 +23,7 @@ _SUFFIXES = {".py", ".sh", ".service", ".yaml", ".yml", ".toml", ".md"}
 
 def rows(text: str) -> set[str]:
     """Variables in the first column of the tables."""
-    return {name for cell in _ROW.findall(text) for name in re.findall(r"`([A-Z_]+)`", cell)}
+    return {name for cell in _ROW.findall(text) for name in re.findall(r"`([A-Za-z_]+)`", cell)}
 
 
 def files(*folders: str) -> list[Path]:
