@@ -79,6 +79,16 @@ def test_pages_come_in_the_order_of_a_newcomers_questions() -> None:
     assert set(listed) == pages | {f"notebooks/{notebook.stem}.md" for notebook in NOTEBOOKS}
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_lists_are_lists_on_the_site_too(page: Path) -> None:
+    """GitHub begins a list in the middle of a paragraph, Python-Markdown runs it into one."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    item = re.compile(r"\s*(?:-|\d+\.) ")
+    for block in re.split(r"\n\s*\n", text):
+        lines = [line for line in block.splitlines() if not line.startswith("#")]
+        assert not any(map(item.match, lines)) or item.match(lines[0]), block
+
+
 @pytest.mark.parametrize(("page", "front"), [("api.md", ermu), ("api-plugins.md", ermu.plugins)])
 def test_every_public_name_is_in_the_reference(page: str, front: object) -> None:
     entries = re.findall(r"^::: ([\w.]+)$", (DOCS / page).read_text("utf-8"), re.MULTILINE)
