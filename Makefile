@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 EXTRAS := window,cpu,openvino,export,train,serve,mqtt,fleet,scenes,eval,rtx-build,cuda13,docs,dev
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-gpu lint types docs package bench kernels demo-bundle clean
+.PHONY: demo test test-gpu lint types docs package bench kernels demo-bundle photographs clean
 
 $(INSTALLED): pyproject.toml $(wildcard setup.py)
 	$(PYTHON) -m venv $(VENV)
@@ -73,6 +73,14 @@ kernels: $(INSTALLED)
 # The demo's ready-made bundle, after its weights changed.
 demo-bundle: $(INSTALLED)
 	$(BIN)/ermu export --checkpoint ermu/assets/demo.pth --out ermu/assets/demo --long-edge 416 --overwrite
+
+# Debian's pictures for scenes of the style footage, unpacked and not installed: 410 MB. Needs apt-get and dpkg.
+photographs: $(INSTALLED)
+	mkdir -p build/photographs
+	names=$$($(BIN)/python -c 'from ermu.scenes.footage.packages import *; print(*package_names())') && \
+	cd build/photographs && apt-get download $$names
+	for package in build/photographs/*.deb; do dpkg -x $$package build/photographs || exit 1; done
+	rm build/photographs/*.deb
 
 clean:
 	rm -rf $(VENV) build dist tests/.cache .mypy_cache .ruff_cache .pytest_cache

@@ -17,6 +17,7 @@ from ermu.scenes.sprite import Ripple, Sprite, paint
 Image = NDArray[np.uint8]
 
 CHANGE_FRAMES = 20.0
+SURFACE = 6  # stream key of surfaces
 _LIMBS = (
     (-0.14, 0.3, 0.1),
     (0.14, 0.3, -0.1),
@@ -57,6 +58,7 @@ class Actor:
         ripple: Elastic motion, or None.
         parallax: How much of the camera's motion it takes part in; 1 is the background's distance.
         changes: Frames at which the surface starts to change, to and fro, within CHANGE_FRAMES.
+        turning: Factor on the angles by which it turns.
     """
 
     ident: int
@@ -65,6 +67,7 @@ class Actor:
     ripple: Ripple | None = None
     parallax: float = 1.0
     changes: tuple[float, ...] = ()
+    turning: float = 1.0
 
     def share_changed(self, t: float) -> float:
         """Returns how far (0..1) the surface has changed in frame t."""
@@ -99,7 +102,7 @@ class Actor:
             )  # fmt: skip
 
 
-def _shaded(surface: Image, mask: Image, rng: np.random.Generator) -> Image:
+def shaded(surface: Image, mask: Image, rng: np.random.Generator) -> Image:
     """Rounds a flat surface off towards its outline, lights it from one side, sometimes draws a contour."""
     side = mask.shape[0]
     depth = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
@@ -143,7 +146,7 @@ def draw_sprite(config: SceneConfig, key: tuple[int, ...], mask: Image, *, chang
     for look in range(2 if changes else 1):
         rng = config.stream(*key, look)
         surface = _decorated(config, rng, draw_surface(config, rng, mask.shape))
-        looks.append(np.dstack([_shaded(surface, mask, rng), mask]))
+        looks.append(np.dstack([shaded(surface, mask, rng), mask]))
     return Sprite(looks[0], looks[1] if changes else None)
 
 
@@ -214,3 +217,29 @@ def draw_pose(
     stretch = draw_wander(rng, start, 0.0, 0.25, 0.008 * agile)
     shear = draw_wander(rng, 0.0, 0.0, 0.25, 0.01 * agile)
     return Pose(axes[0], axes[1], angle, grow, stretch, shear)
+
+
+def draw_cast(config: SceneConfig, rng: np.random.Generator) -> list[Actor]:
+    """Draws everything about the actors but their places: looks, sizes, order from far to near."""
+    distractors = int(rng.integers(0, 4)) if config.distractors is None else config.distractors
+    occluders = int(rng.choice([0, 0, 1, 2])) if config.occluders is None else config.occluders
+    idents = [*range(1, config.objects + 1), *[0] * distractors]
+    rng.shuffle(idents)
+    crowd = max(config.objects + distractors, 1)
+    side = min(config.size_hw)
+    actors: list[Actor] = []
+    for number, ident in enumerate([*idents, *[0] * occluders]):
+        largest = max(0.12, 0.42 - 0.02 * crowd)
+        radius = side * np.exp(rng.uniform(np.log(0.10), np.log(largest)))
+        radius *= 1.6 if rng.uniform() < 0.12 else 1.0
+        twin = number > 0 and rng.uniform() < (0.12 if ident else 0.3)
+        key = (SURFACE, number - 1 if twin else number)
+        build = figure if rng.uniform() < 0.16 else single
+        canvas = int(np.clip(2.2 * radius, 32, 320))
+        changes = ident > 0 and config.appearance_change and ident % 2 == 0
+        parts = build(config, key, rng, canvas, changes)
+        elastic = rng.uniform() < 0.7
+        ripple = draw_ripple(rng, config.motion) if elastic else None
+        pose = draw_pose(config, rng, (0.0, 0.0), float(radius), 0.0)
+        actors.append(Actor(ident, parts, pose, ripple, float(1 + 0.04 * number)))
+    return actors

@@ -10,10 +10,12 @@ import numpy as np
 from ermu.errors import DatasetError
 
 Textures = Literal["generated", "photographs", "mixed"]
+Style = Literal["drawn", "footage"]
 Split = Literal["train", "validation"]
 
 MAX_OBJECTS = 60
 _SPLIT_KEYS = {"train": 0x7261, "validation": 0x7661}
+_STYLES = ("drawn", "footage")
 _TEXTURES = ("generated", "photographs", "mixed")
 
 
@@ -35,6 +37,8 @@ class SceneConfig:
         leave_and_return: Every second object leaves the frame for a while and comes back.
         appearance_change: Every second object (the others, where both are set) changes its surface.
         effects: Lighting changes, motion blur, lens blur and sensor noise; False leaves plain colours.
+        style: 'drawn' is made of shapes and textures; 'footage' of photographs and of things cut out of them,
+            which `ermu.scenes.footage` finds, with figures that run and a camera held by hand.
     """
 
     seed: int
@@ -49,6 +53,7 @@ class SceneConfig:
     leave_and_return: bool = False
     appearance_change: bool = False
     effects: bool = True
+    style: Style = "drawn"
 
     def __post_init__(self) -> None:
         checks = (
@@ -58,6 +63,7 @@ class SceneConfig:
             (0 <= self.objects <= MAX_OBJECTS, f"objects {self.objects}", f"0 to {MAX_OBJECTS}"),
             (self.textures in _TEXTURES, f"textures {self.textures!r}", " | ".join(_TEXTURES)),
             (self.split in _SPLIT_KEYS, f"split {self.split!r}", " | ".join(_SPLIT_KEYS)),
+            (self.style in _STYLES, f"style {self.style!r}", " | ".join(_STYLES)),
             (self.motion >= 0, f"motion {self.motion}", "zero or more"),
         )
         for holds, found, expected in checks:

@@ -8,15 +8,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ermu.scenes.actors import CHANGE_FRAMES, Actor, draw_pose, draw_ripple, figure, single
-from ermu.scenes.backdrop import draw_backdrop, show_backdrop
-from ermu.scenes.camera import draw_camera, draw_lens
+from ermu.scenes.actors import CHANGE_FRAMES, Actor, draw_pose
+from ermu.scenes.backdrop import show_backdrop
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.motion import Absence
+from ermu.scenes.styles import STYLES
 
 Image = NDArray[np.uint8]
 
-_BACKDROP, _CAMERA, _LENS, _CAST, _PLACES, _SURFACE, _SCHEDULE = range(1, 8)
+_BACKDROP, _CAMERA, _LENS, _CAST, _PLACES = range(1, 6)
+_SCHEDULE = 7
 _ATTEMPTS = 12
 _FIRST_VISIBLE = 0.006  # of the frame's pixels, wanted of every object in frame 0
 
@@ -40,10 +41,11 @@ class Scene:
 
     def __init__(self, config: SceneConfig) -> None:
         self.config = config
-        self._backdrop = draw_backdrop(config, config.stream(_BACKDROP))
-        self._camera = draw_camera(config, config.stream(_CAMERA))
-        self._lens = draw_lens(config, config.stream(_LENS))
-        self._actors = self._placed(self._cast())
+        style = STYLES[config.style]
+        self._backdrop = style.backdrop(config, config.stream(_BACKDROP))
+        self._camera = style.camera(config, config.stream(_CAMERA))
+        self._lens = style.lens(config, config.stream(_LENS))
+        self._actors = self._placed(style.cast(config, config.stream(_CAST)))
 
     def with_objects_of(self, other: Scene) -> Scene:
         """This clip with another's objects in place of its own, by id: they look so, and move as here."""
@@ -87,33 +89,6 @@ class Scene:
             frame = self._lens.apply(frame, t)
         return frame, label
 
-    def _cast(self) -> list[Actor]:
-        """Draws everything about the actors but their places: looks, sizes, order from far to near."""
-        config = self.config
-        rng = config.stream(_CAST)
-        distractors = int(rng.integers(0, 4)) if config.distractors is None else config.distractors
-        occluders = int(rng.choice([0, 0, 1, 2])) if config.occluders is None else config.occluders
-        idents = [*range(1, config.objects + 1), *[0] * distractors]
-        rng.shuffle(idents)
-        crowd = max(config.objects + distractors, 1)
-        side = min(config.size_hw)
-        actors: list[Actor] = []
-        for number, ident in enumerate([*idents, *[0] * occluders]):
-            largest = max(0.12, 0.42 - 0.02 * crowd)
-            radius = side * np.exp(rng.uniform(np.log(0.10), np.log(largest)))
-            radius *= 1.6 if rng.uniform() < 0.12 else 1.0
-            twin = number > 0 and rng.uniform() < (0.12 if ident else 0.3)
-            key = (_SURFACE, number - 1 if twin else number)
-            build = figure if rng.uniform() < 0.16 else single
-            canvas = int(np.clip(2.2 * radius, 32, 320))
-            changes = ident > 0 and config.appearance_change and ident % 2 == 0
-            parts = build(config, key, rng, canvas, changes)
-            elastic = rng.uniform() < 0.7
-            ripple = draw_ripple(rng, config.motion) if elastic else None
-            pose = draw_pose(config, rng, (0.0, 0.0), float(radius), 0.0)
-            actors.append(Actor(ident, parts, pose, ripple, float(1 + 0.04 * number)))
-        return actors
-
     def _placed(self, cast: list[Actor]) -> tuple[Actor, ...]:
         """Places the cast so that every object shows in frame 0; of several tries the best is kept."""
         rng = self.config.stream(_PLACES)
@@ -141,7 +116,8 @@ class Scene:
             radius = float(np.exp(actor.pose.log_scale.at(0)))
             speed = self.config.motion * side * np.exp(rng.uniform(np.log(0.001), np.log(0.035)))
             pose = draw_pose(self.config, rng, (float(point[0]), float(point[1])), radius, float(speed))
-            placed.append(replace(actor, pose=pose))
+            angle = replace(pose.angle, reach=pose.angle.reach * actor.turning)
+            placed.append(replace(actor, pose=replace(pose, angle=angle)))
         return placed
 
     def _least_visible(self, actors: list[Actor]) -> float:

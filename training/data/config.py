@@ -34,7 +34,8 @@ class SceneSourceConfig(_Source):
         size_hw: Height and width at which they are rendered.
         length: Frames of a scene.
         objects: Least and most objects of a scene.
-        textures: Where scenes take their surfaces from.
+        style: What scenes are made of: `drawn`, or `footage`, of photographs that `make photographs` fetches.
+        textures: Where drawn scenes take their surfaces from.
         clips_per_scene: Clips drawn from a scene, in different steps, before it gives way to a new one.
     """
 
@@ -42,6 +43,7 @@ class SceneSourceConfig(_Source):
     size_hw: tuple[int, int] = (240, 416)
     length: int = Field(default=60, ge=2)
     objects: tuple[int, int] = (1, 6)
+    style: Literal["drawn", "footage"] = "drawn"
     textures: Literal["generated", "photographs", "mixed"] = "mixed"
     clips_per_scene: int = Field(default=1, ge=1)
 

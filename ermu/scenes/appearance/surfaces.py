@@ -39,11 +39,11 @@ def draw_surface(
         source = generated_texture(config.split, int(rng.integers(POOL_SIZE)))
         scale = zoom * np.exp(rng.uniform(-0.7, 0.7))
         angle = rng.uniform(0, 2 * np.pi)
-    surface = _cut(source, rng, size_hw, float(scale), float(angle))
+    surface = cut(source, rng, size_hw, float(scale), float(angle))
     return recolour(surface, rng, 0.3 if from_photograph else 1.0)
 
 
-def _cut(
+def cut(
     source: NDArray[np.uint8], rng: np.random.Generator, size_hw: tuple[int, int], scale: float, angle: float
 ) -> NDArray[np.uint8]:
     """Cuts a turned window around a random point out of a source that is reflected at its borders."""

@@ -65,6 +65,7 @@ class SceneSource:
                 frames=self._config.length,
                 objects=int(rng.integers(low, high + 1)),
                 textures=self._config.textures,
+                style=self._config.style,
                 motion=float(rng.uniform(0.5, 2.0)),
                 leave_and_return=bool(rng.random() < 0.15),
                 appearance_change=bool(rng.random() < 0.15),
