@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from ermu.scenes.appearance.surfaces import cut, draw_surface, recolour
 from ermu.scenes.appearance.textures import smooth_noise
 from ermu.scenes.config import SceneConfig
-from ermu.scenes.footage.collection import Entry, cut_outs, photographs, read
+from ermu.scenes.footage.collection import cut_outs, photographs, read
+from ermu.scenes.footage.extraction import extracted
 
 Image = NDArray[np.uint8]
 
 _KINDS = ("animals", "animals", "vehicles", "things")
+_EXTRACTED, _TRIES = 0.3, 4  # share of cut-outs taken from whole photographs, and how many are looked at
 _MARGIN = 0.86  # of the canvas's half side, as outlines have it
 _SKIN = np.array(
     [[140, 175, 225], [105, 140, 200], [60, 90, 150], [40, 60, 105], [165, 190, 235]], np.float64
@@ -46,15 +48,20 @@ def cloth(config: SceneConfig, rng: np.random.Generator, side: int, skin: bool =
     return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 
-def draw_cut_out(config: SceneConfig, rng: np.random.Generator, kind: str | None = None) -> Entry:
-    """A thing that was cut out of a photograph, of one kind or any."""
-    found = cut_outs(config.split, kind or _KINDS[int(rng.integers(len(_KINDS)))])
-    return found[int(rng.integers(len(found)))]
+def draw_cut_out(config: SceneConfig, rng: np.random.Generator, kind: str | None = None) -> Image:
+    """A thing out of a photograph, H x W x 4: a stamp, of one kind or any, or one found in a whole one."""
+    if kind is None and rng.uniform() < _EXTRACTED:
+        found = photographs(config.split)
+        tries = (extracted(found[i]) for i in rng.integers(len(found), size=_TRIES).tolist())
+        thing = next((thing for thing in tries if thing is not None), None)
+        if thing is not None:
+            return thing
+    stamps = cut_outs(config.split, kind or _KINDS[int(rng.integers(len(_KINDS)))])
+    return read(stamps[int(rng.integers(len(stamps)))])
 
 
-def on_canvas(entry: Entry, side: int) -> Image:
+def on_canvas(image: Image, side: int) -> Image:
     """A cut-out on a square canvas, side x side x 4 uint8; its colours go on beyond the outline."""
-    image = read(entry)
     solid = image[:, :, 3] > 127
     rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
     if not len(rows):

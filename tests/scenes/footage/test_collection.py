@@ -12,6 +12,7 @@ import pytest
 from ermu.errors import DatasetError
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.footage.collection import contained, cut_outs, photographs, read
+from ermu.scenes.footage.extraction import extracted
 from ermu.scenes.footage.packages import CUT_OUTS, VARIABLE, package_names, root
 from ermu.scenes.footage.surfaces import on_canvas
 from ermu.scenes.scene import Scene
@@ -63,18 +64,37 @@ def test_a_broken_picture_is_named(tmp_path: Path) -> None:
         read((path, 0, 10))
 
 
-def test_a_cut_out_fills_its_canvas_and_its_colours_go_on_beyond_it(tmp_path: Path) -> None:
-    path = tmp_path / "disc.png"
+def test_a_cut_out_fills_its_canvas_and_its_colours_go_on_beyond_it() -> None:
     image = picture(0, 4)
     image[:, :, :3][image[:, :, 3] > 0] = (40, 120, 200)
-    path.write_bytes(encoded(".png", image))
-    canvas = on_canvas((path, 0, path.stat().st_size), 100)
+    canvas = on_canvas(image, 100)
     rows, columns = np.nonzero(canvas[:, :, 3] > 127)
     assert canvas.shape == (100, 100, 4)
     for places in (rows, columns):
         assert abs(int(places.min()) - 7) <= 1 and abs(int(places.max()) - 92) <= 1  # 0.86 of 100, centred
     ring = cv2.dilate(canvas[:, :, 3], np.ones((9, 9))) > 0
     assert np.abs(canvas[ring][:, :3].astype(int) - (40, 120, 200)).max() <= 3
+
+
+def test_a_clear_thing_is_cut_out_of_a_photograph_and_no_other(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    truth = cv2.ellipse(np.zeros((300, 400), np.uint8), (210, 140), (90, 60), 20, 0, 360, 1, -1)
+    meadow, thing = ((40, 160, 60), (190, 40, 160))
+    image = np.where(truth[:, :, None] > 0, thing, meadow) + rng.normal(0, 6, (300, 400, 3))
+    scenes = {"clear": image, "meadow": np.where(truth[:, :, None] > 1, thing, meadow) + image * 0}
+    found = {}
+    for name, scene in scenes.items():
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(encoded(".png", np.clip(scene, 0, 255).astype(np.uint8)))
+        found[name] = extracted((path, 0, path.stat().st_size))
+    left, top, width, height = cv2.boundingRect(truth)
+    cut = found["clear"]
+    assert found["meadow"] is None and cut is not None
+    assert abs(cut.shape[0] - height) <= 6 and abs(cut.shape[1] - width) <= 6
+    wanted = cv2.resize(truth[top : top + height, left : left + width], cut.shape[1::-1]) > 0
+    mask = cut[:, :, 3] > 127
+    assert (mask & wanted).sum() / (mask | wanted).sum() > 0.93
+    assert np.abs(cut[mask][:, :3].mean(0) - thing).max() < 4
 
 
 @pytest.mark.skipif(
