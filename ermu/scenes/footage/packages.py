@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -89,6 +92,33 @@ CUT_OUTS: dict[str, Package] = {
 def package_names() -> tuple[str, ...]:
     """The names of all packages, sorted."""
     return tuple(sorted({package.name for package in (*PHOTOGRAPHS, *CUT_OUTS.values())}))
+
+
+def account() -> list[dict[str, str | int]]:
+    """What photographs come from where: package, version where its changelog says it, licence, files used.
+
+    Raises:
+        DatasetError: a package's are missing.
+    """
+    packages = (*PHOTOGRAPHS, *CUT_OUTS.values())
+    licences = {package.name: package.licence for package in packages}
+    counts = Counter(dict.fromkeys(licences, 0))
+    for package in packages:
+        counts[package.name] += len(files(package, root()))
+    return [
+        {"package": name, "version": _version(name), "licence": licences[name], "files": counts[name]}
+        for name in package_names()
+    ]
+
+
+def _version(name: str) -> str:
+    """A package's version by the first line of its changelog, `NAME (VERSION) ...`."""
+    for path in sorted((root() / "usr/share/doc" / name).glob("changelog*.gz")):
+        with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
+            found = re.match(rf"{re.escape(name.split('-')[0])}\S* \(([^)]+)\)", file.readline())
+        if found:
+            return found[1]
+    return "unknown"
 
 
 def root() -> Path:
