@@ -223,6 +223,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python docs/figures/inside.py --davis DAVIS",
         "python docs/figures/moving.py --davis DAVIS",
     ),
+    "photographs of Debian's, fetched by hand": ("make photographs",),
     "what every test of a virtual environment does first": (
         "python3 -m venv ermu && . ermu/bin/activate",
         "pip install torch --index-url https://download.pytorch.org/whl/cpu",
