@@ -1,4 +1,4 @@
-"""The named clips: the fixed validation set, the clips that compare eviction policies, and the demo's."""
+"""The named clips: the fixed validation sets, the clips that compare eviction policies, and the demo's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ermu.scenes.config import SceneConfig
 
 _VALIDATION_CLIPS = 40
 _POLICY_CLIPS = 4
+_FOOTAGE_CLIPS = 20
 _DEMO_SEED = 307
 
 
@@ -41,6 +42,26 @@ def policy_scenes() -> tuple[SceneConfig, ...]:
             appearance_change=i % 3 != 0,
         )
         for i in range(_POLICY_CLIPS)
+    )
+
+
+def footage_scenes() -> tuple[SceneConfig, ...]:
+    """Returns twenty clips of 40 frames, 480 x 854, of photographs that no training draws from.
+
+    One or two objects, as real footage is annotated; drawing them needs the packages of `make photographs`.
+    """
+    return tuple(
+        SceneConfig(
+            seed=2000 + i,
+            size_hw=(480, 854),
+            frames=40,
+            objects=1 + i % 2,
+            split="validation",
+            motion=(0.7, 1.0, 1.4)[i % 3],
+            leave_and_return=i % 5 == 4,
+            style="footage",
+        )
+        for i in range(_FOOTAGE_CLIPS)
     )
 
 

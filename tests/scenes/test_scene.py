@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ermu.errors import DatasetError
-from ermu.scenes.catalogue import demo_scene, policy_scenes, validation_scenes
+from ermu.scenes.catalogue import demo_scene, footage_scenes, policy_scenes, validation_scenes
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
 
@@ -130,6 +130,13 @@ def test_the_validation_set_is_forty_clips_of_one_to_six_objects_that_training_n
     assert {config.frames for config in configs} == {60}
     assert {config.split for config in (*configs, *policy_scenes(), demo_scene())} == {"validation"}
     assert {config.seed for config in configs}.isdisjoint(config.seed for config in policy_scenes())
+
+
+def test_the_clips_of_photographs_are_of_the_validation_split_and_of_seeds_of_their_own() -> None:
+    configs = footage_scenes()
+    assert {(config.split, config.style) for config in configs} == {("validation", "footage")}
+    others = {config.seed for config in (*validation_scenes(), *policy_scenes(), demo_scene())}
+    assert len({config.seed for config in configs} - others) == len(configs)
 
 
 def test_the_demo_and_the_policy_clips_need_no_photographs() -> None:
