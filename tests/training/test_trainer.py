@@ -49,6 +49,16 @@ def test_loss_falls_on_a_fixed_batch(tiny: dict[str, Any], tmp_path: Path) -> No
     assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_emulated_bfloat16_is_told_and_only_that(
+    tiny: dict[str, Any], tmp_path: Path, precision: str
+) -> None:
+    said: list[str] = []
+    Trainer(TrainingConfig(**{**tiny, "precision": precision}), tmp_path, said.append)
+    emulated = torch.backends.cpu.get_cpu_capability() == "AVX2" and not torch.cuda.is_available()
+    assert any("emulated" in line for line in said) == (precision == "bfloat16" and emulated)
+
+
 def test_killed_training_resumes_bit_by_bit(tiny: dict[str, Any], tmp_path: Path) -> None:
     """One training runs through; another is killed by SIGKILL somewhere and started again."""
     tiny["checkpoint_minutes"] = 1e-6
