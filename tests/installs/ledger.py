@@ -33,6 +33,10 @@ TWO_STREAMS = (
 COMPARE = "ermu bench --compare before.json after.json [--tolerance 0.1]"
 REPORT = ROOT / "benchmarks" / "results" / "bench-demo-fp32.json"
 PROMPTS = "tests/cli/commands/test_run_prompts.py"
+FOOTAGE = (
+    "make photographs; ERMU_PHOTOGRAPHS=build/photographs nice -n 19 "
+    "ermu train --config training/configs/demo_footage.yaml --out runs/demo_footage"
+)
 TRAIN = "ermu train --config training/configs/demo.yaml --out runs/demo"
 
 # Run in an environment with the extras of docs/install.md: a command as it is shown, and what stands in for
@@ -222,8 +226,12 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
     "footage of DAVIS, which is not part of the repository": (
         "python docs/figures/inside.py --davis DAVIS",
         "python docs/figures/moving.py --davis DAVIS",
+        "ermu eval --bundle demo --dataset davis2016 --root DAVIS",
     ),
-    "photographs of Debian's, fetched by hand": ("make photographs",),
+    "photographs of Debian's, fetched by hand": (
+        "make photographs",
+        FOOTAGE,
+    ),
     "what every test of a virtual environment does first": (
         "python3 -m venv ermu && . ermu/bin/activate",
         "pip install torch --index-url https://download.pytorch.org/whl/cpu",
