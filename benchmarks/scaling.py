@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 
 from ermu.benchmarks.candidate import Candidate
@@ -13,7 +15,8 @@ from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.plan import Plan
 from ermu.benchmarks.report.report import Figures, ScalingRow
 from ermu.errors import BenchmarkError, OptionError
-from ermu.runtime.streams.segmenters import SharedBackend
+from ermu.runtime.streams.work.lanes import Lanes, usual_lanes
+from ermu.types import Image
 
 MEMORIES = tuple(range(1, 10))
 SIZES = ((161, 289), (241, 417), (353, 641), (481, 849))
@@ -84,11 +87,12 @@ def _streams(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
 
 
 def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, float]:
-    """Streams that take turns, a frame each: a stream's figures, and the FPS of all together."""
+    """Streams in as many lanes as `ermu run` gives them, a frame each: one's figures, and the FPS of all."""
     options, seconds = plan.options, 0.0
-    opened = SharedBackend(
+    lanes = usual_lanes(count, device=options.device, threads=plan.threads)
+    opened = Lanes(
         plan.bundle,
-        count,
+        lanes,
         precision=plan.precision,
         device=options.device,
         backend=plan.backend,
@@ -97,11 +101,16 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
         capacity=max(plan.memory, 2),
         long_edge=plan.long_edge,
     )
-    with opened as shared, open_clip(options, plan.frames_needed) as clip:
+    with (
+        opened as work,
+        open_clip(options, plan.frames_needed) as clip,
+        ThreadPoolExecutor(lanes) as pool,
+    ):
         streams = [
-            Candidate(str(i), "", plan.precision, segmenter, plan.memory, plan.gap)
-            for i, segmenter in enumerate(shared.segmenters)
+            Candidate(str(i), "", plan.precision, work.segmenter(), plan.memory, plan.gap)
+            for i in range(count)
         ]
+        in_lanes = [streams[lane::lanes] for lane in range(lanes)]  # as `Lanes` deals them out
         images = clip.take(plan.memory)
         for stream in streams:
             stream.fill(images, clip.label)
@@ -109,10 +118,14 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
             progress("streams", frame, plan.warmup + plan.frames)
             (image,), timed = clip.take(1), frame >= plan.warmup
             began = perf_counter()
-            for stream in streams:
-                stream.run([image], timed=timed)
+            list(pool.map(partial(_run, image=image, timed=timed), in_lanes))
             seconds += perf_counter() - began if timed else 0.0
     return streams[0].figures(), count * plan.frames / seconds
+
+
+def _run(streams: list[Candidate], image: Image, *, timed: bool) -> None:
+    for stream in streams:
+        stream.run([image], timed=timed)
 
 
 def _row(value: str, figures: Figures, fps: float, relative: float, speedup: dict[str, float]) -> ScalingRow:

@@ -37,8 +37,8 @@ from ermu.runtime.sinks.kinds.trace import TraceSink
 from ermu.runtime.sources.base import Frame, Source, live_frame
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import SharedBackend
+from ermu.runtime.streams.work.scheduler import Scheduler
+from ermu.runtime.streams.work.shared_backend import SharedBackend
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
 from ermu.types import LabelMap

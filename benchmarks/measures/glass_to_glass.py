@@ -34,8 +34,8 @@ from ermu.runtime.serve.server import Server
 from ermu.runtime.serve.streams import served
 from ermu.runtime.sources.base import Frame, Source, live_frame
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import SharedBackend
+from ermu.runtime.streams.work.scheduler import Scheduler
+from ermu.runtime.streams.work.shared_backend import SharedBackend
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
 from ermu.types import Image

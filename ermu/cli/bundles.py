@@ -74,7 +74,9 @@ class BundleOptions:
         return bundle
 
 
-def tell_backend(console: Console, bundle: Bundle, options: SegmenterOptions, backend: Backend) -> None:
+def tell_backend(
+    console: Console, bundle: Bundle, options: SegmenterOptions, backend: Backend, *, lanes: int = 1
+) -> None:
     """Prints what was taken to run a bundle, and why.
 
     Args:
@@ -82,6 +84,7 @@ def tell_backend(console: Console, bundle: Bundle, options: SegmenterOptions, ba
         bundle: At its own precision.
         options: As asked for.
         backend: As taken.
+        lanes: Workers side by side.
     """
     from ermu.cli.printing import plain
     from ermu.devices.names import parse_device
@@ -89,7 +92,8 @@ def tell_backend(console: Console, bundle: Bundle, options: SegmenterOptions, ba
 
     device = str(parse_device(options.device))
     why = "; ".join(reasons_for(bundle, options.backend, options.precision, device))
-    plain(console, f"backend   {backend.name}, {backend.bundle.manifest.precision}, {device} ({why})")
+    beside = f", {lanes} lanes side by side" if lanes > 1 else ""
+    plain(console, f"backend   {backend.name}, {backend.bundle.manifest.precision}, {device} ({why}){beside}")
 
 
 def _with_engines(bundle: Bundle, options: SegmenterOptions, show: Any) -> Bundle:

@@ -91,6 +91,15 @@ Objects = Annotated[
     Path | None,
     typer.Option(help="Write one JSON object a frame: ids, states, boxes, areas, COCO run lengths."),
 ]
+LaneCount = Annotated[
+    int | None,
+    typer.Option(
+        "--lanes",
+        min=1,
+        help="Streams segmented side by side, each lane with its share of the threads and work memory of its "
+        "own; default: as many as there are streams or threads, one on a GPU.",
+    ),
+]
 Against = Annotated[str, typer.Option(help=f"Peers, with commas: {','.join(PEERS.names())}.")]
 
 

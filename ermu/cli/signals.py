@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ermu.runtime.streams.scheduler import Scheduler
+    from ermu.runtime.streams.work.lanes import Workers
+    from ermu.runtime.streams.work.scheduler import Scheduler
 
 _LOOK_SECONDS = 1.0  # a wait without an end would hold a signal back
 
@@ -27,7 +28,7 @@ class StopSignals:
 
     def run(
         self,
-        scheduler: Scheduler,
+        scheduler: Scheduler | Workers,
         *,
         on_turn: Callable[[], None] = lambda: None,
         on_stop: Callable[[], None] = lambda: None,

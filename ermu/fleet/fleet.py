@@ -23,8 +23,8 @@ from ermu.fleet.worker.kept import Kept
 from ermu.fleet.worker.settings import Kind
 from ermu.redaction import print_traceback
 from ermu.runtime.config.schema import NAME, StreamEntry, StreamsFile
-from ermu.runtime.streams.command_queue import CommandQueue
 from ermu.runtime.streams.sessions.folder import SessionFolder
+from ermu.runtime.streams.work.command_queue import CommandQueue
 
 _LOOK_SECONDS = 1.0  # what workers say of their streams costs them a few milliseconds
 _IDLE_SECONDS = 0.2

@@ -14,7 +14,7 @@ from ermu.evaluation.sequences import VideoSequence
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.sizes import SizeLimits
 from ermu.runtime.sources.base import Frame
-from ermu.runtime.streams.segmenters import SharedBackend
+from ermu.runtime.streams.work.shared_backend import SharedBackend
 from ermu.types import Array, LabelMap
 
 SHORT_TO_LONG = 480 / 800  # the published limits: 624 and 1040

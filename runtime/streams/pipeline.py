@@ -170,7 +170,7 @@ class Pipeline(PortableStream):
             PromptError: a prompt does not fit its frame, or its frame does not come.
             SinkError: a file's result cannot be written; those already written stay.
         """
-        from ermu.runtime.streams.scheduler import Scheduler
+        from ermu.runtime.streams.work.scheduler import Scheduler
 
         self.begin(prompt, max_frames=max_frames, on_frame=on_frame, strict=strict)
         Scheduler([self]).run()

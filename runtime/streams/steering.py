@@ -11,10 +11,10 @@ from ermu.errors import PromptError
 from ermu.runtime.detections import NEW, Detection, Intake, mask_of
 from ermu.runtime.images.prompter import Box, Point, Prompter
 from ermu.runtime.results import Sighting
-from ermu.runtime.streams.command_queue import CommandQueue
 from ermu.runtime.streams.object_registry import check_name
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
 from ermu.runtime.streams.tracker import Tracker, no_frame
+from ermu.runtime.streams.work.command_queue import CommandQueue
 from ermu.types import LabelMap, Mask
 
 T = TypeVar("T")

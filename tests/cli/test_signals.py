@@ -11,7 +11,7 @@ from ermu.cli.signals import StopSignals
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.work.scheduler import Scheduler
 
 
 @pytest.fixture

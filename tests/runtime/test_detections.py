@@ -15,7 +15,7 @@ from ermu.runtime.detections import Intake, painted
 from ermu.runtime.images.masks import extents
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame
-from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.work.scheduler import Scheduler
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.source import SceneSource
 from tests.runtime.conftest import until

@@ -11,7 +11,7 @@ from ermu.cli.bundles import BundleOptions, tell_backend
 from ermu.cli.inputs.session_options import SessionOptions, as_saved
 from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import PromptOptions, RecordOptions, SegmenterOptions, SinkOptions
+from ermu.cli.options import LaneCount, PromptOptions, RecordOptions, SegmenterOptions, SinkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,7 @@ def run(
         float | None,
         typer.Option(min=0.1, help="Seconds after which a lost stream has ended; default: never."),
     ] = None,
+    lanes: LaneCount = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse damaged frames, files that end early, a lost device.")
     ] = False,
@@ -72,8 +73,7 @@ def run(
     from ermu.runtime.sources.opening import is_live
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
-    from ermu.runtime.streams.scheduler import Scheduler
-    from ermu.runtime.streams.segmenters import SharedBackend
+    from ermu.runtime.streams.work.lanes import Lanes, usual_lanes
 
     console, out = WorkConsole(), out or _new_folder()
     chosen = streams.chosen()
@@ -91,26 +91,27 @@ def run(
         labels = [None] * len(sources) if resumed else prompts_for(sources, given, page=page)
         page = prompts.page or (not resumed and any(label is None for label in labels))
         live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
-        shared = stack.enter_context(SharedBackend(loaded, len(sources), **options.keywords()))
-        tell_backend(console, loaded, options, shared.segmenters[0].backend)
+        count = lanes or usual_lanes(len(sources), device=options.device, threads=options.threads)
+        work = stack.enter_context(Lanes(loaded, count, **options.keywords()))
+        segmenters = [work.segmenter() for _ in sources]
+        tell_backend(console, loaded, options, work.backend, lanes=count)
         if options.gap is None:
-            fit_gaps(loaded, shared.segmenters, sources, max_frames)
+            fit_gaps(loaded, segmenters, sources, max_frames)
         for folder in folders:
             remove_own(folder)
         pipelines, views = [], page_views(len(sources)) if page else []
         for i, (choice, context) in enumerate(zip(chosen, contexts, strict=True)):
             taking = [*_sinks(wanted, out, sources[i].fps, context), *views[i : i + 1]]
             its = replace(live, stale_seconds=choice.stale_after)
-            pipelines.append(Pipeline(shared.segmenters[i], sources[i], taking, name=choice.name, live=its))
+            pipelines.append(Pipeline(segmenters[i], sources[i], taking, name=choice.name, live=its))
             stack.callback(pipelines[-1].finish)
         sessions.begin(pipelines, resumed)
         for pipeline, label in zip(pipelines, labels, strict=True):
             pipeline.begin(label, max_frames=max_frames, strict=strict)
-        scheduler = Scheduler(pipelines, shared=shared)
         signals = stack.enter_context(StopSignals())
         stop = open_page(stack, console, pipelines, views, prompts.port) if page else None
         with _progress(console, pipelines, max_frames) as advance:
-            number = signals.run(scheduler, on_turn=advance, on_stop=stop or (lambda: None))
+            number = signals.run(work.workers(pipelines), on_turn=advance, on_stop=stop or (lambda: None))
         saved = sessions.save(pipelines)
     if len(pipelines) > 1:
         console.print(stream_table(pipelines))

@@ -11,7 +11,7 @@ from ermu.cli.bundles import BundleOptions, tell_backend
 from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.live_page import ServerOptions
 from ermu.cli.option_groups import with_option_groups
-from ermu.cli.options import Objects, RecordOptions, SegmenterOptions, SinkList
+from ermu.cli.options import LaneCount, Objects, RecordOptions, SegmenterOptions, SinkList
 from ermu.registries import POLICIES
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def serve(
     session_seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds between two sessions of a stream.")
     ] = 5.0,
+    lanes: LaneCount = None,
     objects: Objects = None,
     sink: SinkList = None,
     overwrite: Annotated[
@@ -64,8 +65,8 @@ def serve(
     from ermu.runtime.images.label_folder import remove_own
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
-    from ermu.runtime.streams.segmenters import SharedBackend
     from ermu.runtime.streams.sessions.folder import SessionFolder
+    from ermu.runtime.streams.work.lanes import Lanes, usual_lanes
 
     need_server()
     access = server.access()
@@ -88,14 +89,15 @@ def serve(
             opened = stack.enter_context(choice.opened())
             paced = None if opened.live else stack.enter_context(PacedSource(opened, loop=choice.loop))
             sources.append(paced or opened)
-        shared = stack.enter_context(SharedBackend(loaded, 0, **options.keywords()))
-        segmenters = [shared.segmenter(**each) for each in own]
-        tell_backend(console, loaded, options, shared.backend)
+        count = lanes or usual_lanes(len(chosen), device=options.device, threads=options.threads)
+        work = stack.enter_context(Lanes(loaded, count, **options.keywords()))
+        segmenters = [work.segmenter(**each) for each in own]
+        tell_backend(console, loaded, options, work.backend, lanes=count)
         for folder in folders:
             remove_own(folder)
         parts = list(zip(chosen, contexts, sources, segmenters, strict=True))
         kept = None if held is None else (held, session_seconds)
-        _serve(console, parts, said, shared, live, wanted, server, access, kept)
+        _serve(console, parts, said, work, live, wanted, server, access, kept)
 
 
 def _refuse_unbounded(policy: str) -> None:
@@ -138,7 +140,7 @@ def _serve(
     console: Any,
     parts: list[tuple[StreamChoice, SinkContext, Any, Any]],
     said: FileSettings,
-    shared: Any,
+    work: Any,
     live: Any,
     wanted: list[str],
     server: ServerOptions,
@@ -156,7 +158,6 @@ def _serve(
     from ermu.runtime.serve.broadcast import Broadcast
     from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.streams.pipeline import Pipeline
-    from ermu.runtime.streams.scheduler import Scheduler
     from ermu.runtime.streams.sessions.snapshots import Snapshots
 
     broadcasts, pipelines = [], []
@@ -175,7 +176,7 @@ def _serve(
         plain(console, f"{counted(len(pipelines), 'stream')} at {shown} (stop with Ctrl-C)")
         if resumed:
             plain(console, f"gone on from sessions: {', '.join(resumed)}")
-        signals.run(Scheduler(pipelines, endless=True, shared=shared), on_stop=serving.stop)
+        signals.run(work.workers(pipelines, endless=True), on_stop=serving.stop)
     _report(console, pipelines)
     if snapshots:
         plain(console, snapshots.summary())

@@ -21,8 +21,8 @@ from ermu.runtime.serve.app import create_app
 from ermu.runtime.serve.guard import Access
 from ermu.runtime.serve.server import Server
 from ermu.runtime.serve.streams import ServedStream
-from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import SharedBackend
+from ermu.runtime.streams.work.scheduler import Scheduler
+from ermu.runtime.streams.work.shared_backend import SharedBackend
 
 _BROKEN = 70  # EX_SOFTWARE of sysexits.h
 _ALL = 1e6  # requests a second: the front, which asks for everybody, has limits of its own

@@ -25,8 +25,8 @@ from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import SharedBackend
+from ermu.runtime.streams.work.scheduler import Scheduler
+from ermu.runtime.streams.work.shared_backend import SharedBackend
 
 logger = logging.getLogger("ermu.fleet")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ermu.devices.processors import usable_processors
 from ermu.errors import BackendError
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.requirements import importable, wrong_device
@@ -66,6 +67,8 @@ class OpenVinoBackend(Backend):
             "INFERENCE_NUM_THREADS": opening.threads,
             "INFERENCE_PRECISION_HINT": _arithmetic(core, self.bundle.manifest.precision),
             "PERFORMANCE_HINT": "LATENCY",
+            # Pinned threads are those of the first cores: two shares of a machine would have the same ones.
+            "ENABLE_CPU_PINNING": opening.threads >= usable_processors(),
         }
         self._compiled = {
             name: _Graph(core, info, self.bundle.graph_path(name), options, self.open_symbols)

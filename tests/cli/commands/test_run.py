@@ -17,7 +17,7 @@ from ermu.cli.streams import fit_gaps
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.images.labels import read_label_map, write_label_map
 from ermu.runtime.sources.opening import open_source
-from ermu.runtime.streams.segmenters import SharedBackend
+from ermu.runtime.streams.work.shared_backend import SharedBackend
 from tests.support.disks import small_disk
 from tests.support.golden_data import NETWORKS, load_golden
 

@@ -14,8 +14,8 @@ from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
-from ermu.runtime.streams.segmenters import SharedBackend
+from ermu.runtime.streams.work.scheduler import Scheduler
+from ermu.runtime.streams.work.shared_backend import SharedBackend
 from tests.runtime.conftest import until
 
 pytest.importorskip("starlette", reason="the page needs the extra `serve`")

@@ -21,7 +21,7 @@ from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.serve.openapi import openapi
 from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.work.scheduler import Scheduler
 from tests.runtime.conftest import free_port, until
 from tests.runtime.serve.conftest import SCENE, Access, Broadcast, Server, Serving, create_app, served
 

@@ -18,8 +18,8 @@ from ermu.runtime.sources.opening import open_source
 from ermu.runtime.sources.reader import StreamState
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
+from ermu.runtime.streams.work.scheduler import Scheduler
 from tests.runtime.conftest import until
 
 Segmenters = Callable[..., Segmenter]

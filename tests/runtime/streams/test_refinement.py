@@ -13,7 +13,7 @@ from ermu.runtime.images.prompter import Box, GrabCutPrompter, Point
 from ermu.runtime.results import ObjectState
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.work.scheduler import Scheduler
 from ermu.scenes.source import SceneSource
 
 Segmenters = Callable[..., Segmenter]

@@ -18,7 +18,7 @@ from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.work.scheduler import Scheduler
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
 from ermu.scenes.source import SceneSource

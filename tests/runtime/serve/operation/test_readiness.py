@@ -19,7 +19,7 @@ from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sources.base import Frame, Source, live_frame
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.work.scheduler import Scheduler
 from tests.runtime.conftest import until
 from tests.runtime.serve.conftest import Access, Broadcast, Server, create_app, served
 

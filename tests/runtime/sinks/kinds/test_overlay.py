@@ -20,7 +20,7 @@ from ermu.runtime.sources.base import Frame
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.work.scheduler import Scheduler
 from tests.support.disks import fill, small_disk
 
 av: Any = pytest.importorskip("av")

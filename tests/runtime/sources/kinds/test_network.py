@@ -20,7 +20,7 @@ from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.sources.reader import StreamState
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.work.scheduler import Scheduler
 from tests.runtime.conftest import RtspProcess, boxes, free_port, until
 from tests.support.rtsp_server import BITS, now_milliseconds, read_time
 

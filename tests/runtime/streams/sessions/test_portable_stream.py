@@ -17,7 +17,7 @@ from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler
+from ermu.runtime.streams.work.scheduler import Scheduler
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.source import SceneSource
 from tests.runtime.conftest import until

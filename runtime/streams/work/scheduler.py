@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 
 from ermu.errors import ErmuError
 from ermu.logs import in_stream
-from ermu.runtime.streams.command_queue import CommandQueue
 from ermu.runtime.streams.pipeline import Pipeline
+from ermu.runtime.streams.work.command_queue import CommandQueue
 
 _IDLE_SECONDS = 0.25
 _STOP_SECONDS = 1.5

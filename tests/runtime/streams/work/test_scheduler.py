@@ -12,7 +12,7 @@ import pytest
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.base import Frame, Source
 from ermu.runtime.streams.pipeline import Pipeline
-from ermu.runtime.streams.scheduler import Scheduler, Turns
+from ermu.runtime.streams.work.scheduler import Scheduler, Turns
 from tests.runtime.conftest import until
 
 Segmenters = Callable[..., Segmenter]

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from ermu.runtime.streams import command_queue
-from ermu.runtime.streams.command_queue import CommandQueue
+from ermu.runtime.streams.work import command_queue
+from ermu.runtime.streams.work.command_queue import CommandQueue
 
 
 def in_thread(action: object) -> threading.Thread:

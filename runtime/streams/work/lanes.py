@@ -1,0 +1,130 @@
+"""Several workers side by side, each with a backend and a share of the processors of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from threading import Lock, Thread
+from typing import Any
+
+from ermu.closing import Closing
+from ermu.devices.names import parse_device
+from ermu.devices.processors import usable_processors
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.streams.pipeline import Pipeline
+from ermu.runtime.streams.work.scheduler import Scheduler
+from ermu.runtime.streams.work.shared_backend import SharedBackend
+
+_LOOK_SECONDS = 1.0  # a wait without an end would hold a signal back
+
+
+def usual_lanes(streams: int, *, device: str = "cpu", threads: int | None = None) -> int:
+    """As many as there are streams or threads; one on a GPU, which is shared in any case.
+
+    Small products do not get n times faster on n processors, n frames side by side nearly do.
+    """
+    if str(parse_device(device)) != "cpu":
+        return 1
+    return max(1, min(streams, threads or usable_processors()))
+
+
+def shares(threads: int, lanes: int) -> list[int]:
+    """Threads of each lane: as equal as can be, one at least."""
+    return [max(1, threads * (i + 1) // lanes - threads * i // lanes) for i in range(lanes)]
+
+
+class Lanes(Closing):
+    """Backends for streams that are segmented side by side; closed together.
+
+    Each lane loads the graphs and has work memory of its own.
+
+    Args:
+        bundle: Loaded.
+        count: Of lanes.
+        options: As in `Segmenter`; the threads are those of all lanes together.
+    """
+
+    def __init__(self, bundle: Bundle, count: int, **options: Any) -> None:
+        threads = options.pop("threads", None) or usable_processors()
+        with ExitStack() as opening:
+            self._lanes = [
+                opening.enter_context(SharedBackend(bundle, 0, threads=share, **options))
+                for share in shares(threads, count)
+            ]
+            self._open = opening.pop_all()
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    @property
+    def backend(self) -> Backend:
+        """The first lane's; the others' are like it."""
+        return self._lanes[0].backend
+
+    def segmenter(self, **options: Any) -> Segmenter:
+        """One more segmenter, in the lane that has the fewest; as `SharedBackend.segmenter`."""
+        return min(self._lanes, key=lambda lane: len(lane.segmenters)).segmenter(**options)
+
+    def workers(self, pipelines: Sequence[Pipeline], *, endless: bool = False) -> Workers:
+        """A worker for the pipelines of each lane, whose segmenters came from here."""
+        lanes = [(lane, [p for p in pipelines if p.segmenter in lane.segmenters]) for lane in self._lanes]
+        return Workers([Scheduler(own, endless=endless, shared=lane) for lane, own in lanes if own])
+
+    def close(self) -> None:
+        """Closes every segmenter and backend; closing twice is harmless."""
+        self._open.close()
+
+
+class Workers:
+    """Schedulers that work at the same time: the first in the caller's thread.
+
+    Args:
+        schedulers: One at least.
+    """
+
+    def __init__(self, schedulers: Sequence[Scheduler]) -> None:
+        self._schedulers, self._lock = list(schedulers), Lock()
+        self._failures: list[BaseException | None] = [None] * len(self._schedulers)
+
+    def run(self, *, on_turn: Callable[[], None] = lambda: None) -> None:
+        """Works until every stream has ended or `stop` is called.
+
+        Args:
+            on_turn: Called after every turn, by one worker at a time.
+
+        Raises:
+            ErmuError: as `Scheduler.run`, of the first that failed, after all have ended.
+        """
+
+        def in_turn() -> None:
+            with self._lock:
+                on_turn()
+
+        threads = [
+            Thread(target=self._work, args=(number, in_turn), name=f"lane {number}", daemon=True)
+            for number in range(1, len(self._schedulers))
+        ]
+        for thread in threads:
+            thread.start()
+        self._work(0, in_turn)
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(_LOOK_SECONDS)
+        for failure in filter(None, self._failures):
+            raise failure
+
+    def stop(self) -> None:
+        """Ends the run soon, cleanly; may be called from a signal handler or another thread."""
+        for scheduler in self._schedulers:
+            scheduler.stop()
+
+    def _work(self, number: int, on_turn: Callable[[], None]) -> None:
+        scheduler = self._schedulers[number]
+        try:
+            scheduler.run(on_turn=on_turn)
+        except BaseException as failure:
+            self._failures[number] = failure
+            if not any(pipeline.error is failure for pipeline in scheduler.pipelines):
+                self.stop()  # not a stream has failed, but its worker
