@@ -88,7 +88,7 @@ def _streams(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
 
 def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, float]:
     """Streams in as many lanes as `ermu run` gives them, a frame each: one's figures, and the FPS of all."""
-    options, seconds = plan.options, 0.0
+    options = plan.options
     lanes = usual_lanes(count, device=options.device, threads=plan.threads)
     opened = Lanes(
         plan.bundle,
@@ -114,18 +114,17 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
         images = clip.take(plan.memory)
         for stream in streams:
             stream.fill(images, clip.label)
-        for frame in range(plan.warmup + plan.frames):
-            progress("streams", frame, plan.warmup + plan.frames)
-            (image,), timed = clip.take(1), frame >= plan.warmup
-            began = perf_counter()
-            list(pool.map(partial(_run, image=image, timed=timed), in_lanes))
-            seconds += perf_counter() - began if timed else 0.0
-    return streams[0].figures(), count * plan.frames / seconds
+        for number, frames in enumerate((plan.warmup, plan.frames)):
+            progress("timing" if number else "warming up", number, 2)
+            images, began = clip.take(frames), perf_counter()
+            list(pool.map(partial(_run, images=images, timed=bool(number)), in_lanes))
+    return streams[0].figures(), count * plan.frames / (perf_counter() - began)
 
 
-def _run(streams: list[Candidate], image: Image, *, timed: bool) -> None:
-    for stream in streams:
-        stream.run([image], timed=timed)
+def _run(streams: list[Candidate], images: list[Image], *, timed: bool) -> None:
+    for image in images:
+        for stream in streams:
+            stream.run([image], timed=timed)
 
 
 def _row(value: str, figures: Figures, fps: float, relative: float, speedup: dict[str, float]) -> ScalingRow:
