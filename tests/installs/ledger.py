@@ -131,7 +131,7 @@ TESTED: dict[str, tuple[str, ...]] = {
         "--trust-proxy 127.0.0.1",
     ),
     "tests/benchmarks/test_soak.py::test_two_thousand_frames": (
-        "python benchmarks/soak.py --bundle TINY --frames 100000",
+        "python benchmarks/soak.py --bundle TINY --frames 100000 --save-every 1000",
     ),
     "tests/evaluation/test_comparison.py": (
         "ermu eval --bundle BUNDLE --dataset scenes --out results/policies --compare-policies",
@@ -218,7 +218,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "make bench",
         "python -m ermu.benchmarks.guard --store",
         "python -m ermu.benchmarks.kernels",
-        "python -m ermu.benchmarks.measures.fleet_overhead",
+        "python -m ermu.benchmarks.measures.fleet_overhead --rounds 3 --seconds 20",
         "python -m ermu.benchmarks.measures.glass_to_glass",
         "python -m ermu.benchmarks.measures.priming --bundle demo",
         "python -m ermu.benchmarks.measures.glass_to_glass --seconds 25",
