@@ -27,8 +27,10 @@ def test_a_413_is_read_by_a_client_that_sends_first(serve: Serve, chunked: bool)
     answer = httpx.post(serving.url + OBJECTS, content=body, headers=PNG, timeout=60)
     assert answer.status_code == 413
     assert answer.json() == {
-        "problem": "The body is too large.", "expected": "at most 8388608 bytes", "fix": None,
-    }  # fmt: skip
+        "problem": "The body is too large.",
+        "expected": "at most 8388608 bytes",
+        "fix": "send less at once",
+    }
     assert answer.headers["connection"] == "close"
     assert httpx.get(f"{serving.url}/healthz").status_code == 200
 
