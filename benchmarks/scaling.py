@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from time import perf_counter
 
 from ermu.benchmarks.candidate import Candidate
@@ -106,19 +107,20 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
         open_clip(options, plan.frames_needed) as clip,
         ThreadPoolExecutor(lanes) as pool,
     ):
-        streams = [
-            Candidate(str(i), "", plan.precision, work.segmenter(), plan.memory, plan.gap)
-            for i in range(count)
+        for _ in range(count):
+            work.segmenter()
+        in_lanes = [
+            [Candidate("", "", plan.precision, each, plan.memory, plan.gap) for each in segmenters]
+            for segmenters in work.segmenters
         ]
-        in_lanes = [streams[lane::lanes] for lane in range(lanes)]  # as `Lanes` deals them out
         images = clip.take(plan.memory)
-        for stream in streams:
+        for stream in chain(*in_lanes):
             stream.fill(images, clip.label)
         for number, frames in enumerate((plan.warmup, plan.frames)):
             progress("timing" if number else "warming up", number, 2)
             images, began = clip.take(frames), perf_counter()
             list(pool.map(partial(_run, images=images, timed=bool(number)), in_lanes))
-    return streams[0].figures(), count * plan.frames / (perf_counter() - began)
+    return in_lanes[0][0].figures(), count * plan.frames / (perf_counter() - began)
 
 
 def _run(streams: list[Candidate], images: list[Image], *, timed: bool) -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from ermu.cli.options import SegmenterOptions
     from ermu.cli.paths import Paths
-    from ermu.runtime.backends.base import Backend
     from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.streams.work.lanes import Lanes
 
 _USUAL_FRAMES = ((1080, 1920), (360, 640), (480, 640))  # engines are optimised for what cameras send
 
@@ -74,26 +74,30 @@ class BundleOptions:
         return bundle
 
 
-def tell_backend(
-    console: Console, bundle: Bundle, options: SegmenterOptions, backend: Backend, *, lanes: int = 1
-) -> None:
-    """Prints what was taken to run a bundle, and why.
+def open_lanes(
+    console: Console, bundle: Bundle, options: SegmenterOptions, streams: int, lanes: int | None
+) -> Lanes:
+    """Opens what runs a bundle, and prints what was taken and why.
 
     Args:
         console: Of the terminal.
         bundle: At its own precision.
         options: As asked for.
-        backend: As taken.
-        lanes: Workers side by side.
+        streams: How many there will be.
+        lanes: As asked for; None, as many as is usual for so many streams.
     """
     from ermu.cli.printing import plain
     from ermu.devices.names import parse_device
     from ermu.runtime.backends.choosing import reasons_for
+    from ermu.runtime.streams.work.lanes import Lanes, usual_lanes
 
-    device = str(parse_device(options.device))
+    count = lanes or usual_lanes(streams, device=options.device, threads=options.threads)
+    opened = Lanes(bundle, count, **options.keywords())
+    backend, device = opened.backend, str(parse_device(options.device))
     why = "; ".join(reasons_for(bundle, options.backend, options.precision, device))
-    beside = f", {lanes} lanes side by side" if lanes > 1 else ""
+    beside = f", {count} lanes side by side" if count > 1 else ""
     plain(console, f"backend   {backend.name}, {backend.bundle.manifest.precision}, {device} ({why}){beside}")
+    return opened
 
 
 def _with_engines(bundle: Bundle, options: SegmenterOptions, show: Any) -> Bundle:

@@ -219,16 +219,33 @@ def draw_pose(
     return Pose(axes[0], axes[1], angle, grow, stretch, shear)
 
 
+def draw_idents(
+    config: SceneConfig, rng: np.random.Generator, *, distractors: int
+) -> tuple[list[int], list[int]]:
+    """Draws whom a scene has, from far to near: objects by id among things without one, then occluders.
+
+    Args:
+        config: The scene.
+        rng: Stream of the cast.
+        distractors: At most, where the scene does not say how many.
+
+    Returns:
+        Ids of objects and distractors, and of occluders; 0 where nobody asks for it.
+    """
+    others = int(rng.integers(0, distractors + 1)) if config.distractors is None else config.distractors
+    occluders = int(rng.choice([0, 0, 1, 2])) if config.occluders is None else config.occluders
+    idents = [*range(1, config.objects + 1), *[0] * others]
+    rng.shuffle(idents)
+    return idents, [0] * occluders
+
+
 def draw_cast(config: SceneConfig, rng: np.random.Generator) -> list[Actor]:
     """Draws everything about the actors but their places: looks, sizes, order from far to near."""
-    distractors = int(rng.integers(0, 4)) if config.distractors is None else config.distractors
-    occluders = int(rng.choice([0, 0, 1, 2])) if config.occluders is None else config.occluders
-    idents = [*range(1, config.objects + 1), *[0] * distractors]
-    rng.shuffle(idents)
-    crowd = max(config.objects + distractors, 1)
+    idents, occluders = draw_idents(config, rng, distractors=3)
+    crowd = max(len(idents), 1)
     side = min(config.size_hw)
     actors: list[Actor] = []
-    for number, ident in enumerate([*idents, *[0] * occluders]):
+    for number, ident in enumerate([*idents, *occluders]):
         largest = max(0.12, 0.42 - 0.02 * crowd)
         radius = side * np.exp(rng.uniform(np.log(0.10), np.log(largest)))
         radius *= 1.6 if rng.uniform() < 0.12 else 1.0

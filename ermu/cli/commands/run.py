@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ermu.cli.bundles import BundleOptions, tell_backend
+from ermu.cli.bundles import BundleOptions, open_lanes
 from ermu.cli.inputs.session_options import SessionOptions, as_saved
 from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.option_groups import with_option_groups
@@ -73,7 +73,6 @@ def run(
     from ermu.runtime.sources.opening import is_live
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
-    from ermu.runtime.streams.work.lanes import Lanes, usual_lanes
 
     console, out = WorkConsole(), out or _new_folder()
     chosen = streams.chosen()
@@ -91,10 +90,8 @@ def run(
         labels = [None] * len(sources) if resumed else prompts_for(sources, given, page=page)
         page = prompts.page or (not resumed and any(label is None for label in labels))
         live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
-        count = lanes or usual_lanes(len(sources), device=options.device, threads=options.threads)
-        work = stack.enter_context(Lanes(loaded, count, **options.keywords()))
+        work = stack.enter_context(open_lanes(console, loaded, options, len(sources), lanes))
         segmenters = [work.segmenter() for _ in sources]
-        tell_backend(console, loaded, options, work.backend, lanes=count)
         if options.gap is None:
             fit_gaps(loaded, segmenters, sources, max_frames)
         for folder in folders:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ermu.cli.bundles import BundleOptions, tell_backend
+from ermu.cli.bundles import BundleOptions, open_lanes
 from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.live_page import ServerOptions
 from ermu.cli.option_groups import with_option_groups
@@ -66,7 +66,6 @@ def serve(
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.sessions.folder import SessionFolder
-    from ermu.runtime.streams.work.lanes import Lanes, usual_lanes
 
     need_server()
     access = server.access()
@@ -89,10 +88,8 @@ def serve(
             opened = stack.enter_context(choice.opened())
             paced = None if opened.live else stack.enter_context(PacedSource(opened, loop=choice.loop))
             sources.append(paced or opened)
-        count = lanes or usual_lanes(len(chosen), device=options.device, threads=options.threads)
-        work = stack.enter_context(Lanes(loaded, count, **options.keywords()))
+        work = stack.enter_context(open_lanes(console, loaded, options, len(chosen), lanes))
         segmenters = [work.segmenter(**each) for each in own]
-        tell_backend(console, loaded, options, work.backend, lanes=count)
         for folder in folders:
             remove_own(folder)
         parts = list(zip(chosen, contexts, sources, segmenters, strict=True))

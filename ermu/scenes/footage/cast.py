@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from ermu.scenes.actors import SURFACE, Actor, Part, draw_pose, draw_ripple, shaded
+from ermu.scenes.actors import SURFACE, Actor, Part, draw_idents, draw_pose, draw_ripple, shaded
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.footage.figures import carried, runner, swing
 from ermu.scenes.footage.surfaces import draw_cut_out, on_canvas, piece, tinted
@@ -75,14 +75,11 @@ _SHARES = (0.48, 0.24, 0.10, 0.18)
 
 def draw_real_cast(config: SceneConfig, rng: np.random.Generator) -> list[Actor]:
     """Draws the actors as `draw_cast` does: a third of the unlabelled ones are copies of one with a label."""
-    distractors = int(rng.integers(0, 5)) if config.distractors is None else config.distractors
-    occluders = int(rng.choice([0, 0, 1, 2])) if config.occluders is None else config.occluders
-    idents = [*range(1, config.objects + 1), *[0] * distractors]
-    rng.shuffle(idents)
+    idents, occluders = draw_idents(config, rng, distractors=4)
     side = min(config.size_hw)
     largest = max(0.2, 0.6 - 0.045 * max(len(idents), 1))
     actors: list[Actor] = []
-    for number, ident in enumerate([*idents, *[0] * occluders]):
+    for number, ident in enumerate([*idents, *occluders]):
         radius = side * np.exp(rng.uniform(np.log(0.12), np.log(largest)))
         radius *= 1.6 if rng.uniform() < 0.15 else 1.0
         copied = number > 0 and rng.uniform() < (0.15 if ident else 0.35)

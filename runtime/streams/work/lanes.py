@@ -55,9 +55,6 @@ class Lanes(Closing):
             ]
             self._open = opening.pop_all()
 
-    def __len__(self) -> int:
-        return len(self._lanes)
-
     @property
     def backend(self) -> Backend:
         """The first lane's; the others' are like it."""
@@ -66,6 +63,11 @@ class Lanes(Closing):
     def segmenter(self, **options: Any) -> Segmenter:
         """One more segmenter, in the lane that has the fewest; as `SharedBackend.segmenter`."""
         return min(self._lanes, key=lambda lane: len(lane.segmenters)).segmenter(**options)
+
+    @property
+    def segmenters(self) -> list[list[Segmenter]]:
+        """Those of each lane."""
+        return [list(lane.segmenters) for lane in self._lanes]
 
     def workers(self, pipelines: Sequence[Pipeline], *, endless: bool = False) -> Workers:
         """A worker for the pipelines of each lane, whose segmenters came from here."""
