@@ -22,6 +22,7 @@ from ermu.export.network.recognition import build_network, ignored_keys, recogni
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.onnx_writer import difference_to_torch, write_onnx
 from ermu.export.weights import WeightsFile
+from ermu.kernels.base.resampling import BICUBIC, FILTERS
 from ermu.registries import FAMILIES
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import (
@@ -61,6 +62,7 @@ def export_bundle(
     gap: int | None = None,
     long_edge: int = LONG_EDGE,
     image_dtype: str = "float32",
+    resampling: str = BICUBIC,
     opset: int = 20,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -79,6 +81,7 @@ def export_bundle(
             the network's published rule.
         long_edge: Frames with a longer edge are scaled down to it by default.
         image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
+        resampling: `bicubic`, as published, or `antialiased`, for networks that were trained so.
         opset: 18 to 21.
         overwrite: Replace an existing bundle.
         progress: Called with (what, step, steps).
@@ -95,6 +98,8 @@ def export_bundle(
     out = Path(out)
     tell = progress or (lambda what, step, steps: None)
     _check_arguments(out, image_dtype, opset, overwrite)
+    if resampling not in FILTERS:
+        raise OptionError(f"Unknown resampling '{resampling}'.", expected=" or ".join(FILTERS))
     loaded = load_checkpoint(Path(checkpoint))
     spec = network if isinstance(network, NetworkSpec) else recognise(loaded, network)
     _check_size(size, spec.grid)
@@ -108,7 +113,12 @@ def export_bundle(
         described = _write_graphs(graphs, folder, weights, (spec.grid, size), opset, tell)
         manifest = Manifest(
             memory=memory,
-            input=InputInfo(size=size, dtype=image_dtype, long_edge=long_edge),  # type: ignore[arg-type]
+            input=InputInfo(
+                size=size,
+                dtype=image_dtype,  # type: ignore[arg-type]
+                long_edge=long_edge,
+                resampling=resampling,  # type: ignore[arg-type]
+            ),
             graphs=described,
             weights=(_listed(weights.path),),
             provenance=_provenance(loaded, spec),

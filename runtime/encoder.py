@@ -25,7 +25,7 @@ class FrameEncoder:
     """
 
     def __init__(self, backend: Backend, grids: Grids) -> None:
-        self._backend = backend
+        self._backend, self._resampling = backend, backend.bundle.manifest.input.resampling
         plan = backend.plan
         once_a_frame = [plan.encode, *([plan.prefix] if plan.prefix else [])]
         graphs = [backend.graphs[name] for name in once_a_frame]
@@ -45,7 +45,7 @@ class FrameEncoder:
     def take(self, frame: Image) -> None:
         """Resizes a frame (BGR uint8 H x W x 3) to network size; `encode` will find it."""
         out = self._backend.device.kernel_argument(self.image.at(0))
-        self._backend.kernels.pixels.prepare_frame(frame, out)
+        self._backend.kernels.pixels.prepare_frame(frame, out, self._resampling)
         self._encoded = False
 
     @contextmanager

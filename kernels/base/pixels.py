@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ermu.errors import KernelError
+from ermu.kernels.base.resampling import BICUBIC
 from ermu.kernels.base.scoring import check_active
 from ermu.kernels.base.tensor_checks import (
     Tensor,
@@ -36,16 +37,17 @@ class Pixels(ABC):
     name: str
 
     @abstractmethod
-    def prepare_frame(self, frame: Tensor, out: Tensor) -> None:
-        """Resizes a frame to network size, bicubic as cv2.INTER_CUBIC of the output's dtype.
+    def prepare_frame(self, frame: Tensor, out: Tensor, resampling: str = BICUBIC) -> None:
+        """Resizes a frame to network size.
 
         Args:
             frame: uint8 (H, W, 3) in BGR order; a numpy array on every device, or a tensor on this one.
             out: (Hn, Wn, 3) in RGB order, written: float32, neither rounded nor clipped (0..255 and what
                 overshoots), or uint8.
+            resampling: `bicubic`, as cv2.INTER_CUBIC of the output's dtype; `antialiased` (`taps_between`).
 
         Raises:
-            KernelError: shapes or dtypes do not fit.
+            KernelError: shapes or dtypes do not fit, or there is no such filter.
         """
 
     @abstractmethod

@@ -41,7 +41,16 @@ def survey(
 def identity_tokens(
     table: Single, bias: Single, padding: int, label: Bytes, out: Single, threads: int
 ) -> None: ...
-def resize_frame(isa: str, frame: Bytes, resized: Single, threads: int) -> None: ...
+def resize_frame(
+    isa: str,
+    frame: Bytes,
+    row_at: npt.NDArray[np.int32],
+    row_weights: Single,
+    column_at: npt.NDArray[np.int32],
+    column_weights: Single,
+    resized: Single,
+    threads: int,
+) -> None: ...
 def precisions(isa: str) -> list[str]: ...
 def window(
     isa: str,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ermu.devices.processors import usable_processors
 from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map, check_survey, nearest_pixels
+from ermu.kernels.base.resampling import BICUBIC, taps_between
 from ermu.kernels.base.tensor_checks import expect_finite
 from ermu.kernels.cpu.library import instruction_set, native
 from ermu.types import Array, Image, LabelMap
@@ -30,16 +31,23 @@ class CpuPixels(Pixels):
         self.isa = instruction_set(isa)
         self.threads = threads or usable_processors()
 
-    def prepare_frame(self, frame: Image, out: Array) -> None:
+    def prepare_frame(self, frame: Image, out: Array, resampling: str = BICUBIC) -> None:
         """See `Pixels.prepare_frame`."""
         import cv2  # late: `ermu doctor` loads kernels where OpenCV does not load
 
         check_frame(frame, out)
-        if out.dtype == np.float32:
-            native().resize_frame(self.isa, np.ascontiguousarray(frame), out, self.threads)
+        if out.dtype == np.uint8 and resampling == BICUBIC:
+            size = out.shape[1], out.shape[0]
+            cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB, dst=out)
             return
-        size = out.shape[1], out.shape[0]
-        cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB, dst=out)
+        exact = out if out.dtype == np.float32 else np.empty(out.shape, np.float32)
+        rows, columns = (
+            taps_between(outputs, inputs, resampling)
+            for outputs, inputs in zip(out.shape[:2], frame.shape[:2], strict=True)
+        )
+        native().resize_frame(self.isa, np.ascontiguousarray(frame), *rows, *columns, exact, self.threads)
+        if exact is not out:
+            np.rint(exact, out=out, casting="unsafe")
 
     def label_map(
         self, logits: Array, active: Array, source: LabelMap, network: LabelMap, *, align_corners: bool

@@ -130,8 +130,9 @@ class FrameParams(Structure):
     """Arguments of `prepare_frame_*`."""
 
     _fields_ = (
-        *((name, c_void_p) for name in ("frame", "resized", "rows", "columns")),
-        *((name, c_int) for name in ("source_h", "source_w", "network_h", "network_w")),
+        *((name, c_void_p) for name in ("frame", "resized", "row_at", "column_at")),
+        *((name, c_void_p) for name in ("row_weights", "column_weights")),
+        *((name, c_int) for name in ("source_w", "network_h", "network_w", "row_taps", "column_taps")),
     )
 
 

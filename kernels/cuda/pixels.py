@@ -9,14 +9,16 @@ import numpy as np
 from ermu.devices.gpu import GpuDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map, check_survey, nearest_pixels
+from ermu.kernels.base.resampling import BICUBIC, taps_between
 from ermu.kernels.cuda import params
-from ermu.kernels.cuda.cubic import EXACT_TAPS, FIXED_TAPS, cubic_taps
 from ermu.kernels.cuda.faults import FaultWord
 from ermu.kernels.cuda.tensors import Scratch, address_of, divided, kind_of
 from ermu.types import Array, Image
 
 BLOCK = (32, 8, 1)  # pixels of a block
 PIXELS_OF_THREAD = 16  # of a row, in `survey_pixels`
+_FIXED_POINT = "fixed_point"
+_WEIGHT_ONE = 2048  # of its weights
 
 
 class CudaPixels(Pixels):
@@ -35,15 +37,17 @@ class CudaPixels(Pixels):
         self._taps_for: tuple[object, ...] = ()
         self._taps: list[DeviceTensor] = []
 
-    def prepare_frame(self, frame: Image | DeviceTensor, out: DeviceTensor) -> None:
-        """See `Pixels.prepare_frame`; bytes in fixed point, at most one level from OpenCV's vector code."""
+    def prepare_frame(
+        self, frame: Image | DeviceTensor, out: DeviceTensor, resampling: str = BICUBIC
+    ) -> None:
+        """See `Pixels.prepare_frame`; cubic bytes in fixed point, at most one level from OpenCV's."""
         check_frame(frame, out)
         held = self._scratch.uploaded("frame", frame) if isinstance(frame, np.ndarray) else frame
-        source, network, exact = frame.shape[:2], out.shape[:2], out.dtype == np.float32
-        taps = [tensor.address for tensor in self._taps_between(network, source, exact=exact)]
-        pointers = address_of("frame", held), address_of("out", out), *taps
-        kernel = f"prepare_frame_{'f32' if exact else 'u8'}"
-        self._over_pixels(kernel, network, params.FrameParams(*pointers, *source, *network))
+        network, kind = out.shape[:2], _arithmetic(out, resampling)
+        taps = self._taps_between(network, frame.shape[:2], resampling, kind)
+        pointers = address_of("frame", held), address_of("out", out), *(tensor.address for tensor in taps)
+        sizes = frame.shape[1], *network, taps[0].shape[1], taps[1].shape[1]
+        self._over_pixels(f"prepare_frame_{kind}", network, params.FrameParams(*pointers, *sizes))
 
     def label_map(
         self,
@@ -93,16 +97,23 @@ class CudaPixels(Pixels):
         self._over_pixels(f"survey_places_{kind_of(logits)}", logits.shape[2:], arguments)
 
     def _taps_between(
-        self, network: tuple[int, ...], source: tuple[int, ...], *, exact: bool
+        self, network: tuple[int, ...], source: tuple[int, ...], resampling: str, kind: str
     ) -> list[DeviceTensor]:
-        """Taps of rows and columns; computed once for each pair of sizes in turn."""
-        if self._taps_for != (network, source, exact):
-            kind = EXACT_TAPS if exact else FIXED_TAPS
-            self._taps = [
-                self._scratch.uploaded(name, cubic_taps(outputs, inputs, kind))
-                for name, outputs, inputs in zip(("rows", "columns"), network, source, strict=True)
+        """Indices of rows and columns, then their weights; computed once for each pair of sizes in turn."""
+        key = network, source, resampling, kind
+        if self._taps_for != key:
+            rows, columns = (
+                taps_between(outputs, inputs, resampling)
+                for outputs, inputs in zip(network, source, strict=True)
+            )
+            weights = [
+                np.rint(taps.weights * _WEIGHT_ONE).astype(np.int16) if kind == _FIXED_POINT else taps.weights
+                for taps in (rows, columns)
             ]
-            self._taps_for = (network, source, exact)
+            tables: dict[str, Array] = {"row_at": rows.at, "column_at": columns.at}
+            tables |= {"row_weights": weights[0], "column_weights": weights[1]}
+            self._taps = [self._scratch.uploaded(name, table) for name, table in tables.items()]
+            self._taps_for = key
         return self._taps
 
     def _over_pixels(
@@ -110,3 +121,10 @@ class CudaPixels(Pixels):
     ) -> None:
         grid = (divided(size_hw[1], BLOCK[0]), divided(size_hw[0], BLOCK[1]), 1)
         self._device.launch(kernel, grid, BLOCK, arguments)
+
+
+def _arithmetic(out: DeviceTensor, resampling: str) -> str:
+    """Which kernel of `frame.cu` it is."""
+    if out.dtype == np.float32:
+        return "exact"
+    return _FIXED_POINT if resampling == BICUBIC else "rounded"

@@ -13,6 +13,8 @@ from ermu.kernels.base.pixels import (
     check_survey,
     nearest_pixels,
 )
+from ermu.kernels.base.resampling import BICUBIC, taps_between
+from ermu.kernels.base.resampling import Taps as AxisTaps
 from ermu.kernels.base.tensor_checks import expect_finite
 from ermu.types import Array, Image, LabelMap
 
@@ -28,11 +30,15 @@ class NumpyPixels(Pixels):
 
     name = "numpy"
 
-    def prepare_frame(self, frame: Image, out: Array) -> None:
-        """See `Pixels.prepare_frame`."""
+    def prepare_frame(self, frame: Image, out: Array, resampling: str = BICUBIC) -> None:
+        """See `Pixels.prepare_frame`; antialiased as a product of matrices."""
         import cv2  # late: `ermu doctor` loads kernels where OpenCV does not load
 
         check_frame(frame, out)
+        if resampling != BICUBIC:
+            resampled = _resampled(frame[:, :, ::-1], out.shape[:2], resampling)
+            out[:] = resampled if out.dtype == np.float32 else np.rint(resampled)
+            return
         size = out.shape[1], out.shape[0]
         resized = cv2.resize(frame.astype(out.dtype), size, interpolation=cv2.INTER_CUBIC)
         cv2.cvtColor(resized, cv2.COLOR_BGR2RGB, dst=out)
@@ -75,6 +81,23 @@ class NumpyPixels(Pixels):
             probability = (weights[channel + 1] / weights.sum(axis=0)).sum()
             box = xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
             out[label] = mask.sum(), *box, at.sum(), round(probability / PROBABILITY_UNIT)
+
+
+def _resampled(frame: Image, network_hw: tuple[int, ...], resampling: str) -> Double:
+    """H x W x 3 to Hn x Wn x 3."""
+    rows, columns = (
+        _matrix(taps_between(outputs, inputs, resampling), inputs)
+        for outputs, inputs in zip(network_hw, frame.shape, strict=False)
+    )
+    across: Double = np.tensordot(rows, frame.astype(np.float64), axes=(1, 0))
+    return np.asarray(np.tensordot(across, columns, axes=(1, 1)).transpose(0, 2, 1))
+
+
+def _matrix(taps: AxisTaps, inputs: int) -> Double:
+    """outputs x inputs; the taps of one axis."""
+    matrix = np.zeros((len(taps.at), inputs))
+    np.add.at(matrix, (np.arange(len(taps.at))[:, None], taps.at), taps.weights)
+    return matrix
 
 
 def aligned_taps(outputs: int, inputs: int) -> Taps:

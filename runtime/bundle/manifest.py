@@ -210,11 +210,14 @@ class InputInfo(_Part):
         size: (height, width) when the graphs are fixed to one size, else None.
         dtype: `float32` for frames resized exactly, neither rounded nor clipped, or `uint8`.
         long_edge: Frames with a longer edge are scaled down to it before each side is rounded to the grid.
+        resampling: `bicubic`, as published: four taps however much smaller a frame becomes, so that it
+            aliases; or `antialiased` (`ermu.kernels.base.resampling`).
     """
 
     size: tuple[int, int] | None
     dtype: Literal["uint8", "float32"]
     long_edge: int
+    resampling: Literal["bicubic", "antialiased"] = "bicubic"
 
 
 class Provenance(_Part):

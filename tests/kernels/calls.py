@@ -11,6 +11,7 @@ from ermu.devices.base import Device
 from ermu.devices.host import HostDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.kernels.base.pixels import SURVEY
+from ermu.kernels.base.resampling import BICUBIC
 from ermu.kernels.base.scoring import KeyGram
 from ermu.kernels.loading import Kernels
 from tests.kernels.kernel_cases import Scoring
@@ -92,10 +93,14 @@ class Caller:
         return self._result(out)
 
     def prepare_frame(
-        self, frame: Array, network_hw: tuple[int, int], dtype: npt.DTypeLike = np.uint8
+        self,
+        frame: Array,
+        network_hw: tuple[int, int],
+        dtype: npt.DTypeLike = np.uint8,
+        resampling: str = BICUBIC,
     ) -> Array:
         out = self._out((*network_hw, 3), dtype)
-        self.kernels.pixels.prepare_frame(frame, self.device.kernel_argument(out))
+        self.kernels.pixels.prepare_frame(frame, self.device.kernel_argument(out), resampling)
         return self._result(out)
 
     def embed(self, weight: Array, bias: Array, label: Array) -> Array:

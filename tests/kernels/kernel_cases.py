@@ -162,25 +162,3 @@ def random_logits(
     active[:, 0] = True
     active[25:, 6:] = False  # 10 * g + k fits a byte
     return logits, active
-
-
-# Sources and network inputs: enlarged, shrunk, tiny, as it is.
-EXACT_SIZES = [((50, 77), (33, 49)), ((50, 77), (81, 97)), ((3, 2), (33, 33)), ((33, 49), (33, 65))]
-
-
-def cubic_frame(frame: npt.NDArray[np.uint8], network_hw: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """A BGR frame as RGB at network size by Keys' cubic convolution, a = -0.75, as a product of matrices."""
-    rows, columns = (_cubic_matrix(o, i) for o, i in zip(network_hw, frame.shape, strict=False))
-    return np.einsum("yh,xw,hwc->yxc", rows, columns, frame[..., ::-1].astype(np.float64), optimize=True)
-
-
-def _cubic_matrix(outputs: int, inputs: int) -> npt.NDArray[np.float64]:
-    """(outputs, inputs); centres are half-pixel and kept in single precision, as OpenCV keeps them."""
-    a, matrix = -0.75, np.zeros((outputs, inputs))
-    for i in range(outputs):
-        centre = float(np.float32((i + 0.5) * inputs / outputs - 0.5))
-        for at in range(int(np.floor(centre)) - 1, int(np.floor(centre)) + 3):
-            d = abs(centre - at)
-            near, far = (a + 2) * d**3 - (a + 3) * d**2 + 1, a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a
-            matrix[i, min(max(at, 0), inputs - 1)] += near if d <= 1 else far if d < 2 else 0.0
-    return matrix

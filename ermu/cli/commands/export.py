@@ -48,6 +48,13 @@ def export(
     image_dtype: Annotated[
         str, typer.Option(help="float32: frames are resized exactly; uint8: rounded back to bytes.")
     ] = "float32",
+    resampling: Annotated[
+        str,
+        typer.Option(
+            help="How frames are resized: bicubic, as published, or antialiased, which suits networks "
+            "that were trained on pictures without aliasing."
+        ),
+    ] = "bicubic",
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset.")] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
 ) -> None:
@@ -78,6 +85,7 @@ def export(
             gap=gap,
             long_edge=long_edge,
             image_dtype=image_dtype,
+            resampling=resampling,
             opset=opset,
             overwrite=overwrite,
             progress=show,

@@ -87,8 +87,8 @@ def _print_tables(loaded: Bundle) -> None:
     console = Console()
     facts = Table.grid(padding=(0, 2))
     network, source = manifest.network, manifest.provenance
-    score = manifest.score
-    size = "x".join(map(str, manifest.input.size)) if manifest.input.size else f"any {network.grid.form}"
+    score, frames = manifest.score, manifest.input
+    size = "x".join(map(str, frames.size)) if frames.size else f"any {network.grid.form}"
     for name, value in (
         ("network", f"{network.name} ({network.family}, {network.encoder}, {network.blocks} blocks)"),
         (
@@ -103,7 +103,7 @@ def _print_tables(loaded: Bundle) -> None:
             f"{score.redundancy_centre:g}))), momentum {score.momentum:g}, "
             f"its mean moves at every {score.update_mean_at}",
         ),
-        ("input", f"{size}, {manifest.input.dtype}, long edge {manifest.input.long_edge}"),
+        ("input", f"{size}, {frames.dtype}, {frames.resampling}, long edge {frames.long_edge}"),
         ("precisions", ", ".join(loaded.precisions)),
         ("weights", ", ".join(f"{f.file} {_megabytes(loaded.path / f.file)}" for f in manifest.weights)),
         *((f"plan {name}", ", ".join(plan.graphs)) for name, plan in manifest.plans.items()),

@@ -99,13 +99,16 @@ void survey(const Contiguous<float>& logits, const Contiguous<uint8_t>& active, 
     ermu::survey(job);
 }
 
-void resize_frame(const std::string& isa, const Contiguous<uint8_t>& frame, Contiguous<float>& resized, int threads) {
-    const uint8_t* from = frame.data();
-    float* to = resized.mutable_data();
-    const int source_h = side(frame, 0), source_w = side(frame, 1), network_h = side(resized, 0), network_w = side(resized, 1);
+void resize_frame(const std::string& isa, const Contiguous<uint8_t>& frame, const Contiguous<int32_t>& row_at,
+                  const Contiguous<float>& row_weights, const Contiguous<int32_t>& column_at,
+                  const Contiguous<float>& column_weights, Contiguous<float>& resized, int threads) {
+    const ermu::Taps rows{row_at.data(), row_weights.data(), side(row_at, 1)};
+    const ermu::Taps columns{column_at.data(), column_weights.data(), side(column_at, 1)};
+    const ermu::FrameJob job{frame.data(), side(frame, 1), rows, columns, side(resized, 1), resized.mutable_data()};
+    const int network_h = side(resized, 0);
     const ermu::Isa& chosen = isa_named(isa);
     py::gil_scoped_release unlocked;
-    ermu::resize_frame(chosen, from, source_h, source_w, network_h, network_w, to, threads);
+    ermu::resize_frame(chosen, job, network_h, threads);
 }
 
 std::vector<std::string> isas() {

@@ -34,23 +34,6 @@ struct Range {
 // The zero point that centres [low, high] in the 256 levels.
 int zero_point(double low, double high, double step) { return -static_cast<int>(std::nearbyint((low + high) / (2 * step))); }
 
-// OpenCV's INTER_CUBIC: positions and weights in single precision, its free parameter -0.75.
-std::vector<CubicTap> cubic_taps(int outputs, int inputs) {
-    const double scale = 1.0 / (double(outputs) / inputs);
-    std::vector<CubicTap> taps(outputs);
-    for (int i = 0; i < outputs; ++i) {
-        const float position = static_cast<float>((i + 0.5) * scale - 0.5), low = std::floor(position);
-        const float x = position - low, y = 1.0f - x, a = -0.75f;
-        float* w = taps[i].weight;
-        w[0] = ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a;
-        w[1] = ((a + 2) * x - (a + 3)) * x * x + 1;
-        w[2] = ((a + 2) * y - (a + 3)) * y * y + 1;
-        w[3] = 1.0f - w[0] - w[1] - w[2];
-        for (int j = 0; j < 4; ++j) taps[i].at[j] = std::min(std::max(int(low) - 1 + j, 0), inputs - 1);
-    }
-    return taps;
-}
-
 }  // namespace
 
 std::vector<const Isa*> available_isas() {
@@ -128,10 +111,7 @@ void slot_dots(const Isa& isa, const void* keys, bool half, int slot, int slots,
     });
 }
 
-void resize_frame(const Isa& isa, const uint8_t* frame, int source_h, int source_w, int network_h, int network_w,
-                  float* resized, int threads) {
-    const std::vector<CubicTap> rows = cubic_taps(network_h, source_h), columns = cubic_taps(network_w, source_w);
-    const FrameJob job{frame, source_w, rows.data(), columns.data(), network_w, resized};
+void resize_frame(const Isa& isa, const FrameJob& job, int network_h, int threads) {
     parallel_for(divided(network_h, kBandRows), threads, [&](int band) {
         const AlignedBytes scratch = aligned_bytes(isa.frame_scratch(job));
         isa.frame_rows(job, band * kBandRows, std::min((band + 1) * kBandRows, network_h), scratch.get());

@@ -20,9 +20,8 @@ bool quantised_masses(const Isa& isa, MassJob job, float step, int threads);
 void slot_dots(const Isa& isa, const void* keys, bool half, int slot, int slots, int tokens, int channels,
                double* sums, double* dots, int threads);
 
-// Fills resized (Hn, Wn, 3), RGB, from frame (H, W, 3), BGR.
-void resize_frame(const Isa& isa, const uint8_t* frame, int source_h, int source_w, int network_h, int network_w,
-                  float* resized, int threads);
+// Fills job.resized.
+void resize_frame(const Isa& isa, const FrameJob& job, int network_h, int threads);
 
 // Fills job.source and network (G, Hn, Wn).
 void label_maps(const Isa& isa, const LabelJob& job, int network_h, int network_w, uint8_t* network, int threads);

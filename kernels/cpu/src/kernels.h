@@ -53,17 +53,18 @@ struct LabelJob {
     uint8_t* source;  // (H, W)
 };
 
-// Where an output pixel of an axis reads, borders repeated, and with which weights.
-struct CubicTap {
-    int32_t at[4];
-    float weight[4];
+// Where the output pixels of an axis read and with which weights, `count` a pixel.
+struct Taps {
+    const int32_t* at;
+    const float* weights;
+    int count;
 };
 
 // One frame to network size.
 struct FrameJob {
     const uint8_t* frame;  // (H, W, 3) BGR
     int source_w;
-    const CubicTap *rows, *columns;  // (Hn), (Wn)
+    Taps rows, columns;    // of Hn and Wn pixels
     int network_w;
     float* resized;  // (Hn, Wn, 3) RGB
 };

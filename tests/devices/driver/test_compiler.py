@@ -51,7 +51,8 @@ def test_kernels_are_compiled_where_there_is_no_toolkit(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     module = Path(ran.stdout.strip()).read_bytes()
     assert module.startswith(b"\x7fELF")
-    for launched in ("prepare_frame_f32", "split_groups", "identity_tokens", "pick_queries", "slot_cosines"):
+    kernels = "prepare_frame_exact", "split_groups", "identity_tokens", "pick_queries", "slot_cosines"
+    for launched in kernels:
         assert b"\0.text.%s\0" % launched.encode() in module, launched
 
 

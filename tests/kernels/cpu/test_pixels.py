@@ -9,7 +9,13 @@ from ermu.errors import KernelError
 from ermu.kernels.loading import numpy_kernels
 from tests.kernels.calls import Caller
 from tests.kernels.cpu.compiled import ISAS, compiled, needs_compiler
-from tests.kernels.kernel_cases import EXACT_SIZES, cubic_frame, random_logits
+from tests.kernels.frame_cases import (
+    ANTIALIASED_SIZES,
+    EXACT_SIZES,
+    antialiased_frames_are_torchs,
+    cubic_frame,
+)
+from tests.kernels.kernel_cases import random_logits
 from tests.kernels.survey_cases import SIZES, drawn, two_groups_by_hand
 
 pytestmark = needs_compiler
@@ -50,6 +56,11 @@ def test_exact_frames_are_the_cubics(cpu: Caller, sizes: tuple[tuple[int, int], 
     found = cpu.prepare_frame(frame, sizes[1], np.float32)
     np.testing.assert_allclose(found, cubic_frame(frame, sizes[1]), atol=1e-3)
     np.testing.assert_array_equal(found, cpu.prepare_frame(frame[::-1][::-1], sizes[1], np.float32))
+
+
+@pytest.mark.parametrize("sizes", ANTIALIASED_SIZES)
+def test_antialiased_frames_are_torchs(cpu: Caller, sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    antialiased_frames_are_torchs(cpu, sizes)
 
 
 def test_not_a_number_is_refused_where_it_counts(cpu: Caller) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ermu.kernels.base.resampling import FILTERS
 from ermu.kernels.cuda.faults import FaultWord
 from ermu.kernels.cuda.loading import cuda_kernels
 from ermu.kernels.cuda.scoring import CudaScoring
@@ -43,7 +44,9 @@ def main() -> None:
         logits, active = random_logits(1, 4, 8)
         cuda.foreground(logits[0].astype(dtype), active[0], align_corners=False)
     for dtype in (np.uint8, np.float32):
-        cuda.prepare_frame(np.arange(7 * 11 * 3, dtype=np.uint8).reshape(7, 11, 3), (17, 33), dtype)
+        for resampling in FILTERS:
+            frame = np.arange(7 * 11 * 3, dtype=np.uint8).reshape(7, 11, 3)
+            cuda.prepare_frame(frame, (17, 33), dtype, resampling)
     embed(cuda)
     unreached = {kernel for kernel in device.known() if kernel not in device.launched}
     assert not unreached, f"never launched: {unreached}"

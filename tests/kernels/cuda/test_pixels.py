@@ -9,7 +9,13 @@ from ermu.devices.gpu import GpuDevice
 from ermu.errors import KernelError
 from ermu.kernels.loading import numpy_kernels
 from tests.kernels.calls import Caller
-from tests.kernels.kernel_cases import EXACT_SIZES, cubic_frame, random_logits
+from tests.kernels.frame_cases import (
+    ANTIALIASED_SIZES,
+    EXACT_SIZES,
+    antialiased_frames_are_torchs,
+    cubic_frame,
+)
+from tests.kernels.kernel_cases import random_logits
 from tests.kernels.survey_cases import SIZES, drawn, two_groups_by_hand
 
 ORACLE = Caller(numpy_kernels())
@@ -63,6 +69,11 @@ def test_exact_frame_is_the_cubics(cuda: Caller, sizes: tuple[tuple[int, int], t
     frame = np.random.default_rng(6).integers(0, 256, (*sizes[0], 3), dtype=np.uint8)
     found = cuda.prepare_frame(frame, sizes[1], np.float32)
     np.testing.assert_allclose(found, cubic_frame(frame, sizes[1]), atol=1e-3)
+
+
+@pytest.mark.parametrize("sizes", ANTIALIASED_SIZES)
+def test_antialiased_frames_are_torchs(cuda: Caller, sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    antialiased_frames_are_torchs(cuda, sizes)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

@@ -11,7 +11,13 @@ from ermu.kernels.loading import numpy_kernels
 from ermu.kernels.numpy.pixels import nearest_taps
 from ermu.runtime.images.masks import extents
 from tests.kernels.calls import Caller
-from tests.kernels.kernel_cases import EXACT_SIZES, Event, cubic_frame
+from tests.kernels.frame_cases import (
+    ANTIALIASED_SIZES,
+    EXACT_SIZES,
+    antialiased_frames_are_torchs,
+    cubic_frame,
+)
+from tests.kernels.kernel_cases import Event
 from tests.kernels.survey_cases import drawn, two_groups_by_hand
 
 ORACLE = Caller(numpy_kernels())
@@ -97,6 +103,11 @@ def test_exact_frame_is_neither_rounded_nor_clipped(sizes: tuple[tuple[int, int]
     assert found.min() < 0 and found.max() > 255 and (found != found.round()).any()
 
 
+@pytest.mark.parametrize("sizes", ANTIALIASED_SIZES)
+def test_antialiased_frames_are_torchs(sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    antialiased_frames_are_torchs(ORACLE, sizes)
+
+
 def test_bad_input_is_refused() -> None:
     pixels = ORACLE.kernels.pixels
     logits, active = np.zeros((1, 11, 5, 5), dtype=np.float32), np.ones((1, 11), dtype=np.bool_)
@@ -123,6 +134,8 @@ def test_bad_input_is_refused() -> None:
         pixels.prepare_frame(np.zeros((9, 9, 3), np.uint8), np.empty((17, 17, 3), np.float64))
     with pytest.raises(KernelError, match="out has shape"):
         pixels.prepare_frame(np.zeros((9, 9, 3), np.uint8), np.empty((17, 17, 1), np.uint8))
+    with pytest.raises(KernelError, match=r"no filter 'lanczos'.*bicubic or antialiased"):
+        pixels.prepare_frame(np.zeros((9, 9, 3), np.uint8), np.empty((17, 17, 3), np.uint8), "lanczos")
 
 
 def test_a_26th_group_has_the_last_labels() -> None:
