@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ermu.evaluation.bootstrap import gain
 from ermu.evaluation.datasets import Dataset
 from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.results import write_csv
@@ -13,7 +14,7 @@ from ermu.evaluation.scores import Report
 from ermu.registries import POLICIES
 from ermu.runtime.sinks.base import make_folder
 
-COLUMNS = ("Run", "J-Mean", "J_last-Mean", "Memory frames", "ms a frame")
+COLUMNS = ("Run", "J-Mean", "J_last-Mean", "J gained", "from", "to", "Memory frames", "ms a frame")
 
 
 def compared_settings(
@@ -48,12 +49,17 @@ def write_comparison(reports: dict[str, Report], path: Path) -> None:
     Raises:
         SinkError: The table cannot be written.
     """
-    write_csv(path, COLUMNS, [comparison_row(name, report) for name, report in reports.items()])
+    write_csv(path, COLUMNS, comparison_rows(reports))
 
 
-def comparison_row(name: str, report: Report) -> list[str | float]:
-    """Returns a run's row of the comparison, by `COLUMNS`."""
-    figures = report.figures
-    held = str(report.memory_frames)
-    measured = [figures.get(column, "-") for column in ("J-Mean", "J_last-Mean")]
-    return [name, *measured, held, report.ms_per_frame]
+def comparison_rows(reports: dict[str, Report]) -> list[list[str | float]]:
+    """A row a run, by `COLUMNS`: what a run has gained is over the first, with its 95% interval (`gain`)."""
+    first = next(iter(reports))
+    rows: list[list[str | float]] = []
+    for name, report in reports.items():
+        figures = report.figures
+        measured = [figures.get(column, "-") for column in ("J-Mean", "J_last-Mean")]
+        gained = gain(report, reports[first]) if name != first else None
+        interval: list[str | float] = list(gained) if gained else ["-"] * 3
+        rows.append([name, *measured, *interval, str(report.memory_frames), report.ms_per_frame])
+    return rows

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ermu.evaluation.comparison import COLUMNS, comparison_row
+from ermu.evaluation.bootstrap import LEVEL, RESAMPLES
+from ermu.evaluation.comparison import COLUMNS, comparison_rows
 from ermu.evaluation.datasets import Dataset
 from ermu.evaluation.runner import Outcome
 from ermu.evaluation.scores import Report, SequenceScores
@@ -96,10 +97,15 @@ def print_report(name: str, report: Report, dataset: Dataset) -> None:
 
 
 def print_comparison(reports: dict[str, Report]) -> None:
-    """Prints one row for every run: J, J_tr, memory and time."""
+    """Prints one row for every run: J, J_tr, what it gains over the first, memory and time."""
     table = Table(title="Comparison")
     for column in COLUMNS:
         table.add_column(column, justify="left" if column == "Run" else "right")
-    for name, report in reports.items():
-        table.add_row(*(f"{c:.3f}" if isinstance(c, float) else c for c in comparison_row(name, report)))
+    for row in comparison_rows(reports):
+        table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row))
     Console().print(table)
+    note = (
+        f"J gained is over {next(iter(reports))}, object by object; from and to hold {LEVEL:.0%} of the means "
+        f"of {RESAMPLES:,} draws of objects with replacement."
+    )
+    Console().print(note, highlight=False)

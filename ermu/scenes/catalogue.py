@@ -5,7 +5,7 @@ from __future__ import annotations
 from ermu.scenes.config import SceneConfig
 
 _VALIDATION_CLIPS = 40
-_POLICY_CLIPS = 4
+_POLICY_CLIPS = 12
 _FOOTAGE_CLIPS = 20
 _DEMO_SEED = 307
 
@@ -30,7 +30,7 @@ def validation_scenes() -> tuple[SceneConfig, ...]:
 
 
 def policy_scenes() -> tuple[SceneConfig, ...]:
-    """Returns four clips of 300 frames whose objects leave and come back, change their look, or both."""
+    """Returns twelve clips of 300 frames whose objects leave and come back, change their look, or both."""
     return tuple(
         SceneConfig(
             seed=1000 + i,

@@ -32,8 +32,9 @@ def test_the_comparison_has_a_row_for_every_run(tmp_path: Path) -> None:
     reports = {run.settings.name: run.execute() for run in runs}
     write_comparison(reports, tmp_path / "out" / "comparison.csv")
     header, hold, flow = (tmp_path / "out" / "comparison.csv").read_text().splitlines()
-    assert header == "Run,J-Mean,J_last-Mean,Memory frames,ms a frame"
-    assert hold.startswith("hold,0.800000,0.625000,1,") and flow.startswith("flow,0.800000,0.625000,1,")
+    assert header == "Run,J-Mean,J_last-Mean,J gained,from,to,Memory frames,ms a frame"
+    assert hold.startswith("hold,0.800000,0.625000,-,-,-,1,")
+    assert flow.startswith("flow,0.800000,0.625000,0.000000,0.000000,0.000000,1,")
 
 
 def test_j_over_time_is_drawn_for_every_sequence(tmp_path: Path) -> None:

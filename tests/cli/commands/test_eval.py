@@ -96,9 +96,10 @@ def test_policies_are_compared_in_one_table(tmp_path: Path, tiny_bundle: Path) -
     code, output = ermu_eval(*options)
     assert code == 0 and "Comparison" in output
     rows = [row.split(",") for row in (out / "comparison.csv").read_text().splitlines()]
-    assert rows[0] == ["Run", "J-Mean", "J_last-Mean", "Memory frames", "ms a frame"]
+    columns = ["Run", "J-Mean", "J_last-Mean", "J gained", "from", "to", "Memory frames", "ms a frame"]
+    assert rows[0] == columns
     assert [row[0] for row in rows[1:]] == ["ermu", "fifo", "none", "rmem", "hold"]
-    assert [row[3] for row in rows[1:]] == ["4", "4", "9", "4", "1"]
+    assert [row[6] for row in rows[1:]] == ["4", "4", "9", "4", "1"]
     assert rows[5][1:3] == ["0.800000", "0.625000"]
     for run in ("ermu", "hold"):
         assert (out / run / "global_results-val.csv").is_file()
