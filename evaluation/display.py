@@ -105,7 +105,7 @@ def print_comparison(reports: dict[str, Report]) -> None:
         table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row))
     Console().print(table)
     note = (
-        f"J gained is over {next(iter(reports))}, object by object; from and to hold {LEVEL:.0%} of the means "
-        f"of {RESAMPLES:,} draws of objects with replacement."
+        f"J gained is over {next(iter(reports))}, object by object; from and to hold {LEVEL:.0%} of the "
+        f"means of {RESAMPLES:,} draws of objects with replacement."
     )
     Console().print(note, highlight=False)
