@@ -22,8 +22,8 @@ from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, TensorInfo
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import ALIGNED, Grids, resolve
+from tests.support.golden_data import EXPORTED, NETWORKS
 
-NETWORKS = ["aott", "deaott", "r50_aotl", "r50_deaotl"]
 SYMBOLS = {**Grids(81, 113, ALIGNED).symbols(), "T": 3}
 BLOCK_ROLES = {
     Role.MEMORY,
@@ -67,7 +67,7 @@ def at(bundle):
     return lambda name: Bundle.load(bundle(name))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_a_tensor_is_the_same_in_every_graph(name, at):
     seen: dict[str, TensorInfo] = {}
     for info in at(name).manifest.graphs.values():
@@ -75,7 +75,7 @@ def test_a_tensor_is_the_same_in_every_graph(name, at):
             assert seen.setdefault(tensor.name, tensor) == tensor, tensor.name
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_tensors_say_what_their_role_has(name, at):
     for info in at(name).manifest.graphs.values():
         for tensor in info.tensors:
@@ -84,7 +84,7 @@ def test_tensors_say_what_their_role_has(name, at):
             assert (tensor.source is not None) == (tensor.role in (Role.MEMORY, Role.PREVIOUS)), tensor.name
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_memories_have_their_entrys_shape_and_kind(name, at):
     tensors = {t.name: t for info in at(name).manifest.graphs.values() for t in info.tensors}
     for tensor in tensors.values():
@@ -95,7 +95,7 @@ def test_memories_have_their_entrys_shape_and_kind(name, at):
             assert tensor.shape == (("T", *entry.shape) if tensor.role is Role.MEMORY else entry.shape)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_plans_make_all_that_they_read(name, at):
     """A frame of each plan: whatever a graph reads, another has made before, or the runtime holds it."""
     manifest = at(name).manifest
@@ -113,7 +113,7 @@ def test_plans_make_all_that_they_read(name, at):
         assert entries <= made, "a propagated frame leaves behind what a labelled one does"
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_external_attention_does_not_depend_on_the_memory(name, at):
     manifest = at(name).manifest
     shapes = [
@@ -124,7 +124,7 @@ def test_external_attention_does_not_depend_on_the_memory(name, at):
     assert not [shape for shape in shapes if "T" in shape]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_parts_and_attention_give_what_the_whole_gives(name, at):
     loaded = at(name)
     sessions, manifest = _Sessions(loaded), loaded.manifest
@@ -198,7 +198,7 @@ def _attend(
         tensors[f"local_readout{block}"] = local.reshape(h, w, -1)
 
 
-@pytest.mark.parametrize("name", ["aott", "deaott"])
+@pytest.mark.parametrize("name", ["aott", "r50_deaotl"])
 @torch.no_grad()
 def test_labels_enter_as_identity_tokens(name, at, synthetic_checkpoint):
     """`reference` and `memorize`, fed the bank's convolution, give the network's entries."""
@@ -238,17 +238,17 @@ def _memories(network: SegmentationNetwork, feeds: dict[str, np.ndarray]):
 
 def test_only_aot_has_a_block_0_prefix(at):
     assert at("aott").manifest.plans[EXTERNAL_ATTENTION].prefix == "block0_prefix"
-    assert at("deaott").manifest.plans[EXTERNAL_ATTENTION].prefix is None
-    roles = {t.role for info in at("deaott").manifest.graphs.values() for t in info.tensors}
+    assert at("r50_deaotl").manifest.plans[EXTERNAL_ATTENTION].prefix is None
+    roles = {t.role for info in at("r50_deaotl").manifest.graphs.values() for t in info.tensors}
     assert roles == set(Role)
 
 
 def test_deaots_previous_frame_is_the_banks_entry(at):
     sources = {
         name: {t.name: t.source for t in at(name).manifest.graphs["propagate"].inputs if t.source}
-        for name in ("aott", "deaott")
+        for name in ("aott", "r50_deaotl")
     }
-    assert sources["deaott"]["previous_key0"] == sources["deaott"]["key0"] == "new_key0"
+    assert sources["r50_deaotl"]["previous_key0"] == sources["r50_deaotl"]["key0"] == "new_key0"
     assert sources["aott"]["previous_key0"] == "new_previous_key0" != sources["aott"]["key0"]
 
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from ermu.export.weights import ALIGNMENT, LEAST_BYTES, Place, WeightsFile, places_of, read_graph
 from ermu.runtime.bundle.bundle import Bundle
 
-BUNDLES = ["tiny", "deaott"]
+BUNDLES = ["tiny", "r50_deaotl"]
 
 
 @pytest.fixture

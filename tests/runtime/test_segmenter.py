@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ermu.runtime.segmenter import Segmenter
-from tests.support.golden_data import CLIPS, NETWORKS, ONLY_LONG, load_golden
+from tests.support.golden_data import EXPORTED, LONG_CLIPS, ONLY_LONG, load_golden
 from tests.support.golden_run import compare
 
 
@@ -13,7 +13,7 @@ def _segmenter(bundle_path, clip):
     return Segmenter(bundle_path, capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge)
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *ONLY_LONG])
+@pytest.mark.parametrize("name", [*EXPORTED, *ONLY_LONG])
 def test_same_floats_and_masks(name, bundle):
     clip = load_golden(name)
     found = compare(_segmenter(bundle(clip.network), clip), clip, golden_masks=True)
@@ -23,7 +23,7 @@ def test_same_floats_and_masks(name, bundle):
     assert found.relevance_mean < 1e-4
 
 
-@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("name", [*EXPORTED, *LONG_CLIPS])
 def test_same_floats_own_masks(name, bundle):
     clip = load_golden(name)
     found = compare(_segmenter(bundle(clip.network), clip), clip, golden_masks=False)

@@ -19,7 +19,7 @@ from ermu.runtime.images.labels import read_label_map, write_label_map
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.streams.work.shared_backend import SharedBackend
 from tests.support.disks import small_disk
-from tests.support.golden_data import NETWORKS, load_golden
+from tests.support.golden_data import EXPORTED, load_golden
 
 
 def ermu(*arguments, **options):
@@ -170,7 +170,7 @@ def test_the_gap_of_a_clip_follows_its_length(tiny_bundle, tmp_path):
             assert segmenter.gap == gap, (where, frames)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_golden_frames_through_the_command_line(name, bundle, tmp_path):
     golden = load_golden(name)
     frames = _folder(tmp_path, "frames")

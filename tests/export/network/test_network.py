@@ -10,15 +10,9 @@ from ermu.export.network.spec import network_spec
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
-from tests.support.golden_data import CLIPS, LONG_CLIPS, NETWORKS, ONLY_LONG, load_golden
+from tests.support.golden_data import EXPORTED, ONLY_LONG, load_golden
 from tests.support.golden_run import compare
 from tests.support.torch_backend import TorchBackend
-
-CASES = [
-    *((name, WHOLE) for name in CLIPS),
-    *((name, EXTERNAL_ATTENTION) for name in NETWORKS),
-    *(pytest.param(name, EXTERNAL_ATTENTION, marks=pytest.mark.long) for name in LONG_CLIPS),
-]
 
 
 @pytest.fixture
@@ -35,7 +29,8 @@ def opened(bundle, synthetic_checkpoint):
     return segmenter
 
 
-@pytest.mark.parametrize(("name", "plan"), CASES)
+@pytest.mark.parametrize("plan", [WHOLE, EXTERNAL_ATTENTION])
+@pytest.mark.parametrize("name", [*EXPORTED, *ONLY_LONG])
 def test_golden_masks_fed_back(name, plan, opened):
     clip = load_golden(name)
     found = compare(opened(clip, plan), clip, golden_masks=True)
@@ -45,7 +40,7 @@ def test_golden_masks_fed_back(name, plan, opened):
     assert found.relevance_mean < 1e-4
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *ONLY_LONG])
+@pytest.mark.parametrize("name", [*EXPORTED, *ONLY_LONG])
 def test_own_masks_fed_back(name, opened):
     clip = load_golden(name)
     found = compare(opened(clip, WHOLE), clip, golden_masks=False)

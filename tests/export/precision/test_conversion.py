@@ -23,7 +23,7 @@ from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.catalogue import validation_scenes
 from ermu.scenes.scene import Scene
 from tests.export.precision.precision_bundles import float16_of, short_clip, with_precision
-from tests.support.golden_data import load_golden
+from tests.support.golden_data import EXPORTED, load_golden
 from tests.support.golden_run import compare as compare_golden
 
 FORBIDDEN = {
@@ -34,7 +34,6 @@ FORBIDDEN = {
     "ScatterND",
     "ScatterElements",
 }  # boolean masks become ScatterND
-NETWORKS = ["aott", "deaott", "r50_aotl", "r50_deaotl"]
 FLOAT32_NODES = {"Softmax", "LayerNormalization", "InstanceNormalization", "Resize"}
 
 
@@ -53,7 +52,7 @@ def int8(tiny_bundle, tmp_path_factory) -> Bundle:
     return with_precision(tiny_bundle, tmp_path_factory.mktemp("int8") / "tiny", "int8")
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_no_data_dependent_shapes_or_branches(name, bundle, float16):
     for at in (Bundle.load(bundle(name)), float16(name)):
         for graph_name, graph in _graphs(at):
@@ -61,7 +60,7 @@ def test_no_data_dependent_shapes_or_branches(name, bundle, float16):
             assert not any(a.g.node or a.graphs for node in graph.node for a in node.attribute), graph_name
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_float16_constants_fit(name, float16):
     for graph_name, graph in _graphs(float16(name)):
         halves = 0
@@ -73,7 +72,7 @@ def test_float16_constants_fit(name, float16):
         assert halves, f"{graph_name} kept its weights in float32"
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_sensitive_nodes_stay_in_float32(name, float16):
     for graph_name, graph in _graphs(float16(name)):
         model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
@@ -93,7 +92,7 @@ def test_float16_halves_the_memory_bank(float16):
     assert at.manifest.graphs["decode"].outputs[0].dtype == "float32"
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EXPORTED)
 def test_float16_follows_the_golden_clip(name, float16):
     clip = load_golden(name)
     segmenter = Segmenter(float16(name), capacity=clip.capacity, gap=clip.gap, long_edge=clip.long_edge)
@@ -103,7 +102,7 @@ def test_float16_follows_the_golden_clip(name, float16):
 
 
 @pytest.mark.parametrize("seed", [1000, pytest.param(1001, marks=pytest.mark.long)])
-@pytest.mark.parametrize("name", ["aott", "deaott"])
+@pytest.mark.parametrize("name", EXPORTED[2:])
 def test_float16_follows_procedural_clips(name, seed, bundle, float16):
     clip = procedural_clip(seed, frames=14, objects=3)
     found = compare(track(Bundle.load(bundle(name)), clip), float16(name), clip)

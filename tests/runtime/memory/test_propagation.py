@@ -13,7 +13,7 @@ from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.catalogue import demo_scene
 from ermu.scenes.scene import Scene
-from tests.support.golden_data import load_golden
+from tests.support.golden_data import EXPORTED, load_golden
 from tests.support.golden_run import compare
 
 ATTENTION = load_kernels().attention
@@ -29,7 +29,7 @@ def _open(bundle, path):
     return open_backend(bundle, backend=backend, plan=plan)
 
 
-@pytest.mark.parametrize("name", ["r50_aotl", "r50_deaotl", "aott", "deaott"])
+@pytest.mark.parametrize("name", EXPORTED)
 @pytest.mark.parametrize("path", PATHS, ids=", ".join)
 def test_golden_results_on_every_path(name, path, bundle):
     clip, loaded = load_golden(name), Bundle.load(bundle(name))
