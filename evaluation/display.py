@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ermu.evaluation.bootstrap import LEVEL, RESAMPLES
-from ermu.evaluation.comparison import COLUMNS, comparison_rows
+from ermu.evaluation.comparison.bootstrap import LEVEL, RESAMPLES
+from ermu.evaluation.comparison.runs import COLUMNS, comparison_rows
 from ermu.evaluation.datasets import Dataset
 from ermu.evaluation.runner import Outcome
 from ermu.evaluation.scores import Report, SequenceScores

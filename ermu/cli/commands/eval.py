@@ -203,7 +203,7 @@ def _run(
 ) -> dict[str, Report]:
     from dataclasses import replace
 
-    from ermu.evaluation.comparison import compared_settings, planned_runs, write_comparison
+    from ermu.evaluation.comparison.runs import compared_settings, planned_runs, write_comparison
     from ermu.evaluation.display import SequenceProgress
 
     compared = compared_settings(settings, baseline, policies=policies)

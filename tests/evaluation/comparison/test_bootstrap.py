@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ermu.evaluation.bootstrap import gain
+from ermu.evaluation.comparison.bootstrap import gain
 from ermu.evaluation.scores import Report, SequenceScores
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ermu.evaluation.bootstrap import gain
+from ermu.evaluation.comparison.bootstrap import gain
 from ermu.evaluation.datasets import Dataset
 from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.results import write_csv

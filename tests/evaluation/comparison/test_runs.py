@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from ermu.evaluation.comparison import compared_settings, planned_runs, write_comparison
+from ermu.evaluation.comparison.runs import compared_settings, planned_runs, write_comparison
 from ermu.evaluation.datasets import open_dataset
 from ermu.evaluation.prediction.settings import RunSettings
 from ermu.evaluation.runner import Run
