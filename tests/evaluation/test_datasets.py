@@ -123,7 +123,7 @@ def test_scenes_need_no_folder_and_every_frame_is_annotated() -> None:
     assert sequence.annotated == sequence.frame_names == tuple(f"{t:05d}" for t in range(60))
     frame = next(iter(sequence.frames()))
     assert frame.image.shape[:2] == sequence.annotation(frame.name).shape == (240, 416)
-    assert len(open_dataset("scenes", split="policy").sequences) == 4
+    assert len(open_dataset("scenes", split="policy").sequences) == 12
 
 
 def test_wrong_names_and_folders_are_explained(tmp_path: Path) -> None:
