@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,6 +25,14 @@ class Taps(NamedTuple):
 
     at: npt.NDArray[np.int32]
     weights: npt.NDArray[np.float32]
+
+
+def frame_taps(network_hw: Sequence[int], source_hw: Sequence[int], kind: str = BICUBIC) -> tuple[Taps, Taps]:
+    """The taps of rows and columns; arguments and errors as `taps_between`."""
+    rows, columns = (
+        taps_between(outputs, inputs, kind) for outputs, inputs in zip(network_hw, source_hw, strict=True)
+    )
+    return rows, columns
 
 
 @lru_cache(maxsize=64)

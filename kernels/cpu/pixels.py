@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ermu.devices.processors import usable_processors
 from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map, check_survey, nearest_pixels
-from ermu.kernels.base.resampling import BICUBIC, taps_between
+from ermu.kernels.base.resampling import BICUBIC, frame_taps
 from ermu.kernels.base.tensor_checks import expect_finite
 from ermu.kernels.cpu.library import instruction_set, native
 from ermu.types import Array, Image, LabelMap
@@ -41,10 +41,7 @@ class CpuPixels(Pixels):
             cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_BGR2RGB, dst=out)
             return
         exact = out if out.dtype == np.float32 else np.empty(out.shape, np.float32)
-        rows, columns = (
-            taps_between(outputs, inputs, resampling)
-            for outputs, inputs in zip(out.shape[:2], frame.shape[:2], strict=True)
-        )
+        rows, columns = frame_taps(out.shape[:2], frame.shape[:2], resampling)
         native().resize_frame(self.isa, np.ascontiguousarray(frame), *rows, *columns, exact, self.threads)
         if exact is not out:
             np.rint(exact, out=out, casting="unsafe")

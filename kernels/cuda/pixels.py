@@ -9,7 +9,7 @@ import numpy as np
 from ermu.devices.gpu import GpuDevice
 from ermu.devices.tensor import DeviceTensor
 from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map, check_survey, nearest_pixels
-from ermu.kernels.base.resampling import BICUBIC, taps_between
+from ermu.kernels.base.resampling import BICUBIC, frame_taps
 from ermu.kernels.cuda import params
 from ermu.kernels.cuda.faults import FaultWord
 from ermu.kernels.cuda.tensors import Scratch, address_of, divided, kind_of
@@ -102,10 +102,7 @@ class CudaPixels(Pixels):
         """Indices of rows and columns, then their weights; computed once for each pair of sizes in turn."""
         key = network, source, resampling, kind
         if self._taps_for != key:
-            rows, columns = (
-                taps_between(outputs, inputs, resampling)
-                for outputs, inputs in zip(network, source, strict=True)
-            )
+            rows, columns = frame_taps(network, source, resampling)
             weights = [
                 np.rint(taps.weights * _WEIGHT_ONE).astype(np.int16) if kind == _FIXED_POINT else taps.weights
                 for taps in (rows, columns)

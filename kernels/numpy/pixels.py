@@ -13,7 +13,7 @@ from ermu.kernels.base.pixels import (
     check_survey,
     nearest_pixels,
 )
-from ermu.kernels.base.resampling import BICUBIC, taps_between
+from ermu.kernels.base.resampling import BICUBIC, frame_taps
 from ermu.kernels.base.resampling import Taps as AxisTaps
 from ermu.kernels.base.tensor_checks import expect_finite
 from ermu.types import Array, Image, LabelMap
@@ -85,10 +85,8 @@ class NumpyPixels(Pixels):
 
 def _resampled(frame: Image, network_hw: tuple[int, ...], resampling: str) -> Double:
     """H x W x 3 to Hn x Wn x 3."""
-    rows, columns = (
-        _matrix(taps_between(outputs, inputs, resampling), inputs)
-        for outputs, inputs in zip(network_hw, frame.shape, strict=False)
-    )
+    taps = frame_taps(network_hw, frame.shape[:2], resampling)
+    rows, columns = (_matrix(*side) for side in zip(taps, frame.shape, strict=False))
     across: Double = np.tensordot(rows, frame.astype(np.float64), axes=(1, 0))
     return np.asarray(np.tensordot(across, columns, axes=(1, 1)).transpose(0, 2, 1))
 
