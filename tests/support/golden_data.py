@@ -15,9 +15,9 @@ import pytest
 GOLDEN = Path(__file__).parents[1] / "golden"
 NETWORKS = ("r50_aotl", "r50_deaotl", "aott", "deaott")
 LONG_CLIPS = ("r50_aotl_long", "r50_deaotl_long")
-CLIPS = (*NETWORKS, *LONG_CLIPS)
 # As parameters of a test for which they are exported, a minute each: the small DeAOT shows little more.
 EXPORTED = [*NETWORKS[:3], pytest.param("deaott", marks=pytest.mark.long)]
+SMALL = EXPORTED[2:]
 ONLY_LONG = [pytest.param(name, marks=pytest.mark.long) for name in LONG_CLIPS]  # as parameters of a test
 
 
@@ -59,7 +59,7 @@ class GoldenAppend:
 
 @cache
 def load_golden(name: str) -> GoldenClip:
-    """A golden clip by name, one of `CLIPS`."""
+    """A golden clip by name, one of `NETWORKS` and `LONG_CLIPS`."""
     data = _npz(name)
     long = name.endswith("_long")
     scene = data if "frames" in data else _npz("r50_aotl_long" if long else "r50_aotl")

@@ -10,9 +10,17 @@ from ermu.export.network.spec import network_spec
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
 from ermu.runtime.segmenter import Segmenter
-from tests.support.golden_data import EXPORTED, ONLY_LONG, load_golden
+from tests.support.golden_data import EXPORTED, LONG_CLIPS, ONLY_LONG, load_golden
 from tests.support.golden_run import compare
 from tests.support.torch_backend import TorchBackend
+
+PLANS = (WHOLE, EXTERNAL_ATTENTION)
+CASES = [
+    *((name, plan) for name in ("r50_aotl", "r50_deaotl", "aott") for plan in PLANS),
+    *((name, WHOLE) for name in LONG_CLIPS),
+    *(pytest.param("deaott", plan, marks=pytest.mark.long) for plan in PLANS),
+    *(pytest.param(name, EXTERNAL_ATTENTION, marks=pytest.mark.long) for name in LONG_CLIPS),
+]
 
 
 @pytest.fixture
@@ -29,8 +37,7 @@ def opened(bundle, synthetic_checkpoint):
     return segmenter
 
 
-@pytest.mark.parametrize("plan", [WHOLE, EXTERNAL_ATTENTION])
-@pytest.mark.parametrize("name", [*EXPORTED, *ONLY_LONG])
+@pytest.mark.parametrize(("name", "plan"), CASES)
 def test_golden_masks_fed_back(name, plan, opened):
     clip = load_golden(name)
     found = compare(opened(clip, plan), clip, golden_masks=True)

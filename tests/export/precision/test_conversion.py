@@ -23,7 +23,7 @@ from ermu.runtime.segmenter import Segmenter
 from ermu.scenes.catalogue import validation_scenes
 from ermu.scenes.scene import Scene
 from tests.export.precision.precision_bundles import float16_of, short_clip, with_precision
-from tests.support.golden_data import EXPORTED, load_golden
+from tests.support.golden_data import EXPORTED, SMALL, load_golden
 from tests.support.golden_run import compare as compare_golden
 
 FORBIDDEN = {
@@ -102,7 +102,7 @@ def test_float16_follows_the_golden_clip(name, float16):
 
 
 @pytest.mark.parametrize("seed", [1000, pytest.param(1001, marks=pytest.mark.long)])
-@pytest.mark.parametrize("name", EXPORTED[2:])
+@pytest.mark.parametrize("name", SMALL)
 def test_float16_follows_procedural_clips(name, seed, bundle, float16):
     clip = procedural_clip(seed, frames=14, objects=3)
     found = compare(track(Bundle.load(bundle(name)), clip), float16(name), clip)
