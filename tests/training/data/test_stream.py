@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ermu.errors import DatasetError
 from ermu.training.config import TrainingConfig
 from ermu.training.data.stream import batches
 
@@ -21,3 +25,15 @@ def test_processes_see_different_clips(tiny: dict[str, Any]) -> None:
     config = TrainingConfig(**tiny)
     first, second = (next(batches(config, 1, rank, 2)) for rank in (0, 1))
     assert (first.frames != second.frames).any()
+
+
+def test_what_a_worker_lacks_is_said_without_a_traceback(
+    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ERMU_PHOTOGRAPHS", str(tmp_path))  # a folder without photographs
+    scenes = {"kind": "scenes", "style": "footage", "size_hw": [64, 96], "length": 8}
+    config = TrainingConfig(**{**tiny, "data": {"sources": [scenes], "workers": 1}})
+    with pytest.raises(DatasetError) as caught:
+        next(batches(config, 0))
+    assert str(caught.value).startswith("Scenes of the style footage need the photographs of ")
+    assert "Traceback" not in str(caught.value) and "make photographs" in (caught.value.fix or "")
