@@ -25,16 +25,9 @@ from ermu.export.weights import WeightsFile
 from ermu.kernels.base.resampling import BICUBIC, FILTERS
 from ermu.registries import FAMILIES
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import (
-    FORMAT_VERSION,
-    FileInfo,
-    GraphInfo,
-    InputInfo,
-    Manifest,
-    MemoryInfo,
-    NetworkInfo,
-    Provenance,
-)
+from ermu.runtime.bundle.group_manifest import GroupManifest, GroupNetwork
+from ermu.runtime.bundle.manifest import FORMAT_VERSION
+from ermu.runtime.bundle.parts import FileInfo, GraphInfo, InputInfo, MemoryInfo, Provenance
 from ermu.runtime.bundle.sizes import LONG_EDGE, GridRule
 from ermu.runtime.files import sha256_of, swap_folder
 from ermu.runtime.memory.options import MemoryOptions
@@ -111,7 +104,7 @@ def export_bundle(
     try:
         weights = WeightsFile(folder / WEIGHTS)
         described = _write_graphs(graphs, folder, weights, (spec.grid, size), opset, tell)
-        manifest = Manifest(
+        manifest = GroupManifest(
             memory=memory,
             input=InputInfo(
                 size=size,
@@ -137,7 +130,7 @@ def network_fields(network: SegmentationNetwork, folder: Path) -> dict[str, Any]
     """The manifest's fields that follow from the network; writes the weights that kernels read."""
     return {
         "format_version": FORMAT_VERSION,
-        "network": NetworkInfo(**network.spec.to_dict()),
+        "network": GroupNetwork(**network.spec.to_dict()),
         "score": FAMILIES.get(network.spec.family).score,
         "temporal_rows": _temporal_rows(network),
         "precision": "fp32",

@@ -13,7 +13,7 @@ from ermu.errors import BackendError, DependencyError
 from ermu.export.graph import Graph
 from ermu.export.tracing import random_inputs, sizes_of, traced
 from ermu.export.weights import WeightsFile
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.sizes import GridRule, Grids
 
 TOLERANCE = 1e-3

@@ -17,6 +17,7 @@ from tests.support.synthetic import write_checkpoint
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.support.gpu"]
 _SHAPING = ("encoders", "families", "network", "precision")  # folders below export/, beside its own modules
+_CONTRACT = ("manifest", "group_manifest", "parts", "roles", "sizes")  # modules of runtime/bundle/
 CACHE = Path(os.environ.get("ERMU_TEST_CACHE", ROOT / "tests" / ".cache"))
 
 
@@ -37,7 +38,7 @@ def _exporter_version() -> str:
     digest = hashlib.sha256(torch.__version__.encode())
     folders = [(ROOT / "export" / name).rglob("*.py") for name in _SHAPING]
     shaping = [file for folder in ((ROOT / "export").glob("*.py"), *folders) for file in folder]
-    contract = (ROOT / "runtime" / "bundle" / name for name in ("manifest.py", "roles.py", "sizes.py"))
+    contract = (ROOT / "runtime" / "bundle" / f"{name}.py" for name in _CONTRACT)
     for file in sorted([*shaping, *contract]):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

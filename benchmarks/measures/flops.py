@@ -31,7 +31,7 @@ def count_frame(bundle: Bundle, symbols: Mapping[str, int], groups: int) -> dict
         symbols: Values of H, W, h, w, ... and T.
         groups: Of objects; all but the encoder runs for each.
     """
-    plan, work = bundle.manifest.plans[WHOLE], {}
+    plan, work = bundle.group_manifest.plans[WHOLE], {}
     (propagate,) = plan.propagation
     stages = {
         "encode": plan.encode,

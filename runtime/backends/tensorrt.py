@@ -26,9 +26,10 @@ from ermu.runtime.backends.requirements import importable, no_gpu, wrong_device
 from ermu.runtime.backends.runtime_cache import RuntimeCache
 from ermu.runtime.backends.tensorrt_trial import run_tiny_engine
 from ermu.runtime.backends.trial import Trial
+from ermu.runtime.bundle.built import EngineInfo
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine, rebuild_command
-from ermu.runtime.bundle.manifest import WHOLE, EngineInfo
+from ermu.runtime.bundle.manifest import WHOLE
 
 
 class TensorRTBackend(Backend):

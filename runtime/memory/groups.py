@@ -51,7 +51,7 @@ class GroupSet:
         self._corrections = Corrections()
         aligned = workspace.grids.rule.align_corners
         self._labeller = Labeller(backend, source_hw, align_corners=aligned)
-        (self._info,) = backend.graphs[backend.plan.decode].outputs
+        (self._info,) = backend.graphs[backend.group_plan.decode].outputs
         self._allocate(0)
 
     def __len__(self) -> int:
@@ -295,7 +295,7 @@ class GroupSet:
         return next((g, group) for g, group in enumerate(self._groups) if object_id in group.ids)
 
     def _policy(self, options: MemoryOptions) -> EvictionPolicy:
-        return POLICIES.get(options.policy)(self._backend.bundle.manifest.score)
+        return POLICIES.get(options.policy)(self._backend.bundle.group_manifest.score)
 
     def _embed(self, g: int, label: LabelMap | None = None) -> None:
         """Puts the tokens of group g's label map into the workspace.
@@ -316,7 +316,7 @@ class GroupSet:
     def _decode(self, g: int, features: Tensors, out: DeviceTensor | None = None) -> None:
         """Logits of group g from the z that it left in the workspace."""
         held = {**features, **self.workspace.tensors, self._info.name: out or self._logits.at(g)}
-        self._backend.run(self._backend.plan.decode, held)
+        self._backend.run(self._backend.group_plan.decode, held)
 
     def _set(self, groups: list[ObjectGroup]) -> None:
         if len(groups) > MOST_GROUPS:

@@ -268,7 +268,7 @@ class PortableSegmenter(Refining):
         """Makes the session's groups anew and gives them to a set of none."""
         backend, symbols, made = self.backend, groups.workspace.symbols, list[ObjectGroup]()
         for g, (head, bank) in enumerate(zip(session.head.segmenter.groups, session.banks, strict=True)):
-            policy = POLICIES.get(options.policy)(backend.bundle.manifest.score)
+            policy = POLICIES.get(options.policy)(backend.bundle.group_manifest.score)
             group = ObjectGroup(backend, groups.workspace, head.number, [], policy, options)
             contents = bank()
             self._check_bank(contents, symbols)
@@ -283,7 +283,7 @@ class PortableSegmenter(Refining):
             except (KeyError, TypeError, ValueError, KernelError) as error:
                 raise SessionError(f"Group {head.number} of the session cannot be taken: {error}.") from error
             made.append(group)
-        (decoded,) = backend.graphs[backend.plan.decode].outputs
+        (decoded,) = backend.graphs[backend.group_plan.decode].outputs
         shape = (len(made), *resolve(decoded.shape, symbols))
         groups.resume(made, session.array("logits", shape, decoded.dtype))
 

@@ -12,7 +12,8 @@ from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.requirements import importable, wrong_device
 from ermu.runtime.backends.trial import GRAPH, Trial
 from ermu.runtime.bundle.bundle import BF16, Bundle
-from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, GraphInfo
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+from ermu.runtime.bundle.parts import GraphInfo
 
 Shapes = tuple[tuple[int, ...], ...]
 

@@ -17,7 +17,8 @@ from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.recognition import build_network, recognise
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import GraphInfo, InputInfo, Manifest, MemoryInfo, Provenance
+from ermu.runtime.bundle.group_manifest import GroupManifest
+from ermu.runtime.bundle.parts import GraphInfo, InputInfo, MemoryInfo, Provenance
 from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.encoder import FrameEncoder
 from ermu.runtime.memory.groups import GroupSet
@@ -136,7 +137,7 @@ def unwritten_bundle(network: SegmentationNetwork, folder: Path) -> Bundle:
         g.name: GraphInfo(file=g.name, sha256="", inputs=g.inputs, outputs=g.outputs, max_difference=0)
         for g in build_graphs(network, "float32")
     }
-    manifest = Manifest(
+    manifest = GroupManifest(
         memory=MemoryInfo(policy=network.spec.policy, capacity=9, gap=network.spec.gap, gap_rule="constant"),
         input=InputInfo(size=None, dtype="float32", long_edge=1040),
         graphs=graphs,
