@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
 from math import prod
@@ -23,8 +22,9 @@ from ermu.runtime.encoder import FrameEncoder
 from ermu.runtime.images.frames import check_frame
 from ermu.runtime.memory.bank import BankContents
 from ermu.runtime.memory.group import ObjectGroup, SavedGroup, memory_tensors
-from ermu.runtime.memory.groups import GroupSet
 from ermu.runtime.memory.options import MemoryOptions
+from ermu.runtime.memory.sets.groups import GroupSet
+from ermu.runtime.memory.sets.memories import Memories, Numbers
 from ermu.runtime.memory.workspace import Workspace, having
 from ermu.runtime.refining import Refining
 from ermu.runtime.results import FrameResult
@@ -38,24 +38,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Numbers(Iterator[int]):
-    """0, 1, 2 and so on; `upcoming` is the next."""
-
-    def __init__(self, upcoming: int = 0) -> None:
-        self.upcoming = upcoming
-
-    def __next__(self) -> int:
-        self.upcoming += 1
-        return self.upcoming - 1
-
-
 class PortableSegmenter(Refining):
     """The part of a `Segmenter` that saves what it remembers, and goes on from what was saved."""
 
     bundle: Bundle
     backend: Backend
     limits: SizeLimits
-    _groups: GroupSet | None
+    _groups: Memories | None
     _numbers: Numbers
     _added: Added
     _closed: bool
@@ -69,7 +58,7 @@ class PortableSegmenter(Refining):
             path: Of the file, `.ermu` by custom.
 
         Raises:
-            StateError: `start` has not been called, or the policy cannot be saved.
+            StateError: `start` has not been called, or what is remembered cannot be saved.
             SinkError: it cannot be written; what was there is as it was.
         """
         self.session().write(path)
@@ -131,9 +120,9 @@ class PortableSegmenter(Refining):
         """What it remembers now, copied: a frame that comes next does not change it.
 
         Raises:
-            StateError: `start` has not been called, or the policy cannot be saved.
+            StateError: `start` has not been called, or what is remembered cannot be saved.
         """
-        groups, device = self._started(), self.backend.device
+        groups, device = self._saveable(), self.backend.device
         assert self._encoder is not None
         saved = [group.saved() for group in groups]
         arrays = {"label": self._label.copy(), "logits": groups.logits()}
@@ -201,6 +190,7 @@ class PortableSegmenter(Refining):
         if self._closed:
             raise StateError("The segmenter is closed.", fix="make another one")
         session.check_for(self.bundle)
+        _ = self.bundle.group_manifest
         head = session.head.segmenter
         options = MemoryOptions(**head.options.model_dump())
         grids = self._grids(head)
@@ -219,8 +209,8 @@ class PortableSegmenter(Refining):
 
     def move_clock(self, seconds: float) -> None:
         """Moves the times of the latest appends: the stream's axis has begun anew."""
-        for group in self._groups or () if self._options.gap_seconds is not None else ():
-            group.move_clock(seconds)
+        if self._groups is not None and self._options.gap_seconds is not None:
+            self._groups.move_clock(seconds)
 
     @abstractmethod
     def reset(self) -> None:
@@ -231,6 +221,12 @@ class PortableSegmenter(Refining):
         self, frame: Image, *, remember: LabelMap | None = None, time: float | None = None
     ) -> FrameResult:
         """Segments the next frame and remembers it."""
+
+    def _saveable(self) -> GroupSet:
+        groups = self._started()
+        if not isinstance(groups, GroupSet):
+            raise StateError("Memories of single objects cannot be saved yet.")
+        return groups
 
     def _head(self, groups: GroupSet, saved: list[SavedGroup]) -> SegmenterHead:
         fields = ("number", "channel_ids", "began", "untouched", "trusted", "last_append", "policy")

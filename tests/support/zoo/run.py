@@ -21,8 +21,8 @@ from ermu.runtime.bundle.group_manifest import GroupManifest
 from ermu.runtime.bundle.parts import GraphInfo, InputInfo, MemoryInfo, Provenance
 from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.encoder import FrameEncoder
-from ermu.runtime.memory.groups import GroupSet
 from ermu.runtime.memory.options import MemoryOptions
+from ermu.runtime.memory.sets.groups import GroupSet
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.timing.stopwatch import Stopwatch
@@ -82,7 +82,7 @@ def run_zoo(
             ids = [int(i) for i in np.unique(clip.label) if i]
             groups.begin(ids, clip.label, encoder.features, options, frame=0, clock=0)
         else:
-            run.labels.append(groups.segment(encoder.features, watch))
+            run.labels.append(groups.segment(encoder.features, watch, frame=t))
             given = None if masks is None else masks[t - 1]
             run.updates += groups.remember(options, watch, frame=t, clock=t, label=given)
         run.logits.append(groups.logits()[0])

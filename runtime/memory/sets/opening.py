@@ -1,0 +1,32 @@
+"""The memories that go with a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.bundle.sizes import Grids
+from ermu.runtime.memory.sets.groups import GroupSet
+from ermu.runtime.memory.sets.memories import Memories
+from ermu.runtime.memory.workspace import Workspace
+
+
+def open_memories(
+    backend: Backend,
+    grids: Grids,
+    source_hw: tuple[int, int],
+    numbers: Iterator[int],
+    *,
+    before: Memories | None = None,
+) -> Memories:
+    """Empty memories for a backend's network.
+
+    Args:
+        backend: Runs the graphs.
+        grids: Network input size.
+        source_hw: Height and width of the frames.
+        numbers: Yields the numbers of new units.
+        before: What they take the place of: what depends on the network's size alone is kept.
+    """
+    kept = before.workspace if isinstance(before, GroupSet) and before.grids == grids else None
+    return GroupSet(backend, kept or Workspace(backend, grids), source_hw, numbers)
