@@ -27,7 +27,7 @@ from ermu.runtime.images.labels import (
 from ermu.runtime.memory.labelling import Probabilities
 from ermu.runtime.memory.options import PRESENT, MemoryOptions
 from ermu.runtime.memory.sets.memories import Memories, Numbers, Tensors
-from ermu.runtime.memory.sets.opening import open_memories
+from ermu.runtime.memory.sets.opening import check_memory_options, open_memories
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.results import FrameResult
 from ermu.runtime.session.segmenter import PortableSegmenter
@@ -108,6 +108,7 @@ class Segmenter(PortableSegmenter):
             identities,
             max_groups,
         )
+        check_memory_options(manifest, self._options)
         self.limits = SizeLimits(manifest.input.long_edge if long_edge is None else long_edge)
         self._owns_backend, self._closed = isinstance(backend, str), False
         if isinstance(backend, str):
@@ -310,6 +311,7 @@ class Segmenter(PortableSegmenter):
                 beyond the capacity under an unbounded policy.
         """
         options = replace(self._options, policy=policy)
+        check_memory_options(self.bundle.manifest, options)
         held = self._groups.longest if self._groups is not None else 0
         if held > options.capacity and POLICIES.get(policy).bounded:
             raise OptionError(

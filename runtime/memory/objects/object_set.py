@@ -1,0 +1,257 @@
+"""Every object with a memory of its own: none of them is disturbed by another's coming, going or changing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ermu.errors import OptionError, PromptError
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.bundle.object_manifest import ObjectManifest
+from ermu.runtime.bundle.sizes import Grids, resolve
+from ermu.runtime.images.labels import GROUP_SIZE, MAX_OBJECTS, in_groups
+from ermu.runtime.memory.correction import Correction, Corrections
+from ermu.runtime.memory.labelling import Labeller, Probabilities, Seen
+from ermu.runtime.memory.objects.graphs import ObjectGraphs, Tensors
+from ermu.runtime.memory.objects.masks import network_mask
+from ermu.runtime.memory.objects.tracked import TenObjects, TrackedObject, TrackMemory
+from ermu.runtime.memory.options import PRESENT, MemoryOptions
+from ermu.runtime.memory.sets.memories import Memories
+from ermu.runtime.memory.update import MemoryUpdate
+from ermu.runtime.timing.stopwatch import Stopwatch
+from ermu.types import Array, LabelMap
+
+POLICY = "fifo"
+
+
+def check_options(manifest: ObjectManifest, options: MemoryOptions) -> None:
+    """Refuses what a network that follows every object by itself has no use for.
+
+    Raises:
+        OptionError: another policy, a bank that is too large, or identity channels without an object.
+    """
+    name, rows = manifest.network.name, len(manifest.memory_rows)
+    if options.policy != POLICY:
+        raise OptionError(
+            f"The policy {options.policy} does not serve the network {name}.",
+            expected=POLICY,
+            fix=f"--policy {POLICY}",
+        )
+    if options.capacity > rows:
+        raise OptionError(
+            f"Capacity {options.capacity} is too large for the network {name}.",
+            expected=f"at most {rows}: it tells so many memory frames apart",
+        )
+    if options.identities != PRESENT:
+        raise OptionError(f"The network {name} has no identities.", expected=f"--identities {PRESENT}")
+
+
+class ObjectSet(Memories):
+    """Objects in order; a set of ten has its logits side by side, after a background whose logit is 0.
+
+    Args:
+        backend: Runs the graphs.
+        grids: Network input size.
+        source_hw: Height and width of the frames.
+        numbers: Yields the numbers of new objects.
+    """
+
+    def __init__(
+        self, backend: Backend, grids: Grids, source_hw: tuple[int, int], numbers: Iterator[int]
+    ) -> None:
+        self._device, self.grids, self.source_hw = backend.device, grids, source_hw
+        self._graphs, self._numbers = ObjectGraphs(backend, grids), numbers
+        self._objects: list[TrackedObject] = []
+        self._features: Tensors = {}  # of the frame that was segmented last
+        self._corrections = Corrections[TrackMemory]()
+        self._labeller = Labeller(backend, source_hw, align_corners=grids.rule.align_corners)
+        self._allocate(0)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    @property
+    def ids(self) -> list[int]:
+        """See `Memories.ids`."""
+        return [each.object_id for each in self._objects]
+
+    @property
+    def longest(self) -> int:
+        """See `Memories.longest`."""
+        return max((len(each.bank.memory) for each in self._objects), default=0)
+
+    def unchanged(self) -> list[MemoryUpdate]:
+        """See `Memories.unchanged`."""
+        return [each.updated([]) for each in self._objects]
+
+    def begin(
+        self,
+        ids: Sequence[int],
+        label: LabelMap,
+        features: Tensors,
+        options: MemoryOptions,
+        *,
+        frame: int,
+        clock: float,
+    ) -> None:
+        """See `Memories.begin`."""
+        begun = self._new(ids, options)
+        self._set([*self._objects, *begun])
+        for each in begun:
+            mask = network_mask(label == each.object_id, self.grids.hw)
+            each.label(features, mask, frame, clock, each.found)
+
+    def make_room(
+        self, ids: Sequence[int], label: LabelMap, known: LabelMap, options: MemoryOptions, *, frame: int
+    ) -> tuple[list[int], LabelMap]:
+        """See `Memories.make_room`: nobody has to make room, up to the number of ids."""
+        if len(self) + len(ids) > MAX_OBJECTS:
+            raise PromptError(
+                f"{len(ids)} more objects do not fit.",
+                expected=f"at most {MAX_OBJECTS}",
+                fix="remove objects first",
+            )
+        return list(ids), label
+
+    def segment(self, features: Tensors, watch: Stopwatch, *, frame: int) -> LabelMap:
+        """See `Memories.segment`."""
+        self._features = features
+        for each in self._objects:
+            with watch("propagate"):
+                each.segment(features, frame)
+        with watch("label"):
+            return self._labelled()
+
+    def remember(
+        self,
+        options: MemoryOptions,
+        watch: Stopwatch,
+        *,
+        frame: int,
+        clock: float,
+        label: LabelMap | None = None,
+    ) -> list[MemoryUpdate]:
+        """See `Memories.remember`; a label map that is given is a prompt of the objects on it."""
+        with watch("memorize"):
+            return [self._remember(each, options.interval, frame, clock, label) for each in self._objects]
+
+    def correct(
+        self,
+        object_id: int,
+        label: LabelMap,
+        features: Tensors,
+        *,
+        found: LabelMap,
+        frame: int,
+        clock: float,
+        latest: tuple[int, LabelMap],
+    ) -> None:
+        """See `Memories.correct`: the frame gets a prompt, and those without are forgotten."""
+        each = self._of(object_id)
+        if frame < each.bank.frames[0]:
+            raise PromptError(
+                f"Object {object_id} was not followed yet at frame {frame}.",
+                expected=f"frame {each.bank.frames[0]} or a later one",
+                fix="correct it on a frame since",
+            )
+        logits = self._device.empty(each.found.logits.shape, each.found.logits.dtype)
+        self._device.copy(each.found.logits, logits)
+        mask = network_mask(label == object_id, self.grids.hw)
+        before = each.correct(features, mask, frame, clock, self._graphs.aside)
+        if frame == latest[0]:
+            self._device.copy(self._graphs.aside.logits, each.found.logits)
+        self._corrections.add(Correction(object_id, each.number, before, logits, *latest, self.ids))
+
+    def undo(self, object_id: int) -> Correction[TrackMemory]:
+        """See `Memories.undo`."""
+        each = self._of(object_id)
+        correction = self._corrections.take(object_id, each.number)
+        each.restore(correction.memory)
+        self._device.copy(correction.logits, each.found.logits)
+        return correction
+
+    def segment_again(self, object_id: int, features: Tensors, *, frame: int) -> LabelMap:
+        """See `Memories.segment_again`."""
+        self._of(object_id).segment_again(features, frame)
+        return self._labelled()
+
+    def switch_policy(self, options: MemoryOptions) -> None:
+        """See `Memories.switch_policy`: there is but one, which keeps nothing."""
+        return
+
+    def begin_elsewhere(self, clock: float, features: Tensors) -> None:
+        """See `Memories.begin_elsewhere`: its first frame is found by what is remembered, as every other."""
+        for each in self._objects:
+            each.last_append = clock
+
+    def move_clock(self, seconds: float) -> None:
+        """See `Memories.move_clock`."""
+        for each in self._objects:
+            each.last_append += seconds
+
+    def clear(self) -> None:
+        """See `Memories.clear`."""
+        self._set([])
+
+    def remove(self, object_id: int) -> None:
+        """See `Memories.remove`."""
+        gone = self._of(object_id)
+        self._set([each for each in self._objects if each is not gone])
+
+    def logits(self) -> Array:
+        """See `Memories.logits`."""
+        return self._device.download(self._logits)
+
+    def probabilities(self) -> Probabilities:
+        """See `Memories.probabilities`."""
+        return self._labeller.probabilities(self.logits())
+
+    def seen(self, label: LabelMap) -> dict[int, Seen]:
+        """See `Memories.seen`."""
+        return self._labeller.seen(label, self._logits)
+
+    def _remember(
+        self, each: TrackedObject, interval: float, frame: int, clock: float, label: LabelMap | None
+    ) -> MemoryUpdate:
+        if label is None:
+            return each.remember(self._features, frame, clock, interval)
+        mask = label == each.object_id
+        if not mask.any():
+            return each.remember_absence(self._features, frame, clock, interval)
+        given = network_mask(mask, self.grids.hw)
+        return each.updated(each.label(self._features, given, frame, clock, self._graphs.aside))
+
+    def _of(self, object_id: int) -> TrackedObject:
+        """The object of the caller's id."""
+        return next(each for each in self._objects if each.object_id == object_id)
+
+    def _labelled(self) -> LabelMap:
+        return self._labeller.label(self._logits, self._labels)
+
+    def _new(self, ids: Sequence[int], options: MemoryOptions) -> list[TrackedObject]:
+        """Objects without a memory yet."""
+        return [
+            TrackedObject(self._graphs, next(self._numbers), i, options.capacity, self._graphs.new_found())
+            for i in ids
+        ]
+
+    def _set(self, objects: list[TrackedObject]) -> None:
+        """Follows these objects alone, their logits where their places are."""
+        self._labeller.follow([TenObjects(ids) for ids in in_groups([each.object_id for each in objects])])
+        self._allocate(len(objects))
+        for i, each in enumerate(objects):
+            place = self._logits.at(i // GROUP_SIZE).at(1 + i % GROUP_SIZE)
+            self._device.copy(each.found.logits, place)
+            each.found = replace(each.found, logits=place)
+        self._objects = objects
+        self._corrections.keep([each.number for each in objects])
+
+    def _allocate(self, count: int) -> None:
+        info, symbols = self._graphs.logits_info, self.grids.symbols()
+        sets, shape = -(-count // GROUP_SIZE), resolve(info.shape, symbols)
+        self._logits = self._device.empty((sets, 1 + GROUP_SIZE, *shape), info.dtype)
+        self._labels = self._device.empty((sets, *self.grids.hw), np.uint8)
+        for g in range(sets):
+            self._device.upload(np.zeros(shape, info.dtype), self._logits.at(g).at(0))
