@@ -106,10 +106,11 @@ class ObjectBank:
             self.pointers.keep(set(self.pointers.frames) - {frame})
             self.remembered = [f for f in self.remembered if f != frame]
 
-    def keep_prompted(self) -> None:
-        """Forgets every frame without a prompt."""
-        self.memory.keep(self.prompted)
-        self.pointers.keep(self.prompted)
+    def keep_prompted(self, latest: int) -> None:
+        """Forgets every frame without a prompt but the latest, of that number."""
+        kept = {*self.prompted, latest}
+        self.memory.keep(kept)
+        self.pointers.keep(kept)
 
     def rows(self, table: Single) -> Single:
         """The row of each memory frame by its age, T x Cm, as the frames lie.

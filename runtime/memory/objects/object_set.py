@@ -159,7 +159,7 @@ class ObjectSet(Memories):
         logits = self._device.empty(each.found.logits.shape, each.found.logits.dtype)
         self._device.copy(each.found.logits, logits)
         mask = network_mask(label == object_id, self.grids.hw)
-        before = each.correct(features, mask, frame, clock, self._graphs.aside)
+        before = each.correct(features, mask, frame, clock, latest[0], self._graphs.aside)
         if frame == latest[0]:
             self._device.copy(self._graphs.aside.logits, each.found.logits)
         self._corrections.add(Correction(object_id, each.number, before, logits, *latest, self.ids))

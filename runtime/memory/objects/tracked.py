@@ -81,8 +81,20 @@ class TrackedObject:
         self.last_append = clock
         return self.bank.prompt(frame, self._graphs.entry, found.pointer)
 
-    def correct(self, features: Tensors, mask: Single, frame: int, clock: float, found: Found) -> TrackMemory:
+    def correct(
+        self, features: Tensors, mask: Single, frame: int, clock: float, latest: int, found: Found
+    ) -> TrackMemory:
         """As `label`, of a mask that was not what had been found: what nobody has vouched for is forgotten.
+
+        What is remembered of the latest frame stays for `segment_again`, which takes its place.
+
+        Args:
+            features: Of the corrected frame.
+            mask: H x W of 0 and 1 at network size, with at least a pixel.
+            frame: The corrected frame's number.
+            clock: When the latest frame was, in the units of the gap.
+            latest: That frame's number.
+            found: Written: what the mask says.
 
         Returns:
             The memory as it was, for `restore`.
@@ -91,7 +103,7 @@ class TrackedObject:
             BackendError: there is not enough memory; the object's is as it was.
         """
         before, bank = self.memory, self.bank.copied()
-        bank.keep_prompted()
+        bank.keep_prompted(latest)
         self.bank = bank
         try:
             self.label(features, mask, frame, clock, found)
