@@ -139,8 +139,22 @@ class ObjectBank:
         return copy
 
     def resume(self, prompted: Sequence[int], remembered: Sequence[int]) -> None:
-        """Goes on with slots that have been filled."""
+        """Goes on with slots that have been filled.
+
+        Raises:
+            ValueError: they are not what such a bank would hold.
+        """
         self.prompted, self.remembered = list(prompted), list(remembered)
+        for numbers in (self.prompted, self.remembered):
+            if numbers != sorted(set(numbers)):
+                raise ValueError(f"frames {numbers} are not in order")
+        held = set(self.memory.frames)
+        if not set(self.prompted) <= held & set(self.pointers.frames):
+            raise ValueError(f"of the frames with a prompt, {self.prompted}, one is not held")
+        if len(self.prompted) > 1 + LATEST_PROMPTED or len(self.remembered) > self._limits.capacity:
+            raise ValueError("more frames are known than are held")
+        if any(self._age(frame) >= self._limits.capacity for frame in held - set(self.prompted)):
+            raise ValueError(f"the frames {sorted(held)} are more than the capacity")
 
     def _count(self, frame: int) -> list[int]:
         """Counts a memory frame in; those that leave for it are gone."""

@@ -61,6 +61,11 @@ class ObjectGraphs:
         self.aside = self.new_found()
 
     @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of a memory frame, M x Cm, and of a pointer, C."""
+        return self.entry.shape, self.aside.pointer.shape
+
+    @property
     def logits_info(self) -> TensorInfo:
         """Of an object's logits."""
         return self._described[Role.LOGITS]

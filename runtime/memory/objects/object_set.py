@@ -16,7 +16,7 @@ from ermu.runtime.memory.correction import Correction, Corrections
 from ermu.runtime.memory.labelling import Labeller, Probabilities, Seen
 from ermu.runtime.memory.objects.graphs import ObjectGraphs, Tensors
 from ermu.runtime.memory.objects.masks import network_mask
-from ermu.runtime.memory.objects.tracked import TenObjects, TrackedObject, TrackMemory
+from ermu.runtime.memory.objects.tracked import SavedObject, TenObjects, TrackedObject, TrackMemory
 from ermu.runtime.memory.options import PRESENT, MemoryOptions
 from ermu.runtime.memory.sets.memories import Memories
 from ermu.runtime.memory.update import MemoryUpdate
@@ -181,6 +181,35 @@ class ObjectSet(Memories):
         """See `Memories.switch_policy`: there is but one, which keeps nothing."""
         return
 
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of a memory frame, M x Cm, and of a pointer, C."""
+        return self._graphs.shapes
+
+    def logits_shape(self, count: int) -> tuple[int, ...]:
+        """Of the logits of so many objects: G x 11 x h4 x w4."""
+        sets = -(-count // GROUP_SIZE)
+        return sets, 1 + GROUP_SIZE, *resolve(self._graphs.logits_info.shape, self.grids.symbols())
+
+    def saved(self) -> list[SavedObject]:
+        """All objects, on the host."""
+        return [each.saved() for each in self._objects]
+
+    def resume(self, saved: Sequence[SavedObject], logits: Array, options: MemoryOptions) -> None:
+        """Goes on with objects that were saved, and their latest logits; there are none yet.
+
+        Raises:
+            ValueError: an object is not what it could be; there are still none.
+        """
+        made = []
+        for each in saved:
+            found = self._graphs.new_found()
+            made.append(TrackedObject(self._graphs, each.number, each.id, options.capacity, found))
+            made[-1].resume(each)
+        self._set(made)
+        if made:
+            self._device.upload(logits, self._logits)
+
     def begin_elsewhere(self, clock: float, features: Tensors) -> None:
         """See `Memories.begin_elsewhere`: its first frame is found by what is remembered, as every other."""
         for each in self._objects:
@@ -249,9 +278,8 @@ class ObjectSet(Memories):
         self._corrections.keep([each.number for each in objects])
 
     def _allocate(self, count: int) -> None:
-        info, symbols = self._graphs.logits_info, self.grids.symbols()
-        sets, shape = -(-count // GROUP_SIZE), resolve(info.shape, symbols)
-        self._logits = self._device.empty((sets, 1 + GROUP_SIZE, *shape), info.dtype)
-        self._labels = self._device.empty((sets, *self.grids.hw), np.uint8)
-        for g in range(sets):
-            self._device.upload(np.zeros(shape, info.dtype), self._logits.at(g).at(0))
+        shape, dtype = self.logits_shape(count), self._graphs.logits_info.dtype
+        self._logits = self._device.empty(shape, dtype)
+        self._labels = self._device.empty((shape[0], *self.grids.hw), np.uint8)
+        if count:
+            self._device.upload(np.zeros(shape, dtype), self._logits)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from ermu.devices.base import Device
 from ermu.devices.tensor import DeviceTensor
+from ermu.types import Array
 
 
 class Slots:
@@ -36,11 +37,6 @@ class Slots:
         """All of them, n x ..."""
         return self._buffer.first(len(self.frames))
 
-    @property
-    def room(self) -> DeviceTensor:
-        """The whole of their memory."""
-        return self._buffer
-
     def write(self, frame: int, tensor: DeviceTensor) -> None:
         """Holds a copy of a frame's tensor, in place of what was held of that frame; there must be room."""
         if frame not in self.frames:
@@ -56,6 +52,21 @@ class Slots:
                 self._device.copy(self._buffer.at(last), self._buffer.at(slot))
                 self.frames[slot] = self.frames[last]
             self.frames.pop()
+
+    def fill(self, frames: Sequence[int], tensors: Array) -> None:
+        """Holds the tensors of these frames, n x ..., in this order.
+
+        Raises:
+            ValueError: there is no room for them, or a frame comes twice.
+        """
+        if len(frames) > self._buffer.shape[0] or len(set(frames)) != len(frames):
+            raise ValueError(f"frames {list(frames)} do not fit {self._buffer.shape[0]} slots")
+        self.frames = list(frames)
+        self._device.upload(tensors, self.held)
+
+    def downloaded(self) -> Array:
+        """All of them on the host, n x ..."""
+        return self._device.download(self.held)
 
     def copied(self) -> Slots:
         """The same tensors in memory of their own.

@@ -13,6 +13,7 @@ from ermu.runtime.memory.objects.bank import ObjectBank, Single
 from ermu.runtime.memory.objects.graphs import Found, ObjectGraphs, Tensors
 from ermu.runtime.memory.policy import Decision
 from ermu.runtime.memory.update import MemoryUpdate
+from ermu.types import Array
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,33 @@ class TrackMemory:
 
     bank: ObjectBank
     last_append: float
+
+
+@dataclass(frozen=True)
+class SavedObject:
+    """An object on the host: another one goes on with it as if it had never stopped.
+
+    Attributes:
+        number: Its own.
+        id: The caller's.
+        prompted: Frames with a prompt, ascending.
+        remembered: The latest frames that were memory frames, ascending.
+        last_append: When a frame went into the bank, in the units of the gap.
+        frames: Of the memory frames, as they lie.
+        pointer_frames: Of the pointers.
+        memory: T x M x Cm.
+        pointers: P x C.
+    """
+
+    number: int
+    id: int
+    prompted: list[int]
+    remembered: list[int]
+    last_append: float
+    frames: list[int]
+    pointer_frames: list[int]
+    memory: Array
+    pointers: Array
 
 
 class TrackedObject:
@@ -53,6 +81,32 @@ class TrackedObject:
     def restore(self, memory: TrackMemory) -> None:
         """Remembers again what it did before a correction."""
         self.bank, self.last_append = memory.bank, memory.last_append
+
+    def saved(self) -> SavedObject:
+        """All of it; corrections that could be undone are not."""
+        bank = self.bank
+        return SavedObject(
+            self.number,
+            self.object_id,
+            list(bank.prompted),
+            list(bank.remembered),
+            self.last_append,
+            list(bank.memory.frames),
+            list(bank.pointers.frames),
+            bank.memory.downloaded(),
+            bank.pointers.downloaded(),
+        )
+
+    def resume(self, saved: SavedObject) -> None:
+        """Goes on where another object was; this one is new.
+
+        Raises:
+            ValueError: it is not what such an object would remember.
+        """
+        self.bank.memory.fill(saved.frames, saved.memory)
+        self.bank.pointers.fill(saved.pointer_frames, saved.pointers)
+        self.bank.resume(saved.prompted, saved.remembered)
+        self.last_append = saved.last_append
 
     def segment(self, features: Tensors, frame: int) -> None:
         """Finds it on a frame by what is remembered of it."""
