@@ -49,13 +49,14 @@ class Plan:
         """Settles what the options leave to the bundle.
 
         Raises:
-            BundleError: the bundle cannot be loaded, or lacks the precision.
+            BundleError: the bundle cannot be loaded, lacks the precision, or its network follows every
+                object by itself.
             BackendError: no backend runs it here.
         """
         bundle = Bundle.load(options.bundle)
         precision = choose_precision(bundle, options.precision, options.device)
         at_precision = bundle.at_precision(precision)
-        usual = bundle.manifest.memory
+        usual = bundle.group_manifest.memory
         alone = usual.gap > options.frames  # it keeps its first frame
         gap = options.gap or (_GAP if alone else usual.gap)
         return cls(

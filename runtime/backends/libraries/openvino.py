@@ -25,8 +25,8 @@ class OpenVinoBackend(Backend):
     when it is met first (seconds).
 
     Attributes:
-        open_symbols: Axes that stay open in compiled graphs; without T each number of memory frames is
-            compiled when it is met.
+        open_symbols: Axes that stay open in compiled graphs; without T (and P, pointers, and K, clicks) each
+            number of memory frames is compiled when it is met.
     """
 
     name = "openvino"
@@ -34,7 +34,7 @@ class OpenVinoBackend(Backend):
     devices = ("cpu",)
     plans = (EXTERNAL_ATTENTION, WHOLE)
     rounds_to_bf16 = True
-    open_symbols = frozenset({"T"})
+    open_symbols = frozenset({"T", "P", "K"})
 
     @classmethod
     def misfits(cls, bundle: Bundle | None, device: str) -> list[Misfit]:
