@@ -22,8 +22,8 @@ from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.sets.groups import GroupSet
 from ermu.runtime.memory.sets.memories import Memories, Numbers
 from ermu.runtime.memory.sets.opening import check_memory_options, open_memories
-from ermu.runtime.refining import Refining
 from ermu.runtime.results import FrameResult
+from ermu.runtime.segmenting.clicking import Clicking
 from ermu.runtime.session.groups import keep_groups, resume_groups
 from ermu.runtime.session.head import Head, LimitsHead, OptionsHead, SegmenterHead
 from ermu.runtime.session.kept import Kept
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class PortableSegmenter(Refining):
+class PortableSegmenter(Clicking):
     """The part of a `Segmenter` that saves what it remembers, and goes on from what was saved."""
 
     bundle: Bundle

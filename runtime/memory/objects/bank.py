@@ -112,6 +112,19 @@ class ObjectBank:
         self.memory.keep(kept)
         self.pointers.keep(kept)
 
+    def before(self, frame: int) -> ObjectBank:
+        """What was known of the object before a frame, as far as it is remembered still; a copy.
+
+        Raises:
+            BackendError: there is not enough memory.
+        """
+        copy = self.copied()
+        for slots in (copy.memory, copy.pointers):
+            slots.keep([f for f in slots.frames if f < frame])
+        copy.prompted = [f for f in copy.prompted if f < frame]
+        copy.remembered = [f for f in copy.remembered if f < frame]
+        return copy
+
     def rows(self, table: Single) -> Single:
         """The row of each memory frame by its age, T x Cm, as the frames lie.
 

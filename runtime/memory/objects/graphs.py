@@ -13,6 +13,7 @@ from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import Grids, resolve
 from ermu.runtime.memory.objects.bank import Limits, ObjectBank, Single
+from ermu.runtime.memory.objects.clicks import Clicks
 from ermu.runtime.memory.objects.slots import Slots
 
 Tensors = Mapping[str, DeviceTensor]
@@ -95,6 +96,11 @@ class ObjectGraphs:
         held = self._empty(Role.LOGITS) if logits is None else logits
         return Found(held, self._empty(Role.PRESENCE), self._empty(Role.POINTER))
 
+    def take_aside(self, found: Found) -> None:
+        """Copies what was found aside."""
+        for name in ("logits", "presence", "pointer"):
+            self._device.copy(getattr(self.aside, name), getattr(found, name))
+
     def recall(self, features: Tensors, bank: ObjectBank, frame: int) -> None:
         """What an object's memories make of a frame's features: `segment` and `click` will find it.
 
@@ -123,20 +129,13 @@ class ObjectGraphs:
         """Where the object is, after `recall`; written into `found`."""
         self._run(self._plan.segment, features, {Role.CONDITIONED: self._conditioned, **_roles(found)})
 
-    def click(self, features: Tensors, points: Single, signs: Single, found: Found) -> None:
-        """Where the object is, given clicks, after `recall` or `begin`; written into `found`.
-
-        Args:
-            features: Of the frame.
-            points: K x 2, x and y in pixels of the network's input.
-            signs: K, what each is (`Role.POINT_SIGNS`).
-            found: Written.
-        """
-        clicks = {
-            Role.POINTS: self._uploaded(points, Role.POINTS),
-            Role.POINT_SIGNS: self._uploaded(signs, Role.POINT_SIGNS),
+    def click(self, features: Tensors, clicks: Clicks, found: Found) -> None:
+        """Where the object is, given clicks, after `recall` or `begin`; written into `found`."""
+        given = {
+            Role.POINTS: self._uploaded(clicks.points, Role.POINTS),
+            Role.POINT_SIGNS: self._uploaded(clicks.signs, Role.POINT_SIGNS),
         }
-        held = {Role.CONDITIONED: self._conditioned, **clicks, **_roles(found)}
+        held = {Role.CONDITIONED: self._conditioned, **given, **_roles(found)}
         self._run(self._plan.point, features, held)
 
     def label(self, features: Tensors, mask: Single, found: Found) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ermu.devices.tensor import DeviceTensor
 from ermu.errors import OptionError, PromptError
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.object_manifest import ObjectManifest
@@ -14,14 +15,16 @@ from ermu.runtime.bundle.sizes import Grids, resolve
 from ermu.runtime.images.labels import GROUP_SIZE, MAX_OBJECTS, in_groups
 from ermu.runtime.memory.correction import Correction, Corrections
 from ermu.runtime.memory.labelling import Labeller, Probabilities, Seen
+from ermu.runtime.memory.objects.bank import Single
+from ermu.runtime.memory.objects.clicks import Clicks
 from ermu.runtime.memory.objects.graphs import ObjectGraphs, Tensors
-from ermu.runtime.memory.objects.masks import network_mask
+from ermu.runtime.memory.objects.masks import mask_of, network_mask
 from ermu.runtime.memory.objects.tracked import SavedObject, TenObjects, TrackedObject, TrackMemory
 from ermu.runtime.memory.options import PRESENT, MemoryOptions
 from ermu.runtime.memory.sets.memories import Memories
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.timing.stopwatch import Stopwatch
-from ermu.types import Array, LabelMap
+from ermu.types import Array, LabelMap, Mask
 
 POLICY = "fifo"
 
@@ -150,19 +153,74 @@ class ObjectSet(Memories):
     ) -> None:
         """See `Memories.correct`: the frame gets a prompt, and those without are forgotten."""
         each = self._of(object_id)
-        if frame < each.bank.frames[0]:
-            raise PromptError(
-                f"Object {object_id} was not followed yet at frame {frame}.",
-                expected=f"frame {each.bank.frames[0]} or a later one",
-                fix="correct it on a frame since",
-            )
-        logits = self._device.empty(each.found.logits.shape, each.found.logits.dtype)
-        self._device.copy(each.found.logits, logits)
+        self._check_followed(each, frame)
+        logits = self._copied(each.found.logits)
         mask = network_mask(label == object_id, self.grids.hw)
         before = each.correct(features, mask, frame, clock, latest[0], self._graphs.aside)
-        if frame == latest[0]:
-            self._device.copy(self._graphs.aside.logits, each.found.logits)
-        self._corrections.add(Correction(object_id, each.number, before, logits, *latest, self.ids))
+        self._note(each, before, logits, frame, latest)
+
+    def begin_at(
+        self,
+        object_id: int,
+        clicks: Clicks,
+        features: Tensors,
+        options: MemoryOptions,
+        *,
+        frame: int,
+        clock: float,
+    ) -> Mask:
+        """Adds an object by clicks; arguments otherwise as `begin`.
+
+        Returns:
+            Where it is on that frame, bool H x W at source size.
+
+        Raises:
+            PromptError: the network sees nothing there; everything is as it was.
+        """
+        shown = self.mask_at(clicks, features)
+        (each,) = self._new([object_id], options)
+        self._graphs.take_aside(each.found)
+        self._set([*self._objects, each])
+        each.prompt(features, self._said(self.grids.hw), frame, clock, each.found)
+        return shown
+
+    def correct_at(
+        self,
+        object_id: int,
+        clicks: Clicks,
+        features: Tensors,
+        *,
+        frame: int,
+        clock: float,
+        latest: tuple[int, LabelMap],
+    ) -> Mask:
+        """As `correct`, by clicks.
+
+        Returns:
+            Where it is on that frame, bool H x W at source size.
+
+        Raises:
+            PromptError: the object was not followed yet, or the network sees nothing there.
+        """
+        each = self._of(object_id)
+        self._check_followed(each, frame)
+        each.click(features, clicks, frame, self._graphs.aside)
+        shown = self._seen_aside()
+        mask = self._said(self.grids.hw)
+        logits = self._copied(each.found.logits)
+        before = each.correct_at(features, mask, frame, clock, latest[0], self._graphs.aside)
+        self._note(each, before, logits, frame, latest)
+        return shown
+
+    def mask_at(self, clicks: Clicks, features: Tensors) -> Mask:
+        """Where the network sees an object that it knows nothing else of, bool H x W at source size.
+
+        Raises:
+            PromptError: it sees nothing there.
+        """
+        self._graphs.begin(features)
+        self._graphs.click(features, clicks, self._graphs.aside)
+        return self._seen_aside()
 
     def undo(self, object_id: int) -> Correction[TrackMemory]:
         """See `Memories.undo`."""
@@ -251,6 +309,45 @@ class ObjectSet(Memories):
             return each.remember_absence(self._features, frame, clock, interval)
         given = network_mask(mask, self.grids.hw)
         return each.updated(each.label(self._features, given, frame, clock, self._graphs.aside))
+
+    def _check_followed(self, each: TrackedObject, frame: int) -> None:
+        first = each.bank.frames[0]
+        if frame < first:
+            raise PromptError(
+                f"Object {each.object_id} was not followed yet at frame {frame}.",
+                expected=f"frame {first} or a later one",
+                fix="correct it on a frame since",
+            )
+
+    def _note(
+        self,
+        each: TrackedObject,
+        before: TrackMemory,
+        logits: DeviceTensor,
+        frame: int,
+        latest: tuple[int, LabelMap],
+    ) -> None:
+        """Shows a correction of the latest frame, and keeps what it takes to undo it."""
+        if frame == latest[0]:
+            self._device.copy(self._graphs.aside.logits, each.found.logits)
+        self._corrections.add(Correction(each.object_id, each.number, before, logits, *latest, self.ids))
+
+    def _copied(self, tensor: DeviceTensor) -> DeviceTensor:
+        copy = self._device.empty(tensor.shape, tensor.dtype)
+        self._device.copy(tensor, copy)
+        return copy
+
+    def _said(self, hw: tuple[int, int]) -> Single:
+        """The mask of what was found aside, at a size."""
+        return mask_of(self._device.download(self._graphs.aside.logits), hw)
+
+    def _seen_aside(self) -> Mask:
+        shown: Mask = self._said(self.source_hw) > 0
+        if not shown.any() or not self._said(self.grids.hw).any():
+            raise PromptError(
+                "The network sees no object there.", fix="click on the middle of it, or draw a box around it"
+            )
+        return shown
 
     def _of(self, object_id: int) -> TrackedObject:
         """The object of the caller's id."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ermu.runtime.images.labels import GROUP_SIZE
 from ermu.runtime.memory.objects.bank import ObjectBank, Single
+from ermu.runtime.memory.objects.clicks import Clicks
 from ermu.runtime.memory.objects.graphs import Found, ObjectGraphs, Tensors
 from ermu.runtime.memory.policy import Decision
 from ermu.runtime.memory.update import MemoryUpdate
@@ -156,15 +157,34 @@ class TrackedObject:
         Raises:
             BackendError: there is not enough memory; the object's is as it was.
         """
-        before, bank = self.memory, self.bank.copied()
-        bank.keep_prompted(latest)
-        self.bank = bank
+        before = self._forgetful(latest)
         try:
             self.label(features, mask, frame, clock, found)
         except BaseException:
             self.restore(before)
             raise
         return before
+
+    def correct_at(
+        self, features: Tensors, mask: Single, frame: int, clock: float, latest: int, found: Found
+    ) -> TrackMemory:
+        """As `correct`, of a frame of which clicks have said what is in `found`, and thereby the mask."""
+        before = self._forgetful(latest)
+        try:
+            self.prompt(features, mask, frame, clock, found)
+        except BaseException:
+            self.restore(before)
+            raise
+        return before
+
+    def click(self, features: Tensors, clicks: Clicks, frame: int, found: Found) -> None:
+        """Finds it on a frame by clicks, and by what is remembered of it from earlier ones."""
+        earlier = self.bank.before(frame)
+        if earlier.frames:
+            self._graphs.recall(features, earlier, frame)
+        else:
+            self._graphs.begin(features)
+        self._graphs.click(features, clicks, found)
 
     def remember(self, features: Tensors, frame: int, clock: float, interval: float) -> MemoryUpdate:
         """Remembers the latest frame as it was found there: its pointer, and where due a memory frame."""
@@ -203,6 +223,13 @@ class TrackedObject:
         """Its memory as it is, after frames have left."""
         evicted = left[0] if left else None
         return MemoryUpdate(self.number, [self.object_id], self.bank.frames, evicted, Decision())
+
+    def _forgetful(self, latest: int) -> TrackMemory:
+        """Forgets what nobody has vouched for, but the latest frame; returns the memory as it was."""
+        before, bank = self.memory, self.bank.copied()
+        bank.keep_prompted(latest)
+        self.bank = bank
+        return before
 
     def _due(self, clock: float, interval: float) -> bool:
         return clock - self.last_append >= interval - 1e-6

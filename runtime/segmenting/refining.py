@@ -65,9 +65,7 @@ class Refining(Closing, ABC):
         """
         groups = self._started()
         self._check_refinable(groups, object_id, mask)
-        if (frame is None) != (result is None):
-            raise PromptError("A frame or its result is missing.", expected="both, or none for the latest")
-        number, found = (self._frame, self._label) if result is None else (result.frame, result.label)
+        number, found = self._known(frame, result)
         label = np.where(found == object_id, 0, found)
         label = np.where(mask, object_id, label).astype(np.uint8)
         clock, watch = self._options.clock(self._frame, time), Stopwatch()
@@ -143,6 +141,12 @@ class Refining(Closing, ABC):
         self._check_size(frame)
         with self._encoder.aside(frame):
             yield self._encoder.features
+
+    def _known(self, frame: Image | None, result: FrameResult | None) -> tuple[int, LabelMap]:
+        """Number and label map of a frame that is corrected; None, of the latest."""
+        if (frame is None) != (result is None):
+            raise PromptError("A frame or its result is missing.", expected="both, or none for the latest")
+        return (self._frame, self._label) if result is None else (result.frame, result.label)
 
     def _check_followed(self, groups: Memories, object_id: int) -> None:
         if object_id not in groups.ids:
