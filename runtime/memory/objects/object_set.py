@@ -17,6 +17,7 @@ from ermu.runtime.memory.correction import Correction, Corrections
 from ermu.runtime.memory.labelling import Labeller, Probabilities, Seen
 from ermu.runtime.memory.objects.bank import Single
 from ermu.runtime.memory.objects.clicks import Clicks
+from ermu.runtime.memory.objects.deciding import decided, probabilities
 from ermu.runtime.memory.objects.graphs import ObjectGraphs, Tensors
 from ermu.runtime.memory.objects.masks import mask_of, network_mask
 from ermu.runtime.memory.objects.tracked import SavedObject, TenObjects, TrackedObject, TrackMemory
@@ -64,7 +65,8 @@ class ObjectSet(Memories):
     def __init__(
         self, backend: Backend, grids: Grids, source_hw: tuple[int, int], numbers: Iterator[int]
     ) -> None:
-        self._device, self.grids, self.source_hw = backend.device, grids, source_hw
+        self._backend, self._device = backend, backend.device
+        self.grids, self.source_hw = grids, source_hw
         self._graphs, self._numbers = ObjectGraphs(backend, grids), numbers
         self._objects: list[TrackedObject] = []
         self._features: Tensors = {}  # of the frame that was segmented last
@@ -137,7 +139,7 @@ class ObjectSet(Memories):
         label: LabelMap | None = None,
     ) -> list[MemoryUpdate]:
         """See `Memories.remember`; a label map that is given is a prompt of the objects on it."""
-        with watch("memorize"):
+        with watch("memorize"), self._backend.repeating():
             return [self._remember(each, options.interval, frame, clock, label) for each in self._objects]
 
     def correct(
@@ -293,7 +295,9 @@ class ObjectSet(Memories):
 
     def probabilities(self) -> Probabilities:
         """See `Memories.probabilities`."""
-        return self._labeller.probabilities(self.logits())
+        if len(self) <= GROUP_SIZE:
+            return self._labeller.probabilities(self.logits())
+        return probabilities(self._own_logits(), self.ids, self.source_hw)
 
     def seen(self, label: LabelMap) -> dict[int, Seen]:
         """See `Memories.seen`."""
@@ -354,7 +358,15 @@ class ObjectSet(Memories):
         return next(each for each in self._objects if each.object_id == object_id)
 
     def _labelled(self) -> LabelMap:
-        return self._labeller.label(self._logits, self._labels)
+        """On the host where there is more than one set: merged as groups are, they would not be as exact."""
+        if len(self) <= GROUP_SIZE:
+            return self._labeller.label(self._logits, self._labels)
+        return decided(self._own_logits(), self.ids, self.source_hw)
+
+    def _own_logits(self) -> Array:
+        """Of the objects, n x h4 x w4, on the host."""
+        logits = self.logits()[:, 1:]
+        return logits.reshape(-1, *logits.shape[2:])[: len(self)]
 
     def _new(self, ids: Sequence[int], options: MemoryOptions) -> list[TrackedObject]:
         """Objects without a memory yet."""

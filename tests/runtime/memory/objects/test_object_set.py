@@ -205,3 +205,27 @@ def test_no_other_policy_is_switched_to(toy_segmenter):
         segmenter.switch_policy("rmem")
     assert segmenter.policy == "fifo"
     segmenter.switch_policy("fifo")
+
+
+def test_label_maps_of_more_than_ten_objects(toy_segmenter):
+    """Per pixel the largest logit above 0, whichever set of ten it is in; and what is seen is of that."""
+    frames = noise(6, seed=8)
+    many = boxes(
+        64,
+        64,
+        **{
+            f"id{i}": (5 * (i % 12), 8 * (i // 12), 5 * (i % 12) + 5, 8 * (i // 12) + 8) for i in range(1, 25)
+        },
+    )
+    segmenter = toy_segmenter()
+    segmenter.start(frames[0], many)
+    for frame in frames[1:]:
+        result = segmenter.step(frame)
+        heats = {i: heat(segmenter, i) for i in segmenter.ids}
+        assert np.array_equal(result.label, _label(heats))
+        assert {each.id: each.area for each in result.objects if each.area} == {
+            i: (result.label == i).sum() for i in np.unique(result.label) if i
+        }
+        found = segmenter.probabilities()
+        assert np.array_equal(found.label(), result.label)
+        np.testing.assert_allclose(found.values.sum(axis=0), 1, rtol=1e-5)
