@@ -82,22 +82,19 @@ class ObjectBank:
         if frame not in self.prompted:
             insort(self.prompted, frame)
             del self.prompted[1:-LATEST_PROMPTED]
-        left = self._count(frame)
-        self._write(frame, entry)
+        left = self._write(frame, entry)
         self.point(frame, pointer)
         return left
 
     def append(self, frame: int, entry: DeviceTensor) -> list[int]:
         """Remembers a frame without a prompt; arguments and result as of `prompt`."""
-        left = self._count(frame)
-        self._write(frame, entry)
-        return left
+        return self._write(frame, entry)
 
     def point(self, frame: int, pointer: DeviceTensor) -> None:
         """Takes the pointer of a frame, with or without a prompt, remembered or not."""
         first = frame + 2 - self._limits.most_pointers  # younger than most_pointers on the next frame
-        self.pointers.keep({f for f in self.pointers.frames if f in self.prompted or first <= f})
-        self.pointers.write(frame, pointer)
+        left = sorted(f for f in self.pointers.frames if f not in self.prompted and f < first)
+        self.pointers.write(frame, pointer, over=left)
 
     def forget(self, frame: int) -> None:
         """Forgets a frame without a prompt, as if it had not been yet."""
@@ -169,20 +166,20 @@ class ObjectBank:
         if any(self._age(frame) >= self._limits.capacity for frame in held - set(self.prompted)):
             raise ValueError(f"the frames {sorted(held)} are more than the capacity")
 
-    def _count(self, frame: int) -> list[int]:
-        """Counts a memory frame in; those that leave for it are gone."""
+    def _write(self, frame: int, entry: DeviceTensor) -> list[int]:
+        """Counts a memory frame in, and holds it unless it is too old; those that leave for it are gone."""
         if frame not in self.remembered:
             insort(self.remembered, frame)
             del self.remembered[: -self._limits.capacity]
-        held = self.memory.frames
-        kept = {f for f in held if f in self.prompted or self._age(f) < self._limits.capacity}
-        left = sorted(set(held) - kept)
-        self.memory.keep(kept)
+        left = sorted(f for f in self.memory.frames if not self._stays(f))
+        if self._stays(frame):
+            self.memory.write(frame, entry, over=left)
+        else:
+            self.memory.keep(set(self.memory.frames) - set(left))
         return left
 
-    def _write(self, frame: int, entry: DeviceTensor) -> None:
-        if frame in self.prompted or self._age(frame) < self._limits.capacity:
-            self.memory.write(frame, entry)
+    def _stays(self, frame: int) -> bool:
+        return frame in self.prompted or self._age(frame) < self._limits.capacity
 
     def _age(self, frame: int) -> int:
         """Its place among remembered frames, from the newest, which is 1."""

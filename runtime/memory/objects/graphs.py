@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from ermu.runtime.memory.objects.clicks import Clicks
 from ermu.runtime.memory.objects.slots import Slots
 
 Tensors = Mapping[str, DeviceTensor]
+_ALIGNED = 64  # numbers: where an object's ages begin, a GPU's library reads them where they lie
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,9 @@ class ObjectGraphs:
         self._described: dict[Role, TensorInfo] = {t.role: t for t in manifest.tensors}
         self._table = np.asarray(manifest.memory_rows, np.float32)
         self._most_pointers = manifest.most_pointers
-        largest = self.limits(len(self._table))
         self._conditioned = self._empty(Role.CONDITIONED)
         self._mask, self.entry = self._empty(Role.MASK), self._empty(Role.MEMORIZED)
-        self._rows = self._empty(Role.MEMORY_ROWS, T=largest.memory_room)
-        self._ages = self._empty(Role.POINTER_AGES, P=largest.pointer_room)
+        self._make_places(1)
         self.aside = self.new_found()
 
     @property
@@ -101,22 +100,36 @@ class ObjectGraphs:
         for name in ("logits", "presence", "pointer"):
             self._device.copy(getattr(self.aside, name), getattr(found, name))
 
-    def recall(self, features: Tensors, bank: ObjectBank, frame: int) -> None:
+    def place(self, banks: Sequence[ObjectBank], frame: int) -> None:
+        """Says how old everything is that is remembered, for `recall`: of all objects at once.
+
+        Args:
+            banks: Of the objects that will be found.
+            frame: Number of the frame on which they will be.
+        """
+        if len(banks) > self._rows.shape[0]:
+            self._make_places(2 * len(banks))
+        rows = np.zeros((len(banks), *self._rows.shape[1:]), np.float32)
+        ages = np.zeros((len(banks), *self._ages.shape[1:]), np.float32)
+        for i, bank in enumerate(banks):
+            rows[i, : len(bank.memory)] = bank.rows(self._table)
+            ages[i, : len(bank.pointers)] = bank.pointer_ages(frame)
+        self._device.upload(rows, self._rows.first(len(banks)))
+        self._device.upload(ages, self._ages.first(len(banks)))
+
+    def recall(self, features: Tensors, bank: ObjectBank, i: int) -> None:
         """What an object's memories make of a frame's features: `segment` and `click` will find it.
 
         Args:
             features: Of the frame.
             bank: Of the object.
-            frame: The frame's number.
+            i: Its place among those of `place`.
         """
-        rows, ages = self._rows.first(len(bank.memory)), self._ages.first(len(bank.pointers))
-        self._device.upload(bank.rows(self._table), rows)
-        self._device.upload(bank.pointer_ages(frame), ages)
         held = {
             Role.MEMORIES: bank.memory.held,
-            Role.MEMORY_ROWS: rows,
+            Role.MEMORY_ROWS: self._rows.at(i).first(len(bank.memory)),
             Role.POINTERS: bank.pointers.held,
-            Role.POINTER_AGES: ages,
+            Role.POINTER_AGES: self._ages.at(i).first(len(bank.pointers)),
             Role.CONDITIONED: self._conditioned,
         }
         self._run(self._plan.recall, features, held)
@@ -153,13 +166,21 @@ class ObjectGraphs:
         held = {**_roles(found), Role.MASK: self._mask, Role.MEMORIZED: self.entry}
         self._run(self._plan.memorize_prompt, features, held)
 
+    def _make_places(self, count: int) -> None:
+        """Room for the ages of so many objects' memories."""
+        largest, rows = self.limits(len(self._table)), self._described[Role.MEMORY_ROWS]
+        ages = -(-largest.pointer_room // _ALIGNED) * _ALIGNED
+        width = self._table.shape[1]
+        self._rows = self._device.empty((count, largest.memory_room, width), rows.dtype)
+        self._ages = self._device.empty((count, ages), self._described[Role.POINTER_AGES].dtype)
+
     def _run(self, graph: str, features: Tensors, held: Mapping[Role, DeviceTensor]) -> None:
         named = {self._described[role].name: tensor for role, tensor in held.items()}
         self._backend.run(graph, {**features, **named})
 
-    def _empty(self, role: Role, **open_sides: int) -> DeviceTensor:
+    def _empty(self, role: Role) -> DeviceTensor:
         info = self._described[role]
-        return self._device.empty(resolve(info.shape, {**self._symbols, **open_sides}), info.dtype)
+        return self._device.empty(resolve(info.shape, self._symbols), info.dtype)
 
     def _uploaded(self, array: Single, role: Role) -> DeviceTensor:
         tensor = self._device.empty(array.shape, self._described[role].dtype)

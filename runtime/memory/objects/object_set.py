@@ -123,9 +123,10 @@ class ObjectSet(Memories):
     def segment(self, features: Tensors, watch: Stopwatch, *, frame: int) -> LabelMap:
         """See `Memories.segment`."""
         self._features = features
-        for each in self._objects:
-            with watch("propagate"):
-                each.segment(features, frame)
+        with watch("propagate"):
+            self._graphs.place([each.bank for each in self._objects], frame)
+            for i, each in enumerate(self._objects):
+                each.segment(features, i)
         with watch("label"):
             return self._labelled()
 

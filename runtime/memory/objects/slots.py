@@ -37,8 +37,19 @@ class Slots:
         """All of them, n x ..."""
         return self._buffer.first(len(self.frames))
 
-    def write(self, frame: int, tensor: DeviceTensor) -> None:
-        """Holds a copy of a frame's tensor, in place of what was held of that frame; there must be room."""
+    def write(self, frame: int, tensor: DeviceTensor, *, over: Collection[int] = ()) -> None:
+        """Holds a copy of a frame's tensor, in place of what was held of that frame; there must be room.
+
+        Args:
+            frame: Its number.
+            tensor: Copied.
+            over: Frames that leave: one of them makes place for this one, so that a steady stream's slots are
+                written over in turns, and nothing else is moved.
+        """
+        held = [each for each in over if each in self.frames and each != frame]
+        if frame not in self.frames and held:
+            self.frames[self.frames.index(held.pop(0))] = frame
+        self.keep(set(self.frames) - set(held))
         if frame not in self.frames:
             assert len(self.frames) < self._buffer.shape[0], "no slot is free"
             self.frames.append(frame)

@@ -109,9 +109,14 @@ class TrackedObject:
         self.bank.resume(saved.prompted, saved.remembered)
         self.last_append = saved.last_append
 
-    def segment(self, features: Tensors, frame: int) -> None:
-        """Finds it on a frame by what is remembered of it."""
-        self._graphs.recall(features, self.bank, frame)
+    def segment(self, features: Tensors, i: int = 0) -> None:
+        """Finds it on a frame by what is remembered of it, of whose age `ObjectGraphs.place` has been told.
+
+        Args:
+            features: Of the frame.
+            i: Its place among those that are found.
+        """
+        self._graphs.recall(features, self.bank, i)
         self._graphs.segment(features, self.found)
 
     def label(self, features: Tensors, mask: Single, frame: int, clock: float, found: Found) -> list[int]:
@@ -181,7 +186,8 @@ class TrackedObject:
         """Finds it on a frame by clicks, and by what is remembered of it from earlier ones."""
         earlier = self.bank.before(frame)
         if earlier.frames:
-            self._graphs.recall(features, earlier, frame)
+            self._graphs.place([earlier], frame)
+            self._graphs.recall(features, earlier, 0)
         else:
             self._graphs.begin(features)
         self._graphs.click(features, clicks, found)
@@ -213,7 +219,8 @@ class TrackedObject:
             return
         was_held = frame in self.bank.memory.frames
         self.bank.forget(frame)
-        self.segment(features, frame)
+        self._graphs.place([self.bank], frame)
+        self.segment(features)
         self.bank.point(frame, self.found.pointer)
         if was_held:
             self._graphs.memorize(features, self.found)
