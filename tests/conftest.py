@@ -16,7 +16,8 @@ from tests.support.synthetic import write_checkpoint
 
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.support.gpu"]
-_SHAPING = ("encoders", "families", "network", "precision")  # folders below export/, beside its own modules
+# Folders below export/, beside its own modules.
+_SHAPING = ("encoders", "families", "network", "origins", "precision")
 _CONTRACT = ("manifest", "group_manifest", "parts", "roles", "sizes")  # modules of runtime/bundle/
 CACHE = Path(os.environ.get("ERMU_TEST_CACHE", ROOT / "tests" / ".cache"))
 

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from ermu.devices.tensor import DeviceTensor
-from ermu.export.bundle_writer import export_bundle, network_fields
+from ermu.export.bundle_writer import export_bundle
 from ermu.export.checkpoint import load_checkpoint
 from ermu.export.graphs import build_graphs
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.recognition import build_network, recognise
+from ermu.export.origins.checkpoint_file import network_fields
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.group_manifest import GroupManifest
