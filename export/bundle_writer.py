@@ -12,13 +12,14 @@ from ermu.export.network.spec import NetworkSpec
 from ermu.export.onnx_writer import difference_to_torch, write_onnx
 from ermu.export.origins.checkpoint_file import CheckpointFile
 from ermu.export.origins.origin import Exportable, ExportOptions, Origin, listed_file
+from ermu.export.origins.transformers_folder import TransformersFolder
 from ermu.export.weights import WeightsFile
 from ermu.kernels.base.resampling import FILTERS
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.parts import GraphInfo
 from ermu.runtime.files import sha256_of, swap_folder
 
-ORIGINS: tuple[Origin, ...] = (CheckpointFile(),)  # the first that takes a path reads it
+ORIGINS: tuple[Origin, ...] = (TransformersFolder(), CheckpointFile())  # the first that takes a path reads it
 OPSETS = range(18, 22)
 WEIGHTS = "weights.bin"
 

@@ -144,6 +144,43 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
     return made_once("tiny", make)
 
 
+@pytest.fixture(scope="session")
+def sam2_folder() -> Path:
+    """A folder of transformers with a small SAM 2.1 of random weights."""
+    pytest.importorskip("transformers")
+
+    def make(path: Path) -> None:
+        from tests.support.sam2.network import write_folder
+
+        write_folder(path)
+
+    return made_once(f"sam2-{_sam2_version()}", make)
+
+
+@pytest.fixture(scope="session")
+def sam2_bundle(sam2_folder: Path) -> Path:
+    """Its bundle: 128 x 128 pixels, seven memory frames."""
+
+    def make(path: Path) -> None:
+        from ermu import export_bundle
+
+        export_bundle(sam2_folder, path)
+
+    return made_once(f"{sam2_folder.name}-bundle", make)
+
+
+def _sam2_version() -> str:
+    """Changes whenever something that shapes these two alone does."""
+    from importlib.metadata import version
+
+    digest = hashlib.sha256(version("transformers").encode())
+    folders = (ROOT / "export" / "transformers_video", ROOT / "tests" / "support" / "sam2")
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    for file in (*files, ROOT / "runtime" / "bundle" / "object_manifest.py"):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:8]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Servers, browsers and benchmarks have the machine to themselves; tests of a GPU skip where none is.
 

@@ -79,7 +79,12 @@ def listed_file(path: Path) -> FileInfo:
 
 
 def provenance(
-    name: str, sha256: str, *, ignored: tuple[str, ...] = (), tools: tuple[str, ...] = ()
+    name: str,
+    sha256: str,
+    *,
+    ignored: tuple[str, ...] = (),
+    tools: tuple[str, ...] = (),
+    licence: str = LICENCE,
 ) -> Provenance:
     """Where a bundle comes from, and what made it here and now.
 
@@ -88,6 +93,7 @@ def provenance(
         sha256: Of its bytes.
         ignored: Its keys that no network reads.
         tools: Packages that had a part beside those that every export needs.
+        licence: Of the graphs, in words.
     """
     versions = {tool: version(tool) for tool in (*_TOOLS, *tools)}
     return Provenance(
@@ -96,5 +102,5 @@ def provenance(
         ignored_keys=ignored,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         tools={"python": platform.python_version(), **versions},
-        licence=LICENCE,
+        licence=licence,
     )

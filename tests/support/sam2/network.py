@@ -37,7 +37,13 @@ def small_config(**changes: Any) -> Any:
     fields: dict[str, Any] = {
         "vision_config": vision,
         "prompt_encoder_config": {"hidden_size": 128, "image_size": SIDE},
-        "mask_decoder_config": {"hidden_size": 128, "mlp_dim": 128, "iou_head_hidden_dim": 64},
+        "mask_decoder_config": {
+            "hidden_size": 128,
+            "mlp_dim": 128,
+            "num_hidden_layers": 1,
+            "iou_head_depth": 2,
+            "iou_head_hidden_dim": 64,
+        },
         "image_size": SIDE,
         "memory_attention_hidden_size": 128,
         "memory_attention_num_layers": 2,
