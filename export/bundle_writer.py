@@ -45,19 +45,20 @@ def export_bundle(
     """Exports a checkpoint to a bundle.
 
     Args:
-        checkpoint: A .pth file of a known network, or one that carries its description.
+        checkpoint: A .pth file of a known network, or one that carries its description; or the folder of a
+            SAM 2 or 2.1 for video as transformers publishes it, config.json and safetensors, to which
+            `network`, `size` and `long_edge` do not apply.
         out: Folder to create; replaced as a whole with `overwrite`, and only after everything succeeded.
         network: Name, which the checkpoint is checked against, or description; left out, the checkpoint's
             keys and shapes say it.
         size: Network input (height, width) to fix the graphs to; None keeps them dynamic.
         policy: Default eviction policy; None, the published one of the network.
-        capacity: Default number of memory frames; None, 9.
+        capacity: Default number of memory frames; None, 9, or the published one of a folder.
         gap: Default number of frames between two appends to the memory bank, for clips of any length; None,
             the network's published rule.
         long_edge: Frames with a longer edge are scaled down to it by default; None, 1040.
         image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
-        resampling: `bicubic`, as published, or `antialiased`, for networks that were trained so; None, the
-            published one.
+        resampling: `bicubic` or `antialiased`; None, as published: `bicubic`, and `antialiased` for a folder.
         opset: 18 to 21.
         overwrite: Replace an existing bundle.
         progress: Called with (what, step, steps).
@@ -70,6 +71,7 @@ def export_bundle(
         BundleError: `out` exists.
         OptionError: an argument is unknown or out of range.
         BackendError: a graph does not reproduce torch.
+        DependencyError: a package is missing, such as transformers for its folders.
     """
     path, out = Path(checkpoint), Path(out)
     tell = progress or (lambda what, step, steps: None)
