@@ -54,10 +54,11 @@ def published(clip):
     return found
 
 
-@pytest.fixture(scope="module")
-def ours(clip, sam2_bundle):
+@pytest.fixture(scope="module", params=["onnxruntime", "openvino"])
+def ours(request, clip, sam2_bundle):
+    pytest.importorskip(request.param)
     masks = masks_of().numpy().astype(np.uint8)
-    segmenter, found = Segmenter(sam2_bundle, backend="onnxruntime", precision="fp32"), []
+    segmenter, found = Segmenter(sam2_bundle, backend=request.param, precision="fp32"), []
     for index, frame in enumerate(clip):
         bgr = np.ascontiguousarray(frame[..., ::-1])
         result = segmenter.step(bgr) if index else segmenter.start(bgr, masks[0] + 2 * masks[1])
