@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from ermu import Segmenter
+from ermu.runtime.images.prompter import Box, Point
 from tests.support.sam2.clip import frames_of, masks_of
 from tests.support.sam2.network import SIDE, small_model
 from tests.support.sam2.session import Reference
@@ -97,3 +98,28 @@ def test_the_clip_would_show_a_difference(published):
     both = [frame.logits[:2] for frame in published[1:] if all(x.max() > ABSENT for x in frame.logits[:2])]
     assert len(both) > 10
     assert all(np.abs(first - second).max() > 0.01 for first, second in both)
+
+
+@pytest.mark.parametrize(
+    ("hint", "clicks"),
+    [
+        ([Point(100, 90)], ([(100.0, 90.0)], [1])),
+        (Box(50, 20, 120, 70), ([(50.0, 20.0), (120.0, 70.0)], [2, 3])),
+    ],
+    ids=["click", "box"],
+)
+def test_an_object_begun_by_clicks_is_followed_as_the_published_one(clip, sam2_bundle, hint, clicks):
+    reference, segmenter = Reference(small_model()), Segmenter(sam2_bundle, backend="onnxruntime")
+    logits = []
+    for index, frame in enumerate(clip[:10]):
+        bgr = np.ascontiguousarray(frame[..., ::-1])
+        if index:
+            segmenter.step(bgr)
+        else:
+            segmenter.start(bgr, masks_of()[0].numpy().astype(np.uint8))
+            segmenter.add_object_at(2, hint)
+        output = reference.step(torch.from_numpy(frame).float(), clicks=None if index else clicks)
+        logits.append(output.pred_masks[0, 0].numpy())
+        assert np.abs(segmenter.logits()[0, 2] - logits[-1]).max() < 2e-3
+    there = [bool(x.max() > ABSENT) for x in logits]
+    assert there[0] and set(there) == {True, False}
