@@ -6,12 +6,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from ermu.errors import CheckpointError, DependencyError
 from ermu.runtime.files import sha256_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DTYPES = ("F32", "F16", "BF16")  # as safetensors writes them; graphs are float32
 INDEX = "model.safetensors.index.json"

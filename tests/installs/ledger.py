@@ -154,6 +154,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     ),
     "tests/cli/commands/test_export.py::test_a_folder_of_transformers": (
         "ermu export --checkpoint sam2.1-hiera-tiny --out sam2_tiny",
+        "ermu run --bundle sam2_tiny --source video.mp4 --prompt first_frame.png --out result",
         "pip install 'ermu[export,sam2,headless]'",
     ),
     "tests/export/engines/test_building.py::test_engines_join_the_bundle": (

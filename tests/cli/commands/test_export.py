@@ -70,6 +70,10 @@ def test_a_folder_of_transformers(sam2_folder, tmp_path):
     assert f"{sam2_folder.name} -> {tmp_path / 'b'}: 7 graphs, largest difference to torch" in done.stdout
     assert "by default --policy fifo --capacity 5 --gap 1" in done.stdout
     assert len(done.stderr.splitlines()) == 14 and "Warning" not in done.stderr
+    source = ("--source", "scene:7,size=96x160,frames=4,objects=2")
+    followed = ermu("run", "--bundle", tmp_path / "b", *source, "--out", tmp_path / "result")
+    assert followed.returncode == 0, followed.stderr
+    assert len(list((tmp_path / "result" / "labels").glob("*.png"))) == 4
 
 
 def test_a_folder_that_cannot_be_exported(tmp_path):
