@@ -46,8 +46,8 @@ def export_bundle(
 
     Args:
         checkpoint: A .pth file of a known network, or one that carries its description; or the folder of a
-            SAM 2 or 2.1 for video as transformers publishes it, config.json and safetensors, to which
-            `network`, `size` and `long_edge` do not apply.
+            SAM 2 or 2.1 for video or an EdgeTAM as transformers publishes it, config.json and safetensors, to
+            which `network`, `size` and `long_edge` do not apply.
         out: Folder to create; replaced as a whole with `overwrite`, and only after everything succeeded.
         network: Name, which the checkpoint is checked against, or description; left out, the checkpoint's
             keys and shapes say it.
@@ -78,6 +78,11 @@ def export_bundle(
     _check_arguments(out, image_dtype, resampling, opset, overwrite)
     options = ExportOptions(network, size, policy, capacity, gap, long_edge, image_dtype, resampling)
     source = next(origin for origin in ORIGINS if origin.takes(path)).read(path, options)
+    return write_bundle(source, out, opset=opset, tell=tell)
+
+
+def write_bundle(source: Exportable, out: Path, *, opset: int, tell: Progress) -> Bundle:
+    """Writes a network that has been read; arguments and errors as of `export_bundle`."""
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:

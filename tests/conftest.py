@@ -145,20 +145,27 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sam2_folder() -> Path:
-    """A folder of transformers with a small SAM 2.1 of random weights."""
+def made_for_sam2() -> Callable[[str, Callable[[Path], None]], Path]:
+    """`made_once`, anew whenever something changes that shapes networks of transformers alone."""
     pytest.importorskip("transformers")
+    version = _sam2_version()
+    return lambda name, make: made_once(f"{name}-{version}", make)
+
+
+@pytest.fixture(scope="session")
+def sam2_folder(made_for_sam2: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """A folder of transformers with a small SAM 2.1 of random weights."""
 
     def make(path: Path) -> None:
         from tests.support.sam2.network import write_folder
 
         write_folder(path)
 
-    return made_once(f"sam2-{_sam2_version()}", make)
+    return made_for_sam2("sam2", make)
 
 
 @pytest.fixture(scope="session")
-def sam2_bundle(sam2_folder: Path) -> Path:
+def sam2_bundle(sam2_folder: Path, made_for_sam2: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """Its bundle: 128 x 128 pixels, seven memory frames."""
 
     def make(path: Path) -> None:
@@ -166,11 +173,11 @@ def sam2_bundle(sam2_folder: Path) -> Path:
 
         export_bundle(sam2_folder, path)
 
-    return made_once(f"{sam2_folder.name}-bundle", make)
+    return made_for_sam2("sam2-bundle", make)
 
 
 def _sam2_version() -> str:
-    """Changes whenever something that shapes these two alone does."""
+    """Changes whenever something that shapes these alone does."""
     from importlib.metadata import version
 
     digest = hashlib.sha256(version("transformers").encode())

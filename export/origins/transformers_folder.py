@@ -1,12 +1,14 @@
-"""A folder of Hugging Face's transformers: SAM 2 and 2.1 for video."""
+"""A folder of Hugging Face's transformers: SAM 2 and 2.1 for video, and EdgeTAM."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ermu.errors import OptionError
 from ermu.export.origins.origin import LICENCE, Exportable, ExportOptions, Origin, provenance
-from ermu.export.transformers_video.folder import PublishedFolder, read_folder
+from ermu.export.transformers_video.folder import read_folder
 from ermu.export.transformers_video.graphs import build_object_graphs, object_plan
 from ermu.export.transformers_video.loading import load_model
 from ermu.kernels.base.resampling import ANTIALIASED
@@ -16,41 +18,52 @@ from ermu.runtime.bundle.parts import FileInfo, GraphInfo, InputInfo, MemoryInfo
 from ermu.runtime.bundle.sizes import UNALIGNED
 
 POLICY = "fifo"
-_LICENCE = f"{LICENCE} What Meta publishes as SAM 2 and 2.1 is Apache-2.0."
+_LICENCE = f"{LICENCE} What Meta publishes as SAM 2, 2.1 and EdgeTAM is Apache-2.0."
 
 
-class ExportableFolder(Exportable):
-    """A network of transformers.
+@dataclass(frozen=True)
+class Published:
+    """Where a network comes from: its folder's name, what tells it apart, keys that the network ignores."""
+
+    name: str
+    sha256: str
+    ignored: tuple[str, ...] = ()
+
+
+class ExportableObjects(Exportable):
+    """A network of transformers that follows every object by itself.
 
     Args:
-        folder: Read, but for its weights.
+        model: A `Sam2VideoModel` or `EdgeTamVideoModel` in evaluation mode, with its weights.
+        published: Where it comes from.
         options: What was asked for.
+
+    Raises:
+        OptionError: the network tells fewer memory frames apart than are asked for.
     """
 
-    def __init__(self, folder: PublishedFolder, options: ExportOptions) -> None:
-        _check_options(options)
-        self._folder, self._options = folder, options
-        self._model, self._ignored = load_model(folder)
-        slots = int(self._model.num_maskmem)
+    def __init__(self, model: Any, published: Published, options: ExportOptions) -> None:
+        slots = int(model.num_maskmem)
         if options.capacity is not None and not 2 <= options.capacity <= slots:
             raise OptionError(
                 f"capacity is {options.capacity}, and the network tells {slots} memory frames apart.",
                 expected=f"2 to {slots}",
             )
-        self._capacity = options.capacity or slots
-        self.graphs = build_object_graphs(self._model, options.image_dtype)
-        self.grid = UNALIGNED
-        self._side = int(self._model.image_size)
-        self.size = self._side, self._side
+        self._model, self._published, self._options = model, published, options
+        self._capacity, self._side = options.capacity or slots, int(model.image_size)
+        self.graphs = build_object_graphs(model, options.image_dtype)
+        self.grid, self.size = UNALIGNED, (self._side, self._side)
 
     def manifest(self, folder: Path, graphs: dict[str, GraphInfo], weights: FileInfo) -> Manifest:
         """See `Exportable.manifest`."""
-        model, source, options = self._model, self._folder, self._options
+        model, options, published = self._model, self._options, self._published
+        perceived = hasattr(model, "spatial_perceiver")
+        family, encoder = ("edgetam", "timm") if perceived else ("sam2", "hiera")
         rows = model.memory_temporal_positional_encoding[:, 0, 0].tolist()
         return ObjectManifest(
             format_version=FORMAT_VERSION,
             kind="object",
-            network=NetworkInfo(name=source.name, family="sam2", encoder="hiera", align_corners=False),
+            network=NetworkInfo(name=published.name, family=family, encoder=encoder, align_corners=False),
             memory=MemoryInfo(policy=POLICY, capacity=self._capacity, gap=1, gap_rule="constant"),
             input=InputInfo(
                 size=self.size,
@@ -65,9 +78,9 @@ class ExportableFolder(Exportable):
             memory_rows=tuple(map(tuple, rows)),
             most_pointers=int(model.config.max_object_pointers_in_encoder),
             provenance=provenance(
-                source.name,
-                source.sha256(),
-                ignored=self._ignored,
+                published.name,
+                published.sha256,
+                ignored=published.ignored,
                 tools=("transformers",),
                 licence=_LICENCE,
             ),
@@ -83,7 +96,10 @@ class TransformersFolder(Origin):
 
     def read(self, path: Path, options: ExportOptions) -> Exportable:
         """See `Origin.read`."""
-        return ExportableFolder(read_folder(path), options)
+        _check_options(options)
+        folder = read_folder(path)
+        model, ignored = load_model(folder)
+        return ExportableObjects(model, Published(folder.name, folder.sha256(), ignored), options)
 
 
 def _check_options(options: ExportOptions) -> None:

@@ -31,7 +31,7 @@ class Decoder(nn.Module):
     """A frame's features and a prompt's embeddings -> `Verdict`.
 
     Args:
-        model: A `Sam2VideoModel`.
+        model: A `Sam2VideoModel` or `EdgeTamVideoModel`.
     """
 
     positions: Tensor
@@ -91,7 +91,7 @@ class Segment(nn.Module):
     """conditioned, f4, f8 -> logits, presence, pointer, without a prompt.
 
     Args:
-        model: A `Sam2VideoModel`.
+        model: A `Sam2VideoModel` or `EdgeTamVideoModel`.
     """
 
     def __init__(self, model: Any) -> None:
@@ -114,7 +114,7 @@ class Point(nn.Module):
     the decoder proposes several masks.
 
     Args:
-        model: A `Sam2VideoModel`.
+        model: A `Sam2VideoModel` or `EdgeTamVideoModel`.
     """
 
     def __init__(self, model: Any) -> None:
@@ -146,7 +146,7 @@ class Label(nn.Module):
     The decoder is asked for the pointer alone; whether the object is there is what the mask says.
 
     Args:
-        model: A `Sam2VideoModel`.
+        model: A `Sam2VideoModel` or `EdgeTamVideoModel`.
     """
 
     kernel: Tensor

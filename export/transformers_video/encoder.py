@@ -16,7 +16,7 @@ class Encode(nn.Module):
     is f16 as a frame without a memory reads it.
 
     Args:
-        model: A `Sam2VideoModel`.
+        model: A `Sam2VideoModel` or `EdgeTamVideoModel`.
     """
 
     def __init__(self, model: Any) -> None:

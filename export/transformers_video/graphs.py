@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ermu.export.graph import Graph
+from ermu.export.graph import TOLERANCE, Graph
 from ermu.export.tensors import described
 from ermu.export.transformers_video.decoder import Label, Point, Segment
 from ermu.export.transformers_video.encoder import Encode
@@ -18,18 +18,18 @@ _BFLOAT16 = 2.0**-7
 
 
 def build_object_graphs(model: Any, image_dtype: str = "float32") -> list[Graph]:
-    """Every graph of a `Sam2VideoModel` in evaluation mode.
+    """Every graph of a `Sam2VideoModel` or `EdgeTamVideoModel` in evaluation mode.
 
     Args:
         model: With its weights.
         image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
     """
     width, entry_width = model.hidden_dim, model.mem_dim
-    tokens = model.prompt_encoder.image_embedding_size
+    recall = Recall(model)
     f4 = _map("f4", model.mask_decoder.conv_s0.out_channels, "4")
     f8 = _map("f8", model.mask_decoder.conv_s1.out_channels, "8")
     f16 = _map("f16", width)
-    entry = described("entry", (tokens[0] * tokens[1], entry_width), Role.MEMORIZED)
+    entry = described("entry", tuple(recall.memory_positions.shape), Role.MEMORIZED)
     logits = described("logits", ("h4", "w4"), Role.LOGITS)
     presence = described("presence", (1,), Role.PRESENCE)
     verdict = (logits, presence, described("pointer", (width,), Role.POINTER))
@@ -47,10 +47,10 @@ def build_object_graphs(model: Any, image_dtype: str = "float32") -> list[Graph]
         described("points", ("K", 2), Role.POINTS),
         described("point_signs", ("K",), Role.POINT_SIGNS),
     )
-    remembered = ((entry,), _BFLOAT16)
+    remembered = ((entry,), TOLERANCE if recall.perceived else _BFLOAT16)
     return [
         Graph("encode", Encode(model), (image,), (f4, f8, f16, first)),
-        Graph("recall", Recall(model), (f16, *memory), (conditioned,)),
+        Graph("recall", recall, (f16, *memory), (conditioned,)),
         Graph("segment", Segment(model), (conditioned, f4, f8), verdict),
         Graph("point", Point(model), (conditioned, f4, f8, *clicks), verdict),
         Graph("label", Label(model), (mask, f4, f8, f16), verdict),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -10,17 +11,31 @@ from ermu.errors import CheckpointError, DependencyError
 from ermu.export.network.recognition import Differences
 from ermu.export.transformers_video.folder import PublishedFolder
 
-SAM2 = "sam2_video"
 _PATCH = 16
 _MEMORY_WIDTH = 64  # which transformers' memory attention has written into it
+
+
+class _Kind(NamedTuple):
+    """What transformers calls the classes of a network, and the extra that brings what they need."""
+
+    config: str
+    model: str
+    extra: str
+
+
+_KINDS = {
+    "sam2_video": _Kind("Sam2VideoConfig", "Sam2VideoModel", "sam2"),
+    "edgetam_video": _Kind("EdgeTamVideoConfig", "EdgeTamVideoModel", "edgetam"),
+}
 # Networks that somebody may well try, and what is said to them.
 _OTHERS = {
     "sam2": "is the image network of SAM 2, which has no memory",
     "sam": "is SAM, an image network, which has no memory",
     "edgetam": "is the image network of EdgeTAM, which has no memory",
-    "edgetam_video": "is EdgeTAM, which cannot be exported yet",
 }
-_SUPPORTED = f'model_type "{SAM2}": SAM 2 and 2.1 for video, such as facebook/sam2.1-hiera-tiny'
+_SUPPORTED = (
+    'model_type "sam2_video", SAM 2 and 2.1 for video, such as facebook/sam2.1-hiera-tiny, or "edgetam_video"'
+)
 
 
 def load_model(folder: PublishedFolder) -> tuple[Any, tuple[str, ...]]:
@@ -28,35 +43,42 @@ def load_model(folder: PublishedFolder) -> tuple[Any, tuple[str, ...]]:
 
     Raises:
         CheckpointError: it is another network, of a form that is not supported, or its weights do not fit.
-        DependencyError: transformers 5 is not installed.
+        DependencyError: transformers 5 is not installed, or for EdgeTAM timm.
     """
-    _check_kind(folder)
+    kind = _kind_of(folder)
     try:
-        from transformers import Sam2VideoConfig, Sam2VideoModel
-    except ImportError as error:  # not there, or of a release that does not know the network
-        raise DependencyError("transformers>=5,<6", f"Exporting {folder.path}", "sam2") from error
+        transformers = import_module("transformers")
+        config_type, model_type = (getattr(transformers, name) for name in (kind.config, kind.model))
+    except (
+        ImportError,
+        AttributeError,
+    ) as error:  # not there, or of another release
+        raise DependencyError("transformers>=5,<6", f"Exporting {folder.path}", kind.extra) from error
     try:
-        config = Sam2VideoConfig.from_dict(folder.config)
+        config = config_type.from_dict(folder.config)
     except Exception as error:  # whatever checks a config has
         raise _undescribed(folder, error) from error
     _check_form(folder, config)
     try:
-        model = Sam2VideoModel(config).eval()
+        model = model_type(config).eval()
+    except ImportError as error:  # of the encoder's package
+        raise DependencyError("timm", f"Exporting {folder.path}", kind.extra) from error
     except Exception as error:  # whatever a layer says of widths that do not go together
         raise _undescribed(folder, error) from error
     return model, _load_weights(folder, model)
 
 
-def _check_kind(folder: PublishedFolder) -> None:
-    kind = folder.model_type
-    if kind == SAM2 and "quantization_config" not in folder.config:
-        return
+def _kind_of(folder: PublishedFolder) -> _Kind:
+    name = folder.model_type
+    kind = _KINDS.get(name)
+    if kind is not None and "quantization_config" not in folder.config:
+        return kind
     said = _OTHERS.get(
-        kind, f"is a network of model_type {kind!r}" if kind else "does not say its model_type"
+        name, f"is a network of model_type {name!r}" if name else "does not say its model_type"
     )
-    if kind.startswith("sam3"):
-        said = f"is SAM 3 (model_type {kind!r}), whose memory is another"
-    if kind == SAM2:
+    if name.startswith("sam3"):
+        said = f"is SAM 3 (model_type {name!r}), whose memory is another"
+    if kind is not None:
         said = "holds quantised weights (quantization_config)"
     raise CheckpointError(f"{folder.path} {said}.", expected=_SUPPORTED)
 
@@ -81,6 +103,17 @@ def _check_form(folder: PublishedFolder, config: Any) -> None:
             raise _unsupported(folder, field, found, str(wanted))
     if config.num_maskmem < 2:
         raise _unsupported(folder, "num_maskmem", config.num_maskmem, "at least 2")
+    parts = getattr(config, "perceiver_resampler_num_latents_2d", None)
+    if parts is not None:
+        _check_perceiver(folder, parts, list(config.memory_attention_rope_k_sizes), tokens)
+
+
+def _check_perceiver(folder: PublishedFolder, parts: int, sides: list[int], tokens: int) -> None:
+    """Refuses tokens of parts of a frame that are no square, or whose parts are not of one size."""
+    if sides[0] != sides[1] or sides[0] ** 2 != parts or tokens % sides[0]:
+        said = f"{parts} with memory_attention_rope_k_sizes {sides}"
+        wanted = f"a square, the product of both, its side a divisor of {tokens}"
+        raise _unsupported(folder, "perceiver_resampler_num_latents_2d", said, wanted)
 
 
 def _unsupported(folder: PublishedFolder, field: str, found: object, wanted: str) -> CheckpointError:

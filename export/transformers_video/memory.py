@@ -18,7 +18,7 @@ class Recall(nn.Module):
     `pointer_ages` P, in frames. A pointer is cut into C / Cm tokens, which rotary positions leave alone.
 
     Args:
-        model: A `Sam2VideoModel`.
+        model: A `Sam2VideoModel`, or an `EdgeTamVideoModel`, whose attention wants to know T.
     """
 
     positions: Tensor
@@ -38,8 +38,8 @@ class Recall(nn.Module):
         grid = model.prompt_encoder.image_embedding_size
         frame = _spatial(model.vision_encoder.neck.position_encoding, self.width, grid)
         self.register_buffer("positions", frame[:, None], persistent=False)
-        entry = _spatial(model.memory_encoder.position_encoding, self.entry_width, grid)
-        self.register_buffer("memory_positions", entry, persistent=False)
+        self.perceived = hasattr(model, "spatial_perceiver")
+        self.register_buffer("memory_positions", entry_positions(model), persistent=False)
 
     def forward(
         self, f16: Tensor, memory: Tensor, memory_rows: Tensor, pointers: Tensor, pointer_ages: Tensor
@@ -49,7 +49,8 @@ class Recall(nn.Module):
         placed = (self.memory_positions + memory_rows[:, None]).flatten(0, 1)
         positions = torch.cat([placed, self._ages(pointer_ages, pieces)])
         tokens = f16.flatten(1).transpose(0, 1)[:, None]
-        found = self.attention(tokens, keys[:, None], self.positions, positions[:, None], pieces.shape[0])
+        counts = (pieces.shape[0], memory.shape[0]) if self.perceived else (pieces.shape[0],)
+        found = self.attention(tokens, keys[:, None], self.positions, positions[:, None], *counts)
         conditioned: Tensor = found.reshape(-1, self.width).transpose(0, 1).reshape(f16.shape)
         return conditioned
 
@@ -65,7 +66,7 @@ class Memorize(nn.Module):
     """f16, logits h4 x w4 and presence -> the frame's entry, M x Cm.
 
     Args:
-        model: A `Sam2VideoModel`.
+        model: A `Sam2VideoModel`, or an `EdgeTamVideoModel`, whose perceiver makes fewer tokens of a frame.
     """
 
     def __init__(self, model: Any) -> None:
@@ -75,6 +76,7 @@ class Memorize(nn.Module):
         self.bias = float(model.config.sigmoid_bias_for_mem_enc)
         self.occluded = model.occlusion_spatial_embedding_parameter
         self.side = int(model.image_size)
+        self.perceiver = getattr(model, "spatial_perceiver", None)
 
     def forward(self, f16: Tensor, logits: Tensor, presence: Tensor) -> Tensor:
         full = functional.interpolate(
@@ -84,10 +86,14 @@ class Memorize(nn.Module):
 
     def entry(self, f16: Tensor, mask: Tensor, presence: Tensor) -> Tensor:
         """The entry of a mask H x W between 0 and 1."""
-        features = self.encoder(f16[None], (mask * self.scale + self.bias)[None, None])[0][0]
+        maps, positions = self.encoder(f16[None], (mask * self.scale + self.bias)[None, None])
+        features = maps[0]
         if self.occluded is not None:
             absent = 1 - (presence > 0).to(features.dtype)
             features = features + absent * self.occluded.reshape(-1, 1, 1)
+        if self.perceiver is not None:
+            perceived: Tensor = self.perceiver(features[None], positions)[0][0]
+            return perceived
         rounded = features.to(torch.bfloat16).to(features.dtype)  # as published, which halves what is kept
         return rounded.flatten(1).transpose(0, 1)
 
@@ -108,6 +114,18 @@ def sine_encoding(values: Tensor, width: int) -> Tensor:
     exponents = 2 * (torch.arange(half, dtype=torch.float32, device=values.device) // 2) / half
     angles = values[:, None] / _WAVELENGTH**exponents
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+@torch.no_grad()
+def entry_positions(model: Any) -> Tensor:
+    """The spatial positions of an entry's tokens, M x Cm; a model's own constants."""
+    grid = model.prompt_encoder.image_embedding_size
+    positions = _spatial(model.memory_encoder.position_encoding, model.mem_dim, grid)
+    if not hasattr(model, "spatial_perceiver"):
+        return positions
+    blank = torch.zeros(1, model.mem_dim, *grid)
+    placed: Tensor = model.spatial_perceiver(blank, positions.transpose(0, 1).reshape(blank.shape))[1]
+    return placed[0].clone()
 
 
 @torch.no_grad()

@@ -156,6 +156,7 @@ TESTED: dict[str, tuple[str, ...]] = {
         "ermu export --checkpoint sam2.1-hiera-tiny --out sam2_tiny",
         "ermu run --bundle sam2_tiny --source video.mp4 --prompt first_frame.png --out result",
         "pip install 'ermu[export,sam2,headless]'",
+        "pip install 'ermu[export,edgetam,headless]'",
     ),
     "tests/export/engines/test_building.py::test_engines_join_the_bundle": (
         "ermu build --bundle B --engine tensorrt-rtx --precision fp16 --size 353x641",

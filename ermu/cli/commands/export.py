@@ -17,7 +17,7 @@ def export(
         Path,
         typer.Option(
             help="A .pth or .safetensors file of any network that is known; its keys say which. Or the "
-            "folder of a SAM 2.1 of transformers."
+            "folder of a SAM 2.1 or EdgeTAM of transformers."
         ),
     ],
     out: Annotated[Path, typer.Option(help="The bundle folder to create.")],

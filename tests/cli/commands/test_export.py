@@ -84,4 +84,4 @@ def test_a_folder_that_cannot_be_exported(tmp_path):
     done = ermu("export", "--checkpoint", tmp_path / "sam3", "--out", tmp_path / "b")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "is SAM 3 (model_type 'sam3_video'), whose memory is another." in done.stderr
-    assert "SAM 2 and 2.1 for video, such as facebook/sam2.1-hiera-tiny" in done.stderr
+    assert "SAM 2 and 2.1 for video, such as facebook/sam2.1-hiera-tiny, or" in done.stderr

@@ -36,7 +36,10 @@ def change_config(folder, **fields):
     file.write_text(json.dumps({k: v for k, v in {**known, **fields}.items() if v is not None}))
 
 
-SUPPORTED = 'Expected: model_type "sam2_video": SAM 2 and 2.1 for video, such as facebook/sam2.1-hiera-tiny'
+SUPPORTED = (
+    'Expected: model_type "sam2_video", SAM 2 and 2.1 for video, such as facebook/sam2.1-hiera-tiny, '
+    'or "edgetam_video"'
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,6 @@ SUPPORTED = 'Expected: model_type "sam2_video": SAM 2 and 2.1 for video, such as
         ("sam2", "is the image network of SAM 2, which has no memory."),
         ("sam3_video", "is SAM 3 (model_type 'sam3_video'), whose memory is another."),
         ("sam3", "is SAM 3 (model_type 'sam3'), whose memory is another."),
-        ("edgetam_video", "is EdgeTAM, which cannot be exported yet."),
         ("edgetam", "is the image network of EdgeTAM, which has no memory."),
         ("bert", "is a network of model_type 'bert'."),
         (None, "does not say its model_type."),
@@ -203,16 +205,15 @@ def test_transformers_is_not_installed(sam2_folder, tmp_path, monkeypatch):
 
 def test_half_precision_weights_are_read_and_unknown_keys_reported(folder):
     from ermu.export.origins.origin import ExportOptions
-    from ermu.export.origins.transformers_folder import ExportableFolder
-    from ermu.export.transformers_video.folder import read_folder
+    from ermu.export.origins.transformers_folder import TransformersFolder
 
     file = folder / "model.safetensors"
     weights = load_file(file)
     whole = weights["no_memory_embedding"]
     halves = {k: v.half() if v.ndim > 1 else v.bfloat16() for k, v in weights.items()}
     save_file({**halves, "stranger": torch.zeros(1)}, file)
-    read = ExportableFolder(read_folder(folder), ExportOptions(image_dtype="uint8"))
-    assert read._ignored == ("stranger",)
+    read = TransformersFolder().read(folder, ExportOptions(image_dtype="uint8"))
+    assert read._published.ignored == ("stranger",)
     got = read._model.no_memory_embedding
     assert got.dtype == torch.float32 and torch.equal(got, whole.half().float())
     assert read.graphs[0].inputs[0].dtype == "uint8"

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 SIDE = 128
-_SEED = 2028
 
 
 def small_config(**changes: Any) -> Any:
@@ -65,8 +64,12 @@ def small_model(config: Any = None) -> Any:
     """
     from transformers import Sam2VideoModel
 
-    model = Sam2VideoModel(config or small_config()).eval()
-    generator = torch.Generator().manual_seed(_SEED)
+    return draw_weights(Sam2VideoModel(config or small_config()).eval())
+
+
+def draw_weights(model: Any, *, seed: int = 2028, absence: float = 1) -> Any:
+    """The model, every weight drawn from a seed; `absence` is taken from the logit of presence."""
+    generator = torch.Generator().manual_seed(seed)
     norms = {id(p) for m in model.modules() if isinstance(m, torch.nn.LayerNorm) for p in m.parameters()}
     with torch.no_grad():
         for parameter in model.parameters():
@@ -79,7 +82,7 @@ def small_model(config: Any = None) -> Any:
                 parameter.copy_(0.1 * drawn)
         score = model.mask_decoder.pred_obj_score_head.proj_out
         score.weight.mul_(8)  # an object is there in some frames and not in others
-        score.bias.sub_(1)
+        score.bias.sub_(absence)
         table = model.shared_image_embedding.positional_embedding
         table.copy_(torch.randn(table.shape, generator=generator))
         model.prompt_encoder.shared_embedding.positional_embedding.copy_(table)

@@ -18,16 +18,16 @@ class Reference:
     """One object through transformers' own session, frame by frame as a stream.
 
     Args:
-        model: A `Sam2VideoModel`.
+        model: A `Sam2VideoModel` or `EdgeTamVideoModel`.
     """
 
     def __init__(self, model: Any) -> None:
-        from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
+        from transformers import EdgeTamVideoInferenceSession, Sam2VideoInferenceSession
 
-        self.model = model
-        self.session = Sam2VideoInferenceSession(
-            video_height=model.image_size, video_width=model.image_size, dtype=torch.float32
-        )
+        perceives = hasattr(model, "spatial_perceiver")
+        session = EdgeTamVideoInferenceSession if perceives else Sam2VideoInferenceSession
+        self.model, side = model, model.image_size
+        self.session = session(video_height=side, video_width=side, dtype=torch.float32)
         self.session.obj_id_to_idx(1)
         self.frames = 0
 
