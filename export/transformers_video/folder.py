@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DTYPES = ("F32", "F16", "BF16")  # as safetensors writes them; graphs are float32
+COUNTER = "num_batches_tracked"  # of a batch norm, whole numbers that no network reads
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "model.safetensors"
 _PUBLISHED = "such as facebook/sam2.1-hiera-tiny, -small, -base-plus or -large"
@@ -52,7 +53,7 @@ class PublishedFolder:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def weights(self) -> dict[str, Tensor]:
-        """Tensors by key, float32.
+        """Tensors by key, float32, without counters.
 
         Raises:
             CheckpointError: a file is damaged, or has a tensor that is not of `DTYPES`.
@@ -118,6 +119,8 @@ def _read(file: Path) -> dict[str, Tensor]:
     try:
         with safe_open(file, framework="pt") as content:
             for key in content.keys():  # noqa: SIM118
+                if key.endswith(COUNTER):
+                    continue
                 dtype = content.get_slice(key).get_dtype()
                 if dtype not in DTYPES:
                     raise CheckpointError(

@@ -9,7 +9,7 @@ from torch import nn
 
 from ermu.errors import CheckpointError, DependencyError
 from ermu.export.network.recognition import Differences
-from ermu.export.transformers_video.folder import PublishedFolder
+from ermu.export.transformers_video.folder import COUNTER, PublishedFolder
 
 _PATCH = 16
 _MEMORY_WIDTH = 64  # which transformers' memory attention has written into it
@@ -129,7 +129,8 @@ def _undescribed(folder: PublishedFolder, error: Exception) -> CheckpointError:
 
 def _load_weights(folder: PublishedFolder, model: nn.Module) -> tuple[str, ...]:
     weights = folder.weights()
-    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    state = {key: value for key, value in model.state_dict().items() if not key.endswith(COUNTER)}
+    wanted = {key: tuple(value.shape) for key, value in state.items()}
     shapes = {key: tuple(value.shape) for key, value in weights.items()}
     found = Differences(
         missing=tuple(key for key in wanted if key not in shapes),
@@ -145,5 +146,5 @@ def _load_weights(folder: PublishedFolder, model: nn.Module) -> tuple[str, ...]:
             f"The weights of {folder.path} do not fit its config.json; {found}.",
             fix="download the whole folder again: both files belong together",
         )
-    model.load_state_dict({key: weights[key] for key in wanted})
+    model.load_state_dict({key: weights[key] for key in wanted}, strict=False)
     return tuple(key for key in weights if key not in wanted)

@@ -211,7 +211,8 @@ def test_half_precision_weights_are_read_and_unknown_keys_reported(folder):
     weights = load_file(file)
     whole = weights["no_memory_embedding"]
     halves = {k: v.half() if v.ndim > 1 else v.bfloat16() for k, v in weights.items()}
-    save_file({**halves, "stranger": torch.zeros(1)}, file)
+    counter = torch.zeros((), dtype=torch.int64)
+    save_file({**halves, "stranger": torch.zeros(1), "bn.num_batches_tracked": counter}, file)
     read = TransformersFolder().read(folder, ExportOptions(image_dtype="uint8"))
     assert read._published.ignored == ("stranger",)
     got = read._model.no_memory_embedding
