@@ -53,9 +53,8 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         progress("pipeline", 0, 1)
         sustained = measure_sustained(plan, sinks=options.overlay)
     scaling = {axis: measure_scaling(axis, options, progress) for axis in options.scale}
-    groups = -(-setup.objects // GROUP_SIZE)
     symbols = {**Grids(*setup.network_size, plan.bundle.manifest.network.grid).symbols(), "T": plan.memory}
-    work = count_frame(plan.bundle.at_precision(plan.precision), symbols, groups)
+    work = count_frame(plan.bundle.at_precision(plan.precision), symbols, setup.objects)
     ours = run.ours.figures()
     peers = {peer.name: peer.figures() for peer in run.peers}
     return Report(
@@ -104,7 +103,7 @@ def _describe(plan: Plan, clip: Clip) -> Setup:
         precision=plan.precision,
         device=options.device,
         backend=plan.backend,
-        policy=options.policy,
+        policy=plan.policy,
         source=clip.description,
         source_size=clip.hw,
         network_size=plan.network_hw(clip.hw),

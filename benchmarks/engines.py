@@ -20,8 +20,9 @@ from typing import Any
 
 from ermu.devices.tensorrt_module import load_tensorrt
 from ermu.export.engines.builder import BuildOptions, build_engine
+from ermu.runtime.bundle.built import Profile
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import WHOLE, Profile
+from ermu.runtime.bundle.manifest import WHOLE
 from ermu.runtime.files import replace_atomically
 
 TARGETS = ("sm86", "sm89", "sm120", "portable")

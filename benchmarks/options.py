@@ -29,7 +29,7 @@ class BenchOptions:
         against: Peers by name.
         checkpoint: Of the bundle, for peers in torch.
         precision, device, backend: Of ours; peers run the bundle's own precision.
-        policy: Of everybody.
+        policy: Of everybody; None for ermu, or the bundle's own where that serves no other.
         overlay: Also time the pipeline with labels and an overlay video written.
         scale: Axes of scaling tables.
     """
@@ -49,7 +49,7 @@ class BenchOptions:
     precision: str | None = None
     device: str = "cpu"
     backend: str = "auto"
-    policy: str = "ermu"
+    policy: str | None = None
     overlay: bool = False
     scale: tuple[str, ...] = ()
 

@@ -11,6 +11,7 @@ from ermu.devices.processors import usable_processors
 from ermu.registries import PEERS
 from ermu.runtime.backends.choosing import choose_backend, choose_precision
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.group_manifest import GroupManifest
 from ermu.runtime.bundle.sizes import SizeLimits
 from ermu.runtime.segmenter import Segmenter
 
@@ -27,6 +28,7 @@ class Plan:
         bundle: At its own precision, which peers run.
         precision: Of ours.
         backend: Of ours.
+        policy: Of everybody.
         memory: T.
         gap: Frames between two appends.
         frames: Timed, whole gap cycles.
@@ -38,6 +40,7 @@ class Plan:
     bundle: Bundle
     precision: str
     backend: str
+    policy: str
     memory: int
     gap: int
     frames: int
@@ -55,7 +58,7 @@ class Plan:
         bundle = Bundle.load(options.bundle)
         precision = choose_precision(bundle, options.precision, options.device)
         at_precision = bundle.at_precision(precision)
-        usual = bundle.manifest.memory
+        usual, grouped = bundle.manifest.memory, isinstance(bundle.manifest, GroupManifest)
         alone = usual.gap > options.frames  # it keeps its first frame
         gap = options.gap or (_GAP if alone else usual.gap)
         return cls(
@@ -63,6 +66,7 @@ class Plan:
             bundle=bundle,
             precision=precision,
             backend=choose_backend(at_precision, options.backend, options.device),
+            policy=options.policy or ("ermu" if grouped else usual.policy),
             memory=options.memory or (1 if alone else usual.capacity),
             gap=gap,
             frames=-(-options.frames // gap) * gap,
@@ -94,7 +98,7 @@ class Plan:
             device=options.device,
             backend=self.backend,
             threads=self.threads,
-            policy=options.policy,
+            policy=self.policy,
             capacity=max(self.memory, 2),
             long_edge=self.long_edge,
         )
@@ -109,7 +113,7 @@ class Plan:
         segmenter = Segmenter(
             self.bundle,
             backend=backend,
-            policy=self.options.policy,
+            policy=self.policy,
             capacity=max(self.memory, 2),
             long_edge=self.long_edge,
         )

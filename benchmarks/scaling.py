@@ -98,7 +98,7 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
         device=options.device,
         backend=plan.backend,
         threads=plan.threads,
-        policy=options.policy,
+        policy=plan.policy,
         capacity=max(plan.memory, 2),
         long_edge=plan.long_edge,
     )

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ermu.runtime.images.prompter import Box, Point
     from ermu.runtime.results import FrameResult
     from ermu.runtime.segmenter import Segmenter
+    from ermu.runtime.segmenting.clicking import Clicked
     from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.sinks.opening import open_sink
     from ermu.runtime.sources.opening import open_source
@@ -54,6 +55,7 @@ __all__ = [
     "Bundle",
     "BundleError",
     "CheckpointError",
+    "Clicked",
     "DatasetError",
     "DependencyError",
     "Detection",
@@ -83,6 +85,7 @@ __all__ = [
 _HOMES = {
     "Box": "ermu.runtime.images.prompter",
     "Bundle": "ermu.runtime.bundle.bundle",
+    "Clicked": "ermu.runtime.segmenting.clicking",
     "Detection": "ermu.runtime.detections",
     "FrameResult": "ermu.runtime.results",
     "LiveOptions": "ermu.runtime.streams.live_options",

@@ -10,7 +10,8 @@ from filelock import FileLock
 
 from ermu.errors import BundleError
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import FileInfo, Manifest
+from ermu.runtime.bundle.manifest import Manifest
+from ermu.runtime.bundle.parts import FileInfo
 from ermu.runtime.files import replace_atomically
 
 

@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 import tempfile
 from collections.abc import Callable
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from ermu.errors import BundleError, OptionError
-from ermu.export.checkpoint import Checkpoint, load_checkpoint
-from ermu.export.graph import Graph
-from ermu.export.graphs import build_graphs, build_plans
-from ermu.export.network.network import SegmentationNetwork
-from ermu.export.network.recognition import build_network, ignored_keys, recognise
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.onnx_writer import difference_to_torch, write_onnx
+from ermu.export.origins.checkpoint_file import CheckpointFile
+from ermu.export.origins.origin import Exportable, ExportOptions, Origin, listed_file
+from ermu.export.origins.transformers_folder import TransformersFolder
 from ermu.export.weights import WeightsFile
-from ermu.kernels.base.resampling import BICUBIC, FILTERS
-from ermu.registries import FAMILIES
+from ermu.kernels.base.resampling import FILTERS
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import (
-    FORMAT_VERSION,
-    FileInfo,
-    GraphInfo,
-    InputInfo,
-    Manifest,
-    MemoryInfo,
-    NetworkInfo,
-    Provenance,
-)
-from ermu.runtime.bundle.sizes import LONG_EDGE, GridRule
+from ermu.runtime.bundle.parts import GraphInfo
 from ermu.runtime.files import sha256_of, swap_folder
-from ermu.runtime.memory.options import MemoryOptions
 
-LICENCE = (
-    "The graphs contain the weights of the checkpoint named here and stay under that checkpoint's licence; "
-    "ERMU itself is Apache-2.0."
-)
+ORIGINS: tuple[Origin, ...] = (TransformersFolder(), CheckpointFile())  # the first that takes a path reads it
 OPSETS = range(18, 22)
 WEIGHTS = "weights.bin"
-IDENTITY = "identity.npz"
-RELATIVE_VALUES = "relative_values.npz"
 
 Progress = Callable[[str, int, int], None]
 
@@ -58,11 +33,11 @@ def export_bundle(
     network: str | NetworkSpec | None = None,
     size: tuple[int, int] | None = None,
     policy: str | None = None,
-    capacity: int = 9,
+    capacity: int | None = None,
     gap: int | None = None,
-    long_edge: int = LONG_EDGE,
+    long_edge: int | None = None,
     image_dtype: str = "float32",
-    resampling: str = BICUBIC,
+    resampling: str | None = None,
     opset: int = 20,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -70,18 +45,20 @@ def export_bundle(
     """Exports a checkpoint to a bundle.
 
     Args:
-        checkpoint: A .pth file of a known network, or one that carries its description.
+        checkpoint: A .pth file of a known network, or one that carries its description; or the folder of a
+            SAM 2 or 2.1 for video or an EdgeTAM as transformers publishes it, config.json and safetensors, to
+            which `network`, `size` and `long_edge` do not apply.
         out: Folder to create; replaced as a whole with `overwrite`, and only after everything succeeded.
         network: Name, which the checkpoint is checked against, or description; left out, the checkpoint's
             keys and shapes say it.
         size: Network input (height, width) to fix the graphs to; None keeps them dynamic.
         policy: Default eviction policy; None, the published one of the network.
-        capacity: Default number of memory frames.
+        capacity: Default number of memory frames; None, 9, or the published one of a folder.
         gap: Default number of frames between two appends to the memory bank, for clips of any length; None,
             the network's published rule.
-        long_edge: Frames with a longer edge are scaled down to it by default.
+        long_edge: Frames with a longer edge are scaled down to it by default; None, 1040.
         image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
-        resampling: `bicubic`, as published, or `antialiased`, for networks that were trained so.
+        resampling: `bicubic` or `antialiased`; None, as published: `bicubic`, and `antialiased` for a folder.
         opset: 18 to 21.
         overwrite: Replace an existing bundle.
         progress: Called with (what, step, steps).
@@ -94,113 +71,56 @@ def export_bundle(
         BundleError: `out` exists.
         OptionError: an argument is unknown or out of range.
         BackendError: a graph does not reproduce torch.
+        DependencyError: a package is missing, such as transformers for its folders.
     """
-    out = Path(out)
+    path, out = Path(checkpoint), Path(out)
     tell = progress or (lambda what, step, steps: None)
-    _check_arguments(out, image_dtype, opset, overwrite)
-    if resampling not in FILTERS:
-        raise OptionError(f"Unknown resampling '{resampling}'.", expected=" or ".join(FILTERS))
-    loaded = load_checkpoint(Path(checkpoint))
-    spec = network if isinstance(network, NetworkSpec) else recognise(loaded, network)
-    _check_size(size, spec.grid)
-    memory = _memory(spec, policy, capacity, gap)
-    model = build_network(loaded, spec)
-    graphs = build_graphs(model, image_dtype)
+    _check_arguments(out, image_dtype, resampling, opset, overwrite)
+    options = ExportOptions(network, size, policy, capacity, gap, long_edge, image_dtype, resampling)
+    source = next(origin for origin in ORIGINS if origin.takes(path)).read(path, options)
+    return write_bundle(source, out, opset=opset, tell=tell)
+
+
+def write_bundle(source: Exportable, out: Path, *, opset: int, tell: Progress) -> Bundle:
+    """Writes a network that has been read; arguments and errors as of `export_bundle`."""
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         weights = WeightsFile(folder / WEIGHTS)
-        described = _write_graphs(graphs, folder, weights, (spec.grid, size), opset, tell)
-        manifest = Manifest(
-            memory=memory,
-            input=InputInfo(
-                size=size,
-                dtype=image_dtype,  # type: ignore[arg-type]
-                long_edge=long_edge,
-                resampling=resampling,  # type: ignore[arg-type]
-            ),
-            graphs=described,
-            weights=(_listed(weights.path),),
-            provenance=_provenance(loaded, spec),
-            **network_fields(model, folder),
-        )
+        graphs = _write_graphs(source, folder, weights, opset, tell)
+        manifest = source.manifest(folder, graphs, listed_file(weights.path))
         (folder / "manifest.json").write_text(manifest.to_json())
         folder.chmod(0o755)
         _put_in_place(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    tell("done", 2 * len(described), 2 * len(described))
+    tell("done", 2 * len(graphs), 2 * len(graphs))
     return Bundle.load(out)
 
 
-def network_fields(network: SegmentationNetwork, folder: Path) -> dict[str, Any]:
-    """The manifest's fields that follow from the network; writes the weights that kernels read."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "network": NetworkInfo(**network.spec.to_dict()),
-        "score": FAMILIES.get(network.spec.family).score,
-        "temporal_rows": _temporal_rows(network),
-        "precision": "fp32",
-        "plans": build_plans(network),
-        "identity": _write_identity(network, folder / IDENTITY),
-        "relative_values": _write_relative_values(network, folder / RELATIVE_VALUES),
-    }
-
-
 def _write_graphs(
-    graphs: list[Graph],
-    folder: Path,
-    weights: WeightsFile,
-    sizes: tuple[GridRule, tuple[int, int] | None],
-    opset: int,
-    tell: Progress,
+    source: Exportable, folder: Path, weights: WeightsFile, opset: int, tell: Progress
 ) -> dict[str, GraphInfo]:
-    rule, fixed_hw = sizes
     described: dict[str, GraphInfo] = {}
+    graphs, rule, size = source.graphs, source.grid, source.size
     for i, graph in enumerate(graphs):
         path = folder / f"{graph.name}.onnx"
         tell(f"trace {graph.name}", 2 * i, 2 * len(graphs))
-        write_onnx(graph, path, weights, rule=rule, opset=opset, fixed_hw=fixed_hw)
+        write_onnx(graph, path, weights, rule=rule, opset=opset, fixed_hw=size)
         tell(f"check {graph.name}", 2 * i + 1, 2 * len(graphs))
         described[graph.name] = GraphInfo(
             file=path.name,
             sha256=sha256_of(path),
             inputs=graph.inputs,
             outputs=graph.outputs,
-            max_difference=difference_to_torch(graph, path, rule=rule, fixed_hw=fixed_hw),
+            max_difference=difference_to_torch(graph, path, rule=rule, fixed_hw=size),
         )
     return described
 
 
-def _write_identity(network: SegmentationNetwork, path: Path) -> FileInfo:
-    state = network.patch_wise_id_bank.state_dict()
-    np.savez(path, weight=state["weight"].numpy(), bias=state["bias"].numpy())
-    return _listed(path)
-
-
-def _write_relative_values(network: SegmentationNetwork, path: Path) -> FileInfo | None:
-    values = FAMILIES.get(network.spec.family).relative_values(network)
-    if not values:
-        return None
-    arrays: dict[str, Any] = {f"block{i}": value.detach().contiguous().numpy() for i, value in values.items()}
-    np.savez(path, **arrays)
-    return _listed(path)
-
-
-def _listed(path: Path) -> FileInfo:
-    return FileInfo(file=path.name, sha256=sha256_of(path))
-
-
-def _check_size(size: tuple[int, int] | None, rule: GridRule) -> None:
-    if size is not None and not rule.fits(size):
-        raise OptionError(
-            f"Size {size[0]}x{size[1]} does not fit the network.",
-            expected=f"height and width of the form {rule.form}, at least {rule.smallest}, "
-            f"such as {rule.example}",
-        )
-
-
-def _check_arguments(out: Path, image_dtype: str, opset: int, overwrite: bool) -> None:
+def _check_arguments(
+    out: Path, image_dtype: str, resampling: str | None, opset: int, overwrite: bool
+) -> None:
     if out.exists() and not overwrite:
         raise BundleError(
             f"{out} exists already.", fix="choose another --out, or pass --overwrite to replace it"
@@ -211,38 +131,10 @@ def _check_arguments(out: Path, image_dtype: str, opset: int, overwrite: bool) -
         )
     if image_dtype not in ("float32", "uint8"):
         raise OptionError(f"Unknown image dtype '{image_dtype}'.", expected="float32 or uint8")
+    if resampling not in (None, *FILTERS):
+        raise OptionError(f"Unknown resampling '{resampling}'.", expected=" or ".join(FILTERS))
     if opset not in OPSETS:
         raise OptionError(f"Opset {opset} is not supported.", expected=f"{OPSETS[0]} to {OPSETS[-1]}")
-
-
-def _memory(spec: NetworkSpec, policy: str | None, capacity: int, gap: int | None) -> MemoryInfo:
-    """The bundle's defaults: the published ones of the network where nothing else is asked for."""
-    options = MemoryOptions(policy or spec.policy, capacity, spec.gap if gap is None else gap)
-    grows = gap is None and spec.gap_grows
-    return MemoryInfo(
-        policy=options.policy,
-        capacity=options.capacity,
-        gap=options.gap,
-        gap_rule="length" if grows else "constant",
-    )
-
-
-def _temporal_rows(network: SegmentationNetwork) -> tuple[tuple[float, ...], ...]:
-    if network.mem_pos_emb is None:
-        return ()
-    return tuple(tuple(row) for row in network.mem_pos_emb.tolist())
-
-
-def _provenance(checkpoint: Checkpoint, spec: NetworkSpec) -> Provenance:
-    tools = {name: version(name) for name in ("ermu", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")}
-    return Provenance(
-        checkpoint=checkpoint.path.name,
-        checkpoint_sha256=checkpoint.sha256,
-        ignored_keys=ignored_keys(checkpoint.weights, spec),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        tools={"python": platform.python_version(), **tools},
-        licence=LICENCE,
-    )
 
 
 def _put_in_place(folder: Path, out: Path) -> None:

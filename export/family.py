@@ -12,7 +12,7 @@ from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.network.transformer import BlockCarry, Transformer
 from ermu.export.tensors import KEY, VALUE, new_entry
-from ermu.runtime.bundle.manifest import ScoreInfo, TensorInfo
+from ermu.runtime.bundle.parts import ScoreInfo, TensorInfo
 
 
 class Family(ABC):

@@ -6,17 +6,28 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
+
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A module with named, flat inputs and outputs, ready for tracing."""
+    """A module with named, flat inputs and outputs, ready for tracing.
+
+    Attributes:
+        name: Its own, and its file's.
+        module: To be traced.
+        inputs: In the order of the module's arguments.
+        outputs: In the order of what it returns.
+        tolerance: Largest difference to torch, times the largest magnitude where that exceeds 1.
+    """
 
     name: str
     module: nn.Module
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+    tolerance: float = TOLERANCE
 
 
 def tokens(x: Tensor) -> Tensor:

@@ -24,7 +24,9 @@ from ermu.export.tensors import (
     query,
 )
 from ermu.registries import FAMILIES
-from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, Plan, TensorInfo
+from ermu.runtime.bundle.group_manifest import GroupPlan
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 
@@ -142,13 +144,13 @@ def build_graphs(network: SegmentationNetwork, image_dtype: str = "float32") -> 
     ]
 
 
-def build_plans(network: SegmentationNetwork) -> dict[str, Plan]:
+def build_plans(network: SegmentationNetwork) -> dict[str, GroupPlan]:
     """The plans that the graphs of `build_graphs` form."""
     prefix, parts = FAMILIES.get(network.spec.family).external_attention_graphs(network)
     shared = {name: name for name in ("encode", "reference", "decode", "memorize")}
     return {
-        WHOLE: Plan(**shared, propagation=("propagate",)),
-        EXTERNAL_ATTENTION: Plan(
+        WHOLE: GroupPlan(**shared, propagation=("propagate",)),
+        EXTERNAL_ATTENTION: GroupPlan(
             **shared,
             prefix=prefix.name if prefix else None,
             propagation=tuple(part.name for part in parts),

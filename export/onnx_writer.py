@@ -13,10 +13,8 @@ from ermu.errors import BackendError, DependencyError
 from ermu.export.graph import Graph
 from ermu.export.tracing import random_inputs, sizes_of, traced
 from ermu.export.weights import WeightsFile
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.sizes import GridRule, Grids
-
-TOLERANCE = 1e-3
 
 
 def write_onnx(
@@ -36,7 +34,7 @@ def write_onnx(
         weights: Takes the weights; in the same folder.
         rule: The network's.
         opset: 18 to 21.
-        fixed_hw: Network input size to fix the graph to, or None for dynamic H and W. T is always dynamic.
+        fixed_hw: Network input size to fix the graph to, or None for dynamic H and W; counts stay dynamic.
     """
     model = traced(graph, rule, opset=opset, fixed_hw=fixed_hw)
     sizes = Grids(*fixed_hw, rule).symbols() if fixed_hw else {}
@@ -57,7 +55,7 @@ def difference_to_torch(
     A dynamic graph is tried at another size and memory length than it was traced with.
 
     Raises:
-        BackendError: the difference exceeds `TOLERANCE`, times the largest magnitude where that exceeds 1.
+        BackendError: the difference exceeds the graph's tolerance.
     """
     try:
         import onnxruntime
@@ -76,10 +74,10 @@ def difference_to_torch(
     worst = 0.0
     for tensor, ours, theirs in zip(graph.outputs, got, wanted, strict=True):
         gap = float(np.abs(ours - theirs.numpy()).max())
-        if not gap <= TOLERANCE * max(1.0, float(theirs.abs().max())):
+        if not gap <= graph.tolerance * max(1.0, float(theirs.abs().max())):
             raise BackendError(
                 f"Graph {graph.name}: output {tensor.name} differs from torch by {gap:.3g}.",
-                expected=f"at most {TOLERANCE} of the largest value",
+                expected=f"at most {graph.tolerance:.2g} of the largest value",
                 fix="report this with the versions of torch, onnx and onnxruntime",
             )
         worst = max(worst, gap)

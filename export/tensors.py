@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ermu.export.network.spec import NetworkSpec
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Kind, Role
 
 KEY, VALUE = Kind.KEY, Kind.VALUE

@@ -17,11 +17,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from ermu.export.graph import Graph
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.sizes import GridRule, Grids
 
 _GRID = (3, 256)  # token grid a side, inclusive
-_FRAMES = Dim("T", min=1, max=4096)
+# What a graph may have any number of: memory frames, pointers, clicks.
+_COUNTS = {symbol: Dim(symbol, min=1, max=4096) for symbol in ("T", "P", "K")}
 # Operators of which no attribute or constant depends on the size of a map.
 _OF_ANY_SIZE = {
     "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "HardSigmoid", "HardSwish",
@@ -39,13 +40,13 @@ def traced(graph: Graph, rule: GridRule, *, opset: int, fixed_hw: tuple[int, int
         graph: From `build_graphs`.
         rule: The network's.
         opset: 18 to 21.
-        fixed_hw: Network input size, or None for dynamic H and W. T is always dynamic.
+        fixed_hw: Network input size, or None for dynamic H and W. Counts are always dynamic.
     """
     sizes = sizes_of(rule, fixed_hw, (7, 9), frames=3)
     inputs = random_inputs(graph, sizes)
     with _only_what_it_reads(graph.module, inputs):
         if fixed_hw or any(t.name == "image" for t in graph.inputs):
-            model = _exported(graph, inputs, opset, {"T": _FRAMES})
+            model = _exported(graph, inputs, opset, _COUNTS)
             if fixed_hw or {node.op_type for node in model.graph.node} <= _OF_ANY_SIZE:
                 return model
         return _exported(graph, inputs, opset, _dimensions(rule))
@@ -56,7 +57,7 @@ def sizes_of(
 ) -> dict[str, int]:
     """Values of the symbols at the fixed size, or at that of a token grid."""
     height, width = fixed_hw or (rule.side(tokens[0]), rule.side(tokens[1]))
-    return {**Grids(height, width, rule).symbols(), "T": frames}
+    return {**Grids(height, width, rule).symbols(), "T": frames, "P": frames + 1, "K": frames + 2}
 
 
 def random_inputs(graph: Graph, sizes: dict[str, int], seed: int = 0) -> list[Tensor]:
@@ -130,8 +131,8 @@ def _only_what_it_reads(module: nn.Module, inputs: list[Tensor]) -> Iterator[Non
 
 
 def _dimensions(rule: GridRule) -> dict[str, Dim]:
-    """All symbols, of which the token grid's and T are free and the others derived."""
-    dims = {"T": _FRAMES}
+    """All symbols, of which the token grid's and counts are free and the others derived."""
+    dims = dict(_COUNTS)
     for side in ("h", "w"):
         dims[side] = Dim(side, min=_GRID[0], max=_GRID[1])
         for name, stride in ((side.upper(), 1), (f"{side}4", 4), (f"{side}8", 8)):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ermu.errors import OptionError, PromptError
 from ermu.runtime.images.masks import XYXY, overlap
-from ermu.runtime.images.prompter import Box, Prompter
+from ermu.runtime.images.prompter import Box
 from ermu.runtime.prompts import AddDetections, Prompts
 from ermu.runtime.sources.base import Frame
 from ermu.types import Image, LabelMap, Mask
@@ -17,6 +17,7 @@ from ermu.types import Image, LabelMap, Mask
 MODES = NEW, FIRST, ALL = ("new", "first", "all")
 
 Detector = Callable[[Image], "Iterable[Detection]"]
+FromBox = Callable[[Image, Box], Mask]  # `Prompter.from_box`
 Held = Sequence[tuple[int, XYXY]]  # ids with boxes
 
 
@@ -141,7 +142,7 @@ def whole(box: Box) -> XYXY:
     return int(np.floor(box.x0)), int(np.floor(box.y0)), int(np.ceil(box.x1)), int(np.ceil(box.y1))
 
 
-def mask_of(detection: Detection, image: Image, prompter: Prompter) -> Mask | None:
+def mask_of(detection: Detection, image: Image, from_box: FromBox) -> Mask | None:
     """Where a detection's object is; None where there is nothing that can be followed.
 
     Raises:
@@ -154,7 +155,7 @@ def mask_of(detection: Detection, image: Image, prompter: Prompter) -> Mask | No
             )
         return detection.mask.astype(bool) if detection.mask.any() else None
     try:
-        return prompter.from_box(image, detection.box)
+        return from_box(image, detection.box)
     except PromptError:  # too small, or outside: detectors report such at a frame's border
         return None
 

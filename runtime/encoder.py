@@ -14,7 +14,7 @@ from ermu.types import Image
 
 
 class FrameEncoder:
-    """Runs the graph `encode`, and the plan's block-0 prefix, on one frame after another.
+    """Runs the plan's graphs that run once a frame, `encode` first, on one frame after another.
 
     Args:
         backend: Runs the graphs.
@@ -26,10 +26,8 @@ class FrameEncoder:
 
     def __init__(self, backend: Backend, grids: Grids) -> None:
         self._backend, self._resampling = backend, backend.bundle.manifest.input.resampling
-        plan = backend.plan
-        once_a_frame = [plan.encode, *([plan.prefix] if plan.prefix else [])]
-        graphs = [backend.graphs[name] for name in once_a_frame]
-        self._graphs = once_a_frame
+        self._graphs = backend.plan.once
+        graphs = [backend.graphs[name] for name in self._graphs]
         images = [t for t in graphs[0].inputs if t.role is Role.INPUT]
         self._images = allocate(backend.device, images, grids.symbols())
         made = [t for graph in graphs for t in graph.outputs]

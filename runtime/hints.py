@@ -21,7 +21,7 @@ class Hints(Prompts):
 
     Args:
         hints: In pixels of the frame.
-        prompter: Turns them into masks.
+        prompter: Turns them into masks; default, the network where it takes them, else GrabCut.
 
     Raises:
         PromptError: there are more than can be followed.
@@ -32,7 +32,14 @@ class Hints(Prompts):
             raise PromptError(
                 f"{len(hints)} boxes and points are too many.", expected=f"at most {MAX_OBJECTS}"
             )
-        self._hints, self._prompter = list(hints), prompter or GrabCutPrompter()
+        self._hints, self._prompter = list(hints), prompter
+
+    def for_network(self) -> list[Hint]:
+        """The hints, for a network that takes them as they are; they are then taken. None with a prompter."""
+        if self._prompter is not None:
+            return []
+        hints, self._hints = self._hints, []
+        return hints
 
     def take(self, frame: Frame) -> LabelMap | None:
         """See `Prompts.take`; where two masks overlap, the later one has the pixels."""
@@ -48,9 +55,10 @@ class Hints(Prompts):
         return label
 
     def _mask(self, frame: Frame, hint: Hint) -> Mask:
+        prompter = self._prompter or GrabCutPrompter()
         if isinstance(hint, Box):
-            return self._prompter.from_box(frame.image, hint)
-        return self._prompter.from_points(frame.image, [hint])
+            return prompter.from_box(frame.image, hint)
+        return prompter.from_points(frame.image, [hint])
 
 
 def parse_box(text: str) -> Box:

@@ -24,14 +24,13 @@ from ermu.runtime.images.labels import (
     check_correction,
     check_prompt,
 )
-from ermu.runtime.memory.group import Tensors
-from ermu.runtime.memory.groups import GroupSet
 from ermu.runtime.memory.labelling import Probabilities
 from ermu.runtime.memory.options import PRESENT, MemoryOptions
+from ermu.runtime.memory.sets.memories import Memories, Numbers, Tensors
+from ermu.runtime.memory.sets.opening import check_memory_options, open_memories
 from ermu.runtime.memory.update import MemoryUpdate
-from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.results import FrameResult
-from ermu.runtime.session.segmenter import Numbers, PortableSegmenter
+from ermu.runtime.session.segmenter import PortableSegmenter
 from ermu.runtime.sharing import Added
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, Image, LabelMap
@@ -109,6 +108,7 @@ class Segmenter(PortableSegmenter):
             identities,
             max_groups,
         )
+        check_memory_options(manifest, self._options)
         self.limits = SizeLimits(manifest.input.long_edge if long_edge is None else long_edge)
         self._owns_backend, self._closed = isinstance(backend, str), False
         if isinstance(backend, str):
@@ -125,7 +125,7 @@ class Segmenter(PortableSegmenter):
             check_lent(backend, self.bundle, device=own_device, threads=threads, kernels=kernels, plan=plan)
         self.backend = backend
         self._encoder: FrameEncoder | None = None
-        self._groups: GroupSet | None = None
+        self._groups: Memories | None = None
         self._numbers = Numbers()
         self._frame, self._added = -1, Added()
 
@@ -142,7 +142,7 @@ class Segmenter(PortableSegmenter):
     @property
     def memory(self) -> list[MemoryUpdate]:
         """Every group's memory bank as it is."""
-        return [group.unchanged() for group in self._groups or ()]
+        return self._groups.unchanged() if self._groups else []
 
     @property
     def policy(self) -> str:
@@ -235,7 +235,9 @@ class Segmenter(PortableSegmenter):
         memory: list[MemoryUpdate] = []
         with self.backend.repeating():
             self._take(frame, watch)
-            label = groups.segment(self._encode(watch), watch) if len(groups) else np.zeros(hw, np.uint8)
+            label = np.zeros(hw, np.uint8)
+            if len(groups):
+                label = groups.segment(self._encode(watch), watch, frame=number)
         if len(groups):
             memory = groups.remember(self._options, watch, frame=number, clock=clock, label=remember)
         self._frame, self._label, self._added = number, label, Added()
@@ -309,7 +311,8 @@ class Segmenter(PortableSegmenter):
                 beyond the capacity under an unbounded policy.
         """
         options = replace(self._options, policy=policy)
-        held = max((len(group.bank) for group in self._groups or ()), default=0)
+        check_memory_options(self.bundle.manifest, options)
+        held = self._groups.longest if self._groups is not None else 0
         if held > options.capacity and POLICIES.get(policy).bounded:
             raise OptionError(
                 f"A bank holds {held} frames, more than the capacity {options.capacity}.",
@@ -364,24 +367,22 @@ class Segmenter(PortableSegmenter):
             check_lent(backend, self.bundle)
             self.backend = backend
 
-    def _started(self) -> GroupSet:
+    def _started(self) -> Memories:
         if self._groups is None or self._frame < 0:
             raise StateError("No frame has been segmented yet.", fix="call start(frame, label) first")
         return self._groups
 
-    def _open_size(self, source_hw: tuple[int, int]) -> GroupSet:
-        """An empty set of groups for frames of a size; what depends on the network's size is kept."""
+    def _open_size(self, source_hw: tuple[int, int]) -> Memories:
+        """Empty memories for frames of a size; what depends on the network's size is kept."""
         rule = self.bundle.manifest.network.grid
         size = self.bundle.manifest.input.size or rule.network_size(source_hw, self.limits)
         grids = Grids(*size, rule)
         groups = self._groups
-        workspace = None if groups is None else groups.workspace
-        if groups is not None and (groups.source_hw, groups.workspace.grids) == (source_hw, grids):
+        if groups is not None and (groups.source_hw, groups.grids) == (source_hw, grids):
             return groups
-        if workspace is None or workspace.grids != grids:
+        if groups is None or groups.grids != grids:
             self._encoder = FrameEncoder(self.backend, grids)
-            workspace = Workspace(self.backend, grids)
-        self._groups = GroupSet(self.backend, workspace, source_hw, self._numbers)
+        self._groups = open_memories(self.backend, grids, source_hw, self._numbers, before=groups)
         return self._groups
 
     def _take(self, frame: Image, watch: Stopwatch) -> None:

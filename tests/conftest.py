@@ -16,7 +16,9 @@ from tests.support.synthetic import write_checkpoint
 
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.support.gpu"]
-_SHAPING = ("encoders", "families", "network", "precision")  # folders below export/, beside its own modules
+# Folders below export/, beside its own modules.
+_SHAPING = ("encoders", "families", "network", "origins", "precision")
+_CONTRACT = ("manifest", "group_manifest", "parts", "roles", "sizes")  # modules of runtime/bundle/
 CACHE = Path(os.environ.get("ERMU_TEST_CACHE", ROOT / "tests" / ".cache"))
 
 
@@ -37,7 +39,7 @@ def _exporter_version() -> str:
     digest = hashlib.sha256(torch.__version__.encode())
     folders = [(ROOT / "export" / name).rglob("*.py") for name in _SHAPING]
     shaping = [file for folder in ((ROOT / "export").glob("*.py"), *folders) for file in folder]
-    contract = (ROOT / "runtime" / "bundle" / name for name in ("manifest.py", "roles.py", "sizes.py"))
+    contract = (ROOT / "runtime" / "bundle" / f"{name}.py" for name in _CONTRACT)
     for file in sorted([*shaping, *contract]):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
@@ -140,6 +142,50 @@ def tiny_bundle(tiny_checkpoint: Path) -> Path:
         export_bundle(tiny_checkpoint, path, capacity=4, gap=2)
 
     return made_once("tiny", make)
+
+
+@pytest.fixture(scope="session")
+def made_for_sam2() -> Callable[[str, Callable[[Path], None]], Path]:
+    """`made_once`, anew whenever something changes that shapes networks of transformers alone."""
+    pytest.importorskip("transformers")
+    version = _sam2_version()
+    return lambda name, make: made_once(f"{name}-{version}", make)
+
+
+@pytest.fixture(scope="session")
+def sam2_folder(made_for_sam2: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """A folder of transformers with a small SAM 2.1 of random weights."""
+
+    def make(path: Path) -> None:
+        from tests.support.sam2.network import write_folder
+
+        write_folder(path)
+
+    return made_for_sam2("sam2", make)
+
+
+@pytest.fixture(scope="session")
+def sam2_bundle(sam2_folder: Path, made_for_sam2: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """Its bundle: 128 x 128 pixels, seven memory frames."""
+
+    def make(path: Path) -> None:
+        from ermu import export_bundle
+
+        export_bundle(sam2_folder, path)
+
+    return made_for_sam2("sam2-bundle", make)
+
+
+def _sam2_version() -> str:
+    """Changes whenever something that shapes these alone does."""
+    from importlib.metadata import version
+
+    digest = hashlib.sha256(version("transformers").encode())
+    folders = (ROOT / "export" / "transformers_video", ROOT / "tests" / "support" / "sam2")
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    for file in (*files, ROOT / "runtime" / "bundle" / "object_manifest.py"):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -99,7 +99,7 @@ class TorchBackend(Backend):
         published = replace(opening.kernels, identity=TorchIdentity)
         super().__init__(opening if tuning else replace(opening, kernels=published))
         torch.set_num_threads(opening.threads)
-        bundle, manifest = opening.bundle, opening.bundle.manifest
+        bundle, manifest = opening.bundle, opening.bundle.group_manifest
         spec = NetworkSpec(**manifest.network.model_dump())
         network = build_network(_matching(bundle, checkpoint), spec)
         built = {graph.name: graph for graph in build_graphs(network, manifest.input.dtype)}

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ermu.benchmarks.report.report import Work
 from ermu.errors import BackendError, DependencyError
 from ermu.runtime.bundle.bundle import BF16, Bundle
+from ermu.runtime.bundle.group_manifest import GroupPlan
 from ermu.runtime.bundle.manifest import WHOLE
+from ermu.runtime.bundle.object_manifest import ObjectManifest, ObjectPlan
 from ermu.runtime.bundle.sizes import resolve
+from ermu.runtime.images.labels import GROUP_SIZE
 
 if TYPE_CHECKING:
     import onnx
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 
-def count_frame(bundle: Bundle, symbols: Mapping[str, int], groups: int) -> dict[str, Work]:
+def count_frame(bundle: Bundle, symbols: Mapping[str, int], objects: int) -> dict[str, Work]:
     """Work of a steady frame by stage.
 
     It is what the bundle's graphs ask for, however it is done: dense where the network is a window written
@@ -29,23 +32,44 @@ def count_frame(bundle: Bundle, symbols: Mapping[str, int], groups: int) -> dict
     Args:
         bundle: At the precision to count.
         symbols: Values of H, W, h, w, ... and T.
-        groups: Of objects; all but the encoder runs for each.
+        objects: All but the encoder runs for each group of ten, or for each of them.
     """
-    plan, work = bundle.manifest.plans[WHOLE], {}
-    (propagate,) = plan.propagation
-    stages = {
-        "encode": plan.encode,
-        "propagate": propagate,
-        "decode": plan.decode,
-        "memorize": plan.memorize,
-    }
-    for stage, name in stages.items():
-        graph = bundle.manifest.graphs[name]
-        shapes = {tensor.name: resolve(tensor.shape, symbols) for tensor in graph.inputs}
-        one, times = count_graph(bundle.graph_path(name), shapes), 1 if stage == "encode" else groups
-        floats = "bf16" if bundle.manifest.precision == BF16 else "fp32"
-        work[stage] = Work(int8=one.int8 * times, **{floats: one.fp32 * times})
+    manifest, floats = bundle.manifest, "bf16" if bundle.manifest.precision == BF16 else "fp32"
+    work, units = {}, objects
+    if isinstance(manifest, ObjectManifest):
+        stages = _own_stages(manifest.plans[WHOLE])
+        symbols = {**symbols, "P": manifest.most_pointers}  # the first frame's, and those before the latest
+    else:
+        stages, units = _shared_stages(bundle.group_manifest.plans[WHOLE]), -(-objects // GROUP_SIZE)
+    for stage, names in stages.items():
+        counted = [_counted(bundle, name, symbols) for name in names]
+        times = 1 if stage == "encode" else units
+        int8, other = (times * sum(getattr(one, kind) for one in counted) for kind in ("int8", "fp32"))
+        work[stage] = Work(int8=int8, **{floats: other})
     return work
+
+
+def _shared_stages(plan: GroupPlan) -> dict[str, tuple[str, ...]]:
+    (propagate,) = plan.propagation
+    return {
+        "encode": (plan.encode,),
+        "propagate": (propagate,),
+        "decode": (plan.decode,),
+        "memorize": (plan.memorize,),
+    }
+
+
+def _own_stages(plan: ObjectPlan) -> dict[str, tuple[str, ...]]:
+    return {
+        "encode": (plan.encode,),
+        "propagate": (plan.recall, plan.segment),
+        "memorize": (plan.memorize,),
+    }
+
+
+def _counted(bundle: Bundle, graph: str, symbols: Mapping[str, int]) -> Work:
+    tensors = bundle.manifest.graphs[graph].inputs
+    return count_graph(bundle.graph_path(graph), {t.name: resolve(t.shape, symbols) for t in tensors})
 
 
 def count_graph(path: Path, shapes: Mapping[str, Shape]) -> Work:
@@ -119,6 +143,11 @@ def _conv(node: Any, shapes: Mapping[str, Shape]) -> int:
     return 2 * prod(shapes[node.output[0]]) * prod(weight[1:])
 
 
+def _conv_transpose(node: Any, shapes: Mapping[str, Shape]) -> int:
+    """Every input element goes to output channels of its group x kernel."""
+    return 2 * prod(shapes[node.input[0]]) * prod(shapes[node.input[1]][1:])
+
+
 def _matmul(node: Any, shapes: Mapping[str, Shape]) -> int:
     """... x m x k times ... x k x n, leading axes broadcast."""
     left, right = shapes[node.input[0]], shapes[node.input[3 if node.op_type == "QLinearMatMul" else 1]]
@@ -143,6 +172,7 @@ def _attention(node: Any, shapes: Mapping[str, Shape]) -> int:
 _RULES: dict[str, Callable[[Any, Mapping[str, Shape]], int]] = {
     "Conv": _conv,
     "ConvInteger": _conv,
+    "ConvTranspose": _conv_transpose,
     "QLinearConv": _conv,
     "MatMul": _matmul,
     "MatMulInteger": _matmul,

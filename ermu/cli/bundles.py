@@ -30,7 +30,7 @@ class BundleOptions:
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="A .pth file instead, exported into the user's cache when it is new (needs torch, once)."
+            help="A checkpoint instead, exported into the user's cache when it is new (needs torch, once)."
         ),
     ] = None
     network: Annotated[str | None, typer.Option(help="Refuse the checkpoint unless it is this network.")] = (

@@ -80,9 +80,11 @@ def check_export(checkpoint: Path, out: Path) -> None:
     Raises:
         OptionError: it does.
     """
-    if out.resolve() in checkpoint.resolve().parents and out.is_dir():
+    place = checkpoint.resolve()
+    if out.resolve() in (place, *place.parents) and out.is_dir():
         raise OptionError(
-            f"The checkpoint {checkpoint} lies in {out}, which the bundle would replace.",
+            f"The checkpoint {checkpoint} {'is' if out.resolve() == place else 'lies in'} {out}, "
+            "which the bundle would replace.",
             fix="choose another --out",
         )
 

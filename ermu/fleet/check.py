@@ -17,8 +17,11 @@ from ermu.fleet.fleet import sessions_of
 from ermu.fleet.worker.settings import Kind
 from ermu.registries import POLICIES, SINKS
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import Manifest
 from ermu.runtime.config.schema import LOCAL, NAME, Resources, StreamEntry, StreamsFile
 from ermu.runtime.config.stream_choice import choice_of
+from ermu.runtime.memory.options import MemoryOptions
+from ermu.runtime.memory.sets.opening import check_memory_options
 from ermu.runtime.sources.opening import source_kinds
 
 
@@ -95,11 +98,21 @@ def _of_bundles(entries: list[StreamEntry]) -> Iterator[Finding]:
         except ErmuError as error:
             yield Finding(error.problem, bundle, wrong=True)
             continue
-        if not POLICIES.get(loaded.manifest.memory.policy).bounded:
-            for entry in entries:
-                if entry.bundle == bundle and entry.policy is None:
-                    text = f"its bundle's policy {loaded.manifest.memory.policy} keeps every frame for ever"
-                    yield Finding(f"{text}: policy: ermu", entry.name, wrong=True)
+        for entry in entries:
+            if entry.bundle == bundle:
+                yield from _of_memory(entry, loaded.manifest)
+
+
+def _of_memory(entry: StreamEntry, manifest: Manifest) -> Iterator[Finding]:
+    usual = manifest.memory
+    if entry.policy is None and not POLICIES.get(usual.policy).bounded:
+        text = f"its bundle's policy {usual.policy} keeps every frame for ever: policy: ermu"
+        yield Finding(text, entry.name, wrong=True)
+    policy, capacity = entry.policy or usual.policy, entry.capacity or usual.capacity
+    try:
+        check_memory_options(manifest, MemoryOptions(policy, capacity, entry.gap or usual.gap))
+    except ErmuError as error:
+        yield Finding(f"{error.problem} Expected: {error.expected}", entry.name, wrong=True)
 
 
 def _of_sessions(file: StreamsFile) -> Iterator[Finding]:

@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from ermu.errors import BundleError, CheckpointError, DependencyError
+from ermu.errors import BundleError, DependencyError
+from ermu.export.origins.content import content_of
 from ermu.kernels.cache import cache_folder
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import FORMAT_VERSION
-from ermu.runtime.files import sha256_of
 from ermu.version import __version__
 
 Progress = Callable[[str, int, int], None]
@@ -28,12 +28,10 @@ def cached_bundle(
         progress: Likewise; not called where the bundle is there.
 
     Raises:
-        CheckpointError: there is no such file, or as `export_bundle`.
+        CheckpointError: there is no such file or folder, or as `export_bundle`.
         DependencyError: it has to be exported, and torch or onnx is not installed.
     """
     checkpoint = Path(checkpoint)
-    if not checkpoint.is_file():
-        raise CheckpointError(f"There is no checkpoint at {checkpoint}.", fix="give the path of a .pth file")
     folder = bundle_folder(checkpoint, network)
     try:
         return Bundle.load(folder)
@@ -53,6 +51,7 @@ def cached_bundle(
 
 def bundle_folder(checkpoint: Path, network: str | None) -> Path:
     """Where a checkpoint's bundle lies: by the file's content, the network and this release."""
-    made_of = [sha256_of(checkpoint), network, FORMAT_VERSION, __version__]
+    name, content = content_of(checkpoint)
+    made_of = [content, network, FORMAT_VERSION, __version__]
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
-    return cache_folder("bundles") / f"{checkpoint.stem}-{digest}"
+    return cache_folder("bundles") / f"{name}-{digest}"

@@ -12,9 +12,10 @@ import numpy as np
 from ermu.devices.tensorrt_module import RTX, MessageLog, TensorRTModule
 from ermu.errors import BackendError
 from ermu.export.engines.build_log import BuildLog
+from ermu.runtime.bundle.built import Profile
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE
-from ermu.runtime.bundle.manifest import Profile, TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.sizes import Grids, resolve
 from ermu.runtime.files import replace_atomically
 

@@ -14,9 +14,10 @@ from ermu.errors import BackendError, OptionError
 from ermu.export.bundle_editor import add_to_bundle
 from ermu.export.engines.build_log import BuildLog
 from ermu.export.engines.builder import BuildOptions, build_engine
+from ermu.runtime.bundle.built import EngineInfo, Profile
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE, damage
-from ermu.runtime.bundle.manifest import WHOLE, EngineInfo, Manifest, Profile
+from ermu.runtime.bundle.manifest import WHOLE, Manifest
 from ermu.runtime.files import sha256_of
 
 Progress = Callable[[str, int, int], None]
@@ -65,15 +66,16 @@ def build_engines(
 
     Raises:
         OptionError: a size or target makes no sense, or there is no such TensorRT.
-        BundleError: the bundle has no graphs of that precision.
+        BundleError: the bundle has no graphs of that precision, or is of a network that follows every object
+            by itself.
         BackendError: a graph cannot be parsed or built; the bundle is as it was.
         DependencyError: that TensorRT is not installed.
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     at_precision = loaded.at_precision(precision)
+    graphs = at_precision.group_manifest.plans[WHOLE].graphs
     tensorrt = load_tensorrt(module, to_build=True)
     options = BuildOptions(_profiles(at_precision, sizes, max_memory), workspace_mb, timing_cache)
-    graphs = at_precision.manifest.plans[WHOLE].graphs
     wanted = [(graph, target) for graph in graphs for target in _targets(tensorrt, targets)]
     folder = Path(tempfile.mkdtemp(prefix=f".{loaded.path.name}.", dir=loaded.path.parent))
     try:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ermu.export.precision.clip import Clip
+from ermu.runtime.bundle.built import Comparison
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import Comparison
 from ermu.runtime.images.labels import object_ids
 from ermu.runtime.segmenter import Segmenter
 from ermu.types import Array, LabelMap

@@ -19,8 +19,10 @@ from ermu.export.precision.float16 import to_float16
 from ermu.export.precision.int8 import record_samples, to_int8
 from ermu.export.precision.trial import copy_bundle
 from ermu.export.weights import WeightsFile, places_of, read_graph
+from ermu.runtime.bundle.built import Variant
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import WHOLE, FileInfo, GraphInfo, TensorInfo, Variant
+from ermu.runtime.bundle.manifest import WHOLE
+from ermu.runtime.bundle.parts import FileInfo, GraphInfo, TensorInfo
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.files import sha256_of
 
@@ -49,12 +51,13 @@ def add_precision(
 
     Raises:
         OptionError: the precision is unknown.
+        BundleError: the bundle is of a network that follows every object by itself.
         BackendError: a graph cannot be converted; the bundle is as it was.
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     if precision not in PRECISIONS:
         raise OptionError(f"Unknown precision '{precision}'.", expected=f"one of {', '.join(PRECISIONS)}")
-    if precision == loaded.manifest.precision or _up_to_date(loaded, precision):
+    if precision == loaded.group_manifest.precision or _up_to_date(loaded, precision):
         return loaded.at_precision(precision)
     folder = Path(tempfile.mkdtemp(prefix=f".{loaded.path.name}.", dir=loaded.path.parent))
     try:

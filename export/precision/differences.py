@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.sizes import Grids, resolve
 from ermu.types import Array
 

@@ -102,7 +102,7 @@ class _Recorder(OnnxRuntimeBackend):
         self.samples: dict[str, list[Sample]] = {}
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        if graph not in (self.plan.reference, self.plan.memorize):
+        if graph not in (self.group_plan.reference, self.group_plan.memorize):
             sample = {name: self.device.download(tensor) for name, tensor in inputs.items()}
             self.samples.setdefault(graph, []).append(sample)
         super()._run(graph, inputs, outputs)

@@ -16,7 +16,10 @@ from ermu.kernels.base.identity import Identity
 from ermu.kernels.loading import Kernels
 from ermu.runtime.backends.trial import Trial
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, GraphInfo, Plan
+from ermu.runtime.bundle.group_manifest import GroupPlan
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, Plan
+from ermu.runtime.bundle.object_manifest import ObjectPlan
+from ermu.runtime.bundle.parts import GraphInfo
 from ermu.types import Array
 
 Tensors = Mapping[str, DeviceTensor]
@@ -133,6 +136,16 @@ class Backend(Closing, ABC):
     def plan(self) -> Plan:
         """The plan whose graphs are open."""
         return self.bundle.manifest.plans[self.plan_name]
+
+    @property
+    def group_plan(self) -> GroupPlan:
+        """The same, of a network that remembers groups of objects; raises as `Bundle.group_manifest`."""
+        return self.bundle.group_manifest.plans[self.plan_name]
+
+    @property
+    def object_plan(self) -> ObjectPlan:
+        """The same, of a network that remembers each by itself; raises as `Bundle.object_manifest`."""
+        return self.bundle.object_manifest.plans[self.plan_name]
 
     @property
     def graphs(self) -> dict[str, GraphInfo]:

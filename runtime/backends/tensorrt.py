@@ -26,9 +26,11 @@ from ermu.runtime.backends.requirements import importable, no_gpu, wrong_device
 from ermu.runtime.backends.runtime_cache import RuntimeCache
 from ermu.runtime.backends.tensorrt_trial import run_tiny_engine
 from ermu.runtime.backends.trial import Trial
+from ermu.runtime.bundle.built import EngineInfo
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine, rebuild_command
-from ermu.runtime.bundle.manifest import WHOLE, EngineInfo
+from ermu.runtime.bundle.group_manifest import GroupManifest
+from ermu.runtime.bundle.manifest import WHOLE
 
 
 class TensorRTBackend(Backend):
@@ -55,6 +57,9 @@ class TensorRTBackend(Backend):
         found = unsupported_gpu(loaded, capability)
         if found or bundle is None:
             return found
+        if not isinstance(bundle.manifest, GroupManifest):
+            name = bundle.manifest.network.name
+            return [Misfit(f"no engines are built of {name}", "another backend", "--backend onnxruntime")]
         here = _here(loaded, capability)
         return [m for graph in bundle.manifest.plans[WHOLE].graphs for m in _missing(bundle, graph, here)]
 

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
+from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
 from ermu.errors import BundleError
 from ermu.registries import STORES
-from ermu.runtime.bundle.manifest import FORMAT_VERSION, FileInfo, Manifest
+from ermu.runtime.bundle.group_manifest import GroupManifest
+from ermu.runtime.bundle.manifest import FORMAT_VERSION, Manifest
+from ermu.runtime.bundle.object_manifest import ObjectManifest
+from ermu.runtime.bundle.parts import FileInfo
 from ermu.runtime.bundle.store import scheme_of
 from ermu.runtime.files import sha256_of
 
@@ -28,6 +31,19 @@ BUILT = ("fp16", "int8")  # what `ermu build` can add
 NAMED_BUNDLES = "ermu.bundles"  # entry point group: paths of bundles that packages bring along
 logger = logging.getLogger("ermu.bundles")
 _REEXPORT = "export the checkpoint again with `ermu export`"
+
+
+def _kind(manifest: Any) -> Any:
+    """Of a manifest: left out, it is that of the networks that were there first."""
+    return manifest.get("kind", "group") if isinstance(manifest, dict) else None
+
+
+_MANIFESTS: TypeAdapter[GroupManifest | ObjectManifest] = TypeAdapter(
+    Annotated[
+        Annotated[GroupManifest, Tag("group")] | Annotated[ObjectManifest, Tag("object")],
+        Discriminator(_kind),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,28 @@ class Bundle:
         """Its own, then those that `ermu build` has added."""
         return self.manifest.precision, *self.manifest.variants
 
+    @property
+    def group_manifest(self) -> GroupManifest:
+        """The manifest, where objects share memories in groups of ten.
+
+        Raises:
+            BundleError: the network follows every object by itself, and what was asked for does not serve it.
+        """
+        if not isinstance(self.manifest, GroupManifest):
+            raise self._unserved("AOT's or DeAOT's, say")
+        return self.manifest
+
+    @property
+    def object_manifest(self) -> ObjectManifest:
+        """The manifest, where every object has a memory of its own.
+
+        Raises:
+            BundleError: objects share memories in groups, and what was asked for does not serve that.
+        """
+        if not isinstance(self.manifest, ObjectManifest):
+            raise self._unserved("SAM 2's, say")
+        return self.manifest
+
     @cached_property
     def fingerprint(self) -> str:
         """Hex SHA-256 of what a memory depends on: the network, its weights, its constants and input.
@@ -79,9 +117,9 @@ class Bundle:
         known = {
             "checkpoint": manifest.provenance.checkpoint_sha256,
             "network": manifest.network.model_dump(),
-            "score": manifest.score.model_dump(),
-            "temporal_rows": manifest.temporal_rows,
+            **manifest.constants,
             "image": manifest.input.dtype,
+            "resampling": manifest.input.resampling,
         }
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
@@ -118,14 +156,15 @@ class Bundle:
         manifest = self.manifest
         if precision == manifest.precision:
             return self
-        if precision == BF16 and manifest.precision == FP32:
+        grouped = isinstance(manifest, GroupManifest)  # no other's graphs have been measured but in float32
+        if precision == BF16 and manifest.precision == FP32 and grouped:
             return self._changed(precision=BF16)
         if precision not in manifest.variants:
             raise BundleError(
                 f"{self.path} has no {precision} graphs.",
                 expected=f"one of {', '.join(self.precisions)}",
                 fix=f"ermu build {self.build_options} --precision {precision}"
-                if precision in BUILT
+                if precision in BUILT and grouped
                 else None,
             )
         variant = manifest.variants[precision]
@@ -143,12 +182,12 @@ class Bundle:
 
     def identity_weights(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Weight (C, L, 17, 17) and bias (C,) of the identity embedding; L is 12, or 11 without ignore."""
-        with np.load(self.path / self.manifest.identity.file) as weights:
+        with np.load(self.path / self.group_manifest.identity.file) as weights:
             return weights["weight"], weights["bias"]
 
     def relative_values(self) -> dict[int, npt.NDArray[np.float32]]:
         """What attention in a window adds to values by their place there, by block: (heads, 225, dv)."""
-        info = self.manifest.relative_values
+        info = self.group_manifest.relative_values
         if info is None:
             return {}
         with np.load(self.path / info.file) as values:
@@ -156,8 +195,16 @@ class Bundle:
 
     def temporal_rows(self) -> npt.NDArray[np.float32]:
         """The temporal embedding, 4 x D; 0 x D in a network without."""
-        rows, width = self.manifest.temporal_rows, self.manifest.network.key_width
+        manifest = self.group_manifest
+        rows, width = manifest.temporal_rows, manifest.network.key_width
         return np.asarray(rows, np.float32).reshape(len(rows), width)
+
+    def _unserved(self, like: str) -> BundleError:
+        network = self.manifest.network
+        return BundleError(
+            f"{self.path} is of the network {network.name} ({network.family}), which this does not serve.",
+            expected=f"a bundle of another network, {like}",
+        )
 
     def _changed(self, **fields: Any) -> Bundle:
         return Bundle(self.path, self.manifest.model_copy(update=fields), self.address)
@@ -214,7 +261,7 @@ def _read_manifest(path: Path) -> Manifest:
             fix=_REEXPORT,
         )
     try:
-        return Manifest.model_validate(content)
+        return _MANIFESTS.validate_python(content)
     except ValidationError as error:
         raise BundleError(f"{file}: {_said(error)}.", fix=_REEXPORT) from error
 
@@ -222,7 +269,7 @@ def _read_manifest(path: Path) -> Manifest:
 def _said(error: ValidationError) -> str:
     """The first thing that is wrong, and what was found there."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(part) for part in first["loc"][1:])  # after the manifest's kind
     if not where:
         return str(first["msg"])
     found = f", found {first['input']!r}" if isinstance(first["input"], (str, int, float)) else ""

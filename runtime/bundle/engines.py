@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ermu.devices.tensorrt_module import RTX
 from ermu.errors import BackendError
+from ermu.runtime.bundle.built import EngineInfo
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import EngineInfo
 from ermu.runtime.files import sha256_of
 
 PORTABLE = "portable"

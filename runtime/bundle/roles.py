@@ -9,7 +9,8 @@ class Role(str, Enum):
     """The role of a graph's input or output in the frame loop.
 
     A tensor has one role in all graphs that touch it. Those marked (block) belong to one propagation block;
-    of these, `MEMORY`, `PREVIOUS` and `ENTRY` come as a key and a value.
+    of these, `MEMORY`, `PREVIOUS` and `ENTRY` come as a key and a value. Those marked (object) are each one
+    tensor, in networks that follow every object by itself.
     """
 
     INPUT = "input"  # written by the runtime: image, identity tokens, temporal rows
@@ -24,6 +25,20 @@ class Role(str, Enum):
     MEMORY_READOUT = "memory_readout"  # (block) what attention on the bank returns
     LOCAL_READOUT = "local_readout"  # (block) what attention in a window of the previous frame returns
     OUTPUT = "output"  # of the network: the decoder's input z, the logits
+
+    UNCONDITIONED = "unconditioned"  # (object) features as if they had met a memory, where there is none yet
+    CONDITIONED = "conditioned"  # (object) features that have met the memories
+    MEMORIES = "memories"  # (object) memory frames, leading axis T
+    MEMORY_ROWS = "memory_rows"  # (object) a row of the manifest's table for each memory frame, by its age
+    MEMORIZED = "memorized"  # (object) what a frame leaves behind: one of `MEMORIES`
+    POINTERS = "pointers"  # (object) pointers of earlier frames, leading axis P
+    POINTER_AGES = "pointer_ages"  # (object) frames since each of them
+    POINTER = "pointer"  # (object) what a frame adds to them
+    LOGITS = "logits"  # (object) of the object at stride 4
+    PRESENCE = "presence"  # (object) the logit of its being on the frame
+    MASK = "mask"  # (object) where it is, 0 or 1, at network size
+    POINTS = "points"  # (object) clicks, x and y in pixels of the network's input, leading axis K
+    POINT_SIGNS = "point_signs"  # (object) what each is: 1 on it, 0 not on it, 2 and 3 a box's corners
 
 
 class Kind(str, Enum):

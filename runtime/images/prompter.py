@@ -121,7 +121,7 @@ class GrabCutPrompter:
 
     def from_points(self, frame: Image, points: Sequence[Point]) -> Mask:
         height, width = frame.shape[:2]
-        _check_points(frame, points, positive=True)
+        check_points(frame.shape[:2], points, positive=True)
         small, scale = _reduced(frame)
         trimap = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
         reach = max(small.shape[:2]) // 5
@@ -147,7 +147,7 @@ class GrabCutPrompter:
         if isinstance(hint, Box):
             return self._found_in(frame, hint)
         points = hint
-        _check_points(frame, points, positive=not mask.any())
+        check_points(frame.shape[:2], points, positive=not mask.any())
         refused = _refused(mask, points)
         mask = mask & ~refused
         small, scale = _reduced(frame)
@@ -183,8 +183,18 @@ class GrabCutPrompter:
         return found
 
 
-def _check_points(frame: Image, points: Sequence[Point], *, positive: bool) -> None:
-    height, width = frame.shape[:2]
+def check_points(frame_hw: tuple[int, ...], points: Sequence[Point], *, positive: bool) -> None:
+    """Refuses points that say nothing of an object on a frame.
+
+    Args:
+        frame_hw: The frame's height and width.
+        points: In its pixels.
+        positive: Whether one of them has to lie on the object.
+
+    Raises:
+        PromptError: there is none, none lies on the object, or one lies outside the frame.
+    """
+    height, width = frame_hw
     if not points or (positive and not any(point.positive for point in points)):
         raise PromptError(
             "No point lies on the object.", expected="at least one positive point", fix="click on the object"

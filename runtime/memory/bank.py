@@ -13,7 +13,7 @@ from ermu.devices.base import Device
 from ermu.devices.tensor import DeviceTensor
 from ermu.kernels.base.attention import KeyValueCache, SlotCodes
 from ermu.kernels.base.scoring import KeyGram, Scoring
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Kind
 from ermu.runtime.bundle.sizes import resolve
 from ermu.runtime.bundle.temporal import temporal_row

@@ -1,10 +1,11 @@
-"""A correction of what a group remembers: which memory frames leave, and what it takes to undo it."""
+"""A correction of what is remembered: which memory frames leave, and what it takes to undo it."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from ermu.devices.tensor import DeviceTensor
 from ermu.errors import StateError
-from ermu.runtime.memory.group import GroupMemory, ObjectGroup, Tensors
+from ermu.runtime.memory.group import ObjectGroup, Tensors
 from ermu.types import Array, LabelMap, Mask
 
 UNDOABLE = 3  # corrections of a segmenter: each keeps a bank
@@ -20,15 +21,18 @@ MISSED = 0.25  # of an object is enough of it to ask about that part alone
 MOST_ASKED = 32  # memory frames, the newest: an unbounded bank may hold thousands
 
 
+Memory = TypeVar("Memory")
+
+
 @dataclass(frozen=True, eq=False)
-class Correction:
+class Correction(Generic[Memory]):
     """What was there before a correction.
 
     Attributes:
         object_id: The corrected object.
         group: Number of its group.
         memory: The group's.
-        logits: Of the latest frame, C x h4 x w4.
+        logits: Of the latest frame, those of the group.
         frame: Number of that frame.
         label: Its label map, H x W.
         ids: Of all objects.
@@ -36,24 +40,24 @@ class Correction:
 
     object_id: int
     group: int
-    memory: GroupMemory
+    memory: Memory
     logits: DeviceTensor
     frame: int
     label: LabelMap
     ids: list[int]
 
 
-class Corrections:
+class Corrections(Generic[Memory]):
     """The latest corrections, newest last; an older one is forgotten, and its memory freed."""
 
     def __init__(self) -> None:
-        self._held: deque[Correction] = deque(maxlen=UNDOABLE)
+        self._held: deque[Correction[Memory]] = deque(maxlen=UNDOABLE)
 
-    def add(self, correction: Correction) -> None:
+    def add(self, correction: Correction[Memory]) -> None:
         """Takes one in."""
         self._held.append(correction)
 
-    def take(self, object_id: int, group: int) -> Correction:
+    def take(self, object_id: int, group: int) -> Correction[Memory]:
         """The latest of a group, which is not held any longer.
 
         Raises:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from ermu.devices.tensor import DeviceTensor
 from ermu.kernels.base.attention import KeyValueCache
 from ermu.runtime.backends.base import Backend
-from ermu.runtime.bundle.manifest import Manifest, TensorInfo
+from ermu.runtime.bundle.manifest import Manifest
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Kind, Role
 from ermu.runtime.images.labels import GROUP_SIZE
 from ermu.runtime.memory.bank import BankContents, MemoryBank
@@ -93,7 +94,7 @@ class ObjectGroup:
         self._backend, self._workspace = backend, workspace
         self.number, self._policy, self._options = number, policy, options
         self.channel_ids: list[int | None] = [*ids, *[None] * (GROUP_SIZE - len(ids))]
-        plan = self._plan = backend.plan
+        plan = self._plan = backend.group_plan
         named = (*plan.propagation, plan.memorize, plan.reference)
         graphs = [backend.graphs[name] for name in named]
         device, symbols = backend.device, workspace.symbols
@@ -301,7 +302,7 @@ class ObjectGroup:
         """A key-value cache for each block."""
         backend, attention = self._backend, self._backend.kernels.attention
         assert attention is not None
-        network, tokens = backend.bundle.manifest.network, prod(self._workspace.grids.tokens)
+        network, tokens = backend.bundle.group_manifest.network, prod(self._workspace.grids.tokens)
         widths = {(t.block, t.kind): int(t.shape[-1]) for t in tensors}
         return [
             attention.cache(

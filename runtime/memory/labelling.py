@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import cv2
 import numpy as np
@@ -16,11 +16,22 @@ from ermu.kernels.numpy.probabilities import merged_probabilities
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.images.labels import GROUP_SIZE
 from ermu.runtime.images.masks import XYXY
-from ermu.runtime.memory.group import ObjectGroup
 from ermu.types import Array, LabelMap
 
 _IDS = 256
 _ROW = np.dtype(np.int64).itemsize * len(SURVEY)
+
+
+class Channels(Protocol):
+    """Up to ten objects whose logits lie side by side, after those of the background."""
+
+    @property
+    def channel_ids(self) -> Sequence[int | None]:
+        """Of its ten channels, the caller's ids; None for a channel that no object has."""
+
+    @property
+    def active(self) -> npt.NDArray[np.bool_]:
+        """Channels in use, background first: 11."""
 
 
 class Seen(NamedTuple):
@@ -71,7 +82,7 @@ class Labeller:
         self._begin, self._most = -(-source_hw[0] * source_hw[1] // _ROW) * _ROW, 0
         self.follow([])
 
-    def follow(self, groups: Sequence[ObjectGroup]) -> None:
+    def follow(self, groups: Sequence[Channels]) -> None:
         """Notes channels in use, and which ids are whose: group g's object k is 10 * g + k, merged.
 
         Raises:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ermu.errors import StateError
-from ermu.runtime.bundle.manifest import ScoreInfo
+from ermu.runtime.bundle.parts import ScoreInfo
 from ermu.types import Vector
 
 

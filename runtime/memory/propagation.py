@@ -11,7 +11,7 @@ import numpy as np
 
 from ermu.devices.tensor import DeviceTensor
 from ermu.runtime.backends.base import Backend
-from ermu.runtime.bundle.manifest import GraphInfo, TensorInfo
+from ermu.runtime.bundle.parts import GraphInfo, TensorInfo
 from ermu.runtime.bundle.roles import Kind, Role
 from ermu.runtime.memory.bank import MemoryBank
 from ermu.runtime.memory.workspace import Workspace, allocate, having
@@ -47,8 +47,8 @@ class WholePropagation(Propagation):
     """The plan `whole`: one graph; the kernels see the query only when a policy asks for the relevance."""
 
     def __init__(self, backend: Backend, workspace: Workspace) -> None:
-        self._backend, self._heads = backend, backend.bundle.manifest.network.heads
-        (self._graph,) = backend.plan.propagation
+        self._backend, self._heads = backend, backend.bundle.group_manifest.network.heads
+        (self._graph,) = backend.group_plan.propagation
         queries = having([backend.graphs[self._graph]], Role.QUERY)
         self._queries = allocate(backend.device, queries, workspace.symbols)  # of this group's latest frame
         self._scored = next(t.name for t in queries if t.block == 0)
@@ -75,9 +75,9 @@ class ExternalAttentionPropagation(Propagation):
     def __init__(self, backend: Backend, workspace: Workspace) -> None:
         assert backend.kernels.attention is not None
         self._backend, self._attention = backend, backend.kernels.attention
-        *self._before, self._last = backend.plan.propagation
+        *self._before, self._last = backend.group_plan.propagation
         self._hw = workspace.grids.tokens
-        graphs = [backend.graphs[name] for name in backend.plan.propagation]
+        graphs = [backend.graphs[name] for name in backend.group_plan.propagation]
         known = list(backend.bundle.manifest.graphs.values())
         self._memory = [_MemoryRead(known, block) for block in range(len(self._before))]
         self._local = [

@@ -11,7 +11,7 @@ import numpy as np
 
 from ermu.errors import KernelError
 from ermu.kernels.base.scoring import MAX_SLOTS
-from ermu.runtime.bundle.manifest import ScoreInfo
+from ermu.runtime.bundle.parts import ScoreInfo
 from ermu.runtime.memory.policy import Decision, EvictionPolicy, Evidence
 from ermu.types import Vector
 

@@ -10,7 +10,7 @@ import numpy as np
 from ermu.devices.base import Device
 from ermu.devices.tensor import DeviceTensor
 from ermu.runtime.backends.base import Backend
-from ermu.runtime.bundle.manifest import GraphInfo, TensorInfo
+from ermu.runtime.bundle.parts import GraphInfo, TensorInfo
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import Grids, resolve
 
@@ -41,9 +41,9 @@ class Workspace:
 
     def __init__(self, backend: Backend, grids: Grids) -> None:
         self._device, self.grids, self.symbols = backend.device, grids, grids.symbols()
-        graphs = [backend.graphs[name] for name in backend.plan.propagation]
+        graphs = [backend.graphs[name] for name in backend.group_plan.propagation]
         self.tensors = allocate(backend.device, having(graphs, *IN_TURNS), self.symbols)
-        tokens = [t for t in backend.graphs[backend.plan.memorize].inputs if t.role is Role.INPUT]
+        tokens = [t for t in backend.graphs[backend.group_plan.memorize].inputs if t.role is Role.INPUT]
         ((name, self.identity),) = allocate(backend.device, tokens, self.symbols).items()
         self.tensors[name] = self.identity
         self.foreground = backend.device.empty((prod(grids.tokens),), np.float32)

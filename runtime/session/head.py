@@ -51,6 +51,18 @@ class GroupHead(_Part):
     frames: Annotated[list[Number], Field(min_length=1)]
 
 
+class TrackedHead(_Part):
+    """An object with a memory of its own; its numbers are in arrays. Fields as `SavedObject`."""
+
+    number: Number
+    id: ObjectId
+    prompted: Annotated[list[Number], Field(min_length=1)]
+    remembered: list[Number]
+    last_append: Finite
+    frames: Annotated[list[Number], Field(min_length=1)]
+    pointer_frames: Annotated[list[Number], Field(min_length=1)]
+
+
 class SegmenterHead(_Part):
     """A segmenter.
 
@@ -63,7 +75,8 @@ class SegmenterHead(_Part):
         next_group: Number of the next group.
         added_on: Frame on which objects have been added since the latest step.
         attention: Precision in which kernels hold the banks; fp32 where graphs read them.
-        groups: In order.
+        groups: In order; none where objects have memories of their own.
+        objects: These, in order.
     """
 
     options: OptionsHead
@@ -75,6 +88,13 @@ class SegmenterHead(_Part):
     added_on: Number
     attention: str
     groups: list[GroupHead]
+    objects: list[TrackedHead] = Field(default_factory=list)
+
+    @property
+    def ids(self) -> list[int]:
+        """Of every object that it follows."""
+        grouped = [i for group in self.groups for i in group.channel_ids if i is not None]
+        return [*grouped, *(each.id for each in self.objects)]
 
 
 class ObjectHead(_Part):

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ermu.errors import KernelError, SessionError, StateError
-from ermu.registries import POLICIES
+from ermu.errors import SessionError, StateError
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.choosing import AUTO
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.roles import Role
-from ermu.runtime.bundle.sizes import Grids, SizeLimits, resolve
+from ermu.runtime.bundle.sizes import Grids, SizeLimits
 from ermu.runtime.encoder import FrameEncoder
 from ermu.runtime.images.frames import check_frame
-from ermu.runtime.memory.bank import BankContents
-from ermu.runtime.memory.group import ObjectGroup, SavedGroup, memory_tensors
-from ermu.runtime.memory.groups import GroupSet
+from ermu.runtime.memory.objects.object_set import ObjectSet
 from ermu.runtime.memory.options import MemoryOptions
-from ermu.runtime.memory.workspace import Workspace, having
-from ermu.runtime.refining import Refining
+from ermu.runtime.memory.sets.groups import GroupSet
+from ermu.runtime.memory.sets.memories import Memories, Numbers
+from ermu.runtime.memory.sets.opening import check_memory_options, open_memories
 from ermu.runtime.results import FrameResult
-from ermu.runtime.session.head import GroupHead, Head, LimitsHead, OptionsHead, SegmenterHead
-from ermu.runtime.session.session import Session, given
+from ermu.runtime.segmenting.clicking import Clicking
+from ermu.runtime.session.groups import keep_groups, resume_groups
+from ermu.runtime.session.head import Head, LimitsHead, OptionsHead, SegmenterHead
+from ermu.runtime.session.kept import Kept
+from ermu.runtime.session.objects import keep_objects, resume_objects
+from ermu.runtime.session.session import Session
 from ermu.runtime.sharing import Added
 from ermu.types import Image, LabelMap
 from ermu.version import __version__
@@ -38,24 +37,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Numbers(Iterator[int]):
-    """0, 1, 2 and so on; `upcoming` is the next."""
-
-    def __init__(self, upcoming: int = 0) -> None:
-        self.upcoming = upcoming
-
-    def __next__(self) -> int:
-        self.upcoming += 1
-        return self.upcoming - 1
-
-
-class PortableSegmenter(Refining):
+class PortableSegmenter(Clicking):
     """The part of a `Segmenter` that saves what it remembers, and goes on from what was saved."""
 
     bundle: Bundle
     backend: Backend
     limits: SizeLimits
-    _groups: GroupSet | None
+    _groups: Memories | None
     _numbers: Numbers
     _added: Added
     _closed: bool
@@ -69,7 +57,7 @@ class PortableSegmenter(Refining):
             path: Of the file, `.ermu` by custom.
 
         Raises:
-            StateError: `start` has not been called, or the policy cannot be saved.
+            StateError: `start` has not been called, or what is remembered cannot be saved.
             SinkError: it cannot be written; what was there is as it was.
         """
         self.session().write(path)
@@ -131,17 +119,15 @@ class PortableSegmenter(Refining):
         """What it remembers now, copied: a frame that comes next does not change it.
 
         Raises:
-            StateError: `start` has not been called, or the policy cannot be saved.
+            StateError: `start` has not been called, or what is remembered cannot be saved.
         """
-        groups, device = self._started(), self.backend.device
+        memories, device = self._started(), self.backend.device
         assert self._encoder is not None
-        saved = [group.saved() for group in groups]
-        arrays = {"label": self._label.copy(), "logits": groups.logits()}
+        kept = _kept(memories)
+        arrays = {"label": self._label.copy(), "logits": memories.logits(), **kept.arrays}
         arrays["image"] = device.download(self._encoder.image)
         if self._added.label is not None:
             arrays["added"] = self._added.label
-        for g, group in enumerate(saved):
-            arrays.update({f"group{g}/previous/{name}": array for name, array in group.previous.items()})
         manifest = self.bundle.manifest
         head = Head(
             bundle=self.bundle.fingerprint,
@@ -151,9 +137,9 @@ class PortableSegmenter(Refining):
             backend=self.backend.name,
             ermu=__version__,
             saved=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            segmenter=self._head(groups, saved),
+            segmenter=self._head(memories, kept),
         )
-        return Session(head, arrays, [group.bank for group in saved])
+        return Session(head, arrays, kept.banks)
 
     def resume(self, session: Session) -> None:
         """Goes on where a session was; what it remembered itself is forgotten.
@@ -197,19 +183,19 @@ class PortableSegmenter(Refining):
         groups.begin_elsewhere(clock, encoder.features)
         return self.step(frame, time=time)
 
-    def _resume(self, session: Session, hw: tuple[int, int]) -> tuple[GroupSet, FrameEncoder]:
+    def _resume(self, session: Session, hw: tuple[int, int]) -> tuple[Memories, FrameEncoder]:
         if self._closed:
             raise StateError("The segmenter is closed.", fix="make another one")
         session.check_for(self.bundle)
         head = session.head.segmenter
         options = MemoryOptions(**head.options.model_dump())
+        check_memory_options(self.bundle.manifest, options)
         grids = self._grids(head)
-        workspace, encoder = Workspace(self.backend, grids), FrameEncoder(self.backend, grids)
-        numbers = Numbers(head.next_group)
-        groups = GroupSet(self.backend, workspace, hw, numbers)
+        encoder, numbers = FrameEncoder(self.backend, grids), Numbers(head.next_group)
+        groups = open_memories(self.backend, grids, hw, numbers)
         for name in ("label", *(["added"] if "added" in session.arrays else [])):
             session.array(name, head.source_hw, np.uint8)
-        self._fill(groups, session, options)
+        _fill(groups, self.backend, session, options)
         image = encoder.image
         self.backend.device.upload(session.array("image", image.shape, image.dtype), image)
         self.reset()
@@ -219,8 +205,8 @@ class PortableSegmenter(Refining):
 
     def move_clock(self, seconds: float) -> None:
         """Moves the times of the latest appends: the stream's axis has begun anew."""
-        for group in self._groups or () if self._options.gap_seconds is not None else ():
-            group.move_clock(seconds)
+        if self._groups is not None and self._options.gap_seconds is not None:
+            self._groups.move_clock(seconds)
 
     @abstractmethod
     def reset(self) -> None:
@@ -232,25 +218,18 @@ class PortableSegmenter(Refining):
     ) -> FrameResult:
         """Segments the next frame and remembers it."""
 
-    def _head(self, groups: GroupSet, saved: list[SavedGroup]) -> SegmenterHead:
-        fields = ("number", "channel_ids", "began", "untouched", "trusted", "last_append", "policy")
+    def _head(self, memories: Memories, kept: Kept) -> SegmenterHead:
         return SegmenterHead(
             options=OptionsHead(**asdict(self._options)),
             limits=LimitsHead(**asdict(self.limits)),
-            source_hw=groups.source_hw,
-            network_hw=groups.workspace.grids.hw,
+            source_hw=memories.source_hw,
+            network_hw=memories.grids.hw,
             frame=self._frame,
             next_group=self._numbers.upcoming,
             added_on=self._added.frame,
             attention=self.backend.attention_precision if self.backend.external_attention else "fp32",
-            groups=[
-                GroupHead(
-                    **{name: getattr(group, name) for name in fields},
-                    tracks_redundancy=group.tracks_redundancy,
-                    frames=list(held.bank.slot_frames),
-                )
-                for group, held in zip(saved, groups, strict=True)
-            ],
+            groups=kept.groups,
+            objects=kept.objects,
         )
 
     def _grids(self, head: SegmenterHead) -> Grids:
@@ -264,38 +243,18 @@ class PortableSegmenter(Refining):
             )
         return Grids(*head.network_hw, rule)
 
-    def _fill(self, groups: GroupSet, session: Session, options: MemoryOptions) -> None:
-        """Makes the session's groups anew and gives them to a set of none."""
-        backend, symbols, made = self.backend, groups.workspace.symbols, list[ObjectGroup]()
-        for g, (head, bank) in enumerate(zip(session.head.segmenter.groups, session.banks, strict=True)):
-            policy = POLICIES.get(options.policy)(backend.bundle.manifest.score)
-            group = ObjectGroup(backend, groups.workspace, head.number, [], policy, options)
-            contents = bank()
-            self._check_bank(contents, symbols)
-            entry = having([backend.graphs[name] for name in backend.plan.graphs], Role.ENTRY)
-            previous = {
-                t.name: session.array(f"group{g}/previous/{t.name}", resolve(t.shape, symbols), t.dtype)
-                for t in entry
-            }
-            known = head.model_dump(exclude={"frames"})
-            try:
-                group.resume(SavedGroup(**known, previous=previous, bank=given(contents)))
-            except (KeyError, TypeError, ValueError, KernelError) as error:
-                raise SessionError(f"Group {head.number} of the session cannot be taken: {error}.") from error
-            made.append(group)
-        (decoded,) = backend.graphs[backend.plan.decode].outputs
-        shape = (len(made), *resolve(decoded.shape, symbols))
-        groups.resume(made, session.array("logits", shape, decoded.dtype))
 
-    def _check_bank(self, contents: BankContents, symbols: dict[str, int]) -> None:
-        """Every memory tensor is there, as numbers or as codes, at this size."""
-        for t in memory_tensors(self.bundle.manifest):
-            shape = resolve(t.shape, {**symbols, "T": len(contents.frames)})
-            found = contents.tensors.get(t.name)
-            if found is None and t.block is not None and t.block < len(contents.codes):
-                half = [getattr(slot, str(t.kind and t.kind.value)) for slot in contents.codes[t.block]]
-                fits = all(part.shape == (prod(shape[1:-1]), shape[-1]) for part in half)
-            else:
-                fits = found is not None and found.shape == shape and found.dtype.kind == "f"
-            if not fits:
-                raise SessionError(f"The session's {t.name} does not fit.", expected=f"{t.dtype} {shape}")
+def _kept(memories: Memories) -> Kept:
+    if isinstance(memories, ObjectSet):
+        return keep_objects(memories)
+    assert isinstance(memories, GroupSet)
+    return keep_groups(memories)
+
+
+def _fill(memories: Memories, backend: Backend, session: Session, options: MemoryOptions) -> None:
+    """Fills empty memories with a session's; raises as `resume`."""
+    if isinstance(memories, ObjectSet):
+        resume_objects(memories, session, options)
+        return
+    assert isinstance(memories, GroupSet)
+    resume_groups(memories, backend, session, options)

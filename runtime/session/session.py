@@ -115,9 +115,9 @@ class Session:
 
 def names_in(session: Session) -> dict[int, str | None]:
     """Names of the objects that a session follows, by id; None where it is a segmenter's alone."""
-    stream, groups = session.head.stream, session.head.segmenter.groups
+    stream = session.head.stream
     known = {each.id: each.name for each in stream.objects} if stream is not None else {}
-    return {i: known.get(i) for group in groups for i in group.channel_ids if i is not None}
+    return {i: known.get(i) for i in session.head.segmenter.ids}
 
 
 def given(bank: BankContents) -> Callable[[], BankContents]:

@@ -8,7 +8,7 @@ from time import monotonic, perf_counter
 
 from ermu.errors import ErmuError, OptionError, PromptError, StateError
 from ermu.registries import POLICIES
-from ermu.runtime.images.prompter import GrabCutPrompter, Prompter
+from ermu.runtime.images.prompter import Prompter
 from ermu.runtime.prompts import Prompts
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
@@ -49,7 +49,7 @@ class Pipeline(PortableStream):
         sinks: Take every frame in order; closed at the end, also when it fails.
         name: Of the stream.
         live: How to treat losses and changes.
-        prompter: Turns boxes and clicks into masks.
+        prompter: Turns boxes and clicks into masks; default, the network where it takes them, else GrabCut.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Pipeline(PortableStream):
     ) -> None:
         self.options = live or LiveOptions()
         tracker = Tracker(segmenter, self.options, live=source.live, fps=source.fps)
-        super().__init__(tracker, prompter or GrabCutPrompter())
+        super().__init__(tracker, prompter)
         self.segmenter, self.source, self.name = segmenter, source, name
         self.rate = Rate()
         self.feeders: list[SinkFeeder] = []

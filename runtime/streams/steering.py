@@ -9,7 +9,7 @@ import numpy as np
 
 from ermu.errors import PromptError
 from ermu.runtime.detections import NEW, Detection, Intake, mask_of
-from ermu.runtime.images.prompter import Box, Point, Prompter
+from ermu.runtime.images.prompter import Box, GrabCutPrompter, Point, Prompter
 from ermu.runtime.results import Sighting
 from ermu.runtime.streams.object_registry import check_name
 from ermu.runtime.streams.segmented_frame import SegmentedFrame
@@ -25,11 +25,12 @@ class Steering:
 
     Args:
         tracker: Of the stream.
-        prompter: Turns boxes and clicks into masks.
+        prompter: Turns boxes and clicks into masks; None, the network where it takes them, else GrabCut.
     """
 
-    def __init__(self, tracker: Tracker, prompter: Prompter) -> None:
-        self.tracker, self._prompter = tracker, prompter
+    def __init__(self, tracker: Tracker, prompter: Prompter | None) -> None:
+        self.tracker, self._prompter = tracker, prompter or GrabCutPrompter()
+        self._asks_network = prompter is None and tracker.segmenter.takes_clicks
         self._commands = CommandQueue()
 
     def add_objects(
@@ -55,6 +56,8 @@ class Steering:
         drawn_on = self._recent(frame)
         if isinstance(hint, np.ndarray):
             return self._ask(lambda: self.tracker.add(hint, drawn_on, name))
+        if self._asks_network:
+            return self._ask(lambda: self.tracker.add_at(hint, drawn_on, name))
         mask = (
             self._prompter.from_box(drawn_on.frame.image, hint)
             if isinstance(hint, Box)
@@ -102,12 +105,16 @@ class Steering:
         if not self.tracker.heeds(intake, drawn_on):
             return None
         found = intake.match(detections, self.tracker.held(drawn_on))
-        masks = {
-            i: mask_of(detection, drawn_on.frame.image, self._prompter)
-            for i, detection in enumerate(detections)
-            if found[i] == -1 - i
-        }
-        return self._ask(lambda: self.tracker.add_detections(detections, masks, drawn_on, intake))
+        asked = {i: each for i, each in enumerate(detections) if found[i] == -1 - i}
+        boxes = {i: each.box for i, each in asked.items() if each.mask is None and self._asks_network}
+        image, from_box = drawn_on.frame.image, self._prompter.from_box
+        masks = {i: mask_of(each, image, from_box) for i, each in asked.items() if i not in boxes}
+
+        def add() -> list[int | None] | None:
+            every = {**masks, **self.tracker.box_masks(boxes, drawn_on)} if boxes else masks
+            return self.tracker.add_detections(detections, every, drawn_on, intake)
+
+        return self._ask(add)
 
     def refine_object(
         self,
@@ -134,6 +141,9 @@ class Steering:
         """
         self.tracker.objects.known(object_id)
         drawn_on = self._recent(frame)
+        if self._asks_network and not isinstance(hint, np.ndarray):
+            points = hint
+            return self._ask(lambda: self._refined_at(object_id, points, drawn_on))
         if isinstance(hint, np.ndarray):
             mask: Mask = hint != 0
         elif isinstance(hint, Box) and object_id not in self.tracker.segmenter.ids:  # begins again, as if new
@@ -220,3 +230,7 @@ class Steering:
     def _ask(self, action: Callable[[], T]) -> T:
         """Has the worker do something between two frames, and waits for it."""
         return self._commands.ask(action)
+
+    def _refined_at(self, object_id: int, hint: Box | Sequence[Point], drawn_on: SegmentedFrame) -> Sighting:
+        self.tracker.refine_at(object_id, hint, drawn_on)
+        return self.tracker.objects.known(object_id)

@@ -11,13 +11,16 @@ import numpy as np
 
 from ermu.errors import PromptError
 from ermu.runtime.detections import Detection, Intake, painted
+from ermu.runtime.hints import Hints
 from ermu.runtime.images.labels import IGNORE, as_prompt, object_ids
 from ermu.runtime.images.masks import XYXY, extents
+from ermu.runtime.images.prompter import Box, Point
 from ermu.runtime.prompts import Prompts
 from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.session.session import Session, names_in
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
+from ermu.runtime.streams.clicked import ClickTracking
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.memory_history import MemoryHistory
 from ermu.runtime.streams.object_registry import ObjectRegistry, check_name
@@ -34,7 +37,7 @@ def no_frame(why: str | None = None) -> PromptError:
     return PromptError(text, fix="wait until the stream is live" if why is None else "see to its source")
 
 
-class Tracker:
+class Tracker(ClickTracking):
     """Segments a stream's frames one after another; objects come and go, and sizes change.
 
     Args:
@@ -68,6 +71,7 @@ class Tracker:
         self._resumed = False
         self.primed: Session | None = None
         self._prompted: tuple[Frame, LabelMap | None] | None = None
+        self._clicked: tuple[Frame, list[Box | Point]] | None = None
         self._recent = RecentFrames()
 
     def segment(self, frame: Frame, prompt: LabelMap | Prompts | None) -> FrameResult:
@@ -76,9 +80,12 @@ class Tracker:
         Where that fails the same frame may come again.
         """
         began, wait = perf_counter(), monotonic() - frame.stamp
-        label = self._label(frame, prompt)
         first = self.latest is None
+        hints = self._hints(frame, prompt) if first else []
+        label = self._label(frame, prompt)
         result = self._first(frame, label) if first else self._next(frame)
+        if hints:
+            result = self._first_at(frame, hints, result)
         if not first and isinstance(prompt, Prompts) and label is not None:
             result = self._appear(frame, label, result)
         took = 1e3 * (perf_counter() - began)
@@ -201,8 +208,7 @@ class Tracker:
         image, result = (None, None) if current is latest else (current.frame.image, current.result)
         now = latest.frame.time
         refined = self.segmenter.refine(object_id, mask, frame=image, result=result, time=now)
-        without = np.where(current.result.label == object_id, 0, current.result.label)
-        self._recent.correct(object_id, current, np.where(mask, object_id, without).astype(np.uint8))
+        self._correct_recent(object_id, mask, current)
         self._show(refined)
         self._note_memory()
 
@@ -265,6 +271,18 @@ class Tracker:
         """A frame with what is known of it now: it may have been corrected since somebody looked at it."""
         latest, number = self.shown(), drawn_on.result.frame
         return latest if number == latest.result.frame else self._recent.get(number) or drawn_on
+
+    def _correct_recent(self, object_id: int, mask: Mask, drawn_on: SegmentedFrame) -> None:
+        current = self._as_known(drawn_on)
+        without = np.where(current.result.label == object_id, 0, current.result.label)
+        self._recent.correct(object_id, current, np.where(mask, object_id, without).astype(np.uint8))
+
+    def _hints(self, frame: Frame, prompt: LabelMap | Prompts | None) -> list[Box | Point]:
+        """What a stream's first frame is clicked on, where the network takes that; kept as a label map is."""
+        if self._clicked is None or self._clicked[0] is not frame:
+            network = isinstance(prompt, Hints) and self.segmenter.takes_clicks
+            self._clicked = frame, prompt.for_network() if network and isinstance(prompt, Hints) else []
+        return self._clicked[1]
 
     def _label(self, frame: Frame, prompt: LabelMap | Prompts | None) -> LabelMap | None:
         """A frame's label map; one that is taken from `Prompts` is kept in case the frame comes again."""

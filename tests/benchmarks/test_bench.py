@@ -11,17 +11,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from ermu.benchmarks.bench import run_bench
 from ermu.benchmarks.candidate import summarise
 from ermu.benchmarks.clip import scene_clip
 from ermu.benchmarks.measures.resident import measure_resident_mb
 from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.peer import PeerOptions
+from ermu.benchmarks.plan import Plan
 from ermu.benchmarks.report.report import Report, Samples
 from ermu.cli import app
 from ermu.cli.sizes import parse_size
 from ermu.errors import BenchmarkError, OptionError
 from ermu.registries import PEERS
 from ermu.runtime.bundle.bundle import Bundle
+from tests.support.toy.bundle import write_toy
 
 TINY = ["--size", "49x65", "--frames", "2", "--warmup", "0", "--objects", "2", "--threads", "1"]
 
@@ -167,3 +170,14 @@ def test_what_cannot_be_measured_is_refused(tiny_bundle: Path) -> None:
 def test_unknown_names_are_refused_before_anything_runs(option: list[str]) -> None:
     with pytest.raises(OptionError, match=r"Unknown peer|Nothing scales"):
         CliRunner().invoke(app, ["bench", *option], catch_exceptions=False)
+
+
+def test_a_network_that_follows_every_object_by_itself(tmp_path: Path) -> None:
+    """By its own policy, with the memory full: one frame with a prompt and three others."""
+    toy = write_toy(tmp_path / "toy")
+    options = BenchOptions(str(toy.path), objects=3, frames=4, warmup=1, threads=1, size=(96, 128))
+    plan = Plan.of(options)
+    assert (plan.policy, plan.memory, plan.gap) == ("fifo", 4, 1)
+    report = run_bench(options)
+    assert (report.setup.policy, report.setup.memory, report.setup.objects) == ("fifo", 4, 3)
+    assert report.evictions == 3 * 5 and set(report.work) == {"encode", "propagate", "memorize"}

@@ -1,9 +1,10 @@
-"""Corrections with memories on a GPU."""
+"""Memories on a GPU, and corrections of them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +20,12 @@ def test_they_are_those_of_the_cpu_and_are_undone_to_the_bit(
     assert all(found["undone"])
     assert all(found["differ"])
     assert min(found["agree"]) > 0.999
+
+
+def test_memories_of_single_objects_are_those_of_the_cpu(python: Callable, tmp_path: Path) -> None:
+    """They grow, shrink, are copied and written over while frames run as CUDA graphs."""
+    ran = python("-m", "tests.emulated_gpu.scripts.own_memories", tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    found = json.loads(ran.stdout)
+    assert all(found["same"]) and max(found["differ"]) < 1e-4
+    assert found["launches"] > 0

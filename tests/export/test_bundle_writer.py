@@ -8,7 +8,7 @@ import torch
 
 from ermu import Segmenter, export_bundle
 from ermu.errors import BackendError, BundleError, ErmuError
-from ermu.export import bundle_writer
+from ermu.export.origins import checkpoint_file
 from ermu.runtime.bundle.bundle import Bundle
 
 
@@ -62,7 +62,7 @@ def test_a_failing_export_leaves_the_old_bundle_and_no_litter(tmp_path, tiny_che
     out = tmp_path / "b"
     out.mkdir()
     (out / "manifest.json").write_text("old")
-    monkeypatch.setattr(bundle_writer, "build_graphs", lambda *a: _with_a_wrong_graph(*a))
+    monkeypatch.setattr(checkpoint_file, "build_graphs", lambda *a: _with_a_wrong_graph(*a))
     with pytest.raises(BackendError, match="differs from torch"):
         export_bundle(tiny_checkpoint, out, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["b"]

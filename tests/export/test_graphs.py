@@ -19,7 +19,8 @@ from ermu.export.network.spec import network_spec, networks
 from ermu.kernels.numpy.attention import NumpyAttention
 from ermu.registries import ENCODERS, FAMILIES
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, TensorInfo
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import ALIGNED, Grids, resolve
 from tests.support.golden_data import EXPORTED, NETWORKS

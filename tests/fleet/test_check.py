@@ -9,6 +9,7 @@ import pytest
 
 from ermu.fleet.check import Finding, check_fleet
 from ermu.runtime.config.schema import StreamsFile
+from tests.support.toy.bundle import write_toy
 
 STREAM = {"name": "a", "source": "scene:3", "bundle": "demo"}
 
@@ -40,6 +41,7 @@ def test_a_good_file_says_what_it_takes(tmp_path: Path) -> None:
         ({"prompt": "none.png"}, "a: its prompt none.png is not there"),
         ({"session": "none.ermu"}, "a: its session none.ermu is not there"),
         ({"policy": "none"}, "a: the policy none keeps every frame"),
+        ({"policy": "ermu", "capacity": 1001}, "a: Capacity 1001 is too large for the policy ermu"),
         ({"cpus": 1.5}, "a: it takes more cores"),
         ({"sinks": ["telegram"]}, "a: Unknown sink 'telegram'"),
         ({"decode": "gpu"}, "a: "),
@@ -51,6 +53,16 @@ def test_a_good_file_says_what_it_takes(tmp_path: Path) -> None:
 def test_each_mistake_of_a_stream_is_found(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
     told = wrong(tmp_path, {**STREAM, **change})
     assert any(each.startswith(problem) for each in told), told
+
+
+def test_options_that_a_network_has_no_use_for(tmp_path: Path) -> None:
+    """One that follows every object by itself knows one policy, and as many memory frames as it has rows."""
+    toy = {**STREAM, "bundle": str(write_toy(tmp_path / "toy").path)}
+    assert not wrong(tmp_path, toy)
+    assert wrong(tmp_path, {**toy, "policy": "ermu"}) == [
+        "a: The policy ermu does not serve the network toy. Expected: fifo"
+    ]
+    assert wrong(tmp_path, {**toy, "capacity": 5})[0].startswith("a: Capacity 5 is too large")
 
 
 def test_mistakes_of_the_file_are_found(tmp_path: Path) -> None:

@@ -152,6 +152,12 @@ TESTED: dict[str, tuple[str, ...]] = {
         "ermu export --checkpoint R50_DeAOTL_PRE_YTB_DAV.pth --out r50_deaotl",
         "ermu export --checkpoint DeAOTB_PRE_YTB_DAV.pth --network zoo_deaotb --out deaotb",
     ),
+    "tests/cli/commands/test_export.py::test_a_folder_of_transformers": (
+        "ermu export --checkpoint sam2.1-hiera-tiny --out sam2_tiny",
+        "ermu run --bundle sam2_tiny --source video.mp4 --prompt first_frame.png --out result",
+        "pip install 'ermu[export,sam2,headless]'",
+        "pip install 'ermu[export,edgetam,headless]'",
+    ),
     "tests/export/engines/test_building.py::test_engines_join_the_bundle": (
         "ermu build --bundle B --engine tensorrt-rtx --precision fp16 --size 353x641",
         "pip install 'ermu[rtx-build,headless]'",

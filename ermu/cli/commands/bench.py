@@ -34,8 +34,12 @@ def bench(
         Path | None, typer.Option(help="Of the bundle, for peers in torch; the demo's is known.")
     ] = None,
     policy: Annotated[
-        str, typer.Option(help=f"Eviction policy, which holds the memory frames: {listed(POLICIES.names())}.")
-    ] = "ermu",
+        str | None,
+        typer.Option(
+            help=f"Eviction policy, which holds the memory frames: {listed(POLICIES.names())}; default: ermu "
+            "where it serves the network."
+        ),
+    ] = None,
     precision: Precision = None,
     device: Device = "cpu",
     backend: BackendName = "auto",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ermu.export.precision.clip import Clip
-    from ermu.runtime.bundle.manifest import Comparison
+    from ermu.runtime.bundle.built import Comparison
 
 LEAST_AGREEMENT = 0.99
 

@@ -15,7 +15,10 @@ from ermu.registries import POLICIES
 def export(
     checkpoint: Annotated[
         Path,
-        typer.Option(help="A .pth or .safetensors file of any network that is known; its keys say which."),
+        typer.Option(
+            help="A .pth or .safetensors file of any network that is known; its keys say which. Or the "
+            "folder of a SAM 2.1 or EdgeTAM of transformers."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The bundle folder to create.")],
     network: Annotated[
@@ -37,24 +40,29 @@ def export(
             help=f"Eviction policy by default: {listed(POLICIES.names())}; left out, the published one."
         ),
     ] = None,
-    capacity: Annotated[int, typer.Option(min=2, help="Memory frames held by default.")] = 9,
+    capacity: Annotated[
+        int | None,
+        typer.Option(min=2, help="Memory frames held by default; left out, 9, or as published (SAM 2.1)."),
+    ] = None,
     gap: Annotated[
         int | None,
         typer.Option(
             min=1, help="Frames between two memory appends by default; left out, the published rule."
         ),
     ] = None,
-    long_edge: Annotated[int, typer.Option(min=33, help="Scale larger frames down to it by default.")] = 1040,
+    long_edge: Annotated[
+        int | None, typer.Option(min=33, help="Scale larger frames down to it by default; left out, 1040.")
+    ] = None,
     image_dtype: Annotated[
         str, typer.Option(help="float32: frames are resized exactly; uint8: rounded back to bytes.")
     ] = "float32",
     resampling: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="How frames are resized: bicubic, as published, or antialiased, which suits networks "
-            "that were trained on pictures without aliasing."
+            "that were trained on pictures without aliasing, and is published for SAM 2.1."
         ),
-    ] = "bicubic",
+    ] = None,
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset.")] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
 ) -> None:

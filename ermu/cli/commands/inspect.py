@@ -14,6 +14,7 @@ from ermu.errors import OptionError
 if TYPE_CHECKING:
     from ermu.runtime.backends.base import Backend
     from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.bundle.manifest import Manifest
 
 
 def inspect(
@@ -72,8 +73,39 @@ def _print_backends(loaded: Bundle) -> None:
             print_misfits(console, f"{name} on {device}", backend.misfits(loaded, device))
 
 
+def _memory_facts(manifest: Manifest) -> list[tuple[str, str]]:
+    """What the two kinds of networks say differently of themselves and of their memories."""
+    from ermu.runtime.bundle.group_manifest import GroupManifest
+    from ermu.runtime.bundle.object_manifest import ObjectManifest
+
+    network, bank = manifest.network, manifest.memory
+    options = f"--policy {bank.policy} --capacity {bank.capacity} --gap {bank.gap}"
+    if isinstance(manifest, ObjectManifest):
+        pointers = f"a memory an object; up to {manifest.most_pointers} pointers"
+        return [
+            ("network", f"{network.name} ({network.family}, {network.encoder})"),
+            ("memory", f"{options}; {pointers}"),
+        ]
+    assert isinstance(manifest, GroupManifest)
+    named, score = manifest.network, manifest.score
+    return [
+        ("network", f"{named.name} ({named.family}, {named.encoder}, {named.blocks} blocks)"),
+        (
+            "memory",
+            f"{options}; published: {named.policy}, {_published_gap(named.gap)}"
+            + (" or a thirtieth of a file" if named.gap_grows else ""),
+        ),
+        (
+            "score",
+            f"{score.relevance_weight:g} r + 1 / (1 + exp({score.redundancy_slope:g} (red - "
+            f"{score.redundancy_centre:g}))), momentum {score.momentum:g}, "
+            f"its mean moves at every {score.update_mean_at}",
+        ),
+    ]
+
+
 def _published_gap(gap: int) -> str:
-    from ermu.runtime.bundle.manifest import FIRST_FRAME_ALONE
+    from ermu.runtime.bundle.parts import FIRST_FRAME_ALONE
 
     return "the first frame alone" if gap >= FIRST_FRAME_ALONE else f"one every {gap}"
 
@@ -86,23 +118,10 @@ def _print_tables(loaded: Bundle) -> None:
     manifest = loaded.manifest
     console = Console()
     facts = Table.grid(padding=(0, 2))
-    network, source = manifest.network, manifest.provenance
-    score, frames = manifest.score, manifest.input
+    network, source, frames = manifest.network, manifest.provenance, manifest.input
     size = "x".join(map(str, frames.size)) if frames.size else f"any {network.grid.form}"
     for name, value in (
-        ("network", f"{network.name} ({network.family}, {network.encoder}, {network.blocks} blocks)"),
-        (
-            "memory",
-            f"--policy {manifest.memory.policy} --capacity {manifest.memory.capacity} "
-            f"--gap {manifest.memory.gap}; published: {network.policy}, {_published_gap(network.gap)}"
-            + (" or a thirtieth of a file" if network.gap_grows else ""),
-        ),
-        (
-            "score",
-            f"{score.relevance_weight:g} r + 1 / (1 + exp({score.redundancy_slope:g} (red - "
-            f"{score.redundancy_centre:g}))), momentum {score.momentum:g}, "
-            f"its mean moves at every {score.update_mean_at}",
-        ),
+        *_memory_facts(manifest),
         ("input", f"{size}, {frames.dtype}, {frames.resampling}, long edge {frames.long_edge}"),
         ("precisions", ", ".join(loaded.precisions)),
         ("weights", ", ".join(f"{f.file} {_megabytes(loaded.path / f.file)}" for f in manifest.weights)),

@@ -15,7 +15,7 @@ from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.network.transformer import BlockCarry
 from ermu.export.tensors import KEY, new_entry, on_grid
-from ermu.runtime.bundle.manifest import ScoreInfo, TensorInfo
+from ermu.runtime.bundle.parts import ScoreInfo, TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 

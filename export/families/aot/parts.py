@@ -18,7 +18,7 @@ from ermu.export.graph import Graph, grid, grid_size, tokens
 from ermu.export.network.layers import to_tokens
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.tensors import decoder_input, features, on_grid, previous_of, query
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 

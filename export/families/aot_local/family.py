@@ -14,7 +14,7 @@ from ermu.export.graph import Graph
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import ZOO, NetworkSpec
 from ermu.export.tensors import KEY, new_entry, on_grid
-from ermu.runtime.bundle.manifest import FIRST_FRAME_ALONE, TensorInfo
+from ermu.runtime.bundle.parts import FIRST_FRAME_ALONE, TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 _LOCAL = {**ZOO, "family": "aot-local"}

@@ -23,7 +23,7 @@ from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.network.window import WINDOW
 from ermu.export.tensors import decoder_input, described, features, on_grid, query
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 

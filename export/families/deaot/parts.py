@@ -20,7 +20,7 @@ from ermu.export.network.layers import to_tokens
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.window import WINDOW
 from ermu.export.tensors import decoder_input, features, on_grid, query
-from ermu.runtime.bundle.manifest import TensorInfo
+from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Role
 
 

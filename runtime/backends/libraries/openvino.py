@@ -12,7 +12,8 @@ from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
 from ermu.runtime.backends.requirements import importable, wrong_device
 from ermu.runtime.backends.trial import GRAPH, Trial
 from ermu.runtime.bundle.bundle import BF16, Bundle
-from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE, GraphInfo
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+from ermu.runtime.bundle.parts import GraphInfo
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -24,8 +25,8 @@ class OpenVinoBackend(Backend):
     when it is met first (seconds).
 
     Attributes:
-        open_symbols: Axes that stay open in compiled graphs; without T each number of memory frames is
-            compiled when it is met.
+        open_symbols: Axes that stay open in compiled graphs; without T (and P, pointers, and K, clicks) each
+            number of memory frames is compiled when it is met.
     """
 
     name = "openvino"
@@ -33,7 +34,7 @@ class OpenVinoBackend(Backend):
     devices = ("cpu",)
     plans = (EXTERNAL_ATTENTION, WHOLE)
     rounds_to_bf16 = True
-    open_symbols = frozenset({"T"})
+    open_symbols = frozenset({"T", "P", "K"})
 
     @classmethod
     def misfits(cls, bundle: Bundle | None, device: str) -> list[Misfit]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ermu.runtime.bundle.manifest import ScoreInfo
+from ermu.runtime.bundle.parts import ScoreInfo
 from ermu.runtime.memory.policy import Evidence
 from ermu.runtime.memory.scored_policy import ScoredPolicy, by_frame
 from ermu.types import Vector

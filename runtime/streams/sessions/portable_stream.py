@@ -29,7 +29,7 @@ class PortableStream(Steering):
     name: str
     paused: bool
 
-    def __init__(self, tracker: Tracker, prompter: Prompter) -> None:
+    def __init__(self, tracker: Tracker, prompter: Prompter | None) -> None:
         super().__init__(tracker, prompter)
         self.copying = Samples(_KEPT)
 

@@ -103,7 +103,7 @@ def _sightings(session: Session) -> list[Sighting]:
     except ValueError as error:
         raise SessionError(f"An object of the session cannot be taken: {error}.") from error
     ids = [sighting.id for sighting in found]
-    followed = [i for group in session.head.segmenter.groups for i in group.channel_ids if i is not None]
+    followed = session.head.segmenter.ids
     if len(set(ids)) != len(ids) or len(set(followed)) != len(followed) or not set(followed) <= set(ids):
         raise SessionError(f"The session follows the ids {sorted(followed)} and knows {sorted(ids)}.")
     return found

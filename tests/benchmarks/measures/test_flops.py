@@ -41,6 +41,14 @@ def test_convolution_with_stride_and_groups(tmp_path: Path) -> None:
     assert work.int8 == 0
 
 
+def test_transposed_convolution(tmp_path: Path) -> None:
+    """6 channels to 4 at twice the size: each of 5 x 7 places goes to 2 x 2 others."""
+    node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], strides=[2, 2])
+    weight = {"w": np.zeros((6, 4, 2, 2), np.float32)}
+    path = _save(tmp_path / "up.onnx", [node], {"x": [1, 6, "H", "W"]}, ("y", None), weight)
+    assert count_graph(path, {"x": (1, 6, 5, 7)}).fp32 * 1e9 == pytest.approx(2 * (6 * 5 * 7) * (4 * 2 * 2))
+
+
 def test_products_whose_shapes_are_computed_in_the_graph(tmp_path: Path) -> None:
     """(T, n, 3) as (T * n, 3) times (3, 5), then 4 rows against all T * n of them: T = 2, n = 7."""
     nodes = [
@@ -122,6 +130,6 @@ def test_long_attention_grows_with_the_memory(tiny_bundle: Path) -> None:
     one, two = (count_frame(bundle, {**grids.symbols(), "T": t}, 1) for t in (2, 3))
     more = 2 * network.blocks * (h * w) ** 2 * (network.key_width + network.width)
     assert (two["propagate"].fp32 - one["propagate"].fp32) * 1e9 == pytest.approx(more)
-    both = count_frame(bundle, {**grids.symbols(), "T": 2}, 2)
+    both = count_frame(bundle, {**grids.symbols(), "T": 2}, 11)
     assert both["encode"] == one["encode"]
     assert both["decode"].fp32 == pytest.approx(2 * one["decode"].fp32)

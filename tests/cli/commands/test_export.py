@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
@@ -60,3 +61,27 @@ def test_errors(tiny_checkpoint, synthetic_checkpoint, tmp_path):
         assert done.returncode == 1
         assert expected in done.stderr and "Traceback" not in done.stderr
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_a_folder_of_transformers(sam2_folder, tmp_path):
+    done = ermu("export", "--checkpoint", sam2_folder, "--out", tmp_path / "b", "--capacity", 5)
+    assert done.returncode == 0, done.stderr
+    assert f"{sam2_folder.name} -> {tmp_path / 'b'}: 7 graphs, largest difference to torch" in done.stdout
+    assert "by default --policy fifo --capacity 5 --gap 1" in done.stdout
+    assert len(done.stderr.splitlines()) == 14 and "Warning" not in done.stderr
+    source = ("--source", "scene:7,size=96x160,frames=4,objects=2")
+    followed = ermu("run", "--bundle", tmp_path / "b", *source, "--out", tmp_path / "result")
+    assert followed.returncode == 0, followed.stderr
+    assert len(list((tmp_path / "result" / "labels").glob("*.png"))) == 4
+
+
+def test_a_folder_that_cannot_be_exported(tmp_path):
+    pytest.importorskip("transformers")
+    (tmp_path / "sam3").mkdir()
+    (tmp_path / "sam3" / "config.json").write_text('{"model_type": "sam3_video"}')
+    (tmp_path / "sam3" / "model.safetensors").touch()
+    done = ermu("export", "--checkpoint", tmp_path / "sam3", "--out", tmp_path / "b")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "is SAM 3 (model_type 'sam3_video'), whose memory is another." in done.stderr
+    assert "SAM 2 and 2.1 for video, such as facebook/sam2.1-hiera-tiny, or" in done.stderr

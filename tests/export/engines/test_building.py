@@ -19,9 +19,10 @@ from ermu.errors import BackendError, BundleError, OptionError
 from ermu.export.engines.build_log import BuildLog
 from ermu.export.engines.builder import BuildOptions, _configured, build_engine, parse_graph
 from ermu.export.engines.building import build_engines
+from ermu.runtime.bundle.built import Profile
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine
-from ermu.runtime.bundle.manifest import WHOLE, Profile
+from ermu.runtime.bundle.manifest import WHOLE
 from ermu.runtime.files import sha256_of
 from tests.export.precision.precision_bundles import float16_of, with_precision
 from tests.support.zoo.run import zoo_bundle

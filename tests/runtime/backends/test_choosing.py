@@ -9,8 +9,8 @@ import pytest
 from ermu.errors import BackendError
 from ermu.registries import BACKENDS
 from ermu.runtime.backends.choosing import choose_backend, choose_precision, reasons_for
+from ermu.runtime.bundle.built import Comparison, Variant
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import Comparison, Variant
 from ermu.runtime.segmenter import Segmenter
 
 

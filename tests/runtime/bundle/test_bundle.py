@@ -53,6 +53,19 @@ def test_manifest_field_of_the_wrong_kind(copy):
         Bundle.load(copy)
 
 
+def test_unknown_kind(copy):
+    _edit(copy, lambda m: m.update(kind="crowd"))
+    with pytest.raises(BundleError, match=r"'crowd'.*'group', 'object'"):
+        Bundle.load(copy)
+
+
+def test_resampling_makes_other_memories(copy):
+    """The same network, fed frames resized otherwise, remembers other numbers."""
+    before = Bundle.load(copy).fingerprint
+    _edit(copy, lambda m: m["input"].update(resampling="antialiased"))
+    assert Bundle.load(copy).fingerprint != before
+
+
 def test_truncated_manifest(copy):
     text = (copy / "manifest.json").read_text()
     (copy / "manifest.json").write_text(text[: len(text) // 2])

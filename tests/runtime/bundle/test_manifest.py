@@ -10,7 +10,7 @@ import pytest
 
 from ermu.errors import BundleError
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import MemoryInfo
+from ermu.runtime.bundle.parts import MemoryInfo
 from ermu.runtime.segmenter import Segmenter
 from tests.runtime.conftest import boxes
 

@@ -9,7 +9,7 @@ import pytest
 
 from ermu.errors import KernelError, OptionError
 from ermu.registries import POLICIES
-from ermu.runtime.bundle.manifest import ScoreInfo
+from ermu.runtime.bundle.parts import ScoreInfo
 from ermu.runtime.memory.policy import Evidence
 
 

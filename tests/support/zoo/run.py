@@ -10,18 +10,20 @@ import numpy as np
 import torch
 
 from ermu.devices.tensor import DeviceTensor
-from ermu.export.bundle_writer import export_bundle, network_fields
+from ermu.export.bundle_writer import export_bundle
 from ermu.export.checkpoint import load_checkpoint
 from ermu.export.graphs import build_graphs
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.recognition import build_network, recognise
+from ermu.export.origins.checkpoint_file import network_fields
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import GraphInfo, InputInfo, Manifest, MemoryInfo, Provenance
+from ermu.runtime.bundle.group_manifest import GroupManifest
+from ermu.runtime.bundle.parts import GraphInfo, InputInfo, MemoryInfo, Provenance
 from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.encoder import FrameEncoder
-from ermu.runtime.memory.groups import GroupSet
 from ermu.runtime.memory.options import MemoryOptions
+from ermu.runtime.memory.sets.groups import GroupSet
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.timing.stopwatch import Stopwatch
@@ -81,7 +83,7 @@ def run_zoo(
             ids = [int(i) for i in np.unique(clip.label) if i]
             groups.begin(ids, clip.label, encoder.features, options, frame=0, clock=0)
         else:
-            run.labels.append(groups.segment(encoder.features, watch))
+            run.labels.append(groups.segment(encoder.features, watch, frame=t))
             given = None if masks is None else masks[t - 1]
             run.updates += groups.remember(options, watch, frame=t, clock=t, label=given)
         run.logits.append(groups.logits()[0])
@@ -136,7 +138,7 @@ def unwritten_bundle(network: SegmentationNetwork, folder: Path) -> Bundle:
         g.name: GraphInfo(file=g.name, sha256="", inputs=g.inputs, outputs=g.outputs, max_difference=0)
         for g in build_graphs(network, "float32")
     }
-    manifest = Manifest(
+    manifest = GroupManifest(
         memory=MemoryInfo(policy=network.spec.policy, capacity=9, gap=network.spec.gap, gap_rule="constant"),
         input=InputInfo(size=None, dtype="float32", long_edge=1040),
         graphs=graphs,

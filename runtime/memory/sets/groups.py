@@ -15,10 +15,11 @@ from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.sizes import resolve
 from ermu.runtime.images.labels import IGNORE, MOST_GROUPS, in_groups, to_channels
 from ermu.runtime.memory.correction import Correction, Corrections, Witnesses
-from ermu.runtime.memory.group import ObjectGroup, Tensors
+from ermu.runtime.memory.group import GroupMemory, ObjectGroup
 from ermu.runtime.memory.labelling import Labeller, Probabilities, Seen
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.policy import EvictionPolicy
+from ermu.runtime.memory.sets.memories import Memories, Tensors
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.sharing import Standing, sharing
@@ -28,7 +29,7 @@ from ermu.types import Array, LabelMap
 logger = logging.getLogger("ermu.memory")
 
 
-class GroupSet:
+class GroupSet(Memories):
     """Groups in order; group g's object k is 10 * g + k in a merged label map.
 
     Args:
@@ -46,12 +47,13 @@ class GroupSet:
         numbers: Iterator[int],
     ) -> None:
         self._backend, self.workspace, self.source_hw = backend, workspace, source_hw
+        self.grids = workspace.grids
         self._identity, self._numbers, self._device = backend.identity, numbers, backend.device
         self._groups: list[ObjectGroup] = []
-        self._corrections = Corrections()
+        self._corrections = Corrections[GroupMemory]()
         aligned = workspace.grids.rule.align_corners
         self._labeller = Labeller(backend, source_hw, align_corners=aligned)
-        (self._info,) = backend.graphs[backend.plan.decode].outputs
+        (self._info,) = backend.graphs[backend.group_plan.decode].outputs
         self._allocate(0)
 
     def __len__(self) -> int:
@@ -62,8 +64,17 @@ class GroupSet:
 
     @property
     def ids(self) -> list[int]:
-        """The caller's ids of every object followed, by group."""
+        """See `Memories.ids`."""
         return [i for group in self._groups for i in group.ids]
+
+    @property
+    def longest(self) -> int:
+        """See `Memories.longest`."""
+        return max((len(group.bank) for group in self._groups), default=0)
+
+    def unchanged(self) -> list[MemoryUpdate]:
+        """See `Memories.unchanged`."""
+        return [group.unchanged() for group in self._groups]
 
     def begin(
         self,
@@ -75,16 +86,7 @@ class GroupSet:
         frame: int,
         clock: float,
     ) -> None:
-        """Adds groups for new objects, with a labelled frame as their permanent first memory.
-
-        Args:
-            ids: The caller's ids of the objects.
-            label: uint8 H x W at source size, where they are.
-            features: Of that frame.
-            options: Policy and capacity of their banks.
-            frame: The frame's number.
-            clock: When it was, in the units of the gap.
-        """
+        """See `Memories.begin`."""
         shared = self._backend, self.workspace
         begun = [
             ObjectGroup(*shared, next(self._numbers), own, self._policy(options), options)
@@ -101,21 +103,7 @@ class GroupSet:
     def make_room(
         self, ids: Sequence[int], label: LabelMap, known: LabelMap, options: MemoryOptions, *, frame: int
     ) -> tuple[list[int], LabelMap]:
-        """Frees the groups whose objects begin anew together with new ones (`ermu.runtime.sharing`).
-
-        Args:
-            ids: The new objects'.
-            label: uint8 H x W at source size, where they are.
-            known: Where the others are on that frame.
-            options: Of the memories.
-            frame: That frame's number.
-
-        Returns:
-            The ids to `begin`, and where they are.
-
-        Raises:
-            PromptError: they do not fit; everything is as it was.
-        """
+        """See `Memories.make_room`; which groups: `ermu.runtime.sharing`."""
         small = cv2.resize(known, self.workspace.grids.hw[::-1], interpolation=cv2.INTER_NEAREST)
         shown = set(np.unique(small).tolist())
         standing = [self._standing(group, shown, frame) for group in self._groups]
@@ -134,8 +122,8 @@ class GroupSet:
         where = np.where(label == 0, np.where(np.isin(known, held), known, 0), label)
         return [*held, *ids], where.astype(np.uint8)
 
-    def segment(self, features: Tensors, watch: Stopwatch) -> LabelMap:
-        """A frame's label map, H x W with the caller's ids; each group's own is kept to be remembered."""
+    def segment(self, features: Tensors, watch: Stopwatch, *, frame: int) -> LabelMap:
+        """See `Memories.segment`."""
         for g, group in enumerate(self._groups):
             with watch("propagate"):
                 group.propagate(features)
@@ -153,15 +141,7 @@ class GroupSet:
         clock: float,
         label: LabelMap | None = None,
     ) -> list[MemoryUpdate]:
-        """Completes the frame's memory in each group, and appends it to the bank where it is due.
-
-        Args:
-            options: When it is due.
-            watch: Times it.
-            frame: The frame's number.
-            clock: When it was, in the units of the gap.
-            label: uint8 H x W to remember in place of what `segment` predicted.
-        """
+        """See `Memories.remember`."""
         with watch("memorize"), self._backend.repeating():
             for g, group in enumerate(self._groups):
                 self._embed(g, label)
@@ -186,20 +166,7 @@ class GroupSet:
         clock: float,
         latest: tuple[int, LabelMap],
     ) -> None:
-        """Corrects what the object's group remembers; every other group's memory stays as it is.
-
-        Args:
-            object_id: The caller's id of the object that was wrong.
-            label: uint8 H x W at source size, corrected, with the group's other objects as they were found.
-            features: Of that frame.
-            found: The label map that it had.
-            frame: Its number.
-            clock: When the latest frame was, in the units of the gap.
-            latest: Number and label map of the latest frame.
-
-        Raises:
-            PromptError: the object was not followed yet.
-        """
+        """See `Memories.correct`."""
         g, group = self._of(object_id)
         if frame < group.bank.frames[0]:
             raise PromptError(
@@ -218,20 +185,16 @@ class GroupSet:
         self._device.copy(answer, self._logits.at(g))
         self._corrections.add(Correction(object_id, group.number, before, logits, *latest, self.ids))
 
-    def undo(self, object_id: int) -> Correction:
-        """Takes the latest correction of the object's group back; returns it.
-
-        Raises:
-            StateError: there is none to undo, or it was another object's.
-        """
+    def undo(self, object_id: int) -> Correction[GroupMemory]:
+        """See `Memories.undo`."""
         g, group = self._of(object_id)
         correction = self._corrections.take(object_id, group.number)
         group.restore(correction.memory)
         self._device.copy(correction.logits, self._logits.at(g))
         return correction
 
-    def segment_again(self, object_id: int, features: Tensors) -> LabelMap:
-        """The latest frame's label map once more, after what the object's group remembers has changed."""
+    def segment_again(self, object_id: int, features: Tensors, *, frame: int) -> LabelMap:
+        """See `Memories.segment_again`."""
         g, group = self._of(object_id)
         group.propagate(features)
         self._decode(g, features)
@@ -241,7 +204,7 @@ class GroupSet:
         return label
 
     def switch_policy(self, options: MemoryOptions) -> None:
-        """Changes the eviction policy of every group."""
+        """See `Memories.switch_policy`."""
         self._corrections.keep([])  # their policies' figures are another's
         for group in self._groups:
             group.switch_policy(self._policy(options))
@@ -254,18 +217,23 @@ class GroupSet:
         self._device.upload(logits, self._logits)
 
     def begin_elsewhere(self, clock: float, features: Tensors) -> None:
-        """Goes on in another stream: on its first frame nothing is known, so all of it is ignored."""
+        """See `Memories.begin_elsewhere`: all of its first frame is ignored."""
         unknown = np.full(self.source_hw, IGNORE, np.uint8)
         for g, group in enumerate(self._groups):
             self._embed(g, unknown)
             group.begin_elsewhere(clock, features)
 
+    def move_clock(self, seconds: float) -> None:
+        """See `Memories.move_clock`."""
+        for group in self._groups:
+            group.move_clock(seconds)
+
     def clear(self) -> None:
-        """Frees every group."""
+        """See `Memories.clear`."""
         self._set([])
 
     def remove(self, object_id: int) -> None:
-        """Stops following an object; a group without objects is freed."""
+        """See `Memories.remove`."""
         self._of(object_id)[1].remove(object_id)
         self._labeller.follow(self._groups)
         kept = [group for group in self._groups if group.ids]
@@ -273,15 +241,15 @@ class GroupSet:
             self._set(kept)
 
     def logits(self) -> Array:
-        """G x C x h4 x w4 of the latest frame, a copy on the host."""
+        """See `Memories.logits`."""
         return self._device.download(self._logits)
 
     def probabilities(self) -> Probabilities:
-        """Of the latest frame's labels at source size; computed on the host."""
+        """See `Memories.probabilities`."""
         return self._labeller.probabilities(self.logits())
 
     def seen(self, label: LabelMap) -> dict[int, Seen]:
-        """What a label map of the latest frame, H x W with the caller's ids, shows of each object, by id."""
+        """See `Memories.seen`."""
         return self._labeller.seen(label, self._logits)
 
     def _standing(self, group: ObjectGroup, shown: set[int], frame: int) -> Standing:
@@ -295,7 +263,7 @@ class GroupSet:
         return next((g, group) for g, group in enumerate(self._groups) if object_id in group.ids)
 
     def _policy(self, options: MemoryOptions) -> EvictionPolicy:
-        return POLICIES.get(options.policy)(self._backend.bundle.manifest.score)
+        return POLICIES.get(options.policy)(self._backend.bundle.group_manifest.score)
 
     def _embed(self, g: int, label: LabelMap | None = None) -> None:
         """Puts the tokens of group g's label map into the workspace.
@@ -316,7 +284,7 @@ class GroupSet:
     def _decode(self, g: int, features: Tensors, out: DeviceTensor | None = None) -> None:
         """Logits of group g from the z that it left in the workspace."""
         held = {**features, **self.workspace.tensors, self._info.name: out or self._logits.at(g)}
-        self._backend.run(self._backend.plan.decode, held)
+        self._backend.run(self._backend.group_plan.decode, held)
 
     def _set(self, groups: list[ObjectGroup]) -> None:
         if len(groups) > MOST_GROUPS:

@@ -14,9 +14,8 @@ from ermu.errors import PromptError, SourceError
 from ermu.runtime.encoder import FrameEncoder
 from ermu.runtime.images.frames import check_frame
 from ermu.runtime.images.labels import IGNORE
-from ermu.runtime.memory.group import Tensors
-from ermu.runtime.memory.groups import GroupSet
 from ermu.runtime.memory.options import MemoryOptions
+from ermu.runtime.memory.sets.memories import Memories, Tensors
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.results import FrameResult, sighted
 from ermu.runtime.timing.stopwatch import Stopwatch
@@ -66,9 +65,7 @@ class Refining(Closing, ABC):
         """
         groups = self._started()
         self._check_refinable(groups, object_id, mask)
-        if (frame is None) != (result is None):
-            raise PromptError("A frame or its result is missing.", expected="both, or none for the latest")
-        number, found = (self._frame, self._label) if result is None else (result.frame, result.label)
+        number, found = self._known(frame, result)
         label = np.where(found == object_id, 0, found)
         label = np.where(mask, object_id, label).astype(np.uint8)
         clock, watch = self._options.clock(self._frame, time), Stopwatch()
@@ -76,7 +73,7 @@ class Refining(Closing, ABC):
             latest = self._frame, self._label
             groups.correct(object_id, label, features, found=found, frame=number, clock=clock, latest=latest)
         if number != self._frame:
-            label = groups.segment_again(object_id, self._encode(watch))
+            label = groups.segment_again(object_id, self._encode(watch), frame=self._frame)
         self._label = np.where(label == IGNORE, 0, label).astype(np.uint8)
         return self._result(self._label, self.memory, watch)
 
@@ -99,7 +96,7 @@ class Refining(Closing, ABC):
         if correction.frame == self._frame and correction.ids == groups.ids:
             self._label = correction.label
         else:
-            self._label = groups.segment_again(object_id, self._encode(watch))
+            self._label = groups.segment_again(object_id, self._encode(watch), frame=self._frame)
         return self._result(self._label, self.memory, watch)
 
     @property
@@ -113,7 +110,7 @@ class Refining(Closing, ABC):
         """Every group's memory bank as it is."""
 
     @abstractmethod
-    def _started(self) -> GroupSet: ...
+    def _started(self) -> Memories: ...
 
     @abstractmethod
     def _encode(self, watch: Stopwatch) -> Tensors: ...
@@ -145,11 +142,17 @@ class Refining(Closing, ABC):
         with self._encoder.aside(frame):
             yield self._encoder.features
 
-    def _check_followed(self, groups: GroupSet, object_id: int) -> None:
+    def _known(self, frame: Image | None, result: FrameResult | None) -> tuple[int, LabelMap]:
+        """Number and label map of a frame that is corrected; None, of the latest."""
+        if (frame is None) != (result is None):
+            raise PromptError("A frame or its result is missing.", expected="both, or none for the latest")
+        return (self._frame, self._label) if result is None else (result.frame, result.label)
+
+    def _check_followed(self, groups: Memories, object_id: int) -> None:
         if object_id not in groups.ids:
             raise PromptError(f"There is no object {object_id}.", expected=f"one of {groups.ids}")
 
-    def _check_refinable(self, groups: GroupSet, object_id: int, mask: Any) -> None:
+    def _check_refinable(self, groups: Memories, object_id: int, mask: Any) -> None:
         self._check_followed(groups, object_id)
         if mask.dtype != np.bool_ or mask.shape != groups.source_hw:
             raise PromptError(f"The mask is {mask.dtype} {mask.shape}.", expected=f"bool {groups.source_hw}")

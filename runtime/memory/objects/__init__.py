@@ -1,0 +1,1 @@
+"""Networks that follow every object by itself: an object's memory, and what graphs make of it."""
