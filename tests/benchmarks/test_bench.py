@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ermu.benchmarks.candidate import summarise
+from ermu.benchmarks.candidates.candidate import summarise
 from ermu.benchmarks.clip import scene_clip
 from ermu.benchmarks.measures.resident import measure_resident_mb
 from ermu.benchmarks.options import BenchOptions
