@@ -11,7 +11,9 @@ from ermu.runtime.bundle.bundle import BF16
 class Sam2Transformers(SystemPeer):
     """See `SamSession`."""
 
-    help = "SAM 2.1 hiera-tiny in transformers' own video session; random weights unless some are given"
+    help = (
+        "SAM 2.1 hiera-tiny in transformers' own video session, eager; random weights unless some are given"
+    )
     weights = "a folder of transformers with config.json and safetensors"
     needs = ("transformers",)
     extra = "sam2"

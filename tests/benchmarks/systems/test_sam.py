@@ -18,73 +18,9 @@ from tests.benchmarks.systems.clips import frames_of, label_of
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers", reason="transformers is not installed (ermu[sam2])")
 
-SIDE = 128
+from tests.benchmarks.systems.small import GRIDS, SIDE, drawn, normalise  # noqa: E402
+
 FRAMES = 20  # the memory is full and the oldest pointer forgotten after 16
-GRIDS = [[SIDE // 4] * 2, [SIDE // 8] * 2, [SIDE // 16] * 2]
-
-
-def hiera(**changes: Any) -> Any:
-    """A small SAM 2.1 of 128 x 128 pixels."""
-    from transformers import Sam2VideoConfig
-
-    widths = [16, 32, 64, 128]
-    backbone = {
-        "model_type": "sam2_hiera_det_model",
-        "hidden_size": 16,
-        "image_size": [SIDE, SIDE],
-        "blocks_per_stage": [1, 1, 2, 1],
-        "embed_dim_per_stage": widths,
-        "num_attention_heads_per_stage": [1, 2, 4, 4],
-        "window_size_per_stage": [8, 4, 6, 4],
-        "global_attention_blocks": [3],
-    }
-    vision = {"model_type": "sam2_vision_model", "backbone_config": backbone}
-    vision |= {"backbone_channel_list": widths[::-1], "backbone_feature_sizes": GRIDS}
-    prompts = {"image_size": SIDE}
-    return Sam2VideoConfig(
-        vision_config=vision,
-        prompt_encoder_config=prompts,
-        image_size=SIDE,
-        memory_attention_num_layers=2,
-        memory_attention_rope_feat_sizes=GRIDS[-1],
-        **changes,
-    )
-
-
-def drawn(model: Any) -> Any:
-    """Every weight drawn, so that none is zero and masks differ from frame to frame."""
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            noise = torch.randn(weight.shape, generator=generator)
-            if weight.ndim > 1:
-                weight.copy_(noise / weight[0].numel() ** 0.5)
-            else:
-                weight.add_(0.1 * noise)
-            if name == "mask_decoder.pred_obj_score_head.proj_out.bias":
-                weight.fill_(3.0)  # objects are there, most of the time
-    return model.eval()
-
-
-def normalise(encoder: Any) -> None:
-    """Scales what the encoder makes of these frames to a deviation of 1: drawn weights let it grow."""
-    frames = torch.from_numpy(np.stack(frames_of(4, (SIDE, SIDE)))).permute(0, 3, 1, 2) / 64.0 - 2
-    with torch.no_grad():
-        features = encoder.backbone(frames).last_hidden_state[::-1]
-        for convolution, feature in zip(encoder.neck.convs, features, strict=True):
-            spread = convolution(feature).std()
-            convolution.weight.div_(spread)
-            convolution.bias.zero_()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model as transformers saves one."""
-    from transformers import Sam2VideoModel
-
-    place = tmp_path_factory.mktemp("sam2") / "sam2.1-small"
-    drawn(Sam2VideoModel(hiera())).save_pretrained(place)
-    return place
 
 
 def opened(peer: str, weights: Path | None, precision: str = "fp32") -> Any:
@@ -93,9 +29,15 @@ def opened(peer: str, weights: Path | None, precision: str = "fp32") -> Any:
 
 
 def own_label_maps(model: Any, session_type: Any, frames: list[Any], label: Any) -> list[Any]:
-    """Transformers alone: the whole video given at once, nothing forgotten, label maps made one by one."""
-    mean, spread = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    video = np.stack([(frame[..., ::-1] / 255.0 - mean) / spread for frame in frames])
+    """Transformers alone: the whole video given at once, nothing forgotten, label maps made one by one.
+
+    Pixels are normalised in bytes' range, as its processors do.
+    """
+    mean, spread = (
+        np.array(of_channels, np.float32) * np.float32(255)
+        for of_channels in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    )
+    video = np.stack([(frame[..., ::-1] - mean) / spread for frame in frames])
     session = session_type(
         torch.from_numpy(video).permute(0, 3, 1, 2).float(), SIDE, SIDE, dtype=torch.float32
     )
@@ -158,7 +100,7 @@ def test_edgetams_label_maps_are_transformers_own(tmp_path: Path) -> None:
     fields["prompt_encoder_config"]["image_size"] = fields["image_size"] = SIDE
     fields |= {"memory_attention_rope_feat_sizes": GRIDS[-1], "memory_attention_rope_k_sizes": [4, 4]}
     fields |= {"perceiver_resampler_num_latents": 16, "perceiver_resampler_num_latents_2d": 16}
-    model = drawn(EdgeTamVideoModel(EdgeTamVideoConfig(**fields)))
+    model = drawn(EdgeTamVideoModel, EdgeTamVideoConfig(**fields))
     normalise(model.vision_encoder)
     model.save_pretrained(tmp_path)
     check_against_transformers(
