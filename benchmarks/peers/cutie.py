@@ -13,7 +13,7 @@ class CutiePeer(SystemPeer):
 
     help = "Cutie-base in its own inference core; random weights unless some are given"
     weights = "a checkpoint of Cutie"
-    needs = ("cutie", "omegaconf", "einops")
+    needs = ("cutie.inference", "omegaconf", "einops")
     extra = "cutie"
 
     def open(self, options: PeerOptions) -> System:

@@ -22,12 +22,14 @@ class VideoModel:
     """A kind of video model that transformers has.
 
     Attributes:
+        family: Of networks of that kind.
         network: What random weights are drawn for.
         kind: `model_type` of its config.json, and its module.
         prefix: Of its classes.
         config: The published configuration.
     """
 
+    family: str
     network: str
     kind: str
     prefix: str
@@ -44,7 +46,7 @@ class VideoModel:
         session = getattr(module, f"{self.prefix}InferenceSession")
         if folder is not None:
             model = self._of_folder(model_type, folder)
-            return Loaded(model, session, f"{self.network.split()[0]} of {folder.name}", True)
+            return Loaded(model, session, f"{self.family} of {folder.name}", True)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
             model = model_type(self.config())
@@ -113,5 +115,5 @@ def _edgetam_config() -> Any:
     )
 
 
-SAM2 = VideoModel("SAM 2.1 hiera-tiny", "sam2_video", "Sam2Video", _sam2_config)
-EDGETAM = VideoModel("EdgeTAM", "edgetam_video", "EdgeTamVideo", _edgetam_config)
+SAM2 = VideoModel("SAM 2", "SAM 2.1 hiera-tiny", "sam2_video", "Sam2Video", _sam2_config)
+EDGETAM = VideoModel("EdgeTAM", "EdgeTAM", "edgetam_video", "EdgeTamVideo", _edgetam_config)

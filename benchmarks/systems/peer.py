@@ -9,7 +9,7 @@ from ermu.benchmarks.peer import Peer, PeerOptions
 from ermu.errors import DependencyError
 from ermu.runtime.bundle.bundle import BF16, FP32
 
-_INSTALLED_AS = {"cutie": "rf-cutie"}
+_INSTALLED_AS = {"cutie.inference": "rf-cutie"}  # any folder of the name is a package `cutie`
 
 
 class SystemPeer(Peer):
@@ -41,5 +41,12 @@ class SystemPeer(Peer):
         if find_spec("torch") is None:
             raise DependencyError("torch", f"The peer {name}", "export")
         for module in self.needs:
-            if find_spec(module) is None:
+            if not _is_there(module):
                 raise DependencyError(_INSTALLED_AS.get(module, module), f"The peer {name}", self.extra)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is what it lies in
+        return False

@@ -34,13 +34,13 @@ def test_rows_of_other_systems(tiny_bundle: Path, folder: Path, tmp_path: Path) 
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     report = Report.load(written)
-    assert report.peers["sam2-transformers"].network == "SAM of sam2.1-small"
+    assert report.peers["sam2-transformers"].network == "SAM 2 of sam2.1-small"
     assert set(report.samples) == {"ours", "onnxruntime", "sam2-transformers", "cutie"}
     assert set(report.speedup) == {"onnxruntime", "sam2-transformers", "cutie"}
     assert set(report.agreement) == set(report.same_evictions) == {"onnxruntime"}
     assert set(report.accuracy) == {"ours", "onnxruntime", "sam2-transformers"}
     assert report.rivals == ["onnxruntime"]
-    assert "sam2-transformers: SAM of sam2.1-small, 128x128, 7 memory frames" in result.output
+    assert "sam2-transformers: SAM 2 of sam2.1-small, 128x128, 7 memory frames" in result.output
     assert "cutie: Cutie-base, random weights (its label maps mean nothing), 65x97" in result.output
     last = markdown_table([report]).splitlines()[-1].split("|")[-2].strip()
     assert last == f"fp32: {_ms(report.peers['cutie'].cycle_ms)} ms, {report.speedup['cutie']:.2f}x"
