@@ -21,7 +21,7 @@ class Sam2Transformers(SystemPeer):
 
     def open(self, options: PeerOptions) -> System:
         """See `Peer.open`."""
-        self.check_packages("sam2-transformers-compile" if self.compiled else "sam2-transformers")
+        self.check_packages("sam2-compile" if self.compiled else "sam2-transformers")
         from ermu.benchmarks.systems.loading import SAM2
         from ermu.benchmarks.systems.sam import SamSession
 

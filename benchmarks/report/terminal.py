@@ -76,9 +76,9 @@ def _candidates(report: Report) -> Table:
     for name, peer in report.peers.items():
         share = f"{report.agreement[name]:.2%}" if name in report.agreement else ""
         share += "" if report.same_evictions.get(name, True) else "*"
-        against = f"{report.speedup[name]:.2f}x", share, _accuracy(report, name)
+        against = _times_faster(report.speedup[name]), share, _accuracy(report, name)
         rows.append([name, peer.precision, *_times(peer), *against])
-    heads = ["", "", "frame ms", "p99", "steady", "memory", "faster", "labels", "J"]
+    heads = ["", "", "frame\nms", "p99", "steady", "memory", "faster", "labels", "J"]
     table = _table(heads, rows)
     if not all(report.same_evictions.values()):
         table.caption = "* other frames left its memory"
@@ -119,6 +119,10 @@ def _times(figures: Figures | Report) -> list[str]:
 
 def _kinds(step: StepTimes) -> list[str]:
     return [_ms(step.steady), "" if step.memory is None else _ms(step.memory)]
+
+
+def _times_faster(value: float) -> str:
+    return f"{value:.0f}x" if value >= 100 else f"{value:.2f}x"
 
 
 def _ms(value: float) -> str:

@@ -21,7 +21,7 @@ from ermu.runtime.bundle.bundle import Bundle
 from tests.benchmarks.systems.clips import frames_of, label_of
 from tests.test_extras import PROJECT
 
-SYSTEMS = ("sam2-transformers", "sam2-transformers-compile", "edgetam-transformers", "cutie")
+SYSTEMS = ("sam2-transformers", "sam2-compile", "edgetam-transformers", "cutie")
 SETUP = ["--size", "65x97", "--frames", "2", "--warmup", "0", "--objects", "2", "--threads", "1"]
 
 

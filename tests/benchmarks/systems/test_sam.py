@@ -82,7 +82,7 @@ def test_compiled_ones_too(folder: Path) -> None:
     from transformers import Sam2VideoModel
     from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-    check_against_transformers("sam2-transformers-compile", folder, Sam2VideoModel, Sam2VideoInferenceSession)
+    check_against_transformers("sam2-compile", folder, Sam2VideoModel, Sam2VideoInferenceSession)
 
 
 def test_edgetams_label_maps_are_transformers_own(tmp_path: Path) -> None:

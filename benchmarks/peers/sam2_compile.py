@@ -5,11 +5,11 @@ from __future__ import annotations
 from ermu.benchmarks.peers.sam2_transformers import Sam2Transformers
 
 
-class Sam2TransformersCompile(Sam2Transformers):
+class Sam2Compile(Sam2Transformers):
     """See `Sam2Transformers`."""
 
     help = "sam2-transformers through torch.compile with static shapes, once its memory is full"
     compiled = True
 
 
-PLUGIN = Sam2TransformersCompile()
+PLUGIN = Sam2Compile()
