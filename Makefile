@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The CPU build of torch; elsewhere e.g. TORCH="torch --index-url https://download.pytorch.org/whl/cpu".
 TORCH ?= torch==2.13.0
-EXTRAS := window,cpu,openvino,export,sam2,train,serve,mqtt,fleet,scenes,eval,rtx-build,cuda13,docs,dev
+EXTRAS := window,cpu,openvino,export,sam2,cutie,train,serve,mqtt,fleet,scenes,eval,rtx-build,cuda13,docs,dev
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo test test-gpu lint types docs package bench kernels demo-bundle photographs clean

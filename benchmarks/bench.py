@@ -12,12 +12,11 @@ from ermu.benchmarks.measures.machine import describe_machine, installed_version
 from ermu.benchmarks.measures.peak import measure_peak
 from ermu.benchmarks.measures.resident import measure_resident_mb
 from ermu.benchmarks.options import BenchOptions
-from ermu.benchmarks.plan import Plan
+from ermu.benchmarks.plan import Plan, check_peers
 from ermu.benchmarks.report.doubts import spread
 from ermu.benchmarks.report.report import Figures, GemmPeak, Report, Setup, Work
 from ermu.benchmarks.scaling import check_axes, measure_scaling
 from ermu.benchmarks.sustained import measure_sustained
-from ermu.registries import PEERS
 from ermu.runtime.bundle.bundle import BF16
 from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.images.labels import GROUP_SIZE
@@ -35,8 +34,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         BenchmarkError: the source is too short, or a peer lacks its weights.
         ErmuError: as `Segmenter`, sources and peers.
     """
-    for peer in options.against:
-        PEERS.get(peer)
+    check_peers(options)
     check_axes(options)
     plan = Plan.of(options)
     progress("resident memory", 0, 1)
@@ -62,12 +60,14 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         setup=setup,
         machine=describe_machine(),
         versions=installed_versions(),
-        **ours.model_dump(),
+        **ours.model_dump(exclude={"network"}),
         peers=peers,
         speedup={name: figures.cycle_ms / ours.cycle_ms for name, figures in peers.items()},
         agreement=run.agreement,
         accuracy=run.accuracy,
-        same_evictions={peer.name: peer.evicted == run.ours.evicted for peer in run.peers},
+        same_evictions={
+            peer.name: peer.evicted == run.ours.evicted for peer in run.peers if peer.network is None
+        },
         evictions=len(run.ours.evicted),
         launches=run.ours.launches,
         gflop_per_frame=sum(part.total for part in work.values()),

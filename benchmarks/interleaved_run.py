@@ -8,7 +8,7 @@ from time import sleep
 
 import numpy as np
 
-from ermu.benchmarks.candidate import Candidate
+from ermu.benchmarks.candidates.candidate import Candidate
 from ermu.benchmarks.clip import Clip, Shown
 from ermu.benchmarks.plan import Plan
 
@@ -22,15 +22,20 @@ class InterleavedRun:
     Attributes:
         ours: The first.
         peers: The others.
-        agreement: Share of equal pixels with each peer over every frame after the first.
-        accuracy: Mean J of each candidate over the objects of these frames; empty where nobody knows them.
+        agreement: Share of equal pixels with each peer that runs the same network, over every frame after the
+            first.
+        accuracy: Mean J of each candidate with trained weights over the objects of these frames; empty where
+            nobody knows them.
     """
 
     def __init__(self, ours: Candidate, peers: Sequence[Candidate]) -> None:
         self.ours, self.peers = ours, list(peers)
-        self._shares: dict[str, list[float]] = {peer.name: [] for peer in peers}
+        self._alike = [peer for peer in peers if peer.network is None]
+        self._shares: dict[str, list[float]] = {peer.name: [] for peer in self._alike}
         self._weights: list[int] = []
-        self._similarities: dict[str, list[float]] = {each.name: [] for each in (ours, *peers)}
+        self._similarities: dict[str, list[float]] = {
+            each.name: [] for each in (ours, *peers) if each.trained
+        }
 
     @property
     def accuracy(self) -> dict[str, float]:
@@ -58,19 +63,20 @@ class InterleavedRun:
     def _compare(self, shown: Sequence[Shown]) -> None:
         truths = [label for _, label in shown if label is not None]
         for candidate in (self.ours, *self.peers) if truths else ():
-            self._similarities[candidate.name] += candidate.similarities(truths)
+            if candidate.trained:
+                self._similarities[candidate.name] += candidate.similarities(truths)
         if self.ours.labels:
             self._weights.append(len(self.ours.labels))
-            for peer in self.peers:
+            for peer in self._alike:
                 self._shares[peer.name].append(self.ours.agreement(peer))
 
 
 def run_interleaved(plan: Plan, clip: Clip, progress: Progress) -> InterleavedRun:
     """Fills, warms up and times; candidates are closed afterwards, their figures stay."""
     with ExitStack() as stack:
-        candidates = []
-        for name in (None, *plan.options.against):
-            candidates.append(plan.ours() if name is None else plan.peer(name))
+        candidates: list[Candidate] = []
+        for peer in (None, *plan.options.peers):
+            candidates.append(plan.ours() if peer is None else plan.peer(peer))
             stack.callback(candidates[-1].close)
         run = InterleavedRun(candidates[0], candidates[1:])
         progress("filling the memory", 0, 1)

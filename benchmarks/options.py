@@ -12,6 +12,31 @@ DEFAULT_SIZE = (360, 640)
 
 
 @dataclass(frozen=True)
+class NamedPeer:
+    """A peer as it was asked for.
+
+    Attributes:
+        name: Of the registry.
+        weights: Its own, of `NAME=PATH`.
+    """
+
+    name: str
+    weights: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> NamedPeer:
+        """Of `NAME` or `NAME=PATH`.
+
+        Raises:
+            OptionError: nothing follows the sign.
+        """
+        name, separator, path = text.partition("=")
+        if separator and not path:
+            raise OptionError(f"The peer '{text}' names no weights.", expected="NAME or NAME=PATH")
+        return cls(name, Path(path).expanduser() if path else None)
+
+
+@dataclass(frozen=True)
 class BenchOptions:
     """One point of measurement; None means the bundle's own value.
 
@@ -26,7 +51,7 @@ class BenchOptions:
         frames: Timed; rounded up to whole gap cycles.
         warmup: Before them, memory already full; rounded likewise.
         threads: Of each candidate; None for all usable cores.
-        against: Peers by name.
+        against: Peers, `NAME` or `NAME=PATH` of their own weights.
         checkpoint: Of the bundle, for peers in torch.
         precision, device, backend: Of ours; peers run the bundle's own precision.
         policy: Of everybody; None for ermu, or the bundle's own where that serves no other.
@@ -62,6 +87,15 @@ class BenchOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise OptionError(f"--{name} {value} cannot be measured.", expected=f"at least {least}")
+
+        names = [peer.name for peer in self.peers]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise OptionError(f"The peer {twice[0]} was given twice.", expected="each peer once")
+
+    @property
+    def peers(self) -> tuple[NamedPeer, ...]:
+        """Those of `against`."""
+        return tuple(map(NamedPeer.parse, self.against))
 
     def to_json(self) -> str:
         """For another process."""

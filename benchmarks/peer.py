@@ -1,4 +1,4 @@
-"""A peer: another way of running the same network, behind the runtime's own frame loop."""
+"""A peer: another way of running the same network behind the runtime's own frame loop, or another system."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT
+from ermu.benchmarks.systems.system import System
 from ermu.devices.host import HostDevice
 from ermu.errors import BenchmarkError, DependencyError
 from ermu.kernels.loading import load_kernels
@@ -26,6 +27,7 @@ class PeerOptions:
         memory: T, at which it will be timed.
         precision: Of ours.
         checkpoint: Of the bundle, where it was given.
+        weights: The peer's own, where they were given.
     """
 
     bundle: Bundle
@@ -33,6 +35,7 @@ class PeerOptions:
     memory: int
     precision: str = FP32
     checkpoint: Path | None = None
+    weights: Path | None = None
 
     def opening(self, precision: str | None = None) -> Opening:
         """The plan `whole` on the host; preparing frames, labels and scoring are our kernels'.
@@ -51,17 +54,19 @@ class Peer(ABC):
 
     Attributes:
         help: In a line.
+        weights: What `--against NAME=PATH` may name, of a peer with weights of its own; None, it has none.
     """
 
     help: str
+    weights: str | None = None
 
     def precision(self, options: PeerOptions) -> str:
         """What it computes in beside ours: the most that it gains by, and no less than the bundle's own."""
         return options.bundle.manifest.precision
 
     @abstractmethod
-    def open(self, options: PeerOptions) -> Backend:
-        """The peer as a backend.
+    def open(self, options: PeerOptions) -> Backend | System:
+        """The peer as a backend for the bundle's network, or as a system of its own.
 
         Raises:
             BenchmarkError: it needs what was not given.

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ermu.benchmarks.candidate import Candidate
-from ermu.benchmarks.options import BenchOptions
+from ermu.benchmarks.candidates.candidate import Candidate
+from ermu.benchmarks.candidates.segmenter import SegmenterCandidate
+from ermu.benchmarks.candidates.system import SystemCandidate
+from ermu.benchmarks.options import BenchOptions, NamedPeer
 from ermu.benchmarks.peer import PeerOptions
+from ermu.benchmarks.systems.system import System
 from ermu.devices.processors import usable_processors
+from ermu.errors import OptionError
 from ermu.registries import PEERS
 from ermu.runtime.backends.choosing import choose_backend, choose_precision
 from ermu.runtime.bundle.bundle import Bundle
@@ -89,7 +93,7 @@ class Plan:
         manifest, limits = self.bundle.manifest, SizeLimits(self.long_edge)
         return manifest.input.size or manifest.network.grid.network_size(source_hw, limits)
 
-    def ours(self) -> Candidate:
+    def ours(self) -> SegmenterCandidate:
         """The runtime as a user has it."""
         options = self.options
         segmenter = Segmenter(
@@ -103,19 +107,37 @@ class Plan:
             long_edge=self.long_edge,
         )
         description = f"ermu, {self.precision}, {self.backend} on {options.device}"
-        return Candidate(OURS, description, self.precision, segmenter, self.memory, self.gap)
+        return SegmenterCandidate(OURS, description, self.precision, self.gap, segmenter, self.memory)
 
-    def peer(self, name: str) -> Candidate:
-        """A peer behind the same frame loop, with our preparation, label and scoring kernels."""
-        peer = PEERS.get(name)
-        options = PeerOptions(self.bundle, self.threads, self.memory, self.precision, self.options.checkpoint)
-        backend = peer.open(options)
+    def peer(self, named: NamedPeer) -> Candidate:
+        """A peer behind the same frame loop, with our preparation, label and scoring kernels; or a system."""
+        peer = PEERS.get(named.name)
+        options = PeerOptions(
+            self.bundle, self.threads, self.memory, self.precision, self.options.checkpoint, named.weights
+        )
+        opened, precision = peer.open(options), peer.precision(options)
+        if isinstance(opened, System):
+            return SystemCandidate(named.name, peer.help, precision, self.gap, opened, self.warmup)
         segmenter = Segmenter(
             self.bundle,
-            backend=backend,
+            backend=opened,
             policy=self.policy,
             capacity=max(self.memory, 2),
             long_edge=self.long_edge,
         )
-        precision = peer.precision(options)
-        return Candidate(name, peer.help, precision, segmenter, self.memory, self.gap, backend)
+        return SegmenterCandidate(named.name, peer.help, precision, self.gap, segmenter, self.memory, opened)
+
+
+def check_peers(options: BenchOptions) -> None:
+    """Refuses peers that there are not, and weights that one does not take, before anything is timed.
+
+    Raises:
+        OptionError: there is no such peer, or it has no weights of its own.
+    """
+    for named in options.peers:
+        peer = PEERS.get(named.name)
+        if named.weights is not None and peer.weights is None:
+            raise OptionError(
+                f"The peer {named.name} runs the bundle's network and takes no weights of its own.",
+                fix=f"--against {named.name}",
+            )

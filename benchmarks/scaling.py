@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from time import perf_counter
 
-from ermu.benchmarks.candidate import Candidate
+from ermu.benchmarks.candidates.segmenter import SegmenterCandidate
 from ermu.benchmarks.clip import open_clip
 from ermu.benchmarks.interleaved_run import Progress, run_interleaved
 from ermu.benchmarks.options import BenchOptions
@@ -110,7 +110,7 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
         for _ in range(count):
             work.segmenter()
         in_lanes = [
-            [Candidate("", "", plan.precision, each, plan.memory, plan.gap) for each in segmenters]
+            [SegmenterCandidate("", "", plan.precision, plan.gap, each, plan.memory) for each in segmenters]
             for segmenters in work.segmenters
         ]
         images = clip.take(plan.memory)
@@ -123,7 +123,7 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
     return in_lanes[0][0].figures(), count * plan.frames / (perf_counter() - began)
 
 
-def _run(streams: list[Candidate], images: list[Image], *, timed: bool) -> None:
+def _run(streams: list[SegmenterCandidate], images: list[Image], *, timed: bool) -> None:
     for image in images:
         for stream in streams:
             stream.run([image], timed=timed)

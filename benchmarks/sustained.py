@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from ermu.benchmarks.candidate import Candidate, percentiles
+from ermu.benchmarks.candidates.candidate import percentiles
+from ermu.benchmarks.candidates.segmenter import SegmenterCandidate
 from ermu.benchmarks.clip import first_label, scene_clip, write_video
 from ermu.benchmarks.options import DEFAULT_SIZE
 from ermu.benchmarks.plan import Plan
@@ -89,7 +90,7 @@ class _Watch:
         latencies_ms: From capture to result.
     """
 
-    def __init__(self, plan: Plan, candidate: Candidate) -> None:
+    def __init__(self, plan: Plan, candidate: SegmenterCandidate) -> None:
         self._plan, self._candidate = plan, candidate
         candidate.segmenter.gap = 1  # until the memory is full
         self.stamps: list[float] = []

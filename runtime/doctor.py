@@ -26,7 +26,7 @@ RUNNING, LIVE, MAKING, GPU, BUNDLE = GROUPS = ("running", "video and live", "mak
 # Of the extras in ermu's own metadata, these are tried by checks of their own, or are not for users.
 _TRIED = {"headless", "window", "cpu", "openvino", "cuda12", "cuda13", "gpu", "tensorrt", "rtx", "rtx-build"}
 _OURS = {"docs", "dev"}
-_MAKING = {"export", "build", "train", "eval", "bench", "formats", "hub"}
+_MAKING = {"export", "build", "train", "eval", "bench", "sam2", "edgetam", "cutie", "formats", "hub"}
 _STAND_INS = {"onnxruntime": ("onnxruntime-gpu",)}  # the same module
 _REQUIREMENT = re.compile(r"""([\w.-]+)(?:\[([\w,.-]+)\])?.*;.*\bextra == ['"]([\w.-]+)['"]""")
 

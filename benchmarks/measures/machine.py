@@ -10,7 +10,10 @@ from pathlib import Path
 
 from ermu.benchmarks.report.report import Machine
 
-_PACKAGES = ("ermu", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "onnx", "torch", "openvino")
+_PACKAGES = (
+    *("ermu", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "onnx", "torch", "openvino"),
+    *("transformers", "timm", "rf-cutie"),
+)
 _VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",

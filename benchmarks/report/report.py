@@ -47,6 +47,7 @@ class Figures(_Part):
         cycle_ms: Median over gap cycles of the mean step: what a frame costs, memory frames included.
         fps: Frames over the sum of their steps.
         stages_ms: By stage, over the frames in which it ran.
+        network: Of another system; None where it is the bundle's.
     """
 
     description: str
@@ -55,6 +56,7 @@ class Figures(_Part):
     cycle_ms: float
     fps: float
     stages_ms: dict[str, Percentiles]
+    network: str | None = None
 
 
 class Samples(_Part):
@@ -195,9 +197,11 @@ class Report(_Part):
 
     Attributes:
         speedup: A peer's `cycle_ms` over ours.
-        agreement: Share of pixels with the same label as the peer's, each on its own label maps.
-        accuracy: Mean J on the timed clip, by candidate; empty where its labels are not known.
-        same_evictions: Whether the same frames left the bank in the same order.
+        agreement: Share of pixels with the same label as the peer's, each on its own label maps; of peers
+            that run the same network.
+        accuracy: Mean J on the timed clip, by candidate with trained weights; empty where its labels are not
+            known.
+        same_evictions: Whether the same frames left the bank in the same order; of the same peers.
         evictions: Frames that left ours.
         launches: What the median frame that appends nothing hands to the GPU's driver; None on the host.
         gflop_per_frame: Counted from the graphs, over all groups.
@@ -241,9 +245,10 @@ class Report(_Part):
 
     @property
     def rivals(self) -> list[str]:
-        """Peers that compute in no fewer bits than ours, the fastest first."""
+        """Peers that run the same network in no fewer bits than ours, the fastest first."""
         own = _BITS[self.setup.precision]
-        equal = [name for name, peer in self.peers.items() if _BITS[peer.precision] >= own]
+        same = {name: peer for name, peer in self.peers.items() if peer.network is None}
+        equal = [name for name, peer in same.items() if _BITS[peer.precision] >= own]
         return sorted(equal, key=lambda name: self.peers[name].cycle_ms)
 
     @classmethod

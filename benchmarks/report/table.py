@@ -87,10 +87,9 @@ def _row(report: Report, peers: Sequence[str]) -> list[str]:
 def _against(report: Report, peer: str) -> str:
     if peer not in report.peers:
         return ""
-    return (
-        f"{report.peers[peer].precision}: {_ms(report.peers[peer].cycle_ms)} ms, "
-        f"{report.speedup[peer]:.2f}x, {report.agreement[peer]:.2%} of pixels"
-    )
+    figures = report.peers[peer]
+    cell = f"{figures.precision}: {_ms(figures.cycle_ms)} ms, {report.speedup[peer]:.2f}x"
+    return f"{cell}, {report.agreement[peer]:.2%} of pixels" if peer in report.agreement else cell
 
 
 def _ms(value: float) -> str:

@@ -34,6 +34,9 @@ def print_report(report: Report, console: Console) -> None:
         soft_wrap=True,
     )
     console.print(_candidates(report))
+    for name, peer in report.peers.items():
+        if peer.network is not None:
+            console.print(f"{name}: {peer.description}", markup=False, highlight=False, soft_wrap=True)
     if report.rivals:
         name = report.rivals[0]
         console.print(
@@ -71,10 +74,11 @@ def print_scaling(report: Report, console: Console) -> None:
 def _candidates(report: Report) -> Table:
     rows = [["ours", report.precision, *_times(report), "", "", _accuracy(report, "ours")]]
     for name, peer in report.peers.items():
-        share = f"{report.agreement[name]:.2%}" + ("" if report.same_evictions[name] else "*")
-        against = f"{report.speedup[name]:.2f}x", share, _accuracy(report, name)
+        share = f"{report.agreement[name]:.2%}" if name in report.agreement else ""
+        share += "" if report.same_evictions.get(name, True) else "*"
+        against = _times_faster(report.speedup[name]), share, _accuracy(report, name)
         rows.append([name, peer.precision, *_times(peer), *against])
-    heads = ["", "", "frame ms", "p99", "steady", "memory", "faster", "labels", "J"]
+    heads = ["", "", "frame\nms", "p99", "steady", "memory", "faster", "labels", "J"]
     table = _table(heads, rows)
     if not all(report.same_evictions.values()):
         table.caption = "* other frames left its memory"
@@ -86,13 +90,14 @@ def _accuracy(report: Report, name: str) -> str:
 
 
 def _stages(report: Report) -> Table:
+    peers = {name: peer for name, peer in report.peers.items() if peer.network is None}
     rows = []
     for stage, times in report.stages_ms.items():
         work = f"{report.work[stage].total:.1f}" if stage in report.work else ""
         share = f"{report.floor_share[stage]:.0%}" if stage in report.floor_share else ""
-        peers = [_p50(peer.stages_ms.get(stage)) for peer in report.peers.values()]
-        rows.append([stage, f"{times.p50:.2f}", f"{times.p99:.2f}", work, share, *peers])
-    return _table(["stage", "p50 ms", "p99", "GFLOP", "of floor", *report.peers], rows)
+        found = [_p50(peer.stages_ms.get(stage)) for peer in peers.values()]
+        rows.append([stage, f"{times.p50:.2f}", f"{times.p99:.2f}", work, share, *found])
+    return _table(["stage", "p50 ms", "p99", "GFLOP", "of floor", *peers], rows)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -114,6 +119,10 @@ def _times(figures: Figures | Report) -> list[str]:
 
 def _kinds(step: StepTimes) -> list[str]:
     return [_ms(step.steady), "" if step.memory is None else _ms(step.memory)]
+
+
+def _times_faster(value: float) -> str:
+    return f"{value:.0f}x" if value >= 100 else f"{value:.2f}x"
 
 
 def _ms(value: float) -> str:

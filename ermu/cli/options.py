@@ -100,7 +100,12 @@ LaneCount = Annotated[
         "own; default: as many as there are streams or threads, one on a GPU.",
     ),
 ]
-Against = Annotated[str, typer.Option(help=f"Peers, with commas: {','.join(PEERS.names())}.")]
+Against = Annotated[
+    str,
+    typer.Option(
+        help=f"Peers, with commas: {','.join(PEERS.names())}; NAME=PATH gives other networks weights."
+    ),
+]
 
 
 @dataclass(frozen=True)

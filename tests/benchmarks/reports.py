@@ -65,7 +65,7 @@ def report(stages: dict[str, float], *, torch_ms: float | None = 480.0, kind: st
             environment={},
         ),
         versions={},
-        **ours.model_dump(),
+        **ours.model_dump(exclude={"network"}),
         peers=peers,
         speedup={name: peer.cycle_ms / ours.cycle_ms for name, peer in peers.items()},
         agreement=dict.fromkeys(peers, 0.9995),

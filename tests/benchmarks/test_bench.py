@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ermu.benchmarks.bench import run_bench
-from ermu.benchmarks.candidate import summarise
+from ermu.benchmarks.candidates.candidate import summarise
 from ermu.benchmarks.clip import scene_clip
 from ermu.benchmarks.measures.resident import measure_resident_mb
 from ermu.benchmarks.options import BenchOptions

@@ -102,6 +102,13 @@ TESTED: dict[str, tuple[str, ...]] = {
     "tests/benchmarks/test_bench.py::test_the_pipeline_wrote_labels_and_overlay": (
         "ermu bench --bundle demo --source video.mp4 --prompt first.png --overlay",
     ),
+    "tests/benchmarks/systems/test_rows.py::test_rows_of_other_systems": (
+        "ermu bench --bundle demo --objects 3 --against sam2-transformers,edgetam-transformers,cutie",
+        "ermu bench --bundle demo --against sam2-transformers=sam2.1-hiera-tiny,cutie=cutie-base-mega.pth",
+    ),
+    "tests/benchmarks/systems/test_rows.py::test_another_torchs_torchvision_is_named": (
+        "pip install torchvision --index-url https://download.pytorch.org/whl/cpu",
+    ),
     "tests/benchmarks/test_bench.py::test_scaling_tables": (
         "ermu bench --bundle demo --scale memory --scale streams",
     ),

@@ -73,7 +73,7 @@ def bench(
 
     need_opencv()
     from ermu.benchmarks.bench import run_bench
-    from ermu.benchmarks.options import BenchOptions
+    from ermu.benchmarks.options import BenchOptions, NamedPeer
     from ermu.benchmarks.report.terminal import print_report, progress_bar
     from ermu.cli.paths import Paths
     from ermu.cli.printing import plain
@@ -83,6 +83,9 @@ def bench(
     paths.reads_bundle(bundle)
     for what, where in (("the source", source), ("the prompt", prompt), ("the checkpoint", checkpoint)):
         paths.reads(what, where)
+    peers = tuple(name.strip() for name in against.split(",") if name.strip())
+    for peer in map(NamedPeer.parse, peers):
+        paths.reads(f"the weights of {peer.name}", peer.weights)
     paths.writes("the report", json)
     paths.writes("the plot", plot)
     paths.check()
@@ -97,7 +100,7 @@ def bench(
         frames=frames,
         warmup=warmup,
         threads=threads,
-        against=tuple(name.strip() for name in against.split(",") if name.strip()),
+        against=peers,
         checkpoint=checkpoint,
         policy=policy,
         precision=precision,

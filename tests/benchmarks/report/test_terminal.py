@@ -37,3 +37,32 @@ def test_every_figure_is_there_in_80_columns() -> None:
     assert "99.95%*" in printed.getvalue() and "* other frames left its memory" in printed.getvalue()
     assert "15.42x the fastest peer that computes in no fewer bits" in printed.getvalue()
     assert "Not for the record: other processes kept 1.5 cores busy." in printed.getvalue()
+
+
+def test_another_system_is_no_rival_and_its_pixels_are_not_compared() -> None:
+    """The longest name and twelve seconds a frame fit; why it has no J stands below."""
+    kept = report(STAGES, torch_ms=480.0)
+    name = "edgetam-transformers"
+    what = "EdgeTAM, random weights (its label maps mean nothing), 1024x1024, 7 memory frames"
+    system = kept.peers["torch-published"].model_copy(
+        update={"network": "EdgeTAM", "cycle_ms": 12345.0, "description": what, "precision": "bf16"}
+    )
+    kept = kept.model_copy(
+        update={
+            "peers": {**kept.peers, name: system},
+            "speedup": {**kept.speedup, name: 128.59},
+            "accuracy": {"ours": 0.912, "torch-published": 0.912},
+        }
+    )
+    printed = io.StringIO()
+    print_report(kept, Console(file=printed, width=80))
+    lines = printed.getvalue().splitlines()
+    said = f"{name}: {what}"
+    assert max(len(line) for line in lines[3:] if line != said) <= 80
+    (row,) = (line.split() for line in lines if line.strip().startswith(f"{name} "))
+    assert row == [name, "bf16", "12345", "480.0", "480.0", "480.0", "129x"]
+    assert said in lines
+    rows = [line.split() for line in lines if line.strip().startswith("torch-published ")]
+    assert rows[0][-3:] == ["5.00x", "99.95%", "0.912"]
+    assert "5.00x the fastest peer that computes in no fewer bits: torch-published" in printed.getvalue()
+    assert sum(name in line for line in lines) == 2  # it has no stages

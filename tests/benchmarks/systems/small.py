@@ -1,0 +1,70 @@
+"""Small SAM 2.1 and EdgeTAM networks of transformers, whose weights are drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from tests.benchmarks.systems.clips import frames_of
+
+SIDE = 128
+GRIDS = [[SIDE // 4] * 2, [SIDE // 8] * 2, [SIDE // 16] * 2]
+
+
+def hiera(**changes: Any) -> Any:
+    """A small SAM 2.1 of 128 x 128 pixels."""
+    from transformers import Sam2VideoConfig
+
+    widths = [16, 32, 64, 128]
+    backbone = {
+        "model_type": "sam2_hiera_det_model",
+        "hidden_size": 16,
+        "image_size": [SIDE, SIDE],
+        "blocks_per_stage": [1, 1, 2, 1],
+        "embed_dim_per_stage": widths,
+        "num_attention_heads_per_stage": [1, 2, 4, 4],
+        "window_size_per_stage": [8, 4, 6, 4],
+        "global_attention_blocks": [3],
+    }
+    vision = {"model_type": "sam2_vision_model", "backbone_config": backbone}
+    vision |= {"backbone_channel_list": widths[::-1], "backbone_feature_sizes": GRIDS}
+    prompts = {"image_size": SIDE}
+    return Sam2VideoConfig(
+        vision_config=vision,
+        prompt_encoder_config=prompts,
+        image_size=SIDE,
+        memory_attention_num_layers=2,
+        memory_attention_rope_feat_sizes=GRIDS[-1],
+        **changes,
+    )
+
+
+def drawn(kind: Any, config: Any) -> Any:
+    """A model with every weight drawn, so that none is zero and masks differ from frame to frame."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = kind(config)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            noise = torch.randn(weight.shape, generator=generator)
+            if weight.ndim > 1:
+                weight.copy_(noise / weight[0].numel() ** 0.5)
+            else:
+                weight.add_(0.1 * noise)
+            if name == "mask_decoder.pred_obj_score_head.proj_out.bias":
+                weight.fill_(3.0)  # objects are there, most of the time
+    return model.eval()
+
+
+def normalise(encoder: Any) -> None:
+    """Scales what the encoder makes of these frames to a deviation of 1: drawn weights let it grow."""
+    frames = torch.from_numpy(np.stack(frames_of(4, (SIDE, SIDE)))).permute(0, 3, 1, 2) / 64.0 - 2
+    with torch.no_grad():
+        features = encoder.backbone(frames).last_hidden_state[::-1]
+        for convolution, feature in zip(encoder.neck.convs, features, strict=True):
+            spread = convolution(feature).std()
+            convolution.weight.div_(spread)
+            convolution.bias.zero_()
