@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_LONG_EDGE
+from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_GAP, DEMO_LONG_EDGE, DEMO_RESAMPLING
 from ermu.errors import SourceError
 from ermu.evaluation.metrics import last_quarter, object_count, region_similarities
 from ermu.runtime.bundle.bundle import Bundle
@@ -32,6 +32,11 @@ from ermu.runtime.streams.run_summary import RunSummary
 from ermu.scenes.catalogue import demo_scene
 from ermu.scenes.source import SceneSource
 from ermu.types import LabelMap
+
+REAL_FOOTAGE = (
+    "real      the 480p frames of DAVIS 2016, https://davischallenge.org, unpacked into DAVIS: "
+    "ermu eval --bundle demo --dataset davis2016 --root DAVIS"
+)
 
 
 def run_demo(out: Path, *, source: str | None, frames: int, console: Console) -> None:
@@ -67,6 +72,8 @@ def run_demo(out: Path, *, source: str | None, frames: int, console: Console) ->
             label = _ask_for_box(first)
             summary = _segment(bundle, camera, label, out, frames, lambda f, r: None)
     _print_speed(summary, out, console)
+    if source is None:
+        console.print(REAL_FOOTAGE, highlight=False, markup=False, soft_wrap=True)
 
 
 def _exported(folder: Path, console: Console) -> Bundle:
@@ -81,7 +88,9 @@ def _exported(folder: Path, console: Console) -> Bundle:
         bundle = export_bundle(
             DEMO_CHECKPOINT,
             folder,
+            gap=DEMO_GAP,
             long_edge=DEMO_LONG_EDGE,
+            resampling=DEMO_RESAMPLING,
             overwrite=True,
             progress=lambda what, step, steps: bar.update(
                 task, description=what, completed=step, total=steps

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.support.gpu"]
 # Folders below export/, beside its own modules.
 _SHAPING = ("encoders", "families", "network", "origins", "precision")
-_CONTRACT = ("manifest", "group_manifest", "parts", "roles", "sizes")  # modules of runtime/bundle/
+# Modules of runtime/bundle/.
+_CONTRACT = ("manifest", "group_manifest", "object_manifest", "parts", "roles", "sizes")
 CACHE = Path(os.environ.get("ERMU_TEST_CACHE", ROOT / "tests" / ".cache"))
 
 

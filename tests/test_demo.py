@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_LONG_EDGE
+from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_GAP, DEMO_LONG_EDGE, DEMO_RESAMPLING
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.files import sha256_of
 from ermu.runtime.images.label_folder import MARK
@@ -25,6 +25,7 @@ def test_demo_segments_its_clip(tmp_path):
     write_label_map(tmp_path / "demo" / "labels" / "00020.png", np.ones((2, 2), np.uint8), software=MARK)
     done = ermu("demo", "--out", tmp_path / "demo", "--frames", 20)
     assert done.returncode == 0, done.stderr
+    assert "ermu eval --bundle demo --dataset davis2016 --root DAVIS" in done.stdout
     mean = float(re.search(r"mean\s*│\s*([\d.]+)", done.stdout)[1])
     assert mean > 0.7  # the labels are known: an untrained network stays below 0.2
     assert len(list((tmp_path / "demo" / "labels").iterdir())) == 20
@@ -36,7 +37,8 @@ def test_demo_segments_its_clip(tmp_path):
 def test_ready_made_bundle_is_the_checkpoints():
     manifest = Bundle.load("demo").manifest
     assert manifest.provenance.checkpoint_sha256 == sha256_of(DEMO_CHECKPOINT)
-    assert manifest.input.long_edge == DEMO_LONG_EDGE
+    assert (manifest.input.long_edge, manifest.input.resampling) == (DEMO_LONG_EDGE, DEMO_RESAMPLING)
+    assert manifest.memory.gap == DEMO_GAP
     assert DEMO_CHECKPOINT.stat().st_size < 16e6
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ermu.errors import CheckpointError
 from ermu.training.learning.averaging import WeightAverage
@@ -78,13 +79,13 @@ def load_checkpoint(path: Path, progress: Progress, config: dict[str, Any]) -> i
 
 
 def publish_weights(
-    path: Path, average: WeightAverage, spec: dict[str, Any], provenance: dict[str, Any]
+    path: Path, weights: Mapping[str, Tensor], spec: dict[str, Any], provenance: dict[str, Any]
 ) -> None:
-    """Writes averaged weights in half precision, with the network's description and where they come from.
+    """Writes weights in half precision, with the network's description and where they come from.
 
     The file is a checkpoint as `ermu export` takes it: weights under `state_dict`, description under `spec`.
     """
-    half = {key: value.half() for key, value in average.weights.items()}
+    half = {key: value.half() for key, value in weights.items()}
     _save(path, {"state_dict": half, "spec": spec, "provenance": provenance})
 
 

@@ -50,12 +50,22 @@ class StartConfig(Strict):
         imagenet_encoder: Whether EfficientNet-Lite0 gets its ImageNet weights from the package that has them.
         draw: How the rest is drawn: `identities`, such that they survive to the decoder's end, or as
             `published`. None: published where there is a checkpoint.
+        share: Of the checkpoint's weights in those that are published, 0 to 1: the rest are the trained ones.
+            A network that goes on with other data keeps so what it knew (M. Wortsman et al., Robust
+            fine-tuning of zero-shot models, CVPR 2022).
     """
 
     checkpoint: Path | None = None
+    share: float = Field(default=0.0, ge=0, lt=1)
     encoder: Path | None = None
     imagenet_encoder: bool = False
     draw: Literal["identities", "published"] | None = None
+
+    @model_validator(mode="after")
+    def _shared(self) -> StartConfig:
+        if self.share and self.checkpoint is None:
+            raise ValueError("share is a checkpoint's, and there is no start.checkpoint")
+        return self
 
     @property
     def drawn_as_published(self) -> bool:

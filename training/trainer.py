@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ermu.export.network.network import SegmentationNetwork
 from ermu.training.checkpoint import Progress, load_checkpoint, publish_weights, save_checkpoint
@@ -69,6 +69,7 @@ class Trainer:
         self.network: SegmentationNetwork = self._start().to(  # type: ignore[call-overload]
             self._processes.device, memory_format=torch.channels_last
         )
+        self._began = {key: value.cpu().clone() for key, value in self.network.state_dict().items()}
         self._schedule = config.schedule()
         self._regularization = Regularization(
             self.network, config.dropped(), config.seed, self._processes.rank
@@ -199,7 +200,12 @@ class Trainer:
         save_checkpoint(self._checkpoint, self._progress, self.step, self._identity)
         account = provenance(self.config, self.step, self._processes.count)
         spec = self.network.spec.to_dict()
-        publish_weights(self._out / "weights.pth", self._progress.average, spec, account)
+        publish_weights(self._out / "weights.pth", self._published(), spec, account)
+
+    def _published(self) -> dict[str, Tensor]:
+        """The averaged weights, with the starting weights' share."""
+        share, average = self.config.start.share, self._progress.average.weights
+        return {key: torch.lerp(value.cpu(), self._began[key], share) for key, value in average.items()}
 
 
 def _lacks_bfloat16() -> bool:

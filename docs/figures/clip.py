@@ -12,6 +12,7 @@ import numpy as np
 from ermu import Segmenter, read_label_map
 from ermu.plugins import FrameResult
 from ermu.runtime.memory.propagation import ExternalAttentionPropagation
+from ermu.types import LabelMap
 
 HERE = Path(__file__).parent
 CREDIT = "frames: DAVIS 2016, Perazzi et al., CC BY 4.0"
@@ -43,11 +44,16 @@ def arguments(doc: str | None) -> argparse.Namespace:
     return parser.parse_args()
 
 
+def read(davis: Path, sequence: str) -> tuple[list[np.ndarray], LabelMap]:
+    """A sequence's frames, BGR, and its first annotation."""
+    files = sorted((davis / "JPEGImages" / "480p" / sequence).glob("*.jpg"))
+    label = read_label_map(davis / "Annotations" / "480p" / sequence / f"{files[0].stem}.png")
+    return [cv2.imread(str(file)) for file in files], label
+
+
 def follow(davis: Path, *, policy: str = "ermu", gap: int = 2, sequence: str = SEQUENCE) -> list[Seen]:
     """The object of a sequence, from its first annotation on; the bank is the demo network's, nine frames."""
-    files = sorted((davis / "JPEGImages" / "480p" / sequence).glob("*.jpg"))
-    pictures = [cv2.imread(str(file)) for file in files]
-    label = read_label_map(davis / "Annotations" / "480p" / sequence / f"{files[0].stem}.png")
+    pictures, label = read(davis, sequence)
     seen = []
     with Segmenter("demo", policy=policy, gap=gap, plan="external_attention") as segmenter:
         seen.append(Seen(pictures[0], segmenter.start(pictures[0], label), [], np.zeros((0, 1, 1))))

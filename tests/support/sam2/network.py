@@ -60,7 +60,7 @@ def small_model(config: Any = None) -> Any:
     """A `Sam2VideoModel` of which every weight is drawn from a seed, so that none is 0 as when it is made.
 
     They keep what a layer reads and makes of one size: with half as much again, two of transformers' own
-    attentions (eager, sdpa) drift apart by tens of logits in 20 frames, and nothing could be compared.
+    attentions (eager, sdpa) drift apart in 20 frames by far more than what is asked of ours.
     """
     from transformers import Sam2VideoModel
 
