@@ -20,6 +20,7 @@ from ermu.kernels.numpy.attention import NumpyAttention
 from ermu.registries import ENCODERS, FAMILIES
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+from ermu.runtime.bundle.object_manifest import SIGNATURES
 from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import ALIGNED, Grids, resolve
@@ -240,8 +241,12 @@ def _memories(network: SegmentationNetwork, feeds: dict[str, np.ndarray]):
 def test_only_aot_has_a_block_0_prefix(at):
     assert at("aott").manifest.plans[EXTERNAL_ATTENTION].prefix == "block0_prefix"
     assert at("r50_deaotl").manifest.plans[EXTERNAL_ATTENTION].prefix is None
+
+
+def test_every_role_that_is_a_group_s_is_used(at):
     roles = {t.role for info in at("r50_deaotl").manifest.graphs.values() for t in info.tensors}
-    assert roles == set(Role)
+    objects = {role for read, made in SIGNATURES.values() for role in (*read, *made)}
+    assert roles | objects == set(Role) and roles & objects == {Role.INPUT}
 
 
 def test_deaots_previous_frame_is_the_banks_entry(at):

