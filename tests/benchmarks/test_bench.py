@@ -38,9 +38,9 @@ def _bench(*arguments: object) -> None:
 def demo_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo bundle against two peers, a stream with overlay and a plot."""
     folder = tmp_path_factory.mktemp("bench")
-    setup = ["--bundle", "demo", "--size", "97x129", "--frames", "6", "--warmup", "2", "--overlay"]
+    setup = ["--bundle", "demo", "--size", "97x129", "--gap", "5", "--frames", "6", "--warmup", "2"]
     peers = ["--against", "torch-best,torch-published,onnxruntime"]
-    _bench(*setup, *peers, "--json", folder / "demo.json", "--plot", folder / "demo.png")
+    _bench(*setup, *peers, "--overlay", "--json", folder / "demo.json", "--plot", folder / "demo.png")
     return folder / "demo.json"
 
 

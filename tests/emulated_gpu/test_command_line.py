@@ -74,7 +74,7 @@ def test_doctor_says_what_no_memory_means(python: Callable) -> None:
 def test_run_makes_the_label_maps_of_the_cpu(
     family: str, objects: int, python: Callable, engines: Callable, clip: Callable, tmp_path: Path
 ) -> None:
-    # Five groups of a network of random weights nearly tie: a pixel that falls otherwise grows from frame to frame.
+    # Five groups of a network of random weights nearly tie: a pixel that falls otherwise soon has company.
     frames = clip(objects, 13 if objects == 1 else {"aot": 8, "deaot": 3}[family])
     expected = on_cpu(engines(family), frames)
     for backend in BACKENDS:
