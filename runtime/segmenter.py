@@ -318,9 +318,9 @@ class Segmenter(PortableSegmenter):
                 f"A bank holds {held} frames, more than the capacity {options.capacity}.",
                 fix=f"reset the memories before leaving the policy {self.policy}",
             )
-        self._options = options
         if self._groups is not None:
             self._groups.switch_policy(options)
+        self._options = options
 
     def reset(self) -> None:
         """Forgets every object and memory; `start` begins anew."""

@@ -16,8 +16,8 @@ from ermu.runtime.bundle.manifest import FORMAT_VERSION, WHOLE, Manifest, Networ
 from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.bundle.parts import FileInfo, GraphInfo, InputInfo, MemoryInfo
 from ermu.runtime.bundle.sizes import UNALIGNED
+from ermu.runtime.memory.objects.options import FIFO, is_scored
 
-POLICY = "fifo"
 _LICENCE = f"{LICENCE} What Meta publishes as SAM 2, 2.1 and EdgeTAM is Apache-2.0."
 
 
@@ -64,7 +64,9 @@ class ExportableObjects(Exportable):
             format_version=FORMAT_VERSION,
             kind="object",
             network=NetworkInfo(name=published.name, family=family, encoder=encoder, align_corners=False),
-            memory=MemoryInfo(policy=POLICY, capacity=self._capacity, gap=1, gap_rule="constant"),
+            memory=MemoryInfo(
+                policy=options.policy or FIFO, capacity=self._capacity, gap=1, gap_rule="constant"
+            ),
             input=InputInfo(
                 size=self.size,
                 dtype=options.image_dtype,  # type: ignore[arg-type]
@@ -73,7 +75,7 @@ class ExportableObjects(Exportable):
             ),
             precision="fp32",
             graphs=graphs,
-            plans={WHOLE: object_plan()},
+            plans={WHOLE: object_plan(graphs)},
             weights=(weights,),
             memory_rows=tuple(map(tuple, rows)),
             most_pointers=int(model.config.max_object_pointers_in_encoder),
@@ -114,10 +116,10 @@ def _check_options(options: ExportOptions) -> None:
             raise OptionError(
                 f"A {name} is given for a folder of transformers: {why}.", fix=f"leave the {name} out"
             )
-    if options.policy not in (None, POLICY):
+    if options.policy not in (None, FIFO) and not is_scored(options.policy):
         raise OptionError(
             f"The policy '{options.policy}' is not for networks that follow every object by itself.",
-            expected=POLICY,
+            expected="fifo, ermu or rmem",
         )
     if options.gap not in (None, 1):
         raise OptionError(f"gap is {options.gap}.", expected="1: such a network remembers every frame")

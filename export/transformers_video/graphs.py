@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ermu.export.graph import TOLERANCE, Graph
@@ -9,6 +10,7 @@ from ermu.export.tensors import described
 from ermu.export.transformers_video.decoder import Label, Point, Segment
 from ermu.export.transformers_video.encoder import Encode
 from ermu.export.transformers_video.memory import Memorize, MemorizePrompt, Recall
+from ermu.export.transformers_video.score import Score, scores
 from ermu.runtime.bundle.object_manifest import ObjectPlan
 from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Role
@@ -48,7 +50,7 @@ def build_object_graphs(model: Any, image_dtype: str = "float32") -> list[Graph]
         described("point_signs", ("K",), Role.POINT_SIGNS),
     )
     remembered = ((entry,), TOLERANCE if recall.perceived else _BFLOAT16)
-    return [
+    graphs = [
         Graph("encode", Encode(model), (image,), (f4, f8, f16, first)),
         Graph("recall", recall, (f16, *memory), (conditioned,)),
         Graph("segment", Segment(model), (conditioned, f4, f8), verdict),
@@ -57,10 +59,16 @@ def build_object_graphs(model: Any, image_dtype: str = "float32") -> list[Graph]
         Graph("memorize", Memorize(model), (f16, logits, presence), *remembered),
         Graph("memorize_prompt", MemorizePrompt(model), (f16, mask, presence), *remembered),
     ]
+    if not scores(model):
+        return graphs
+    score = Score(model)
+    queries = described("queries", score.queries_shape, Role.MEMORY_QUERIES)
+    keys = described("keys", ("T", *score.queries_shape[1:]), Role.MEMORY_KEYS)
+    return [*graphs, Graph("score", score, (f16, *memory[:2]), (queries, keys))]
 
 
-def object_plan() -> ObjectPlan:
-    """The plan that they form: each does what its name says."""
+def object_plan(graphs: Collection[str]) -> ObjectPlan:
+    """The plan that graphs of these names form: each does what its name says."""
     return ObjectPlan(
         encode="encode",
         recall="recall",
@@ -69,6 +77,7 @@ def object_plan() -> ObjectPlan:
         label="label",
         memorize="memorize",
         memorize_prompt="memorize_prompt",
+        score="score" if "score" in graphs else None,
     )
 
 

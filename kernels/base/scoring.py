@@ -71,6 +71,7 @@ class Scoring(ABC):
     """Relevance, redundancy and the foreground that weighs them, on one device."""
 
     name: str
+    head_channels: tuple[int, ...] | None = None  # widths of a head that it can score; None, any
 
     @abstractmethod
     def frame_masses(self, query: Tensor, keys: Tensor, rows: Array, out: Tensor, *, heads: int) -> None:

@@ -49,6 +49,7 @@ class CudaScoring(Scoring):
     """
 
     name = "cuda"
+    head_channels = HEAD_CHANNELS
 
     def __init__(self, device: GpuDevice, faults: FaultWord, *, precision: Precision = "exact") -> None:
         if precision not in ("exact", "int8"):

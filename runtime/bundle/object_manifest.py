@@ -20,6 +20,7 @@ SIGNATURES: dict[str, tuple[set[Role], set[Role]]] = {
     "label": ({Role.MASK}, _FOUND),
     "memorize": ({Role.LOGITS, Role.PRESENCE}, {Role.MEMORIZED}),
     "memorize_prompt": ({Role.MASK, Role.PRESENCE}, {Role.MEMORIZED}),
+    "score": ({Role.MEMORIES, Role.MEMORY_ROWS}, {Role.MEMORY_QUERIES, Role.MEMORY_KEYS}),
 }
 
 
@@ -34,6 +35,8 @@ class ObjectPlan(Plan):
         label: The same of a frame on which a mask says where it is.
         memorize: A segmented frame to what is remembered of it.
         memorize_prompt: The same of a frame with a prompt, whose mask is taken as certain.
+        score: Queries and keys of the first attention on memory frames, for policies that score them; a
+            bundle may lack it.
     """
 
     recall: str
@@ -42,12 +45,14 @@ class ObjectPlan(Plan):
     label: str
     memorize: str
     memorize_prompt: str
+    score: str | None = None
 
     @property
     def graphs(self) -> tuple[str, ...]:
         """See `Plan.graphs`."""
         found = (self.recall, self.segment, self.point, self.label)
-        return (*self.once, *found, self.memorize, self.memorize_prompt)
+        scored = () if self.score is None else (self.score,)
+        return (*self.once, *found, self.memorize, self.memorize_prompt, *scored)
 
 
 class ObjectManifest(Manifest):
@@ -78,7 +83,10 @@ class ObjectManifest(Manifest):
         if len({len(row) for row in self.memory_rows}) != 1:
             raise ValueError("memory_rows are of different widths")
         for field, (reads, makes) in SIGNATURES.items():
-            graph = self.graphs[getattr(self.plans[WHOLE], field)]
+            name = getattr(self.plans[WHOLE], field)
+            if name is None:
+                continue
+            graph = self.graphs[name]
             for way, tensors, wanted in (("reads", graph.inputs, reads), ("makes", graph.outputs, makes)):
                 found = sorted(t.role.value for t in tensors if t.role is not Role.FEATURES)
                 if found != sorted(role.value for role in wanted):

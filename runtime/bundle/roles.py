@@ -30,6 +30,10 @@ class Role(str, Enum):
     CONDITIONED = "conditioned"  # (object) features that have met the memories
     MEMORIES = "memories"  # (object) memory frames, leading axis T
     MEMORY_ROWS = "memory_rows"  # (object) a row of the manifest's table for each memory frame, by its age
+    MEMORY_QUERIES = (
+        "memory_queries"  # (object) what attends to them first, as many at a time as their tokens
+    )
+    MEMORY_KEYS = "memory_keys"  # (object) what of them is attended to first, leading axis T
     MEMORIZED = "memorized"  # (object) what a frame leaves behind: one of `MEMORIES`
     POINTERS = "pointers"  # (object) pointers of earlier frames, leading axis P
     POINTER_AGES = "pointer_ages"  # (object) frames since each of them

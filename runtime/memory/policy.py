@@ -30,6 +30,11 @@ class Evidence(ABC):
         """Slots from the oldest frame to the newest, (T,)."""
         return np.argsort(self.slot_frames)
 
+    @property
+    def candidates(self) -> npt.NDArray[np.intp]:
+        """Slots whose frames may leave, from the oldest to the newest: all but the first frame's."""
+        return self.order[1:]
+
     @abstractmethod
     def relevance(self) -> Vector:
         """(T,) float64, sums to 1 (`docs/spec/ermu.md`, step 1)."""

@@ -64,7 +64,7 @@ class ScoredPolicy(EvictionPolicy):
             raise KernelError(
                 "A memory frame's score is not a number.", fix="if the network runs in fp16, try fp32"
             )
-        candidates = order[1:]
+        candidates = evidence.candidates
         return Decision(
             slot=int(candidates[np.argmin(scores[candidates])]),
             relevance=relevance[order],

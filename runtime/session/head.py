@@ -61,6 +61,7 @@ class TrackedHead(_Part):
     last_append: Finite
     frames: Annotated[list[Number], Field(min_length=1)]
     pointer_frames: Annotated[list[Number], Field(min_length=1)]
+    policy: dict[str, Any] = {}
 
 
 class SegmenterHead(_Part):

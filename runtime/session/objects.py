@@ -11,7 +11,7 @@ from ermu.runtime.session.kept import Kept
 from ermu.runtime.session.session import Session
 from ermu.types import Array
 
-_FIELDS = ("number", "id", "prompted", "remembered", "last_append", "frames", "pointer_frames")
+_FIELDS = ("number", "id", "prompted", "remembered", "last_append", "frames", "pointer_frames", "policy")
 
 
 def keep_objects(objects: ObjectSet) -> Kept:

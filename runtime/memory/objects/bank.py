@@ -41,10 +41,11 @@ class Limits:
 
 
 class ObjectBank:
-    """An object's memory frames and pointers; a frame with a prompt stays, the oldest of the others leaves.
+    """An object's memory frames and pointers; a frame with a prompt stays, one of the others leaves.
 
     The first frame with a prompt stays for good, and of the others of its kind the latest few. Of frames
-    without a prompt, those stay that are among the latest `capacity - 1` remembered ones.
+    without a prompt, those stay that are among the latest `capacity - 1` remembered ones; or, in a bank that
+    is `scored`, up to `capacity - 1` until somebody says which of them leaves.
 
     Args:
         memory: Empty, with room for `limits.memory_room`.
@@ -56,10 +57,12 @@ class ObjectBank:
         pointers: Of each frame that has one.
         prompted: Frames with a prompt, ascending.
         remembered: The latest frames that were, or are, memory frames, ascending: by them ages are counted.
+            In a bank that is `scored`, the memory frames without a prompt.
+        scored: Whether frames leave by what somebody makes of them, not by age.
     """
 
-    def __init__(self, memory: Slots, pointers: Slots, limits: Limits) -> None:
-        self.memory, self.pointers, self._limits = memory, pointers, limits
+    def __init__(self, memory: Slots, pointers: Slots, limits: Limits, *, scored: bool = False) -> None:
+        self.memory, self.pointers, self._limits, self.scored = memory, pointers, limits, scored
         self.prompted: list[int] = []
         self.remembered: list[int] = []
 
@@ -86,9 +89,36 @@ class ObjectBank:
         self.point(frame, pointer)
         return left
 
-    def append(self, frame: int, entry: DeviceTensor) -> list[int]:
-        """Remembers a frame without a prompt; arguments and result as of `prompt`."""
+    @property
+    def length(self) -> int:
+        """Memory frames without a prompt, and one, as the capacity counts them."""
+        return 1 + len(set(self.memory.frames) - set(self.prompted))
+
+    @property
+    def full(self) -> bool:
+        """Whether a frame without a prompt leaves for the next one, in a bank that is `scored`."""
+        return len(self.remembered) >= self._limits.capacity - 1
+
+    def append(self, frame: int, entry: DeviceTensor, leaves: int | None = None) -> list[int]:
+        """Remembers a frame without a prompt.
+
+        Args:
+            frame: Its number.
+            entry: What is to be remembered of it.
+            leaves: The frame without a prompt that goes, in a bank that is `scored` and `full`.
+
+        Returns:
+            The memory frames that left.
+        """
+        if leaves is not None:
+            self.remembered.remove(leaves)
         return self._write(frame, entry)
+
+    def score(self, scored: bool) -> None:
+        """Lets frames leave by what somebody makes of them, or by age, from now on; none leaves yet."""
+        if scored != self.scored:
+            self.remembered = [f for f in self.frames if f not in self.prompted]
+        self.scored = scored
 
     def point(self, frame: int, pointer: DeviceTensor) -> None:
         """Takes the pointer of a frame, with or without a prompt, remembered or not."""
@@ -108,6 +138,8 @@ class ObjectBank:
         kept = {*self.prompted, latest}
         self.memory.keep(kept)
         self.pointers.keep(kept)
+        if self.scored:
+            self.remembered = [f for f in self.remembered if f in kept]
 
     def before(self, frame: int) -> ObjectBank:
         """What was known of the object before a frame, as far as it is remembered still; a copy.
@@ -144,7 +176,7 @@ class ObjectBank:
         Raises:
             BackendError: there is not enough memory.
         """
-        copy = ObjectBank(self.memory.copied(), self.pointers.copied(), self._limits)
+        copy = ObjectBank(self.memory.copied(), self.pointers.copied(), self._limits, scored=self.scored)
         copy.prompted, copy.remembered = list(self.prompted), list(self.remembered)
         return copy
 
@@ -163,12 +195,18 @@ class ObjectBank:
             raise ValueError(f"of the frames with a prompt, {self.prompted}, one is not held")
         if len(self.prompted) > 1 + LATEST_PROMPTED or len(self.remembered) > self._limits.capacity:
             raise ValueError("more frames are known than are held")
-        if any(self._age(frame) >= self._limits.capacity for frame in held - set(self.prompted)):
+        others = held - set(self.prompted)
+        if self.scored and others != set(self.remembered):
+            raise ValueError(f"frames without a prompt are {sorted(others)}, not {self.remembered}")
+        if any(self._age(frame) >= self._limits.capacity for frame in others):
             raise ValueError(f"the frames {sorted(held)} are more than the capacity")
 
     def _write(self, frame: int, entry: DeviceTensor) -> list[int]:
         """Counts a memory frame in, and holds it unless it is too old; those that leave for it are gone."""
-        if frame not in self.remembered:
+        if self.scored:
+            self.remembered = sorted({*self.remembered, frame} - set(self.prompted))
+            del self.remembered[: 1 - self._limits.capacity]
+        elif frame not in self.remembered:
             insort(self.remembered, frame)
             del self.remembered[: -self._limits.capacity]
         left = sorted(f for f in self.memory.frames if not self._stays(f))
@@ -179,6 +217,8 @@ class ObjectBank:
         return left
 
     def _stays(self, frame: int) -> bool:
+        if self.scored:
+            return frame in self.prompted or frame in self.remembered
         return frame in self.prompted or self._age(frame) < self._limits.capacity
 
     def _age(self, frame: int) -> int:

@@ -166,6 +166,41 @@ class ObjectGraphs:
         held = {**_roles(found), Role.MASK: self._mask, Role.MEMORIZED: self.entry}
         self._run(self._plan.memorize_prompt, features, held)
 
+    @property
+    def queries_shape(self) -> tuple[int, ...]:
+        """Of what `score` gives, Q x M x D.
+
+        Raises:
+            KeyError: the bundle has no such graph.
+        """
+        return resolve(self._described[Role.MEMORY_QUERIES].shape, self._symbols)
+
+    def score(
+        self, features: Tensors, bank: ObjectBank, frame: int, queries: DeviceTensor, keys: DeviceTensor
+    ) -> None:
+        """What the first attention on memory frames compares.
+
+        Args:
+            features: Of the frame.
+            bank: Of the object.
+            frame: The frame's number.
+            queries: Q x M x D, written.
+            keys: T x M x D, written.
+        """
+        assert self._plan.score is not None, "check_options has refused such a bundle"
+        self.place([bank], frame)
+        held = {
+            Role.MEMORIES: bank.memory.held,
+            Role.MEMORY_ROWS: self._rows.at(0).first(len(bank.memory)),
+            Role.MEMORY_QUERIES: queries,
+            Role.MEMORY_KEYS: keys,
+        }
+        self._run(self._plan.score, features, held)
+
+    def described(self, role: Role) -> TensorInfo:
+        """A tensor of the graphs."""
+        return self._described[role]
+
     def _make_places(self, count: int) -> None:
         """Room for the ages of so many objects' memories."""
         largest, rows = self.limits(len(self._table)), self._described[Role.MEMORY_ROWS]

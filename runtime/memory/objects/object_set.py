@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ermu.devices.tensor import DeviceTensor
-from ermu.errors import OptionError, PromptError
+from ermu.errors import PromptError
 from ermu.runtime.backends.base import Backend
-from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.bundle.sizes import Grids, resolve
 from ermu.runtime.images.labels import GROUP_SIZE, MAX_OBJECTS, in_groups
 from ermu.runtime.memory.correction import Correction, Corrections
 from ermu.runtime.memory.labelling import Labeller, Probabilities, Seen
 from ermu.runtime.memory.objects.bank import Single
+from ermu.runtime.memory.objects.choosing import Chooser, choosers
 from ermu.runtime.memory.objects.clicks import Clicks
 from ermu.runtime.memory.objects.deciding import decided, probabilities
 from ermu.runtime.memory.objects.graphs import ObjectGraphs, Tensors
 from ermu.runtime.memory.objects.masks import mask_of, network_mask
 from ermu.runtime.memory.objects.tracked import SavedObject, TenObjects, TrackedObject, TrackMemory
-from ermu.runtime.memory.options import PRESENT, MemoryOptions
+from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.sets.memories import Memories
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, LabelMap, Mask
-
-POLICY = "fifo"
-
-
-def check_options(manifest: ObjectManifest, options: MemoryOptions) -> None:
-    """Refuses what a network that follows every object by itself has no use for.
-
-    Raises:
-        OptionError: another policy, a bank that is too large, or identity channels without an object.
-    """
-    name, rows = manifest.network.name, len(manifest.memory_rows)
-    if options.policy != POLICY:
-        raise OptionError(
-            f"The policy {options.policy} does not serve the network {name}.",
-            expected=POLICY,
-            fix=f"--policy {POLICY}",
-        )
-    if options.capacity > rows:
-        raise OptionError(
-            f"Capacity {options.capacity} is too large for the network {name}.",
-            expected=f"at most {rows}: it tells so many memory frames apart",
-        )
-    if options.identities != PRESENT:
-        raise OptionError(f"The network {name} has no identities.", expected=f"--identities {PRESENT}")
 
 
 class ObjectSet(Memories):
@@ -69,6 +45,7 @@ class ObjectSet(Memories):
         self.grids, self.source_hw = grids, source_hw
         self._graphs, self._numbers = ObjectGraphs(backend, grids), numbers
         self._objects: list[TrackedObject] = []
+        self._choosers: dict[tuple[str, int], Callable[[], Chooser | None]] = {}  # of the latest alone
         self._features: Tensors = {}  # of the frame that was segmented last
         self._corrections = Corrections[TrackMemory]()
         self._labeller = Labeller(backend, source_hw, align_corners=grids.rule.align_corners)
@@ -84,8 +61,8 @@ class ObjectSet(Memories):
 
     @property
     def longest(self) -> int:
-        """See `Memories.longest`."""
-        return max((len(each.bank.memory) for each in self._objects), default=0)
+        """See `Memories.longest`; frames with a prompt have room of their own."""
+        return max((each.bank.length for each in self._objects), default=0)
 
     def unchanged(self) -> list[MemoryUpdate]:
         """See `Memories.unchanged`."""
@@ -239,8 +216,11 @@ class ObjectSet(Memories):
         return self._labelled()
 
     def switch_policy(self, options: MemoryOptions) -> None:
-        """See `Memories.switch_policy`: there is but one, which keeps nothing."""
-        return
+        """See `Memories.switch_policy`."""
+        made = [self._chooser(options) for _ in self._objects]
+        self._corrections.keep([])  # their policies' figures are another's
+        for each, chooser in zip(self._objects, made, strict=True):
+            each.choose_by(chooser)
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -265,7 +245,8 @@ class ObjectSet(Memories):
         made = []
         for each in saved:
             found = self._graphs.new_found()
-            made.append(TrackedObject(self._graphs, each.number, each.id, options.capacity, found))
+            chooser = self._chooser(options)
+            made.append(TrackedObject(self._graphs, each.number, each.id, options.capacity, found, chooser))
             made[-1].resume(each)
         self._set(made)
         if made:
@@ -371,10 +352,18 @@ class ObjectSet(Memories):
 
     def _new(self, ids: Sequence[int], options: MemoryOptions) -> list[TrackedObject]:
         """Objects without a memory yet."""
-        return [
-            TrackedObject(self._graphs, next(self._numbers), i, options.capacity, self._graphs.new_found())
-            for i in ids
-        ]
+        made = []
+        for i in ids:
+            found, chooser = self._graphs.new_found(), self._chooser(options)
+            number = next(self._numbers)
+            made.append(TrackedObject(self._graphs, number, i, options.capacity, found, chooser))
+        return made
+
+    def _chooser(self, options: MemoryOptions) -> Chooser | None:
+        key = options.policy, options.capacity
+        if key not in self._choosers:
+            self._choosers = {key: choosers(self._backend, self._graphs, options)}
+        return self._choosers[key]()
 
     def _set(self, objects: list[TrackedObject]) -> None:
         """Follows these objects alone, their logits where their places are."""

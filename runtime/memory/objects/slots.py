@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import count
 
 import numpy.typing as npt
 
 from ermu.devices.base import Device
 from ermu.devices.tensor import DeviceTensor
 from ermu.types import Array
+
+_STAMPS = count()
 
 
 class Slots:
@@ -22,12 +25,14 @@ class Slots:
 
     Attributes:
         frames: Whose they are, in the order in which they lie.
+        stamps: A number for each, which no other content of any slot has or had.
     """
 
     def __init__(self, device: Device, shape: Sequence[int], dtype: npt.DTypeLike, room: int) -> None:
         self._device = device
         self._buffer = device.empty((room, *shape), dtype)
         self.frames: list[int] = []
+        self.stamps: list[int] = []
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -53,7 +58,10 @@ class Slots:
         if frame not in self.frames:
             assert len(self.frames) < self._buffer.shape[0], "no slot is free"
             self.frames.append(frame)
-        self._device.copy(tensor, self._buffer.at(self.frames.index(frame)))
+            self.stamps.append(-1)
+        slot = self.frames.index(frame)
+        self.stamps[slot] = next(_STAMPS)
+        self._device.copy(tensor, self._buffer.at(slot))
 
     def keep(self, frames: Collection[int]) -> None:
         """Holds those of these frames alone; the last fills the place of one that goes."""
@@ -61,8 +69,9 @@ class Slots:
             slot, last = self.frames.index(frame), len(self.frames) - 1
             if slot != last:
                 self._device.copy(self._buffer.at(last), self._buffer.at(slot))
-                self.frames[slot] = self.frames[last]
+                self.frames[slot], self.stamps[slot] = self.frames[last], self.stamps[last]
             self.frames.pop()
+            self.stamps.pop()
 
     def fill(self, frames: Sequence[int], tensors: Array) -> None:
         """Holds the tensors of these frames, n x ..., in this order.
@@ -72,7 +81,7 @@ class Slots:
         """
         if len(frames) > self._buffer.shape[0] or len(set(frames)) != len(frames):
             raise ValueError(f"frames {list(frames)} do not fit {self._buffer.shape[0]} slots")
-        self.frames = list(frames)
+        self.frames, self.stamps = list(frames), [next(_STAMPS) for _ in frames]
         self._device.upload(tensors, self.held)
 
     def downloaded(self) -> Array:
@@ -86,7 +95,7 @@ class Slots:
             BackendError: there is not enough memory.
         """
         copy = Slots(self._device, self._buffer.shape[1:], self._buffer.dtype, self._buffer.shape[0])
-        copy.frames = list(self.frames)
+        copy.frames, copy.stamps = list(self.frames), list(self.stamps)
         if copy.frames:
             self._device.copy(self.held, copy.held)
         return copy

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ermu.runtime.images.labels import GROUP_SIZE
 from ermu.runtime.memory.objects.bank import ObjectBank, Single
+from ermu.runtime.memory.objects.choosing import Chooser
 from ermu.runtime.memory.objects.clicks import Clicks
 from ermu.runtime.memory.objects.graphs import Found, ObjectGraphs, Tensors
 from ermu.runtime.memory.policy import Decision
@@ -23,6 +25,7 @@ class TrackMemory:
 
     bank: ObjectBank
     last_append: float
+    chooser: Chooser | None
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class SavedObject:
         pointer_frames: Of the pointers.
         memory: T x M x Cm.
         pointers: P x C.
+        policy: What its policy keeps.
     """
 
     number: int
@@ -50,6 +54,7 @@ class SavedObject:
     pointer_frames: list[int]
     memory: Array
     pointers: Array
+    policy: dict[str, Any]
 
 
 class TrackedObject:
@@ -61,6 +66,7 @@ class TrackedObject:
         object_id: The caller's.
         capacity: Of its bank.
         found: Room for what is found of it on the latest frame.
+        chooser: Of its memory frames that leave; None, the oldest does.
 
     Attributes:
         bank: What is remembered of it.
@@ -68,20 +74,32 @@ class TrackedObject:
     """
 
     def __init__(
-        self, graphs: ObjectGraphs, number: int, object_id: int, capacity: int, found: Found
+        self,
+        graphs: ObjectGraphs,
+        number: int,
+        object_id: int,
+        capacity: int,
+        found: Found,
+        chooser: Chooser | None = None,
     ) -> None:
         self._graphs, self.number, self.object_id = graphs, number, object_id
         self.bank, self.found = graphs.new_bank(capacity), found
         self.last_append = 0.0
+        self.choose_by(chooser)
 
     @property
     def memory(self) -> TrackMemory:
         """All that is remembered of it."""
-        return TrackMemory(self.bank, self.last_append)
+        return TrackMemory(self.bank, self.last_append, self._chooser)
 
     def restore(self, memory: TrackMemory) -> None:
         """Remembers again what it did before a correction."""
-        self.bank, self.last_append = memory.bank, memory.last_append
+        self.bank, self.last_append, self._chooser = memory.bank, memory.last_append, memory.chooser
+
+    def choose_by(self, chooser: Chooser | None) -> None:
+        """Lets memory frames leave by another policy; what the old one had gathered is forgotten."""
+        self._chooser = chooser
+        self.bank.score(chooser is not None)
 
     def saved(self) -> SavedObject:
         """All of it; corrections that could be undone are not."""
@@ -96,6 +114,7 @@ class TrackedObject:
             list(bank.pointers.frames),
             bank.memory.downloaded(),
             bank.pointers.downloaded(),
+            self._chooser.state() if self._chooser else {},
         )
 
     def resume(self, saved: SavedObject) -> None:
@@ -108,6 +127,8 @@ class TrackedObject:
         self.bank.pointers.fill(saved.pointer_frames, saved.pointers)
         self.bank.resume(saved.prompted, saved.remembered)
         self.last_append = saved.last_append
+        if self._chooser:
+            self._chooser.resume(saved.policy)
 
     def segment(self, features: Tensors, i: int = 0) -> None:
         """Finds it on a frame by what is remembered of it, of whose age `ObjectGraphs.place` has been told.
@@ -198,7 +219,7 @@ class TrackedObject:
         if not self._due(clock, interval):
             return self.updated([])
         self._graphs.memorize(features, self.found)
-        return self._append(frame, clock)
+        return self._append(features, self.found, frame, clock)
 
     def remember_absence(self, features: Tensors, frame: int, clock: float, interval: float) -> MemoryUpdate:
         """Remembers that it is not on the latest frame, whatever was found there."""
@@ -208,7 +229,7 @@ class TrackedObject:
         if not self._due(clock, interval):
             return self.updated([])
         self._graphs.memorize_prompt(features, nowhere, found)
-        return self._append(frame, clock)
+        return self._append(features, found, frame, clock)
 
     def segment_again(self, features: Tensors, frame: int) -> None:
         """Finds it on the latest frame once more, and remembers that in place of what was found before.
@@ -226,24 +247,29 @@ class TrackedObject:
             self._graphs.memorize(features, self.found)
             self.bank.append(frame, self._graphs.entry)
 
-    def updated(self, left: Sequence[int]) -> MemoryUpdate:
+    def updated(self, left: Sequence[int], decision: Decision | None = None) -> MemoryUpdate:
         """Its memory as it is, after frames have left."""
         evicted = left[0] if left else None
-        return MemoryUpdate(self.number, [self.object_id], self.bank.frames, evicted, Decision())
+        return MemoryUpdate(self.number, [self.object_id], self.bank.frames, evicted, decision or Decision())
 
     def _forgetful(self, latest: int) -> TrackMemory:
         """Forgets what nobody has vouched for, but the latest frame; returns the memory as it was."""
         before, bank = self.memory, self.bank.copied()
         bank.keep_prompted(latest)
         self.bank = bank
+        self._chooser = self._chooser and self._chooser.copied()
         return before
 
     def _due(self, clock: float, interval: float) -> bool:
         return clock - self.last_append >= interval - 1e-6
 
-    def _append(self, frame: int, clock: float) -> MemoryUpdate:
+    def _append(self, features: Tensors, found: Found, frame: int, clock: float) -> MemoryUpdate:
+        decision, leaves = Decision(), None
+        if self._chooser:
+            decision = self._chooser.decide(self.bank, features, found.logits, frame)
+            leaves = None if decision.slot is None else self.bank.memory.frames[decision.slot]
         self.last_append = clock
-        return self.updated(self.bank.append(frame, self._graphs.entry))
+        return self.updated(self.bank.append(frame, self._graphs.entry, leaves), decision)
 
 
 @dataclass(frozen=True)

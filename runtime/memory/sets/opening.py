@@ -8,7 +8,8 @@ from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.manifest import Manifest
 from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.bundle.sizes import Grids
-from ermu.runtime.memory.objects.object_set import ObjectSet, check_options
+from ermu.runtime.memory.objects.object_set import ObjectSet
+from ermu.runtime.memory.objects.options import check_options
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.sets.groups import GroupSet
 from ermu.runtime.memory.sets.memories import Memories

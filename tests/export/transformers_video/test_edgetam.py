@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +10,8 @@ import torch
 
 from ermu import Segmenter
 from ermu.errors import DependencyError
-from ermu.export.bundle_writer import write_bundle
 from ermu.export.origins.origin import ExportOptions
-from ermu.export.origins.transformers_folder import ExportableObjects, Published, TransformersFolder
+from ermu.export.origins.transformers_folder import TransformersFolder
 from ermu.export.transformers_video.decoder import Label, Point, Segment
 from ermu.export.transformers_video.encoder import Encode
 from ermu.export.transformers_video.memory import Memorize, MemorizePrompt, Recall
@@ -111,15 +109,6 @@ def test_a_bundle_follows_objects_as_the_sessions_do(model, edgetam_bundle):
     assert set(there) == {True, False}
 
 
-@pytest.fixture(scope="module")
-def edgetam_bundle(model, made_for_sam2):
-    def make(path: Path) -> None:
-        source = ExportableObjects(model, Published("edgetam", "0" * 64), ExportOptions())
-        write_bundle(source, path, opset=20, tell=lambda *_: None)
-
-    return made_for_sam2("edgetam-bundle", make)
-
-
 def test_a_folder_of_it_is_read(tmp_path):
     """With the encoder of SAM 2, which its config may name and which needs no other package."""
     known = small_edgetam().config.to_dict()
@@ -128,9 +117,9 @@ def test_a_folder_of_it_is_read(tmp_path):
     written = draw_weights(EdgeTamVideoModel(config).eval())
     read = TransformersFolder().read(write_folder(tmp_path / "EdgeTAM", written), ExportOptions())
     assert [graph.name for graph in read.graphs] == [
-        *("encode", "recall", "segment", "point", "label", "memorize", "memorize_prompt")
+        *("encode", "recall", "segment", "point", "label", "memorize", "memorize_prompt", "score")
     ]
-    assert read.graphs[-1].outputs[0].shape == (32, 64), "16 tokens of the whole and 16 of parts"
+    assert read.graphs[-2].outputs[0].shape == (32, 64), "16 tokens of the whole and 16 of parts"
     frame = frames_of(1)[0][None]
     for ours, theirs in zip(run(read.graphs[0].module, frame), run(Encode(written), frame), strict=True):
         assert torch.equal(ours, theirs)

@@ -1,0 +1,62 @@
+"""What may be asked of a network that follows every object by itself."""
+
+from __future__ import annotations
+
+from ermu.errors import OptionError
+from ermu.registries import POLICIES
+from ermu.runtime.bundle.manifest import WHOLE
+from ermu.runtime.bundle.object_manifest import ObjectManifest
+from ermu.runtime.memory.objects.bank import Limits
+from ermu.runtime.memory.options import PRESENT, MemoryOptions
+from ermu.runtime.memory.scored_policy import ScoredPolicy
+
+FIFO = "fifo"  # as published; it is the banks' own, and asks nobody
+
+
+def is_scored(policy: str) -> bool:
+    """Whether a policy chooses by what frames are worth."""
+    return issubclass(POLICIES.get(policy), ScoredPolicy)
+
+
+def check_options(manifest: ObjectManifest, options: MemoryOptions) -> None:
+    """Refuses what a network that follows every object by itself has no use for.
+
+    Raises:
+        OptionError: a policy that does not serve it, a bank that is too large, or identity channels without
+            an object.
+    """
+    name, rows = manifest.network.name, len(manifest.memory_rows)
+    _check_policy(manifest, options.policy)
+    if options.capacity > rows:
+        raise OptionError(
+            f"Capacity {options.capacity} is too large for the network {name}.",
+            expected=f"at most {rows}: it tells so many memory frames apart",
+        )
+    room, most = Limits(options.capacity, 1).memory_room, POLICIES.get(options.policy).max_capacity
+    if options.policy != FIFO and most is not None and room > most:
+        raise OptionError(
+            f"Capacity {options.capacity} is too large for the policy {options.policy}.",
+            expected=f"at most {options.capacity - room + most}: with prompted frames it is {most} then",
+            fix=f"--policy {FIFO}",
+        )
+    if options.identities != PRESENT:
+        raise OptionError(f"The network {name} has no identities.", expected=f"--identities {PRESENT}")
+
+
+def _check_policy(manifest: ObjectManifest, policy: str) -> None:
+    name = manifest.network.name
+    if policy == FIFO:
+        return
+    if not is_scored(policy):
+        expected = [each for each in POLICIES.names() if each == FIFO or is_scored(each)]
+        raise OptionError(
+            f"The policy {policy} does not serve the network {name}.",
+            expected=", ".join(expected),
+            fix=f"--policy {FIFO}",
+        )
+    if manifest.plans[WHOLE].score is None:
+        raise OptionError(
+            f"The bundle of the network {name} does not tell what the policy {policy} asks.",
+            expected="the graph 'score', which networks with one head of attention on memories have",
+            fix=f"export it again, or --policy {FIFO}",
+        )
