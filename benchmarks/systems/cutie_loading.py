@@ -50,7 +50,7 @@ def published_config(size: str) -> Any:
 
     folder = files("cutie.config")
     config = OmegaConf.load(str(folder / "eval_config.yaml"))
-    model = OmegaConf.load(str(folder / "model" / "base.yaml"))
+    model: Any = OmegaConf.load(str(folder / "model" / "base.yaml"))
     if size != "base":
         model = OmegaConf.merge(model, OmegaConf.load(str(folder / "model" / f"{size}.yaml")))
     chosen = config.datasets[_DATASET]
