@@ -26,7 +26,7 @@ from ermu.kernels.cuda.tensors import Scratch, address_of, divided, kind_of
 from ermu.types import Array
 
 Precision = Literal["exact", "int8"]
-HEAD_CHANNELS = (32, 128)
+HEAD_CHANNELS = (32, 128, 256)
 TILE = 64  # queries and keys of a block, masses.cu
 PICKERS = 256  # threads of pick_queries and quantise
 THREADS = (128, 1, 1)
@@ -34,7 +34,7 @@ LOG2_E = math.log2(math.e)
 
 
 class CudaScoring(Scoring):
-    """Scoring for NVIDIA GPUs; heads must have 32 or 128 channels.
+    """Scoring for NVIDIA GPUs; heads must have 32, 128 or 256 channels.
 
     Nothing comes back to the host: which queries matter is decided on the device, too.
 
@@ -117,7 +117,7 @@ class CudaScoring(Scoring):
     def _shape(self, query: DeviceTensor, keys: DeviceTensor, rows: Array, heads: int) -> ScoringShape:
         shape = check_scoring(query, keys, rows, heads)
         if shape.head_channels not in HEAD_CHANNELS:
-            raise KernelError(f"Heads have {shape.head_channels} channels.", expected="32 or 128 on CUDA")
+            raise KernelError(f"Heads have {shape.head_channels} channels.", expected="32, 128 or 256")
         return shape
 
     def _score(

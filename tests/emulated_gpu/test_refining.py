@@ -29,3 +29,10 @@ def test_memories_of_single_objects_are_those_of_the_cpu(python: Callable, tmp_p
     found = json.loads(ran.stdout)
     assert all(found["same"]) and max(found["differ"]) < 1e-4
     assert found["launches"] > 0
+
+
+def test_memories_of_single_objects_are_scored_as_on_the_cpu(python: Callable, sam2_bundle: Path) -> None:
+    ran = python("-m", "tests.emulated_gpu.scripts.own_scored", sam2_bundle)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    found = json.loads(ran.stdout)
+    assert all(found["same"]) and len(found["differ"]) == 10 and max(found["differ"]) < 1e-3

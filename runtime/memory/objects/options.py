@@ -56,7 +56,7 @@ def _check_policy(manifest: ObjectManifest, policy: str) -> None:
         )
     if manifest.plans[WHOLE].score is None:
         raise OptionError(
-            f"The bundle of the network {name} does not tell what the policy {policy} asks.",
-            expected="the graph 'score', which networks with one head of attention on memories have",
-            fix=f"export it again, or --policy {FIFO}",
+            f"The policy {policy} does not serve the network {name}.",
+            expected=FIFO,
+            fix=f"export the bundle again, it has no graph 'score'; or --policy {FIFO}",
         )

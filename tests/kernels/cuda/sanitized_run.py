@@ -55,7 +55,7 @@ def main() -> None:
 
 def score(scored: dict[float, Caller], dtype: type) -> None:
     for error, caller in scored.items():
-        for head_channels in (32, 128):
+        for head_channels in (32, 128, 256):
             case = random_scoring(2, 9, 1, head_channels, dtype=dtype)
             foreground = np.ones(9, dtype=np.float32)
             relevance = caller.relevance(case, foreground)

@@ -28,7 +28,7 @@ from tests.kernels.kernel_cases import (
 )
 
 ORACLE = Caller(numpy_kernels())
-SHAPES = [(1, 1, 1, 32), (3, 70, 2, 32), (32, 5, 1, 32), (2, 65, 1, 128)]
+SHAPES = [(1, 1, 1, 32), (3, 70, 2, 32), (32, 5, 1, 32), (2, 65, 1, 128), (2, 65, 1, 256)]
 LARGE = [(9, 943, 8, 32), (32, 131, 8, 32), (9, 943, 1, 128), (3, 8160, 8, 32)]
 
 
@@ -66,7 +66,7 @@ def test_adversarial_masses(cuda: Caller, name: str) -> None:
 
 @pytest.mark.skipif(not ISAS, reason="there is no C++ compiler to build the CPU kernels with")
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-@pytest.mark.parametrize("shape", [(2, 70, 1, 32), (2, 20, 1, 128), (3, 40, 2, 32)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 70, 1, 32), (2, 20, 1, 128), (2, 20, 1, 256), (3, 40, 2, 32)], ids=str)
 def test_int8_is_the_cpus(device: GpuDevice, shape: tuple[int, int, int, int], dtype: type) -> None:
     """Two implementations of the same quantisation; cpu/test_scoring.py holds the other to its definition."""
     case = random_scoring(*shape, dtype=dtype)
@@ -196,7 +196,7 @@ def test_int8_faults_are_reported(device: GpuDevice) -> None:
 
 def test_bad_tensors_are_refused(cuda: Caller) -> None:
     case = random_scoring(2, 20, 1, 40)
-    with pytest.raises(KernelError, match="32 or 128"):
+    with pytest.raises(KernelError, match="32, 128 or 256"):
         cuda.frame_masses(case)
     case = random_scoring(2, 20, 1, 32)
     query, keys, out = (cuda.held(a) for a in (case.query, case.keys, np.empty((20, 2), np.float32)))

@@ -181,6 +181,8 @@ const Kernel kKernels[] = {
     KERNEL(MassParams, slot_sums_f32_d128),     KERNEL(MassParams, slot_sums_f16_d128),
     KERNEL(MassParams, slot_codes_f32_d32),     KERNEL(MassParams, slot_codes_f16_d32),
     KERNEL(MassParams, slot_codes_f32_d128),    KERNEL(MassParams, slot_codes_f16_d128),
+    KERNEL(MassParams, slot_sums_f32_d256),     KERNEL(MassParams, slot_sums_f16_d256),
+    KERNEL(MassParams, slot_codes_f32_d256),    KERNEL(MassParams, slot_codes_f16_d256),
     KERNEL(CombineParams, combine_masses),      KERNEL(PickParams, pick_queries),
     KERNEL(WeighParams, weigh_masses),          KERNEL(QuantiseParams, quantise),
     KERNEL(RangeParams, channel_range_f32),     KERNEL(RangeParams, channel_range_f16),

@@ -189,7 +189,7 @@ def test_probabilities_are_those_of_logits_beside_a_background_of_0(toy_segmente
     ("options", "said"),
     [
         ({"policy": "none"}, "policy none does not serve the network toy"),
-        ({"policy": "ermu"}, "does not tell what the policy ermu asks"),
+        ({"policy": "ermu"}, "policy ermu does not serve the network toy"),
         ({"capacity": CAPACITY + 1}, "Capacity 5 is too large for the network toy"),
         ({"identities": "published"}, "toy has no identities"),
     ],
@@ -202,7 +202,7 @@ def test_options_that_make_no_sense(toy_segmenter, options, said):
 def test_no_other_policy_is_switched_to(toy_segmenter):
     segmenter = toy_segmenter()
     segmenter.start(noise(1)[0], LABEL)
-    with pytest.raises(OptionError, match="what the policy rmem asks"):
+    with pytest.raises(OptionError, match="policy rmem does not serve"):
         segmenter.switch_policy("rmem")
     assert segmenter.policy == "fifo"
     segmenter.switch_policy("fifo")
