@@ -8,7 +8,7 @@ from ermu.cli.options import PromptOptions
 from ermu.errors import PromptError, counted
 from ermu.runtime.hints import Hints, parse_box, parse_point
 from ermu.runtime.images.labels import read_label_map
-from ermu.runtime.images.prompter import Box, Point
+from ermu.runtime.images.prompter import Box, Point, Prompter
 from ermu.runtime.prompts import PromptFolder, Prompts
 from ermu.runtime.sources.base import Source
 from ermu.types import LabelMap
@@ -16,12 +16,13 @@ from ermu.types import LabelMap
 Prompt = LabelMap | Prompts
 
 
-def read_prompts(given: PromptOptions, sources: int) -> list[Prompt]:
+def read_prompts(given: PromptOptions, sources: int, prompter: Prompter | None = None) -> list[Prompt]:
     """A prompt a source as the command line gives them; empty where it gives none.
 
     Args:
         given: On the command line.
         sources: How many there are.
+        prompter: Turns boxes and points into masks; None, as `Hints` has it.
 
     Raises:
         PromptError: one cannot be read, or they do not go with the sources.
@@ -33,7 +34,7 @@ def read_prompts(given: PromptOptions, sources: int) -> list[Prompt]:
             expected="one --source, and no --prompt beside them",
         )
     if hints:
-        return [Hints(hints)]
+        return [Hints(hints, prompter)]
     if given.prompt and len(given.prompt) != sources:
         raise PromptError(
             f"{counted(sources, 'source')} and {counted(len(given.prompt), 'prompt')} are given.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ermu.cli.bundles import BundleOptions, open_lanes
+from ermu.cli.inputs.prompter_options import PrompterOptions
 from ermu.cli.inputs.session_options import SessionOptions, as_saved
 from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.option_groups import with_option_groups
@@ -26,6 +27,7 @@ def run(
     which: BundleOptions,
     streams: SourceOptions,
     prompts: PromptOptions,
+    prompter: PrompterOptions,
     sessions: SessionOptions,
     out: Annotated[
         Path | None,
@@ -81,10 +83,12 @@ def run(
     names, lives = [choice.name for choice in chosen], [is_live(choice.where) for choice in chosen]
     contexts = sink_contexts(names, lives, records, overwrite=overwrite)
     wanted = sinks.wanted()
-    folders = _check_paths(which, streams, chosen, prompts, sessions, out, wanted, contexts, overwrite)
-    given, resumed = read_prompts(prompts, len(chosen)), sessions.read()
-    loaded, options = which.load(console, options), as_saved(options, resumed)
+    reading = which, prompter, streams
+    folders = _check_paths(reading, chosen, prompts, sessions, out, wanted, contexts, overwrite)
     with ExitStack() as stack:
+        asked = prompter.opened(stack, options)
+        given, resumed = read_prompts(prompts, len(chosen), asked), sessions.read()
+        loaded, options = which.load(console, options), as_saved(options, resumed)
         sources = [stack.enter_context(choice.opened()) for choice in chosen]
         page = prompts.page or (console.is_terminal and can_serve())
         labels = [None] * len(sources) if resumed else prompts_for(sources, given, page=page)
@@ -100,7 +104,8 @@ def run(
         for i, (choice, context) in enumerate(zip(chosen, contexts, strict=True)):
             taking = [*_sinks(wanted, out, sources[i].fps, context), *views[i : i + 1]]
             its = replace(live, stale_seconds=choice.stale_after)
-            pipelines.append(Pipeline(segmenters[i], sources[i], taking, name=choice.name, live=its))
+            taken = segmenters[i], sources[i], taking
+            pipelines.append(Pipeline(*taken, name=choice.name, live=its, prompter=asked))
             stack.callback(pipelines[-1].finish)
         sessions.begin(pipelines, resumed)
         for pipeline, label in zip(pipelines, labels, strict=True):
@@ -130,8 +135,7 @@ def _new_folder() -> Path:
 
 
 def _check_paths(
-    which: BundleOptions,
-    streams: SourceOptions,
+    reading: tuple[BundleOptions, PrompterOptions, SourceOptions],
     chosen: Sequence[StreamChoice],
     prompts: PromptOptions,
     sessions: SessionOptions,
@@ -143,7 +147,8 @@ def _check_paths(
     """Refuses what would cost the user a file, before anything is read.
 
     Args:
-        which, streams, prompts, sessions, out, overwrite: As of `run`.
+        reading: The bundles and sources of `run`.
+        prompts, sessions, out, overwrite: As of `run`.
         chosen: The streams.
         wanted: The sinks.
         contexts: Of the streams.
@@ -158,7 +163,9 @@ def _check_paths(
 
     refuse_filled(out, overwrite=overwrite)
     paths = Paths(overwrite=overwrite)
+    which, prompter, streams = reading
     which.tell(paths)
+    prompter.tell(paths)
     streams.tell(paths, chosen)
     for prompt in prompts.prompt or []:
         paths.reads("the prompt", prompt)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ermu.cli.bundles import BundleOptions, open_lanes
+from ermu.cli.inputs.prompter_options import PrompterOptions
 from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.live_page import ServerOptions
 from ermu.cli.option_groups import with_option_groups
@@ -17,6 +18,7 @@ from ermu.registries import POLICIES
 if TYPE_CHECKING:
     from ermu.cli.inputs.file_settings import FileSettings
     from ermu.runtime.config.stream_choice import StreamChoice
+    from ermu.runtime.images.prompter import Prompter
     from ermu.runtime.serve.guard import Access
     from ermu.runtime.sinks.base import SinkContext
     from ermu.runtime.streams.pipeline import Pipeline
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 def serve(
     which: BundleOptions,
     streams: SourceOptions,
+    prompter: PrompterOptions,
     *,
     server: ServerOptions,
     on_add: Annotated[
@@ -79,6 +82,7 @@ def serve(
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
         held = None if sessions is None else stack.enter_context(SessionFolder(sessions))
+        asked = prompter.opened(stack, options)
         loaded = which.load(console, options)
         own = [said.of_segmenter(number) for number in range(len(chosen))]
         for each in own:
@@ -94,7 +98,7 @@ def serve(
             remove_own(folder)
         parts = list(zip(chosen, contexts, sources, segmenters, strict=True))
         kept = None if held is None else (held, session_seconds)
-        _serve(console, parts, said, work, live, wanted, server, access, kept)
+        _serve(console, parts, said, work, live, wanted, server, access, kept, asked)
 
 
 def _refuse_unbounded(policy: str) -> None:
@@ -143,6 +147,7 @@ def _serve(
     server: ServerOptions,
     access: Access,
     kept: tuple[SessionFolder, float] | None,
+    asked: Prompter | None,
 ) -> None:
     """Runs the streams and the server until a signal; `kept` says where sessions lie, and how often."""
     from contextlib import nullcontext
@@ -162,7 +167,7 @@ def _serve(
         context, its = replace(given, fps=opened.fps), replace(live, stale_seconds=choice.stale_after)
         broadcasts.append(Broadcast())
         sinks = [broadcasts[-1], *(open_sink(what, context) for what in (*wanted, *said.sinks(number)))]
-        pipelines.append(Pipeline(segmenter, opened, sinks, name=choice.name, live=its))
+        pipelines.append(Pipeline(segmenter, opened, sinks, name=choice.name, live=its, prompter=asked))
     snapshots = None if kept is None else Snapshots(pipelines, kept[0], seconds=kept[1])
     resumed = snapshots.restore() if snapshots else []
     for number, pipeline in enumerate(pipelines):

@@ -1,0 +1,82 @@
+"""Masks of clicks and boxes by a network that takes them, for a stream that another network follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ermu.errors import OptionError
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.object_manifest import ObjectManifest
+from ermu.runtime.images.prompter import Box, Point, Prompter, check_points
+from ermu.runtime.segmenter import Segmenter
+from ermu.types import Image, Mask
+
+
+class NetworkPrompter(Prompter):
+    """A `Prompter` that asks a SAM bundle about one frame at a time; nothing is remembered between two.
+
+    Args:
+        bundle: Of a network that takes clicks (docs/sam2.md): loaded, its folder or name.
+        options: As of `Segmenter`: backend, device, threads, precision, kernels.
+
+    Raises:
+        OptionError: the bundle's network takes no clicks, or an option is not one of `Segmenter`.
+        BundleError: the bundle is damaged.
+        BackendError: the backend does not run here.
+    """
+
+    def __init__(self, bundle: Bundle | str | Path, **options: Any) -> None:
+        loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+        if not isinstance(loaded.manifest, ObjectManifest):
+            raise OptionError(
+                f"The network {loaded.manifest.network.name} takes no clicks or boxes: it is no prompter.",
+                expected="a bundle of SAM 2, SAM 2.1 or EdgeTAM",
+                fix="make one with ermu export (docs/sam2.md), or leave the prompter out: GrabCut",
+            )
+        self._segmenter, self._lock = Segmenter(loaded, **options), Lock()
+
+    def from_box(self, frame: Image, box: Box) -> Mask:
+        """See `Prompter.from_box`; `StateError` once it is closed."""
+        return self._ask(frame, box)
+
+    def from_points(self, frame: Image, points: Sequence[Point]) -> Mask:
+        """See `Prompter.from_points`; `StateError` once it is closed."""
+        return self._ask(frame, points)
+
+    def corrected(self, frame: Image, mask: Mask, hint: Box | Sequence[Point]) -> Mask:
+        """See `Prompter.corrected`: what the network sees there, whatever the mask was.
+
+        Where every point is negative, the mask's innermost pixel away from them stands for the object.
+        """
+        if isinstance(hint, Box):
+            return self._ask(frame, hint)
+        check_points(frame.shape[:2], hint, positive=not mask.any())
+        if any(point.positive for point in hint):
+            return self._ask(frame, hint)
+        return self._ask(frame, [_innermost(mask, hint), *hint])
+
+    def close(self) -> None:
+        """Frees the network; closing twice is harmless."""
+        with self._lock:
+            self._segmenter.close()
+
+    def _ask(self, frame: Image, hint: Box | Sequence[Point]) -> Mask:
+        with self._lock:
+            self._segmenter.start(frame)
+            return self._segmenter.mask_at(hint)
+
+
+def _innermost(mask: Mask, away: Sequence[Point]) -> Point:
+    """The pixel of a mask that is farthest from its border, the frame's and some points."""
+    inside = np.pad(mask.astype(np.uint8), 1)
+    for point in away:
+        inside[1 + int(point.y), 1 + int(point.x)] = 0
+    distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(distance.argmax()), distance.shape)
+    return Point(float(x), float(y))
