@@ -77,7 +77,7 @@ def serve(
     wanted = [*([f"objects={objects}"] if objects else []), *(sink or [])]
     names = [choice.name for choice in chosen]
     contexts = sink_contexts(names, [True] * len(names), records, overwrite=overwrite)
-    folders = _check_paths(which, streams, chosen, said, wanted, contexts, overwrite)
+    folders = _check_paths(which, prompter, streams, chosen, said, wanted, contexts, overwrite)
     console = WorkConsole()
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
@@ -114,6 +114,7 @@ def _refuse_unbounded(policy: str) -> None:
 
 def _check_paths(
     which: BundleOptions,
+    prompter: PrompterOptions,
     streams: SourceOptions,
     chosen: list[StreamChoice],
     said: FileSettings,
@@ -131,6 +132,7 @@ def _check_paths(
 
     paths = Paths(overwrite=overwrite)
     which.tell(paths)
+    prompter.tell(paths)
     streams.tell(paths, chosen)
     for number, context in enumerate(contexts):
         check_sinks(paths, said.sinks(number), [context])
