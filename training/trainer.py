@@ -69,7 +69,8 @@ class Trainer:
         self.network: SegmentationNetwork = self._start().to(  # type: ignore[call-overload]
             self._processes.device, memory_format=torch.channels_last
         )
-        self._began = {key: value.cpu().clone() for key, value in self.network.state_dict().items()}
+        began = self.network.state_dict() if config.start.share else {}
+        self._began = {key: value.cpu().clone() for key, value in began.items()}
         self._schedule = config.schedule()
         self._regularization = Regularization(
             self.network, config.dropped(), config.seed, self._processes.rank
@@ -205,6 +206,8 @@ class Trainer:
     def _published(self) -> dict[str, Tensor]:
         """The averaged weights, with the starting weights' share."""
         share, average = self.config.start.share, self._progress.average.weights
+        if not share:
+            return average
         return {key: torch.lerp(value.cpu(), self._began[key], share) for key, value in average.items()}
 
 

@@ -22,7 +22,7 @@ from ermu.runtime.memory.objects.graphs import ObjectGraphs, Tensors
 from ermu.runtime.memory.objects.masks import mask_of, network_mask
 from ermu.runtime.memory.objects.tracked import SavedObject, TenObjects, TrackedObject, TrackMemory
 from ermu.runtime.memory.options import MemoryOptions
-from ermu.runtime.memory.sets.memories import Memories
+from ermu.runtime.memory.sets.memories import Memories, check_followed
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array, LabelMap, Mask
@@ -133,7 +133,7 @@ class ObjectSet(Memories):
     ) -> None:
         """See `Memories.correct`: the frame gets a prompt, and those without are forgotten."""
         each = self._of(object_id)
-        self._check_followed(each, frame)
+        check_followed(object_id, each.bank.frames[0], frame)
         logits = self._copied(each.found.logits)
         mask = network_mask(label == object_id, self.grids.hw)
         before = each.correct(features, mask, frame, clock, latest[0], self._graphs.aside)
@@ -183,7 +183,7 @@ class ObjectSet(Memories):
             PromptError: the object was not followed yet, or the network sees nothing there.
         """
         each = self._of(object_id)
-        self._check_followed(each, frame)
+        check_followed(object_id, each.bank.frames[0], frame)
         each.click(features, clicks, frame, self._graphs.aside)
         shown = self._seen_aside()
         mask = self._said(self.grids.hw)
@@ -295,15 +295,6 @@ class ObjectSet(Memories):
             return each.remember_absence(self._features, frame, clock, interval)
         given = network_mask(mask, self.grids.hw)
         return each.updated(each.label(self._features, given, frame, clock, self._graphs.aside))
-
-    def _check_followed(self, each: TrackedObject, frame: int) -> None:
-        first = each.bank.frames[0]
-        if frame < first:
-            raise PromptError(
-                f"Object {each.object_id} was not followed yet at frame {frame}.",
-                expected=f"frame {first} or a later one",
-                fix="correct it on a frame since",
-            )
 
     def _note(
         self,

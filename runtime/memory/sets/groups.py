@@ -19,7 +19,7 @@ from ermu.runtime.memory.group import GroupMemory, ObjectGroup
 from ermu.runtime.memory.labelling import Labeller, Probabilities, Seen
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.policy import EvictionPolicy
-from ermu.runtime.memory.sets.memories import Memories, Tensors
+from ermu.runtime.memory.sets.memories import Memories, Tensors, check_followed
 from ermu.runtime.memory.update import MemoryUpdate
 from ermu.runtime.memory.workspace import Workspace
 from ermu.runtime.sharing import Standing, sharing
@@ -168,12 +168,7 @@ class GroupSet(Memories):
     ) -> None:
         """See `Memories.correct`."""
         g, group = self._of(object_id)
-        if frame < group.bank.frames[0]:
-            raise PromptError(
-                f"Object {object_id} was not followed yet at frame {frame}.",
-                expected=f"frame {group.bank.frames[0]} or a later one",
-                fix="correct it on a frame since",
-            )
+        check_followed(object_id, group.bank.frames[0], frame)
         logits = self._device.empty(self._logits.shape[1:], self._logits.dtype)
         self._device.copy(self._logits.at(g), logits)
         self._embed(g, label)

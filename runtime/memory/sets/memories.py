@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ermu.devices.tensor import DeviceTensor
+from ermu.errors import PromptError
 from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.memory.correction import Correction
 from ermu.runtime.memory.labelling import Probabilities, Seen
@@ -202,6 +203,20 @@ class Memories(ABC):
     @abstractmethod
     def seen(self, label: LabelMap) -> dict[int, Seen]:
         """What a label map of the latest frame, H x W with the caller's ids, shows of each object, by id."""
+
+
+def check_followed(object_id: int, first: int, frame: int) -> None:
+    """Refuses to correct an object on a frame before the first that is remembered of it.
+
+    Raises:
+        PromptError: it was not followed yet.
+    """
+    if frame < first:
+        raise PromptError(
+            f"Object {object_id} was not followed yet at frame {frame}.",
+            expected=f"frame {first} or a later one",
+            fix="correct it on a frame since",
+        )
 
 
 class Numbers(Iterator[int]):

@@ -8,32 +8,16 @@ import numpy as np
 import torch
 
 from tests.benchmarks.systems.clips import frames_of
-
-SIDE = 128
-GRIDS = [[SIDE // 4] * 2, [SIDE // 8] * 2, [SIDE // 16] * 2]
+from tests.support.sam2.network import GRIDS, SIDE, small_vision
 
 
 def hiera(**changes: Any) -> Any:
     """A small SAM 2.1 of 128 x 128 pixels."""
     from transformers import Sam2VideoConfig
 
-    widths = [16, 32, 64, 128]
-    backbone = {
-        "model_type": "sam2_hiera_det_model",
-        "hidden_size": 16,
-        "image_size": [SIDE, SIDE],
-        "blocks_per_stage": [1, 1, 2, 1],
-        "embed_dim_per_stage": widths,
-        "num_attention_heads_per_stage": [1, 2, 4, 4],
-        "window_size_per_stage": [8, 4, 6, 4],
-        "global_attention_blocks": [3],
-    }
-    vision = {"model_type": "sam2_vision_model", "backbone_config": backbone}
-    vision |= {"backbone_channel_list": widths[::-1], "backbone_feature_sizes": GRIDS}
-    prompts = {"image_size": SIDE}
     return Sam2VideoConfig(
-        vision_config=vision,
-        prompt_encoder_config=prompts,
+        vision_config=small_vision(),
+        prompt_encoder_config={"image_size": SIDE},
         image_size=SIDE,
         memory_attention_num_layers=2,
         memory_attention_rope_feat_sizes=GRIDS[-1],

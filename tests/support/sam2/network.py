@@ -10,11 +10,11 @@ import torch
 SIDE = 128
 
 
-def small_config(**changes: Any) -> Any:
-    """A `Sam2VideoConfig` of 128 x 128 pixels; the width of a memory, 64, is fixed in transformers."""
-    from transformers import Sam2VideoConfig
+GRIDS = [[SIDE // 4] * 2, [SIDE // 8] * 2, [SIDE // 16] * 2]
 
-    grids = [[SIDE // 4] * 2, [SIDE // 8] * 2, [SIDE // 16] * 2]
+
+def small_vision(**changes: Any) -> dict[str, Any]:
+    """The vision part of a config of 128 x 128 pixels."""
     widths = [16, 32, 64, 128]
     backbone = {
         "model_type": "sam2_hiera_det_model",
@@ -26,15 +26,21 @@ def small_config(**changes: Any) -> Any:
         "window_size_per_stage": [8, 4, 6, 4],
         "global_attention_blocks": [3],
     }
-    vision = {
+    return {
         "model_type": "sam2_vision_model",
         "backbone_config": backbone,
         "backbone_channel_list": widths[::-1],
-        "backbone_feature_sizes": grids,
-        "fpn_hidden_size": 128,
+        "backbone_feature_sizes": GRIDS,
+        **changes,
     }
+
+
+def small_config(**changes: Any) -> Any:
+    """A `Sam2VideoConfig` of 128 x 128 pixels; the width of a memory, 64, is fixed in transformers."""
+    from transformers import Sam2VideoConfig
+
     fields: dict[str, Any] = {
-        "vision_config": vision,
+        "vision_config": small_vision(fpn_hidden_size=128),
         "prompt_encoder_config": {"hidden_size": 128, "image_size": SIDE},
         "mask_decoder_config": {
             "hidden_size": 128,
@@ -47,7 +53,7 @@ def small_config(**changes: Any) -> Any:
         "memory_attention_hidden_size": 128,
         "memory_attention_num_layers": 2,
         "memory_attention_feed_forward_hidden_size": 128,
-        "memory_attention_rope_feat_sizes": grids[-1],
+        "memory_attention_rope_feat_sizes": GRIDS[-1],
         "memory_encoder_hidden_size": 128,
         "mask_downsampler_embed_dim": 128,
         "memory_fuser_embed_dim": 128,
