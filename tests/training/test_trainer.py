@@ -34,6 +34,20 @@ def _batch(config: TrainingConfig) -> Batch:
     return Batch.of([source.clip(i, config.phases[0]) for i in range(2)])
 
 
+def test_published_weights_have_their_start_s_share(tiny: dict[str, Any], tmp_path: Path) -> None:
+    began = Trainer(TrainingConfig(**tiny), tmp_path / "first", _silent).run(1).weights
+    goes_on = {**tiny, "seed": 5, "start": {"checkpoint": began, "share": 0.25}}
+    trained = Trainer(TrainingConfig(**goes_on), tmp_path / "second", _silent).run(2)
+    start, published = (torch.load(path)["state_dict"] for path in (began, trained.weights))
+    average = torch.load(tmp_path / "second" / "checkpoint.pth")["average"]["weights"]
+    for key, value in published.items():
+        expected = 0.25 * start[key].double() + 0.75 * average[key].double()
+        torch.testing.assert_close(value.double(), expected, atol=1e-6, rtol=2**-10)
+    assert any((start[key].float() - average[key]).abs().max() > 1e-4 for key in published)
+    with pytest.raises(ValueError, match=r"there is no start\.checkpoint"):
+        TrainingConfig(**{**tiny, "start": {"share": 0.25}})
+
+
 def test_loss_falls_on_a_fixed_batch(tiny: dict[str, Any], tmp_path: Path) -> None:
     config = TrainingConfig(**tiny)
     trainer = Trainer(config, tmp_path, _silent)
