@@ -73,7 +73,7 @@ kernels: $(INSTALLED)
 # The demo's ready-made bundle, after its weights changed.
 demo-bundle: $(INSTALLED)
 	$(BIN)/ermu export --checkpoint ermu/assets/demo.pth --out ermu/assets/demo --long-edge 464 --gap 1 \
-	  --resampling antialiased --overwrite
+	  --resampling antialiased --relevance-weight 0.04 --overwrite
 
 # Debian's pictures for scenes of the style footage, unpacked and not installed: 410 MB. Needs apt-get and dpkg.
 photographs: $(INSTALLED)

@@ -7,12 +7,11 @@ from datetime import datetime, timezone
 from ermu.benchmarks.clip import Clip, open_clip
 from ermu.benchmarks.interleaved_run import Progress, run_interleaved
 from ermu.benchmarks.measures.flops import count_frame
-from ermu.benchmarks.measures.load import OtherWork
-from ermu.benchmarks.measures.machine import describe_machine, installed_versions
+from ermu.benchmarks.measures.machine import describe_machine, versions
 from ermu.benchmarks.measures.peak import measure_peak
 from ermu.benchmarks.measures.resident import measure_resident_mb
 from ermu.benchmarks.options import BenchOptions
-from ermu.benchmarks.plan import Plan, check_peers
+from ermu.benchmarks.plan import Plan, check_peers, check_serving
 from ermu.benchmarks.report.doubts import spread
 from ermu.benchmarks.report.report import Figures, GemmPeak, Report, Setup, Work
 from ermu.benchmarks.scaling import check_axes, measure_scaling
@@ -20,6 +19,7 @@ from ermu.benchmarks.sustained import measure_sustained
 from ermu.runtime.bundle.bundle import BF16
 from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.images.labels import GROUP_SIZE
+from ermu.runtime.timing.other_work import OtherWork
 
 
 def run_bench(options: BenchOptions, progress: Progress = lambda what, done, total: None) -> Report:
@@ -30,13 +30,14 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         progress: Called with what is going on, gap cycles done and their number.
 
     Raises:
-        OptionError: the options cannot be measured.
+        OptionError: the options cannot be measured, or a peer does not serve the bundle.
         BenchmarkError: the source is too short, or a peer lacks its weights.
         ErmuError: as `Segmenter`, sources and peers.
     """
     check_peers(options)
     check_axes(options)
     plan = Plan.of(options)
+    check_serving(plan)
     progress("resident memory", 0, 1)
     resident = measure_resident_mb(options)
     progress("GEMM peak", 0, 1)
@@ -59,7 +60,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda what, done, tot
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         setup=setup,
         machine=describe_machine(),
-        versions=installed_versions(),
+        versions=versions(),
         **ours.model_dump(exclude={"network"}),
         peers=peers,
         speedup={name: figures.cycle_ms / ours.cycle_ms for name, figures in peers.items()},

@@ -20,6 +20,7 @@ from typing import Any
 
 from ermu.devices.tensorrt_module import load_tensorrt
 from ermu.export.engines.builder import BuildOptions, build_engine
+from ermu.export.engines.profiles import profiles_of
 from ermu.runtime.bundle.built import Profile
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import WHOLE
@@ -81,9 +82,8 @@ def main() -> None:
     if options.one:
         precision, graph, target = options.one
         bundle = Bundle.load(options.bundles[0]).at_precision(precision)
-        print(
-            json.dumps(build_one(bundle, graph, target, Profile(size=(height, width), frames=options.frames)))
-        )
+        (profile,) = profiles_of(bundle, [(height, width)], options.frames)
+        print(json.dumps(build_one(bundle, graph, target, profile)))
         return
     rows = build_all(options.bundles, options.precision, options.size, options.frames)
     machine = {"processor": platform.processor() or platform.machine(), "python": platform.python_version()}

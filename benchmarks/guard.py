@@ -30,7 +30,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     console = Console()
-    options = BenchOptions("demo", frames=arguments.frames, against=("torch-published", "torch-best"))
+    options = BenchOptions(
+        "demo", frames=arguments.frames, backend="onnxruntime", against=("torch-published", "torch-best")
+    )
     with progress_bar(console) as progress:
         report = run_bench(options, progress)
     print_report(report, console)

@@ -45,11 +45,11 @@ class InterleavedRun:
     def agreement(self) -> dict[str, float]:
         return {name: _weighted(shares, self._weights) for name, shares in self._shares.items()}
 
-    def fill(self, clip: Clip, memory: int) -> None:
-        """Fills every memory with the first T frames."""
+    def fill(self, clip: Clip, memory: int, warmup: int) -> None:
+        """Fills every memory with the first T frames, before so many that warm up."""
         shown = clip.take_shown(memory)
         for candidate in (self.ours, *self.peers):
-            candidate.fill([image for image, _ in shown], clip.label)
+            candidate.fill([image for image, _ in shown], clip.label, warmup=warmup)
         self._compare(shown[1:])
 
     def cycle(self, clip: Clip, gap: int, *, timed: bool) -> None:
@@ -80,7 +80,7 @@ def run_interleaved(plan: Plan, clip: Clip, progress: Progress) -> InterleavedRu
             stack.callback(candidates[-1].close)
         run = InterleavedRun(candidates[0], candidates[1:])
         progress("filling the memory", 0, 1)
-        run.fill(clip, plan.memory)
+        run.fill(clip, plan.memory, plan.warmup)
         cold, warm = plan.warmup // plan.gap, plan.frames // plan.gap
         for cycle in range(cold + warm):
             progress("timing" if cycle >= cold else "warming up", cycle, cold + warm)

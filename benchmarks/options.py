@@ -54,7 +54,7 @@ class BenchOptions:
         against: Peers, `NAME` or `NAME=PATH` of their own weights.
         checkpoint: Of the bundle, for peers in torch.
         precision, device, backend: Of ours; peers run the bundle's own precision.
-        policy: Of everybody; None for ermu, or the bundle's own where that serves no other.
+        policy: Of everybody; None for ermu with AOT's families, for the bundle's own with SAM's.
         overlay: Also time the pipeline with labels and an overlay video written.
         scale: Axes of scaling tables.
     """

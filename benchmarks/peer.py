@@ -14,6 +14,7 @@ from ermu.errors import BenchmarkError, DependencyError
 from ermu.kernels.loading import load_kernels
 from ermu.runtime.backends.base import Backend, Opening
 from ermu.runtime.bundle.bundle import FP32, Bundle
+from ermu.runtime.bundle.group_manifest import GroupManifest
 from ermu.runtime.bundle.manifest import WHOLE
 
 
@@ -64,6 +65,10 @@ class Peer(ABC):
         """What it computes in beside ours: the most that it gains by, and no less than the bundle's own."""
         return options.bundle.manifest.precision
 
+    def serves(self, bundle: Bundle) -> bool:
+        """Whether it runs a bundle's network, or one of its own beside it."""
+        return True
+
     @abstractmethod
     def open(self, options: PeerOptions) -> Backend | System:
         """The peer as a backend for the bundle's network, or as a system of its own.
@@ -72,6 +77,14 @@ class Peer(ABC):
             BenchmarkError: it needs what was not given.
             DependencyError: its package is not installed.
         """
+
+
+class TorchPeer(Peer):
+    """A peer that runs the bundle's network in torch, which it builds from the checkpoint: AOT's alone."""
+
+    def serves(self, bundle: Bundle) -> bool:
+        """See `Peer.serves`."""
+        return isinstance(bundle.manifest, GroupManifest)
 
 
 def checkpoint_of(options: PeerOptions, peer: str) -> Path:

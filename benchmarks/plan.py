@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from ermu.benchmarks.candidates.candidate import Candidate
@@ -13,11 +14,16 @@ from ermu.benchmarks.systems.system import System
 from ermu.devices.processors import usable_processors
 from ermu.errors import OptionError
 from ermu.registries import PEERS
+from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.choosing import choose_backend, choose_precision
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.group_manifest import GroupManifest
+from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.bundle.sizes import SizeLimits
+from ermu.runtime.memory.objects.bank import Limits
 from ermu.runtime.segmenter import Segmenter
+
+logger = logging.getLogger("ermu.benchmarks")
 
 OURS = "ours"
 _GAP = 5  # of a bundle that never appends in the frames timed, where more memory is asked for
@@ -60,7 +66,9 @@ class Plan:
             BackendError: no backend runs it here.
         """
         bundle = Bundle.load(options.bundle)
-        precision = choose_precision(bundle, options.precision, options.device)
+        precision = choose_precision(
+            bundle, options.precision, options.device, backend=options.backend, threads=options.threads
+        )
         at_precision = bundle.at_precision(precision)
         usual, grouped = bundle.manifest.memory, isinstance(bundle.manifest, GroupManifest)
         alone = usual.gap > options.frames  # it keeps its first frame
@@ -69,7 +77,7 @@ class Plan:
             options=options,
             bundle=bundle,
             precision=precision,
-            backend=choose_backend(at_precision, options.backend, options.device),
+            backend=choose_backend(at_precision, options.backend, options.device, threads=options.threads),
             policy=options.policy or ("ermu" if grouped else usual.policy),
             memory=options.memory or (1 if alone else usual.capacity),
             gap=gap,
@@ -81,7 +89,20 @@ class Plan:
     @property
     def frames_needed(self) -> int:
         """Frames of the clip: to fill the memory, to warm up, to time."""
-        return self.memory + self.warmup + self.frames
+        return self.lead + self.frames
+
+    @property
+    def lead(self) -> int:
+        """Frames before the first that is timed, where none is shown twice."""
+        return max(self.memory + self.warmup, self.settles)
+
+    @property
+    def settles(self) -> int:
+        """Frames until each asks for the same work: the bank is full by then, and so are the pointers."""
+        manifest, held = self.bundle.manifest, self.memory
+        if isinstance(manifest, ObjectManifest):
+            held = Limits(self.memory, manifest.most_pointers).settled
+        return held + 1
 
     @property
     def long_edge(self) -> int:
@@ -107,7 +128,21 @@ class Plan:
             long_edge=self.long_edge,
         )
         description = f"ermu, {self.precision}, {self.backend} on {options.device}"
-        return SegmenterCandidate(OURS, description, self.precision, self.gap, segmenter, self.memory)
+        return self.followed(segmenter, OURS, description)
+
+    def followed(
+        self,
+        segmenter: Segmenter,
+        name: str = OURS,
+        description: str = "",
+        precision: str | None = None,
+        backend: Backend | None = None,
+    ) -> SegmenterCandidate:
+        """A segmenter as a candidate; a backend that was lent to it is closed with it."""
+        precision = precision or self.precision
+        return SegmenterCandidate(
+            name, description, precision, self.gap, self.settles, segmenter, self.memory, backend
+        )
 
     def peer(self, named: NamedPeer) -> Candidate:
         """A peer behind the same frame loop, with our preparation, label and scoring kernels; or a system."""
@@ -117,7 +152,7 @@ class Plan:
         )
         opened, precision = peer.open(options), peer.precision(options)
         if isinstance(opened, System):
-            return SystemCandidate(named.name, peer.help, precision, self.gap, opened, self.warmup)
+            return SystemCandidate(named.name, peer.help, precision, self.gap, opened.settles, opened)
         segmenter = Segmenter(
             self.bundle,
             backend=opened,
@@ -125,7 +160,22 @@ class Plan:
             capacity=max(self.memory, 2),
             long_edge=self.long_edge,
         )
-        return SegmenterCandidate(named.name, peer.help, precision, self.gap, segmenter, self.memory, opened)
+        return self.followed(segmenter, named.name, peer.help, precision, opened)
+
+
+def check_serving(plan: Plan) -> None:
+    """Refuses peers that do not run such a bundle's network.
+
+    Raises:
+        OptionError: one does not.
+    """
+    for named in plan.options.peers:
+        if not PEERS.get(named.name).serves(plan.bundle):
+            able = [name for name, peer in PEERS.loadable(logger) if peer.serves(plan.bundle)]
+            network = plan.bundle.manifest.network.name
+            raise OptionError(
+                f"The peer {named.name} does not serve the network {network}.", expected=", ".join(able)
+            )
 
 
 def check_peers(options: BenchOptions) -> None:

@@ -109,13 +109,10 @@ def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, floa
     ):
         for _ in range(count):
             work.segmenter()
-        in_lanes = [
-            [SegmenterCandidate("", "", plan.precision, plan.gap, each, plan.memory) for each in segmenters]
-            for segmenters in work.segmenters
-        ]
+        in_lanes = [[plan.followed(each) for each in segmenters] for segmenters in work.segmenters]
         images = clip.take(plan.memory)
         for stream in chain(*in_lanes):
-            stream.fill(images, clip.label)
+            stream.fill(images, clip.label, warmup=plan.warmup)
         for number, frames in enumerate((plan.warmup, plan.frames)):
             progress("timing" if number else "warming up", number, 2)
             images, began = clip.take(frames), perf_counter()

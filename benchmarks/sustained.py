@@ -71,7 +71,7 @@ def _run(plan: Plan, source: Source, label: LabelMap, frames: int, folder: Path 
     watch = _Watch(plan, candidate)
     pipeline = Pipeline(candidate.segmenter, source, sinks)
     try:
-        pipeline.run(label, max_frames=plan.memory + plan.warmup + frames, on_frame=watch.observe)
+        pipeline.run(label, max_frames=plan.lead + frames, on_frame=watch.observe)
     finally:
         candidate.segmenter.close()
     if len(watch.stamps) < 2:
@@ -104,7 +104,7 @@ class _Watch:
         """Called by the pipeline after every frame."""
         if len(result.memory_frames) >= self._plan.memory:
             self._candidate.segmenter.gap = self._candidate.steady_gap
-        if result.frame >= self._plan.memory + self._plan.warmup - 1:
+        if result.frame >= self._plan.lead - 1:
             self.stamps.append(perf_counter())
             self.latencies_ms.append(result.ms["capture_to_result"])
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_GAP, DEMO_LONG_EDGE, DEMO_RESAMPLING
+from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_EXPORT
 from ermu.errors import SourceError
 from ermu.evaluation.metrics import last_quarter, object_count, region_similarities
 from ermu.runtime.bundle.bundle import Bundle
@@ -88,9 +88,7 @@ def _exported(folder: Path, console: Console) -> Bundle:
         bundle = export_bundle(
             DEMO_CHECKPOINT,
             folder,
-            gap=DEMO_GAP,
-            long_edge=DEMO_LONG_EDGE,
-            resampling=DEMO_RESAMPLING,
+            **DEMO_EXPORT,
             overwrite=True,
             progress=lambda what, step, steps: bar.update(
                 task, description=what, completed=step, total=steps

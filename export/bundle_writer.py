@@ -38,6 +38,7 @@ def export_bundle(
     long_edge: int | None = None,
     image_dtype: str = "float32",
     resampling: str | None = None,
+    relevance_weight: float | None = None,
     opset: int = 20,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -59,6 +60,8 @@ def export_bundle(
         long_edge: Frames with a longer edge are scaled down to it by default; None, 1040.
         image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
         resampling: `bicubic` or `antialiased`; None, as published: `bicubic`, and `antialiased` for a folder.
+        relevance_weight: ERMU's constant a (`docs/spec/ermu.md`), 0 or more; None, the family's as
+            published. A folder takes none.
         opset: 18 to 21.
         overwrite: Replace an existing bundle.
         progress: Called with (what, step, steps).
@@ -76,7 +79,9 @@ def export_bundle(
     path, out = Path(checkpoint), Path(out)
     tell = progress or (lambda what, step, steps: None)
     _check_arguments(out, image_dtype, resampling, opset, overwrite)
-    options = ExportOptions(network, size, policy, capacity, gap, long_edge, image_dtype, resampling)
+    options = ExportOptions(
+        network, size, policy, capacity, gap, long_edge, image_dtype, resampling, relevance_weight
+    )
     source = next(origin for origin in ORIGINS if origin.takes(path)).read(path, options)
     return write_bundle(source, out, opset=opset, tell=tell)
 

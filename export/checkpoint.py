@@ -16,6 +16,7 @@ from torch import Tensor
 from ermu.errors import CheckpointError, DependencyError
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.state_dict import extraction, find_state_dicts, free_name, plain_copy
+from ermu.export.transformers_video.whereabouts import check_is_there
 from ermu.runtime.files import sha256_of
 
 _SPEC = {field.name for field in fields(NetworkSpec)}
@@ -75,8 +76,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint at {path}.", fix="give the path of a .pth file")
+    check_is_there(path)
     if _is_safetensors(path):
         return _load_safetensors(path)
     try:

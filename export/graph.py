@@ -31,18 +31,23 @@ class Graph:
 
 
 def tokens(x: Tensor) -> Tensor:
-    """h x w x C -> 1 x n x C."""
-    return x.flatten(0, 1)[None]
+    """G x h x w x C -> G x n x C."""
+    return x.flatten(1, 2)
 
 
 def frame_tokens(x: Tensor) -> Tensor:
-    """T x h x w x C -> 1 x T x n x C."""
-    return x.flatten(1, 2)[None]
+    """G x T x h x w x C -> G x T x n x C."""
+    return x.flatten(2, 3)
 
 
 def grid(x: Tensor, like: Tensor) -> Tensor:
-    """1 x n x C -> h x w x C, the grid that of `like`'s last two axes."""
-    return x[0].unflatten(0, (like.shape[-2], like.shape[-1]))
+    """G x n x C -> G x h x w x C, the grid that of `like`'s last two axes."""
+    return x.unflatten(1, (like.shape[-2], like.shape[-1]))
+
+
+def as_map(x: Tensor) -> Tensor:
+    """G x h x w x C -> G x C x h x w."""
+    return x.permute(0, 3, 1, 2)
 
 
 def grid_size(like: Tensor) -> tuple[int, int]:

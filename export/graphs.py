@@ -7,11 +7,12 @@ the entry that becomes X, and `carry_X` goes from propagation to `memorize` unto
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from torch import Tensor, nn
 
 from ermu.export.family import Family
-from ermu.export.graph import Graph, frame_tokens, grid, tokens
+from ermu.export.graph import Graph, as_map, frame_tokens, grid, tokens
 from ermu.export.network.network import Carry, Features, SegmentationNetwork
 from ermu.export.network.spec import OBJECT_CAPACITY, NetworkSpec
 from ermu.export.tensors import (
@@ -43,7 +44,7 @@ class Encode(nn.Module):
 
 
 class Reference(nn.Module):
-    """p and a label map's tokens -> z and a whole memory entry."""
+    """p and label maps' tokens -> z and whole memory entries."""
 
     def __init__(self, network: SegmentationNetwork, family: Family) -> None:
         super().__init__()
@@ -55,7 +56,10 @@ class Reference(nn.Module):
 
 
 class Propagate(nn.Module):
-    """p, any temporal rows, bank and previous frame -> z, block 0's query, what this frame will remember."""
+    """p, any temporal rows, banks and previous frames -> z, block 0's query, what this frame will remember.
+
+    Of G groups at once, whose banks hold equally many frames; p is theirs alike.
+    """
 
     def __init__(self, network: SegmentationNetwork) -> None:
         super().__init__()
@@ -72,25 +76,25 @@ class Propagate(nn.Module):
 
 
 class Decode(nn.Module):
-    """z and the encoder's maps -> logits 11 x h4 x w4."""
+    """z and the encoder's maps -> logits G x 11 x h4 x w4."""
 
     def __init__(self, network: SegmentationNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, z: Tensor, f4: Tensor, f8: Tensor, f16: Tensor) -> Tensor:
-        return self.network.decode(z, Features(f4, f8, f16, f16))[0]
+        return self.network.decode(z, Features(f4, f8, f16, f16))
 
 
 class Memorize(nn.Module):
-    """A label map's tokens and what propagation carried -> the rest of this frame's memory entry."""
+    """Label maps' tokens and what propagation carried -> the rest of this frame's memory entries."""
 
     def __init__(self, network: SegmentationNetwork, family: Family) -> None:
         super().__init__()
         self.network, self.family = network, family
 
     def forward(self, identity: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
-        like = identity.permute(2, 0, 1)
+        like = as_map(identity)
         carry = self._carry([tokens(x) for x in carried])
         entry = self.network.memorize(carry, self.network.id_norm(tokens(identity)))
         open_entries = {t.name for t in _memorized(self.family, self.network.spec)}
@@ -126,17 +130,17 @@ def build_graphs(network: SegmentationNetwork, image_dtype: str = "float32") -> 
         identity_tokens(spec),
     )
     image = described("image", (1, "H", "W", 3), Role.INPUT, dtype=image_dtype)
-    rows = [described("rows", ("T", spec.key_width), Role.INPUT)] if spec.temporal else []
-    logits = described("logits", (OBJECT_CAPACITY + 1, "h4", "w4"), Role.OUTPUT)
+    rows = [described("rows", ("G", "T", spec.key_width), Role.INPUT)] if spec.temporal else []
+    logits = described("logits", ("G", OBJECT_CAPACITY + 1, "h4", "w4"), Role.OUTPUT)
     prefix, parts = family.external_attention_graphs(network)
+    cut = [_of_one_group(graph) for graph in (*([prefix] if prefix else []), *parts)]
     propagated = (z, query(0, spec), *_carried(family, spec))
     to_memorize = tuple(t for t in _carried(family, spec) if t.role is Role.CARRY)
     return [
         Graph("encode", Encode(network), (image,), (*maps, p)),
         Graph("reference", Reference(network, family), (p, identity), (z, *_entries(family, spec))),
         Graph("propagate", Propagate(network), (p, *rows, *_memories(family, spec)), propagated),
-        *([prefix] if prefix else []),
-        *parts,
+        *cut,
         Graph("decode", Decode(network), (z, *maps), (logits,)),
         Graph(
             "memorize", Memorize(network, family), (identity, *to_memorize), tuple(_memorized(family, spec))
@@ -156,6 +160,15 @@ def build_plans(network: SegmentationNetwork) -> dict[str, GroupPlan]:
             propagation=tuple(part.name for part in parts),
         ),
     }
+
+
+def _of_one_group(graph: Graph) -> Graph:
+    """The kernels between such graphs read one group's memories at a time: G is 1."""
+    inputs, outputs = (
+        tuple(t.model_copy(update={"shape": tuple(1 if s == "G" else s for s in t.shape)}) for t in tensors)
+        for tensors in (graph.inputs, graph.outputs)
+    )
+    return replace(graph, inputs=inputs, outputs=outputs)
 
 
 def _memorized(family: Family, spec: NetworkSpec) -> list[TensorInfo]:

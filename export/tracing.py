@@ -21,8 +21,10 @@ from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.sizes import GridRule, Grids
 
 _GRID = (3, 256)  # token grid a side, inclusive
-# What a graph may have any number of: memory frames, pointers, clicks.
-_COUNTS = {symbol: Dim(symbol, min=1, max=4096) for symbol in ("T", "P", "K")}
+# What a graph may have any number of: memory frames, pointers, clicks, groups.
+_COUNTS = {symbol: Dim(symbol, min=1, max=4096) for symbol in ("T", "P", "K")} | {
+    "G": Dim("G", min=1, max=64)
+}
 # Operators of which no attribute or constant depends on the size of a map.
 _OF_ANY_SIZE = {
     "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "HardSigmoid", "HardSwish",
@@ -57,7 +59,13 @@ def sizes_of(
 ) -> dict[str, int]:
     """Values of the symbols at the fixed size, or at that of a token grid."""
     height, width = fixed_hw or (rule.side(tokens[0]), rule.side(tokens[1]))
-    return {**Grids(height, width, rule).symbols(), "T": frames, "P": frames + 1, "K": frames + 2}
+    return {
+        **Grids(height, width, rule).symbols(),
+        "G": frames - 1,
+        "T": frames,
+        "P": frames + 1,
+        "K": frames + 2,
+    }
 
 
 def random_inputs(graph: Graph, sizes: dict[str, int], seed: int = 0) -> list[Tensor]:

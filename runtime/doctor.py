@@ -11,6 +11,7 @@ from pathlib import Path
 from shutil import which
 from typing import Literal
 
+from ermu.devices.installed import installed_versions
 from ermu.devices.names import DeviceName, parse_device
 from ermu.devices.tensorrt_module import MODULES, load_tensorrt, target_name
 from ermu.errors import ErmuError, OptionError
@@ -19,7 +20,10 @@ from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import damage, misfit, rebuild_command
 from ermu.runtime.opencv import opencv_error, opencv_wheels
+from ermu.runtime.timing.other_work import BUSY
 from ermu.runtime.trials import attempt, try_backend, try_kernel, try_memory
+from ermu.runtime.tuning.choosing import best, timed_at_all
+from ermu.runtime.tuning.store import load_measured
 
 State = Literal["ok", "missing", "mismatch", "failed"]
 RUNNING, LIVE, MAKING, GPU, BUNDLE = GROUPS = ("running", "video and live", "making bundles", "gpu", "bundle")
@@ -260,6 +264,7 @@ def _bundle(path: str, place: DeviceName) -> Iterator[Check]:
         return
     network, precisions = loaded.manifest.network.name, loaded.precisions
     yield Check("bundle", "ok", f"{path}: {network}, {', '.join(precisions)}", needed=True)
+    yield _auto(loaded, place)
     for precision in precisions:
         try:
             at_precision = loaded.at_precision(precision)
@@ -269,6 +274,23 @@ def _bundle(path: str, place: DeviceName) -> Iterator[Check]:
             yield Check(f"{precision} graphs", "mismatch", found, fix, needed=True)
             continue
         yield from _engines(at_precision, place)
+
+
+def _auto(bundle: Bundle, place: DeviceName) -> Check:
+    """What `auto` goes by: what was timed on this machine, or the static order of backends."""
+    try:
+        timed = timed_at_all(bundle, str(place))
+    except ErmuError:  # of a precision whose files are damaged, which has a line of its own
+        timed = []
+    if not timed:
+        found = "not timed on this machine as it is now: the static order of backends decides"
+        return Check("auto", "missing", found, f"ermu tune {bundle.address or bundle.path}")
+    taken = [best(each for each in timed if each.precision == bundle.manifest.precision), best(timed)]
+    said = [f"{each.backend} in {each.precision}, {each.frame_ms:.3g} ms a frame" for each in taken]
+    measured = load_measured(bundle, str(place))
+    busy = (measured and measured.others_cores) or 0.0
+    doubt = f" (while other processes kept {busy:.1f} cores busy)" if busy > BUSY else ""
+    return Check("auto", "ok", f"by times measured here{doubt}: {said[0]}; --precision auto: {said[1]}")
 
 
 def _engines(bundle: Bundle, place: DeviceName) -> Iterator[Check]:
@@ -316,10 +338,4 @@ def _first_line(error: BaseException) -> str:
 
 def _installed(*packages: str) -> bool:
     """Whether one of them is."""
-    for package in packages:
-        try:
-            version(package)
-        except PackageNotFoundError:
-            continue
-        return True
-    return False
+    return bool(installed_versions(packages))

@@ -95,7 +95,7 @@ class Segmenter(PortableSegmenter):
     ) -> None:
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         if isinstance(backend, str):
-            precision = choose_precision(loaded, precision, device)
+            precision = choose_precision(loaded, precision, device, backend=backend, threads=threads)
         elif precision in (None, AUTO):
             precision = backend.bundle.manifest.precision
         self.bundle = loaded.at_precision(precision)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_GAP, DEMO_LONG_EDGE, DEMO_RESAMPLING
+from ermu.assets import DEMO_BUNDLE, DEMO_CHECKPOINT, DEMO_EXPORT
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.files import sha256_of
 from ermu.runtime.images.label_folder import MARK
@@ -37,8 +37,13 @@ def test_demo_segments_its_clip(tmp_path):
 def test_ready_made_bundle_is_the_checkpoints():
     manifest = Bundle.load("demo").manifest
     assert manifest.provenance.checkpoint_sha256 == sha256_of(DEMO_CHECKPOINT)
-    assert (manifest.input.long_edge, manifest.input.resampling) == (DEMO_LONG_EDGE, DEMO_RESAMPLING)
-    assert manifest.memory.gap == DEMO_GAP
+    exported = {
+        "long_edge": manifest.input.long_edge,
+        "gap": manifest.memory.gap,
+        "resampling": manifest.input.resampling,
+        "relevance_weight": manifest.score.relevance_weight,
+    }
+    assert exported == DEMO_EXPORT
     assert DEMO_CHECKPOINT.stat().st_size < 16e6
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ermu.cli import COMMANDS
 from tests.support.import_graph import ROOT, all_imports, project_modules, target
 
 if sys.version_info >= (3, 11):
@@ -24,7 +25,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 # A command, the extras that the README names for it, and packages that it finds without importing them.
-COMMANDS = [
+GIVEN = [
     ("run", ("cpu", "headless"), set()),
     ("serve", ("cpu", "serve", "headless"), set()),
     ("fleet", ("cpu", "fleet", "serve", "headless"), {"ray", "aiohttp"}),
@@ -35,6 +36,7 @@ COMMANDS = [
     ("build", ("tensorrt", "headless"), set()),
     ("train", ("train", "headless"), {"scikit-image"}),
     ("bench", ("bench", "cpu", "headless"), set()),
+    ("tune", ("cpu", "headless"), set()),
     ("eval", ("eval", "cpu", "headless"), {"scikit-image"}),
     ("convert", ("formats", "headless"), {"pycocotools", "pyyaml"}),
     ("inspect", (), set()),
@@ -54,7 +56,8 @@ def distributions(requirements: list[str]) -> set[str]:
 
 def imported(command: str) -> set[str]:
     """Distributions of what a command's own imports load, and of what it always comes to."""
-    waiting, seen, found = [f"ermu.cli.commands.{command}"], set(), set()
+    module, _, _ = COMMANDS[command].partition(":")
+    waiting, seen, found = [f"ermu.cli.commands.{module}"], set(), set()
     while waiting:
         module = waiting.pop()
         if module in seen:
@@ -74,8 +77,8 @@ def imported(command: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("command", "extras", "found"),
-    COMMANDS,
-    ids=["-".join((name, *extras)) for name, extras, _ in COMMANDS],
+    GIVEN,
+    ids=["-".join((name, *extras)) for name, extras, _ in GIVEN],
 )
 def test_extras_bring_what_their_commands_import(
     command: str, extras: tuple[str, ...], found: set[str]

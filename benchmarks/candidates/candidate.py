@@ -23,6 +23,7 @@ class Candidate(ABC):
         description: How it runs.
         precision: What it computes in.
         gap: Frames between two appends of the bundle once the memory is full.
+        settles: Frames from the first on until each asks for the same work: nothing it reads grows then.
         labels: Label maps of the latest frames, for comparing.
         evicted: Frames that left its bank, in order.
     """
@@ -31,15 +32,28 @@ class Candidate(ABC):
     description: str
     precision: str
     gap: int
+    settles: int
     labels: list[LabelMap] = field(default_factory=list, kw_only=True)
     evicted: list[int] = field(default_factory=list, kw_only=True)
     _step_ms: list[float] = field(default_factory=list, init=False)
     _appends: list[bool] = field(default_factory=list, init=False)
     _stages_ms: dict[str, list[float]] = field(default_factory=dict, init=False)
 
-    @abstractmethod
-    def fill(self, images: Sequence[Image], label: LabelMap) -> None:
-        """Begins with the first of T images and fills the memory with the others."""
+    def fill(self, images: Sequence[Image], label: LabelMap, *, warmup: int) -> None:
+        """Begins with the first of T images and fills the memory with the others.
+
+        Where they and the warm-up are too few for it to settle, the last is shown again until they are not:
+        it would be timed with less to read than it has in the long run.
+
+        Args:
+            images: BGR uint8 H x W x 3.
+            label: Of the first.
+            warmup: Frames that it will step through before any is timed.
+        """
+        self._start(images[0], label)
+        self.labels = [self._follow(image) for image in images[1:]]
+        for _ in range(len(images) + warmup, self.settles):
+            self._follow(images[-1])
 
     @abstractmethod
     def run(self, images: Sequence[Image], *, timed: bool) -> None:
@@ -48,6 +62,14 @@ class Candidate(ABC):
     @abstractmethod
     def close(self) -> None:
         """Frees what it holds."""
+
+    @abstractmethod
+    def _start(self, image: Image, label: LabelMap) -> None:
+        """Begins with a labelled image; every one that follows is remembered, as far as the memory goes."""
+
+    @abstractmethod
+    def _follow(self, image: Image) -> LabelMap:
+        """Takes the next image, untimed."""
 
     @property
     def network(self) -> str | None:

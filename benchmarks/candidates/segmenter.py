@@ -31,14 +31,12 @@ class SegmenterCandidate(Candidate):
     backend: Backend | None = None
     _launches: list[int] = field(default_factory=list, init=False)
 
-    def fill(self, images: Sequence[Image], label: LabelMap) -> None:
+    def fill(self, images: Sequence[Image], label: LabelMap, *, warmup: int) -> None:
         """See `Candidate.fill`: every other image is appended, so that the memory is full.
 
         With T = 1 nothing is ever appended: the bank keeps its first frame alone.
         """
-        self.segmenter.start(images[0], label)
-        self.segmenter.gap = 1
-        self.labels = [self._step(image)[0].label for image in images[1:]]
+        super().fill(images, label, warmup=warmup)
         self.segmenter.gap = self.steady_gap
 
     @property
@@ -69,6 +67,13 @@ class SegmenterCandidate(Candidate):
         """See `Candidate.launches`."""
         steady = [n for n, appends in zip(self._launches, self._appends, strict=True) if not appends]
         return round(median(steady or self._launches)) if any(self._launches) else None
+
+    def _start(self, image: Image, label: LabelMap) -> None:
+        self.segmenter.start(image, label)
+        self.segmenter.gap = _NEVER if self.memory == 1 else 1
+
+    def _follow(self, image: Image) -> LabelMap:
+        return self._step(image)[0].label
 
     def _step(self, image: Image) -> tuple[FrameResult, float]:
         began = perf_counter()

@@ -17,25 +17,9 @@ class SystemCandidate(Candidate):
 
     Attributes:
         system: Closed with the candidate.
-        warmup: Frames that it will step through before any is timed.
     """
 
     system: System
-    warmup: int
-
-    def fill(self, images: Sequence[Image], label: LabelMap) -> None:
-        """See `Candidate.fill`.
-
-        Where T frames and the warm-up are too few for its memory, the last frame is shown again until they
-        are not: it would be timed with less to read than it has in the long run.
-        """
-        self.system.start(images[0], label)
-        self.description, self.precision = self.system.description, self.system.precision
-        if self.gap % self.system.gap:  # so that a cycle has as many memory frames as the next
-            self.gap = self.system.gap
-        self.labels = [self.system.step(image).label for image in images[1:]]
-        for _ in range(len(images) + self.warmup, self.system.settles):
-            self.system.step(images[-1])
 
     def run(self, images: Sequence[Image], *, timed: bool) -> None:
         """See `Candidate.run`: from the source's frame to a label map of its size."""
@@ -52,6 +36,15 @@ class SystemCandidate(Candidate):
     def close(self) -> None:
         """See `Candidate.close`."""
         self.system.close()
+
+    def _start(self, image: Image, label: LabelMap) -> None:
+        self.system.start(image, label)
+        self.description, self.precision = self.system.description, self.system.precision
+        if self.gap % self.system.gap:  # so that a cycle has as many memory frames as the next
+            self.gap = self.system.gap
+
+    def _follow(self, image: Image) -> LabelMap:
+        return self.system.step(image).label
 
     @property
     def network(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ermu.benchmarks.report.report import Work
 from ermu.errors import BackendError, DependencyError
 from ermu.runtime.bundle.bundle import BF16, Bundle
-from ermu.runtime.bundle.group_manifest import GroupPlan
+from ermu.runtime.bundle.group_manifest import MOST_TOGETHER, GroupPlan
 from ermu.runtime.bundle.manifest import WHOLE
 from ermu.runtime.bundle.object_manifest import ObjectManifest, ObjectPlan
 from ermu.runtime.bundle.sizes import resolve
@@ -32,19 +33,24 @@ def count_frame(bundle: Bundle, symbols: Mapping[str, int], objects: int) -> dic
     Args:
         bundle: At the precision to count.
         symbols: Values of H, W, h, w, ... and T.
-        objects: All but the encoder runs for each group of ten, or for each of them.
+        objects: All but the encoder runs for groups of ten, as many at once as the plan `whole` takes, or for
+            each of them.
     """
     manifest, floats = bundle.manifest, "bf16" if bundle.manifest.precision == BF16 else "fp32"
-    work, units = {}, objects
+    work, turns = {}, Counter({1: objects})
     if isinstance(manifest, ObjectManifest):
         stages = _own_stages(manifest.plans[WHOLE])
         symbols = {**symbols, "P": manifest.most_pointers}  # the first frame's, and those before the latest
     else:
-        stages, units = _shared_stages(bundle.group_manifest.plans[WHOLE]), -(-objects // GROUP_SIZE)
+        stages, groups = _shared_stages(bundle.group_manifest.plans[WHOLE]), -(-objects // GROUP_SIZE)
+        turns = Counter(min(MOST_TOGETHER, groups - g) for g in range(0, groups, MOST_TOGETHER))
     for stage, names in stages.items():
-        counted = [_counted(bundle, name, symbols) for name in names]
-        times = 1 if stage == "encode" else units
-        int8, other = (times * sum(getattr(one, kind) for one in counted) for kind in ("int8", "fp32"))
+        counted = [
+            (times, _counted(bundle, name, {**symbols, "G": together}))
+            for together, times in ({1: 1} if stage == "encode" else turns).items()
+            for name in names
+        ]
+        int8, other = (sum(times * getattr(one, kind) for times, one in counted) for kind in ("int8", "fp32"))
         work[stage] = Work(int8=int8, **{floats: other})
     return work
 

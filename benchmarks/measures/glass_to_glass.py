@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ermu.benchmarks.measures.machine import describe_machine, installed_versions
+from ermu.benchmarks.measures.machine import describe_machine, versions
 from ermu.errors import DependencyError, StateError
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.images.prompter import Box
@@ -187,7 +187,7 @@ def main() -> None:
     found = measure(bundle, seconds=options.seconds, fps=options.fps, size_hw=(height, width), ways=ways)
     about = {"bundle": options.bundle, "fps": options.fps, "size": options.size, "seconds": options.seconds}
     figures = {
-        **about, **found, "machine": describe_machine().model_dump(), "versions": installed_versions(),
+        **about, **found, "machine": describe_machine().model_dump(), "versions": versions(),
     }  # fmt: skip
     text = json.dumps(figures, indent=1)
     print(text)

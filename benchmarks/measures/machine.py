@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import re
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ermu.benchmarks.report.report import Machine
+from ermu.devices.installed import installed_versions
+from ermu.devices.processor_kind import machine_kind, processor_name
 
 _PACKAGES = (
     *("ermu", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "onnx", "torch", "openvino"),
@@ -26,14 +26,10 @@ _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 def describe_machine() -> Machine:
     """This machine, as a report records it."""
-    cpu = _cpu_facts()
-    name = cpu.get("model name") or platform.processor() or platform.machine()
-    cores = os.cpu_count() or 1
-    model = [f"{cpu['cpu family']}.{cpu['model']}"] if "cpu family" in cpu and "model" in cpu else []
     return Machine(
-        kind=re.sub(r"[^a-z0-9.]+", "-", " ".join([name, *model, f"{cores} cores"]).lower()).strip("-"),
-        cpu=" ".join([name, *(f"(family and model {m})" for m in model)]),
-        cores=cores,
+        kind=machine_kind(),
+        cpu=processor_name(),
+        cores=os.cpu_count() or 1,
         affinity=_affinity(),
         governor=_GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else None,
         memory_gb=round(_memory_bytes() / 1e9, 1),
@@ -48,24 +44,9 @@ def _affinity() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
-def installed_versions() -> dict[str, str]:
-    """Versions by package, of those installed."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _cpu_facts() -> dict[str, str]:
-    """The first core's entry in /proc/cpuinfo; empty where there is none."""
-    file = Path("/proc/cpuinfo")
-    if not file.is_file():
-        return {}
-    lines = file.read_text().split("\n\n")[0].splitlines()
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+def versions() -> dict[str, str]:
+    """Python's, and by package those of what is installed."""
+    return {"python": platform.python_version(), **installed_versions(_PACKAGES)}
 
 
 def _memory_bytes() -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ermu.benchmarks.peer import Peer, PeerOptions, checkpoint_of
+from ermu.benchmarks.peer import PeerOptions, TorchPeer, checkpoint_of
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.bundle import BF16, FP32
 
 
-class TorchBest(Peer):
+class TorchBest(TorchPeer):
     """See `TorchBackend` and its `Tuning`."""
 
     help = "the same in torch: fused attention, channels last, bf16 autocast where ours is in fewer bits"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ermu.benchmarks.peer import Peer, PeerOptions, checkpoint_of
+from ermu.benchmarks.peer import PeerOptions, TorchPeer, checkpoint_of
 from ermu.runtime.backends.base import Backend
 
 
-class TorchPublished(Peer):
+class TorchPublished(TorchPeer):
     """See `TorchBackend`."""
 
     help = "the same network in torch, every attention materialised as published"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ermu.benchmarks.report.report import Report
 from ermu.runtime.bundle.bundle import BF16, FP32
+from ermu.runtime.timing.other_work import BUSY
 
 RESULTS = Path(__file__).parents[1] / "results"
-OTHERS = 0.1  # of a core: more than a desktop or a container's own services take
 SPREAD = 0.15  # between the quartiles of a gap cycle, of its median; 0.02 to 0.06 on a quiet machine
 PEAK = 0.85  # of the rate stored for such a machine
 
@@ -22,7 +22,7 @@ def doubts(report: Report, known: Report | None = None) -> list[str]:
         known: Another one of the same kind of machine, known to have been quiet.
     """
     found = []
-    if report.others_cores is not None and report.others_cores > OTHERS:
+    if report.others_cores is not None and report.others_cores > BUSY:
         found.append(f"other processes kept {report.others_cores:.1f} cores busy")
     if report.spread is not None and report.spread > SPREAD:
         found.append(f"equal work took times {report.spread:.0%} apart")

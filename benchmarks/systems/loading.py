@@ -61,6 +61,12 @@ class VideoModel:
     def _of_folder(self, model_type: Any, folder: Path) -> Any:
         described = folder / "config.json"
         expected = f"a folder of transformers: config.json of the type {self.kind}, and safetensors"
+        if not described.is_file():
+            raise BenchmarkError(
+                f"{folder} has no config.json.",
+                expected=expected,
+                fix="download the whole folder, or name none for random weights",
+            )
         try:
             found = json.loads(described.read_text("utf-8")).get("model_type")
         except (OSError, ValueError, AttributeError) as error:

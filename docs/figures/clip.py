@@ -58,8 +58,9 @@ def follow(davis: Path, *, policy: str = "ermu", gap: int = 2, sequence: str = S
     with Segmenter("demo", policy=policy, gap=gap, plan="external_attention") as segmenter:
         seen.append(Seen(pictures[0], segmenter.start(pictures[0], label), [], np.zeros((0, 1, 1))))
         for picture in pictures[1:]:
-            (group,) = segmenter._groups
-            held, reading = list(group.bank.slot_frames), group._propagation
+            (cohort,) = segmenter._groups.cohorts
+            (group,) = cohort.groups
+            held, reading = list(group.bank.slot_frames), cohort._propagation
             assert isinstance(reading, ExternalAttentionPropagation)
             result = segmenter.step(picture)
             masses = np.array(reading._masses_of(len(held)), np.float32).T

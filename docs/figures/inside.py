@@ -28,32 +28,39 @@ NAMES = {"ermu": "ERMU", "rmem": "RMem", "fifo": "FIFO"}
 
 
 def scores(seen: list[Seen]) -> Figure:
-    """The latest eviction: each frame held, its relevance and redundancy, and the score that decides."""
+    """The latest eviction: each frame held, its relevance and redundancy, and the score that decides.
+
+    Bars are drawn to the tallest of their kind.
+    """
     number = max(i for i, at in enumerate(seen) if at.result.memory[0].evicted is not None)
     at, update = seen[number], seen[number].result.memory[0]
     figure, axes = plt.subplots(
         2, len(at.held), figsize=(9, 2.9), height_ratios=[1, 1.8], layout="constrained"
     )
-    names = ("relevance", "redundancy", "score")
+    names = ("relevance, %", "redundancy, %", "score above the lowest, thousandths")
+    values = shown_values(update.decision)
     for slot, held in enumerate(at.held):
         leaves = held == update.evicted
         title = f"frame {held}" + (" leaves" if leaves else "")
         show(axes[0, slot], seen[held], title, RED if leaves else "black")
-        values = [vector[slot] for vector in vectors(update.decision)]
-        bars = axes[1, slot].bar(names, values, color=[TEAL, GREY, RED if leaves else "#404448"])
-        axes[1, slot].bar_label(bars, fmt="%.2f", fontsize=8, padding=1)
-        axes[1, slot].set(xticks=[], ylim=(0, 2.2), yticks=[])
+        heights = values[:, slot] / values.max(axis=1)
+        bars = axes[1, slot].bar(names, heights, color=[TEAL, GREY, "#404448"])
+        labels = [f"{values[0, slot]:.0f}", f"{values[1, slot]:.1f}", f"{values[2, slot]:.0f}"]
+        for text in axes[1, slot].bar_label(bars, labels, fontsize=8, padding=1):
+            text.set_color(RED if leaves else "black")
+        axes[1, slot].set(xticks=[], ylim=(0, 1.2), yticks=[])
         axes[1, slot].spines[["top", "right", "left"]].set_visible(False)
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in (TEAL, GREY, "#404448")]
     figure.legend(handles, names, loc="outside lower left", ncols=3, fontsize=8, frameon=False)
     return credited(figure, f"Frame {number} is to be remembered, and the bank is full")
 
 
-def vectors(decision: Decision) -> tuple[Vector, Vector, Vector]:
-    """Relevance, redundancy and score of the frames held, oldest first."""
-    found = decision.relevance_mean, decision.redundancy, decision.scores
-    assert found[0] is not None and found[1] is not None and found[2] is not None
-    return found[0], found[1], found[2]
+def shown_values(decision: Decision) -> Vector:
+    """3 x T: relevance and redundancy in per cent, and the score in thousandths above the lowest."""
+    relevance, redundancy, score = decision.relevance_mean, decision.redundancy, decision.scores
+    assert relevance is not None and redundancy is not None and score is not None
+    # The first frame never leaves, so that the lowest is that of the others.
+    return np.stack([100 * relevance, 100 * redundancy, 1000 * (score - score[1:].min())])
 
 
 def masses(seen: list[Seen], number: int) -> Figure:

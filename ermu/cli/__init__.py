@@ -6,22 +6,13 @@ import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from ermu.cli.commands.bench import bench
-from ermu.cli.commands.build import build
-from ermu.cli.commands.convert import convert
-from ermu.cli.commands.demo import demo
-from ermu.cli.commands.doctor import doctor
-from ermu.cli.commands.eval import evaluate
-from ermu.cli.commands.export import export
-from ermu.cli.commands.fleet import app as fleet
-from ermu.cli.commands.inspect import inspect
-from ermu.cli.commands.run import run
-from ermu.cli.commands.serve import serve
-from ermu.cli.commands.train import train
 from ermu.logs import FORMATS, show_log
 from ermu.redaction import print_traceback, redact_threads
 from ermu.version import __version__
@@ -29,8 +20,46 @@ from ermu.version import __version__
 if TYPE_CHECKING:
     from ermu.errors import ErmuError
 
+COMMANDS = {
+    "demo": "demo:demo",
+    "export": "export:export",
+    "build": "build:build",
+    "tune": "speed.tune:tune",
+    "run": "run:run",
+    "serve": "serve:serve",
+    "fleet": "fleet:app",
+    "bench": "speed.bench:bench",
+    "eval": "eval:evaluate",
+    "train": "train:train",
+    "convert": "convert:convert",
+    "inspect": "inspect:inspect",
+    "doctor": "doctor:doctor",
+}
+
+
+class _Commands(TyperGroup):
+    """The commands, each imported when it is asked for: a start pays for the one that runs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(f"ermu.cli.commands.{module}"), name)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+            alone.command(cmd_name)(found)
+            found = alone
+        command = get_command(found)
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
     name="ermu",
+    cls=_Commands,
     help="Segment and follow objects in live video: export a checkpoint, run it without torch.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -56,20 +85,6 @@ def _options(
     if log_format not in FORMATS:
         raise typer.BadParameter(f"'{log_format}' is not one of {', '.join(FORMATS)}.")
     show_log(verbose=verbose, form=log_format)
-
-
-app.command()(demo)
-app.command()(export)
-app.command()(build)
-app.command()(run)
-app.command()(serve)
-app.add_typer(fleet, name="fleet")
-app.command()(bench)
-app.command("eval")(evaluate)
-app.command()(train)
-app.command()(convert)
-app.command()(inspect)
-app.command()(doctor)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ermu.cli.paths import Paths
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.streams.work.lanes import Lanes
+
+logger = logging.getLogger("ermu.bundles")
 
 _USUAL_FRAMES = ((1080, 1920), (360, 640), (480, 640))  # engines are optimised for what cameras send
 
@@ -91,13 +94,26 @@ def open_lanes(
     from ermu.runtime.backends.choosing import reasons_for
     from ermu.runtime.streams.work.lanes import Lanes, usual_lanes
 
+    warn_of_long_edge(bundle, options.long_edge)
     count = lanes or usual_lanes(streams, device=options.device, threads=options.threads)
     opened = Lanes(bundle, count, **options.keywords())
     backend, device = opened.backend, str(parse_device(options.device))
-    why = "; ".join(reasons_for(bundle, options.backend, options.precision, device))
+    why = "; ".join(reasons_for(bundle, options.backend, options.precision, device, threads=opened.threads))
     beside = f", {count} lanes side by side" if count > 1 else ""
     plain(console, f"backend   {backend.name}, {backend.bundle.manifest.precision}, {device} ({why}){beside}")
     return opened
+
+
+def warn_of_long_edge(bundle: Bundle, long_edge: int | None) -> None:
+    """Says so where a long edge was asked for and the bundle has one size."""
+    from ermu.runtime.files import shown
+
+    given = bundle.manifest.input
+    if given.size is not None and long_edge not in (None, given.long_edge):
+        height, width = given.size
+        logger.warning(
+            "--long-edge %d has no effect: %s takes %dx%d only.", long_edge, shown(bundle.path), width, height
+        )
 
 
 def _with_engines(bundle: Bundle, options: SegmenterOptions, show: Any) -> Bundle:

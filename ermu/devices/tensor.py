@@ -35,6 +35,11 @@ class DeviceTensor:
         """The first `count` entries of the leading axis, in place."""
         return DeviceTensor(self.address, (count, *self.shape[1:]), self.dtype, self.owner)
 
+    def span(self, begin: int, count: int) -> DeviceTensor:
+        """`count` entries of the leading axis from `begin` on, in place."""
+        address = self.address + begin * prod(self.shape[1:]) * self.dtype.itemsize
+        return DeviceTensor(address, (count, *self.shape[1:]), self.dtype, self.owner)
+
     def at(self, index: int) -> DeviceTensor:
         """Entry `index` of the leading axis, in place."""
         shape = self.shape[1:]

@@ -23,6 +23,10 @@ from ermu.runtime.config.stream_choice import choice_of
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.sets.opening import check_memory_options
 from ermu.runtime.sources.opening import source_kinds
+from ermu.runtime.streams.network_prompter import check_takes_clicks
+from ermu.runtime.streams.prompters import GRABCUT, check_prompter
+
+_FETCHED = ("hf", "https", "http")
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def _of_stream(entry: StreamEntry, file: StreamsFile) -> Iterator[Finding]:
 
 def _of_bundles(entries: list[StreamEntry]) -> Iterator[Finding]:
     for bundle in sorted({entry.bundle for entry in entries if entry.bundle is not None}):
-        if urlsplit(bundle).scheme in ("hf", "https", "http"):
+        if urlsplit(bundle).scheme in _FETCHED:
             yield Finding("each node fetches it when it starts its first worker", bundle)
             continue
         precisions = {entry.precision or "auto" for entry in entries if entry.bundle == bundle}
@@ -101,6 +105,7 @@ def _of_bundles(entries: list[StreamEntry]) -> Iterator[Finding]:
         for entry in entries:
             if entry.bundle == bundle:
                 yield from _of_memory(entry, loaded.manifest)
+                yield from _of_prompter(entry, loaded.manifest)
 
 
 def _of_memory(entry: StreamEntry, manifest: Manifest) -> Iterator[Finding]:
@@ -113,6 +118,15 @@ def _of_memory(entry: StreamEntry, manifest: Manifest) -> Iterator[Finding]:
         check_memory_options(manifest, MemoryOptions(policy, capacity, entry.gap or usual.gap))
     except ErmuError as error:
         yield Finding(f"{error.problem} Expected: {error.expected}", entry.name, wrong=True)
+
+
+def _of_prompter(entry: StreamEntry, manifest: Manifest) -> Iterator[Finding]:
+    try:
+        check_prompter(manifest, entry.prompter)
+        if entry.prompter not in (None, GRABCUT) and urlsplit(entry.prompter).scheme not in _FETCHED:
+            check_takes_clicks(Bundle.load(entry.prompter).manifest)
+    except ErmuError as error:
+        yield Finding(f"its prompter: {error.problem}", entry.name, wrong=True)
 
 
 def _of_sessions(file: StreamsFile) -> Iterator[Finding]:

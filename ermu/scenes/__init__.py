@@ -10,8 +10,21 @@ Example:
 
 from __future__ import annotations
 
-from ermu.scenes.catalogue import demo_scene, policy_scenes, validation_scenes
-from ermu.scenes.config import SceneConfig
-from ermu.scenes.scene import Scene
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ermu.scenes.catalogue import demo_scene, policy_scenes, validation_scenes
+    from ermu.scenes.config import SceneConfig
+    from ermu.scenes.scene import Scene
 
 __all__ = ["Scene", "SceneConfig", "demo_scene", "policy_scenes", "validation_scenes"]
+
+_PLACES = {"Scene": "scene", "SceneConfig": "config"}  # the others are the catalogue's
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what draws when it is first asked for: every start looks whether its source is a scene."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES.get(name, 'catalogue')}"), name)

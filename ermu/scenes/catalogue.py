@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ermu.scenes.config import SceneConfig
 
 _VALIDATION_CLIPS = 40
 _POLICY_CLIPS = 12
 _FOOTAGE_CLIPS = 20
+_TUNING_SEED = 3000
 _DEMO_SEED = 307
 
 
@@ -42,6 +45,13 @@ def policy_scenes() -> tuple[SceneConfig, ...]:
             appearance_change=i % 3 != 0,
         )
         for i in range(_POLICY_CLIPS)
+    )
+
+
+def tuning_scenes() -> tuple[SceneConfig, ...]:
+    """Returns twelve clips like those that compare policies, of the training split: they choose constants."""
+    return tuple(
+        replace(config, seed=_TUNING_SEED + i, split="train") for i, config in enumerate(policy_scenes())
     )
 
 

@@ -8,9 +8,7 @@ from typing import Any
 
 from ermu.errors import OptionError, SourceError
 from ermu.runtime.sources.base import Frame, Source
-from ermu.scenes.catalogue import demo_scene
 from ermu.scenes.config import SceneConfig
-from ermu.scenes.scene import Scene
 from ermu.types import LabelMap
 
 PREFIXES = ("scene:", "demo:")
@@ -34,6 +32,8 @@ class SceneSource(Source):
     def __init__(self, config: SceneConfig, *, fps: float = 15.0, swing: bool = False) -> None:
         if not fps > 0:
             raise OptionError(f"A scene cannot have {fps} frames a second.", expected="more than 0")
+        from ermu.scenes.scene import Scene  # with all that draws; only one who opens a scene needs it
+
         self._scene, self._swing = Scene(config), swing
         self.fps = fps
         self.total_frames = None if swing else config.frames
@@ -47,6 +47,8 @@ class SceneSource(Source):
     @classmethod
     def open(cls, where: str) -> SceneSource:
         """See `Source.open`; raises `SourceError` where a field is unknown or no number."""
+        from ermu.scenes.catalogue import demo_scene
+
         prefix, _, rest = where.partition(":")
         fields = [field for field in rest.split(",") if field]
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from ermu.evaluation.results import write_csv
 from ermu.evaluation.runner import Run
 from ermu.evaluation.scores import Report
 from ermu.registries import POLICIES
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.memory.sets.opening import policies_for
 from ermu.runtime.sinks.base import make_folder
+
+logger = logging.getLogger("ermu.evaluation")
 
 COLUMNS = ("Run", "J-Mean", "J_last-Mean", "J gained", "from", "to", "Memory frames", "ms a frame")
 
@@ -25,12 +30,25 @@ def compared_settings(
     Args:
         settings: Of the bundle's run; None where only the baseline runs.
         baseline: Added as the last run.
-        policies: Run the bundle with every eviction policy.
+        policies: Run the bundle with every eviction policy that serves it; the log names the others.
     """
     runs = []
     if settings is not None:
-        runs = [replace(settings, policy=policy) for policy in POLICIES.names()] if policies else [settings]
+        runs = [replace(settings, policy=name) for name in _serving(settings)] if policies else [settings]
     return [*runs, *([RunSettings(baseline=baseline)] if baseline else [])]
+
+
+def _serving(settings: RunSettings) -> list[str]:
+    manifest = Bundle.load(str(settings.bundle)).manifest
+    serving = policies_for(manifest)
+    others = [name for name in POLICIES.names() if name not in serving]
+    if others:
+        logger.warning(
+            "Not compared, since they do not serve the network %s: %s.",
+            manifest.network.name,
+            ", ".join(others),
+        )
+    return serving
 
 
 def planned_runs(

@@ -11,7 +11,12 @@ from ermu.errors import DatasetError
 from ermu.evaluation.layout import Layout
 from ermu.evaluation.sequences import VideoSequence
 from ermu.runtime.sources.base import Frame
-from ermu.scenes.catalogue import footage_scenes, policy_scenes, validation_scenes
+from ermu.scenes.catalogue import (
+    footage_scenes,
+    policy_scenes,
+    tuning_scenes,
+    validation_scenes,
+)
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
 from ermu.types import LabelMap
@@ -58,7 +63,12 @@ class Scenes(Layout):
 
     def sequences(self, root: Path, split: str) -> tuple[VideoSequence, ...]:
         """See `Layout.sequences`."""
-        splits = {"val": validation_scenes, "policy": policy_scenes, "footage": footage_scenes}
+        splits = {
+            "val": validation_scenes,
+            "policy": policy_scenes,
+            "tuning": tuning_scenes,
+            "footage": footage_scenes,
+        }
         if split not in splits:
             known = ", ".join(splits)
             raise DatasetError(f"The dataset scenes has no split '{split}'.", expected=f"one of {known}")

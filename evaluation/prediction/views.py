@@ -12,6 +12,7 @@ from ermu.evaluation.prediction.bundle import gap_of
 from ermu.evaluation.prediction.settings import RunSettings, View
 from ermu.evaluation.sequences import VideoSequence
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.bundle.sizes import SizeLimits
 from ermu.runtime.sources.base import Frame
 from ermu.runtime.streams.work.shared_backend import SharedBackend
@@ -37,9 +38,8 @@ class ViewsPredictor(Predictor):
     def __init__(self, settings: RunSettings) -> None:
         bundle = Bundle.load(str(settings.bundle))
         if bundle.manifest.input.size is not None and settings.scales != (1.0,):
-            raise OptionError(
-                f"{bundle.path} is fixed to one size.", fix="leave --scales out, or export without --size"
-            )
+            instead = "" if isinstance(bundle.manifest, ObjectManifest) else ", or export without --size"
+            raise OptionError(f"{bundle.path} is fixed to one size.", fix=f"leave --scales out{instead}")
         self._settings, self._bundle = settings, bundle
         shared = SharedBackend(bundle, len(settings.views), **settings.keywords())
         self._views = list(zip(settings.views, shared.segmenters, strict=True))

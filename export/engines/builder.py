@@ -15,7 +15,7 @@ from ermu.export.engines.build_log import BuildLog
 from ermu.runtime.bundle.built import Profile
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE
-from ermu.runtime.bundle.parts import TensorInfo
+from ermu.runtime.bundle.parts import GraphInfo, TensorInfo
 from ermu.runtime.bundle.sizes import Grids, resolve
 from ermu.runtime.files import replace_atomically
 
@@ -51,7 +51,7 @@ def build_engine(
     builder = module.trt.Builder(log.logger)
     network = parse_graph(module, builder, log, bundle, graph)
     config = _configured(module, builder, target, options)
-    for profile in options.profiles:
+    for profile in _told_apart(bundle.manifest.graphs[graph], options.profiles):
         config.add_optimization_profile(_shaped(builder, bundle, graph, profile))
     engine = builder.build_serialized_network(network, config)
     if engine is None:
@@ -132,12 +132,25 @@ def _configured(module: TensorRTModule, builder: Any, target: str, options: Buil
     return config
 
 
+def _told_apart(graph: GraphInfo, profiles: Sequence[Profile]) -> list[Profile]:
+    """Those that differ in what the graph reads: an encoder knows nothing of groups."""
+    known = {symbol for tensor in graph.inputs for symbol in tensor.shape}
+    own = {(p.size, tuple(most for most in p.most if most[0] in known)): p for p in reversed(profiles)}
+    return list(reversed(own.values()))
+
+
 def _shaped(builder: Any, bundle: Bundle, graph: str, profile: Profile) -> Any:
-    """An optimisation profile: from one memory frame to all, tuned for all, which is the steady state."""
+    """An optimisation profile: from one memory frame to all, tuned for all, which is the steady state.
+
+    Likewise everything else that varies.
+    """
     symbols = Grids(*profile.size, bundle.manifest.network.grid).symbols()
     shaped = builder.create_optimization_profile()
     for tensor in bundle.manifest.graphs[graph].inputs:
-        least, most = (resolve(tensor.shape, {**symbols, "T": frames}) for frames in (1, profile.frames))
+        least, most = (
+            resolve(tensor.shape, {**symbols, **varying})
+            for varying in (dict.fromkeys(dict(profile.most), 1), dict(profile.most))
+        )
         shaped.set_shape(tensor.name, least, most, most)
     return shaped
 

@@ -14,6 +14,7 @@ from ermu.errors import BackendError, OptionError
 from ermu.export.bundle_editor import add_to_bundle
 from ermu.export.engines.build_log import BuildLog
 from ermu.export.engines.builder import BuildOptions, build_engine
+from ermu.export.engines.profiles import profiles_of
 from ermu.runtime.bundle.built import EngineInfo, Profile
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import PORTABLE, damage
@@ -45,6 +46,7 @@ def build_engines(
     precision: str = "fp32",
     sizes: Sequence[tuple[int, int]] = (),
     max_memory: int | None = None,
+    max_objects: int | None = None,
     targets: Sequence[str] = (),
     workspace_mb: int | None = None,
     timing_cache: Path | None = None,
@@ -59,23 +61,25 @@ def build_engines(
         sizes: Network inputs (height, width), one optimisation profile each; may be left out for a bundle of
             fixed size.
         max_memory: Memory frames that the engines take; default, the bundle's capacity.
+        max_objects: That run at once, where groups of ten share memories: fewer need less device memory, and
+            more of them take turns. Default, 50.
         targets: `sm86` and so on, or `portable`; TensorRT-RTX only, where the default is `portable`.
         workspace_mb: Device memory that a layer may use while it runs; default, all.
         timing_cache: File that keeps measured kernels between builds; TensorRT only.
         progress: Called with (what, step, steps).
 
     Raises:
-        OptionError: a size or target makes no sense, or there is no such TensorRT.
-        BundleError: the bundle has no graphs of that precision, or is of a network that follows every object
-            by itself.
+        OptionError: a size, target or number of memory frames makes no sense, or there is no such TensorRT.
+        BundleError: the bundle has no graphs of that precision.
         BackendError: a graph cannot be parsed or built; the bundle is as it was.
         DependencyError: that TensorRT is not installed.
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     at_precision = loaded.at_precision(precision)
-    graphs = at_precision.group_manifest.plans[WHOLE].graphs
+    graphs = at_precision.manifest.plans[WHOLE].graphs
     tensorrt = load_tensorrt(module, to_build=True)
-    options = BuildOptions(_profiles(at_precision, sizes, max_memory), workspace_mb, timing_cache)
+    profiles = profiles_of(at_precision, sizes, max_memory, max_objects)
+    options = BuildOptions(profiles, workspace_mb, timing_cache)
     wanted = [(graph, target) for graph in graphs for target in _targets(tensorrt, targets)]
     folder = Path(tempfile.mkdtemp(prefix=f".{loaded.path.name}.", dir=loaded.path.parent))
     try:
@@ -113,30 +117,6 @@ def _build(
         report.built.append(info)
         report.logs[info.file] = log
     return report, files
-
-
-def _profiles(
-    bundle: Bundle, sizes: Sequence[tuple[int, int]], max_memory: int | None
-) -> tuple[Profile, ...]:
-    manifest, rule = bundle.manifest, bundle.manifest.network.grid
-    chosen = sorted(set(sizes) or ({manifest.input.size} if manifest.input.size else set()))
-    if not chosen:
-        raise OptionError(
-            f"{bundle.path} takes any size, an engine is optimised for some.",
-            fix=f"name the network input: --size {rule.example} for 640x360 video",
-        )
-    for size in chosen:
-        if not rule.fits(size) or manifest.input.size not in (None, size):
-            raise OptionError(
-                f"Size {size[0]}x{size[1]} does not fit the bundle.",
-                expected="x".join(map(str, manifest.input.size))
-                if manifest.input.size
-                else f"{rule.form} a side, from {rule.smallest}",
-            )
-    frames = max_memory or manifest.memory.capacity
-    if frames < 2:
-        raise OptionError(f"{frames} memory frames are too few.", expected="--max-memory of at least 2")
-    return tuple(Profile(size=size, frames=frames) for size in chosen)
 
 
 def _targets(module: TensorRTModule, targets: Sequence[str]) -> list[str]:

@@ -38,6 +38,11 @@ def to_map(x: Tensor, hw: tuple[int, int]) -> Tensor:
     return x.transpose(1, 2).reshape(x.shape[0], -1, *hw)
 
 
+def for_groups(x: Tensor, like: Tensor) -> Tensor:
+    """1 x ... -> G x ...: what has been computed once, for each of the groups that `like` is of."""
+    return x.expand(like.shape[0], *x.shape[1:])
+
+
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """Multi-head attention with scale 1 / sqrt(head dim).
 
@@ -65,9 +70,9 @@ def attend_memory(query: Tensor, keys: Tensor, values: Tensor, rows: Tensor | No
         query: B x n x D, with `cur` added.
         keys: B x T x n x D.
         values: B x T x n x Cv.
-        rows: T x D, or None.
+        rows: T x D, or B x T x D, or None.
     """
-    placed = moved(keys, None if rows is None else rows[:, None, :]).flatten(1, 2)
+    placed = moved(keys, None if rows is None else rows[..., None, :]).flatten(1, 2)
     return attend(query, placed, values.flatten(1, 2), heads)
 
 

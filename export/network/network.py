@@ -10,14 +10,12 @@ from torch import Tensor, nn
 from ermu.export.network.decoder import FpnDecoder
 from ermu.export.network.layers import moved, to_tokens
 from ermu.export.network.memory import KeyValue, MemoryEntry
+from ermu.export.network.normalisation import IMAGENET
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.network.transformer import BlockCarry
 from ermu.kernels.base.identity import STRIDE, padding_of
 from ermu.registries import ENCODERS, FAMILIES
 from ermu.runtime.bundle.temporal import TEMPORAL_ROWS, temporal_row
-
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
 
 
 class Features(NamedTuple):
@@ -73,8 +71,8 @@ class SegmentationNetwork(nn.Module):
     @staticmethod
     def normalize(image: Tensor) -> Tensor:
         """RGB 0..255, B x 3 x H x W, to the encoder's input range."""
-        mean = torch.tensor(IMAGE_MEAN, device=image.device).view(3, 1, 1)
-        std = torch.tensor(IMAGE_STD, device=image.device).view(3, 1, 1)
+        mean = torch.tensor(IMAGENET.mean, device=image.device).view(3, 1, 1)
+        std = torch.tensor(IMAGENET.spread, device=image.device).view(3, 1, 1)
         return (image / 255 - mean) / std
 
     def encode(self, image: Tensor) -> Features:

@@ -15,6 +15,7 @@ from ermu.errors import CheckpointError
 from ermu.export.checkpoint import Checkpoint
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import NetworkSpec, network_spec, networks
+from ermu.export.transformers_video.whereabouts import CONFIG, DOWNLOADED
 
 # What published files carry and no network reads: counters of batch norms and of averaging, Swin's constant
 # index tables, a token that AOT's zoo code declares and never uses.
@@ -22,6 +23,7 @@ HARMLESS = re.compile(
     r"(.*\.)?num_batches_tracked|n_averaged|encoder\..*\.relative_position_index|LSTT\.mask_token"
 )
 _SHOWN = 12
+_META_SAM2 = "image_encoder.trunk."  # keys of the files that Meta publishes
 
 logger = logging.getLogger("ermu.export")
 
@@ -189,9 +191,19 @@ def _unrecognised(checkpoint: Checkpoint) -> CheckpointError:
         said = f"it has {len(checkpoint.weights)} keys of others: {listed_keys(checkpoint.weights)}"
     return CheckpointError(
         f"{checkpoint.path} is no network that is known here: {said}.",
-        expected="the weights of one of " + ", ".join(found),
-        fix="check that it is a whole checkpoint of one of them, and of nothing else",
+        expected="the weights of one of " + ", ".join(found) + ", or a folder of transformers",
+        fix=_instead(checkpoint),
     )
+
+
+def _instead(checkpoint: Checkpoint) -> str:
+    """What to give in place of a file of weights that no network here has."""
+    folder = checkpoint.path.parent
+    if (folder / CONFIG).is_file():
+        return f"give the folder that it lies in, {folder}"
+    if any(key.startswith(_META_SAM2) for key in checkpoint.weights):
+        return f"it looks like SAM 2 as Meta publishes it: take transformers' folder, `{DOWNLOADED}`"
+    return "check that it is a whole checkpoint of one of them, and of nothing else"
 
 
 def listed_keys(keys: Mapping[str, Tensor] | tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from ermu.kernels.base.resampling import BICUBIC
 from ermu.registries import FAMILIES
 from ermu.runtime.bundle.group_manifest import GroupManifest, GroupNetwork
 from ermu.runtime.bundle.manifest import FORMAT_VERSION, Manifest
-from ermu.runtime.bundle.parts import FileInfo, GraphInfo, InputInfo, MemoryInfo
+from ermu.runtime.bundle.parts import FileInfo, GraphInfo, InputInfo, MemoryInfo, ScoreInfo
 from ermu.runtime.bundle.sizes import LONG_EDGE, GridRule
 from ermu.runtime.memory.options import MemoryOptions
 
@@ -39,7 +39,7 @@ class ExportableCheckpoint(Exportable):
         network = options.network
         spec = network if isinstance(network, NetworkSpec) else recognise(checkpoint, network)
         _check_size(options.size, spec.grid)
-        self._memory = _memory(spec, options)
+        self._memory, self._score = _memory(spec, options), _score(spec, options)
         self._checkpoint, self._options = checkpoint, options
         self._network = build_network(checkpoint, spec)
         self.graphs = build_graphs(self._network, options.image_dtype)
@@ -60,7 +60,7 @@ class ExportableCheckpoint(Exportable):
             graphs=graphs,
             weights=(weights,),
             provenance=provenance(checkpoint.path.name, checkpoint.sha256, ignored=ignored),
-            **network_fields(self._network, folder),
+            **network_fields(self._network, folder, self._score),
         )
 
 
@@ -76,12 +76,12 @@ class CheckpointFile(Origin):
         return ExportableCheckpoint(load_checkpoint(path), options)
 
 
-def network_fields(network: SegmentationNetwork, folder: Path) -> dict[str, Any]:
+def network_fields(network: SegmentationNetwork, folder: Path, score: ScoreInfo) -> dict[str, Any]:
     """The manifest's fields that follow from the network; writes the weights that kernels read."""
     return {
         "format_version": FORMAT_VERSION,
         "network": GroupNetwork(**network.spec.to_dict()),
-        "score": FAMILIES.get(network.spec.family).score,
+        "score": score,
         "temporal_rows": _temporal_rows(network),
         "precision": "fp32",
         "plans": build_plans(network),
@@ -126,6 +126,16 @@ def _memory(spec: NetworkSpec, options: ExportOptions) -> MemoryInfo:
         gap=meant.gap,
         gap_rule="length" if grows else "constant",
     )
+
+
+def _score(spec: NetworkSpec, options: ExportOptions) -> ScoreInfo:
+    """ERMU's constants: the family's, with the relevance's weight where one is given."""
+    score, weight = FAMILIES.get(spec.family).score, options.relevance_weight
+    if weight is None:
+        return score
+    if not 0 <= weight < float("inf"):
+        raise OptionError(f"The relevance's weight is {weight}.", expected="a number, 0 or more")
+    return score.model_copy(update={"relevance_weight": float(weight)})
 
 
 def _temporal_rows(network: SegmentationNetwork) -> tuple[tuple[float, ...], ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ermu.errors import CheckpointError
 from ermu.export.transformers_video.folder import read_folder
+from ermu.export.transformers_video.whereabouts import check_is_there
 from ermu.runtime.files import sha256_of
 
 
@@ -18,6 +18,5 @@ def content_of(checkpoint: Path) -> tuple[str, str]:
     if checkpoint.is_dir():
         folder = read_folder(checkpoint)
         return folder.name, folder.sha256()
-    if not checkpoint.is_file():
-        raise CheckpointError(f"There is no checkpoint at {checkpoint}.", fix="give the path of a .pth file")
+    check_is_there(checkpoint)
     return checkpoint.stem, sha256_of(checkpoint)

@@ -35,6 +35,7 @@ class ExportOptions:
     long_edge: int | None = None
     image_dtype: str = "float32"
     resampling: str | None = None
+    relevance_weight: float | None = None
 
 
 class Exportable(ABC):

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ermu.errors import OptionError
+from ermu.export.network.normalisation import IMAGENET, Normalisation
 from ermu.export.origins.origin import LICENCE, Exportable, ExportOptions, Origin, provenance
 from ermu.export.transformers_video.folder import read_folder
 from ermu.export.transformers_video.graphs import build_object_graphs, object_plan
 from ermu.export.transformers_video.loading import load_model
+from ermu.export.transformers_video.preprocessing import read_normalisation
 from ermu.kernels.base.resampling import ANTIALIASED
 from ermu.runtime.bundle.manifest import FORMAT_VERSION, WHOLE, Manifest, NetworkInfo
 from ermu.runtime.bundle.object_manifest import ObjectManifest
@@ -37,12 +39,19 @@ class ExportableObjects(Exportable):
         model: A `Sam2VideoModel` or `EdgeTamVideoModel` in evaluation mode, with its weights.
         published: Where it comes from.
         options: What was asked for.
+        normalisation: Of its input; default, ImageNet's.
 
     Raises:
         OptionError: the network tells fewer memory frames apart than are asked for.
     """
 
-    def __init__(self, model: Any, published: Published, options: ExportOptions) -> None:
+    def __init__(
+        self,
+        model: Any,
+        published: Published,
+        options: ExportOptions,
+        normalisation: Normalisation = IMAGENET,
+    ) -> None:
         slots = int(model.num_maskmem)
         if options.capacity is not None and not 2 <= options.capacity <= slots:
             raise OptionError(
@@ -51,7 +60,7 @@ class ExportableObjects(Exportable):
             )
         self._model, self._published, self._options = model, published, options
         self._capacity, self._side = options.capacity or slots, int(model.image_size)
-        self.graphs = build_object_graphs(model, options.image_dtype)
+        self.graphs = build_object_graphs(model, options.image_dtype, normalisation)
         self.grid, self.size = UNALIGNED, (self._side, self._side)
 
     def manifest(self, folder: Path, graphs: dict[str, GraphInfo], weights: FileInfo) -> Manifest:
@@ -65,7 +74,10 @@ class ExportableObjects(Exportable):
             kind="object",
             network=NetworkInfo(name=published.name, family=family, encoder=encoder, align_corners=False),
             memory=MemoryInfo(
-                policy=options.policy or FIFO, capacity=self._capacity, gap=1, gap_rule="constant"
+                policy=options.policy or FIFO,
+                capacity=self._capacity,
+                gap=options.gap or 1,
+                gap_rule="constant",
             ),
             input=InputInfo(
                 size=self.size,
@@ -101,7 +113,9 @@ class TransformersFolder(Origin):
         _check_options(options)
         folder = read_folder(path)
         model, ignored = load_model(folder)
-        return ExportableObjects(model, Published(folder.name, folder.sha256(), ignored), options)
+        normalisation = read_normalisation(path, int(model.image_size))
+        published = Published(folder.name, folder.sha256(), ignored)
+        return ExportableObjects(model, published, options, normalisation)
 
 
 def _check_options(options: ExportOptions) -> None:
@@ -111,6 +125,7 @@ def _check_options(options: ExportOptions) -> None:
         ("network", options.network, "config.json says which network it is"),
         ("size", options.size, fixed),
         ("long edge", options.long_edge, fixed),
+        ("relevance weight", options.relevance_weight, "its manifest has no constants of ERMU's"),
     ):
         if given is not None:
             raise OptionError(
@@ -121,5 +136,5 @@ def _check_options(options: ExportOptions) -> None:
             f"The policy '{options.policy}' is not for networks that follow every object by itself.",
             expected="fifo, ermu or rmem",
         )
-    if options.gap not in (None, 1):
-        raise OptionError(f"gap is {options.gap}.", expected="1: such a network remembers every frame")
+    if options.gap is not None and options.gap < 1:
+        raise OptionError(f"gap is {options.gap}.", expected="at least 1, a frame remembered in so many")

@@ -6,8 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ermu.errors import SourceError
+from ermu.errors import PromptError, SourceError, counted
+from ermu.runtime.backends.base import Backend
+from ermu.runtime.backends.choosing import AUTO
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import Manifest
+from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.images.labels import as_prompt, read_label_map
+from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sources.opening import open_source
 from ermu.types import Image, LabelMap
 
@@ -34,18 +40,60 @@ class Clip:
     gap: int = 2
     long_edge: int | None = None
 
+    def segmenter(self, bundle: Bundle, backend: str | Backend = AUTO) -> Segmenter:
+        """A segmenter for it: with ERMU's policy where objects share memories, else with the bundle's own.
 
-def procedural_clip(seed: int = 1000, *, frames: int = CLIP_FRAMES, objects: int = 4) -> Clip:
-    """A clip that `ermu.scenes` draws, 416 x 240: there is one on every machine, the same on each."""
+        Args:
+            bundle: At the precision to run.
+            backend: As of `Segmenter`.
+        """
+        policy = None if isinstance(bundle.manifest, ObjectManifest) else "ermu"
+        return Segmenter(
+            bundle,
+            policy=policy,
+            capacity=self.capacity,
+            gap=self.gap,
+            long_edge=self.long_edge,
+            backend=backend,
+        )
+
+
+def procedural_clip(
+    seed: int = 1000,
+    *,
+    frames: int = CLIP_FRAMES,
+    objects: int = 4,
+    size_hw: tuple[int, int] = (240, 416),
+) -> Clip:
+    """A clip that `ermu.scenes` draws: there is one on every machine, the same on each."""
     from ermu.scenes.config import SceneConfig
     from ermu.scenes.scene import Scene
 
-    scene = Scene(
-        SceneConfig(seed=seed, size_hw=(240, 416), frames=frames, objects=objects, split="validation")
-    )
-    return Clip(
-        f"scene {seed}, 416x240, {objects} objects", [scene[t][0] for t in range(frames)], scene[0][1]
-    )
+    scene = Scene(SceneConfig(seed=seed, size_hw=size_hw, frames=frames, objects=objects, split="validation"))
+    name = f"scene {seed}, {size_hw[1]}x{size_hw[0]}, {counted(objects, 'object')}"
+    return Clip(name, [scene[t][0] for t in range(frames)], scene[0][1])
+
+
+def clip_for(manifest: Manifest) -> Clip:
+    """The clip that a bundle is measured on unless told otherwise.
+
+    Shorter, and with fewer objects, for networks that follow each by itself: they take a second and more for
+    each of them.
+    """
+    if isinstance(manifest, ObjectManifest):
+        return procedural_clip(frames=12, objects=2)
+    return procedural_clip()
+
+
+def given_clip(source: str | None, prompt: Path | None, *, frames: int = CLIP_FRAMES) -> Clip | None:
+    """The user's clip, where one is given; raises as `recorded_clip`, and where only one of both is."""
+    if source and prompt:
+        return recorded_clip(source, prompt, frames=frames)
+    if source or prompt:
+        raise PromptError(
+            "--clip and --prompt go together.", expected="a video, and the label map of its first frame"
+        )
+    return None
 
 
 def recorded_clip(source: str, prompt: Path, *, frames: int = CLIP_FRAMES) -> Clip:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import onnx
 
 from ermu.errors import OptionError
 from ermu.export.bundle_editor import add_to_bundle
-from ermu.export.precision.clip import Clip, procedural_clip
+from ermu.export.precision.clip import Clip, clip_for, procedural_clip
 from ermu.export.precision.comparison import compare, track
 from ermu.export.precision.differences import largest_difference
 from ermu.export.precision.float16 import to_float16
@@ -20,18 +21,40 @@ from ermu.export.precision.int8 import record_samples, to_int8
 from ermu.export.precision.trial import copy_bundle
 from ermu.export.weights import WeightsFile, places_of, read_graph
 from ermu.runtime.bundle.built import Variant
-from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.bundle import BF16, Bundle
 from ermu.runtime.bundle.manifest import WHOLE
 from ermu.runtime.bundle.parts import FileInfo, GraphInfo, TensorInfo
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.files import sha256_of
 
 PRECISIONS = ("fp32", "fp16", "int8")
-RECIPE = 3  # raise it when a conversion changes: variants of another recipe are made again
+RECIPE = 4  # raise it when a conversion changes: variants of another recipe are made again
 CALIBRATION_SEEDS = range(2000, 2006)
+
+# What says where or when something is, and whatever else is exchanged with the graphs in float32 at any
+# precision: what the runtime writes, and what it reads pixel by pixel.
+_PLACES = {Role.POINTS, Role.POINTER_AGES}
+_EXACT = _PLACES | {Role.INPUT, Role.MEMORY_ROWS, Role.MASK, Role.POINT_SIGNS, Role.LOGITS, Role.PRESENCE}
 
 Progress = Callable[[str, int, int], None]
 Models = dict[str, onnx.ModelProto]
+
+
+def check_buildable(precision: str) -> None:
+    """Refuses a precision of which there are no graphs.
+
+    Raises:
+        OptionError: it is unknown, or none is built.
+    """
+    expected = f"one of {', '.join(PRECISIONS)}"
+    if precision == BF16:
+        raise OptionError(
+            f"{BF16} needs no build: it is how CPUs compute with the graphs that are there.",
+            expected=expected,
+            fix=f"ermu run --precision {BF16}",
+        )
+    if precision not in PRECISIONS:
+        raise OptionError(f"Unknown precision '{precision}'.", expected=expected)
 
 
 def add_precision(
@@ -50,14 +73,12 @@ def add_precision(
         The bundle at that precision; `manifest.variants[precision].comparison` says what it changes.
 
     Raises:
-        OptionError: the precision is unknown.
-        BundleError: the bundle is of a network that follows every object by itself.
+        OptionError: the precision is unknown, or needs no build.
         BackendError: a graph cannot be converted; the bundle is as it was.
     """
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-    if precision not in PRECISIONS:
-        raise OptionError(f"Unknown precision '{precision}'.", expected=f"one of {', '.join(PRECISIONS)}")
-    if precision == loaded.group_manifest.precision or _up_to_date(loaded, precision):
+    check_buildable(precision)
+    if precision == loaded.manifest.precision or _up_to_date(loaded, precision):
         return loaded.at_precision(precision)
     folder = Path(tempfile.mkdtemp(prefix=f".{loaded.path.name}.", dir=loaded.path.parent))
     try:
@@ -81,16 +102,14 @@ def _up_to_date(bundle: Bundle, precision: str) -> bool:
 
 def _made(trial: Bundle, precision: str, clip: Clip | None, tell: Progress) -> Variant:
     """The variant, its files beside the float32 ones in the trial's folder."""
-    measured = clip or procedural_clip()
+    measured = clip or clip_for(trial.manifest)
     clips = [] if precision == "fp16" else [clip] if clip else _calibration_clips()
-    tell("run the float32 graphs", 0, 3)
-    reference = track(trial, measured)
-    tell("convert", 1, 3)
+    tell(f"convert to {precision}", 0, 1)  # before anything runs: backends keep the memory that they needed
     converted = _to_float16(trial) if precision == "fp16" else _to_int8(trial, clips)
     weights = _write_weights(trial, precision, converted)
     graphs = {name: _written(trial, name, precision, model) for name, model in converted.items()}
     plans = (WHOLE,) if precision == "fp16" else tuple(trial.manifest.plans)  # no kernel attends in float16
-    tell("compare", 2, 3)
+    reference = track(trial, measured, tell=partial(tell, "run the float32 graphs"))
     changed = {
         "precision": precision,
         "graphs": {**trial.manifest.graphs, **graphs},
@@ -103,19 +122,22 @@ def _made(trial: Bundle, precision: str, clip: Clip | None, tell: Progress) -> V
         weights=weights,
         recipe=RECIPE,
         calibration=", ".join(c.name for c in clips) or None,
-        comparison=compare(reference, tried, measured),
+        comparison=compare(reference, tried, measured, tell=partial(tell, f"compare {precision} with fp32")),
         tools={name: version(name) for name in ("ermu", "onnx", "onnxruntime")},
     )
 
 
 def _to_float16(trial: Bundle) -> Models:
+    """All graphs; what the runtime writes or reads by itself stays float32, memories do not."""
     manifest, models = trial.manifest, {}
     read = {t.name for graph in manifest.graphs.values() for t in graph.inputs}
     for name in manifest.plans[WHOLE].graphs:
         info = manifest.graphs[name]
-        given = [t.name for t in info.inputs if t.role is Role.INPUT]
+        given = [t.name for t in info.tensors if t.role in _EXACT]
         final = [t.name for t in info.outputs if t.role is Role.OUTPUT and t.name not in read]
-        models[name] = to_float16(read_graph(trial.graph_path(name)), float32=[*given, *final])
+        places = [t.name for t in info.inputs if t.role in _PLACES]
+        model = read_graph(trial.graph_path(name))
+        models[name] = to_float16(model, float32=[*given, *final], places=places)
     return models
 
 

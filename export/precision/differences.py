@@ -14,7 +14,7 @@ from ermu.runtime.bundle.sizes import Grids, resolve
 from ermu.types import Array
 
 _ANY_GRID = (8, 6)  # tokens to try dynamic graphs at
-_FRAMES = 3
+_VARYING = {"G": 2, "T": 3, "P": 5, "K": 2}
 
 
 def largest_difference(bundle: Bundle, graph: str, converted: Path) -> float:
@@ -28,7 +28,7 @@ def largest_difference(bundle: Bundle, graph: str, converted: Path) -> float:
     rng = np.random.default_rng(2026)
     rule = bundle.manifest.network.grid
     size = bundle.manifest.input.size or (rule.side(_ANY_GRID[0]), rule.side(_ANY_GRID[1]))
-    symbols = {**Grids(*size, rule).symbols(), "T": _FRAMES}
+    symbols = {**Grids(*size, rule).symbols(), **_VARYING}
     feeds = {t.name: _random(t, symbols, rng) for t in bundle.manifest.graphs[graph].inputs}
     theirs, ours = (_outputs(path, feeds) for path in (bundle.graph_path(graph), converted))
     return max(float(np.abs(a - b.astype(np.float32)).max()) for a, b in zip(theirs, ours, strict=True))

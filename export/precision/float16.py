@@ -14,18 +14,23 @@ from ermu.errors import BackendError
 
 # Norms sum squares over thousands of values, softmax exponentiates, Resize multiplies coordinates.
 FLOAT32_OPS = ("InstanceNormalization", "GroupNormalization", "LayerNormalization", "Softmax", "Resize")
+_COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal")
 LARGEST = float(np.finfo(np.float16).max)
 
 
-def to_float16(model: onnx.ModelProto, *, float32: Sequence[str] = ()) -> onnx.ModelProto:
+def to_float16(
+    model: onnx.ModelProto, *, float32: Sequence[str] = (), places: Sequence[str] = ()
+) -> onnx.ModelProto:
     """Converts a graph of a bundle; memories, feature maps and weights become float16.
 
     Float32 stay: norms, softmax and resizing; whatever is computed from shapes alone (position embeddings,
-    mask values); the image's normalisation; and the inputs and outputs named.
+    mask values); the image's normalisation; what sines are taken of, for whole pixels would be lost; shares
+    of counted pixels, of which there are more than float16 reaches; and the inputs and outputs named.
 
     Args:
         model: Float32, opset 18 to 21; it is changed.
         float32: Inputs and outputs that stay.
+        places: Inputs that say where or when something is, of which sines are taken.
 
     Raises:
         BackendError: a constant does not fit float16.
@@ -36,11 +41,11 @@ def to_float16(model: onnx.ModelProto, *, float32: Sequence[str] = ()) -> onnx.M
         model,
         keep_io_types=list(float32),
         op_block_list=list(FLOAT32_OPS),
-        node_block_list=[*_shape_nodes(model.graph), *_pixel_nodes(model.graph)],
+        node_block_list=_exact_nodes(model.graph, places),
     )
     _join_float32(converted.graph, own)
     wrapped = OnnxModel(converted)
-    wrapped.prune_graph()
+    wrapped.prune_graph(allow_remove_graph_inputs=False)  # a decoder need not read every map
     wrapped.topological_sort()
     del converted.graph.value_info[:]
     onnx.checker.check_model(converted)
@@ -59,6 +64,18 @@ def _check_constants(graph: onnx.GraphProto) -> None:
                 )
 
 
+def _exact_nodes(graph: onnx.GraphProto, places: Sequence[str]) -> list[str]:
+    """Nodes that stay float32 whatever they do."""
+    image = [value.name for value in graph.input if value.name == "image"]
+    counts = [name for node in graph.node if node.op_type == "ReduceSum" for name in node.output]
+    reached = (
+        _reached(graph, image, before=("Conv",)),
+        _reached(graph, places, behind=("Sin", "Cos")),
+        _reached(graph, counts, behind=_COMPARISONS),
+    )
+    return [*_shape_nodes(graph), *(name for names in reached for name in names)]
+
+
 def _shape_nodes(graph: onnx.GraphProto) -> list[str]:
     """Nodes that no input's values reach: they compute with shapes and constants only."""
     reached = {value.name for value in graph.input}
@@ -71,14 +88,23 @@ def _shape_nodes(graph: onnx.GraphProto) -> list[str]:
     return names
 
 
-def _pixel_nodes(graph: onnx.GraphProto) -> list[str]:
-    """Nodes between the image and the first convolution."""
-    reached = {value.name for value in graph.input if value.name == "image"}
-    names = []
+def _reached(
+    graph: onnx.GraphProto, start: Sequence[str], *, before: Sequence[str] = (), behind: Sequence[str] = ()
+) -> list[str]:
+    """Nodes that values reach, on their way to the next of the operators `before` or `behind` which they end.
+
+    Args:
+        graph: The graph.
+        start: Names of the values.
+        before: Operators that are not among those nodes any more.
+        behind: Operators that still are.
+    """
+    reached, names = set(start), []
     for node in graph.node:
-        if reached.intersection(node.input) and node.op_type != "Conv":
-            reached.update(node.output)
+        if reached.intersection(node.input) and node.op_type not in before:
             names.append(node.name)
+            if node.op_type not in behind:
+                reached.update(node.output)
     return names
 
 

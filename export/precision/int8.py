@@ -15,11 +15,12 @@ from ermu.devices.host import HostDevice
 from ermu.devices.processors import usable_processors
 from ermu.export.precision.clip import Clip
 from ermu.kernels.loading import load_kernels
-from ermu.runtime.backends.base import Opening, Tensors
+from ermu.runtime.backends.base import Backend, Opening, Tensors
 from ermu.runtime.backends.libraries.onnxruntime import OnnxRuntimeBackend
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION
-from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, WHOLE
+from ermu.runtime.bundle.sizes import Grids, SizeLimits
+from ermu.runtime.encoder import FrameEncoder
 from ermu.types import Array
 
 Sample = Mapping[str, Array]
@@ -69,40 +70,51 @@ def _left_alone(graph: onnx.GraphProto) -> list[str]:
 def record_samples(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, list[Sample]]:
     """What enters the graphs to be quantised while clips are segmented, by graph.
 
-    These are the encoder, the decoder, and the graphs between the runtime's own attention on the memories:
-    one graph that attends by itself would lose by codes what it gains.
+    Those of the plan's `quantised`, in a plan with the runtime's own attention on the memories where there is
+    one: a graph that attends by itself would lose by codes what it gains.
 
     Args:
         bundle: Float32.
         clips: As many kinds of picture as the network shall serve.
     """
     device = HostDevice()
-    opening = Opening(bundle, EXTERNAL_ATTENTION, device, load_kernels(device), usable_processors())
+    plan = EXTERNAL_ATTENTION if EXTERNAL_ATTENTION in bundle.manifest.plans else WHOLE
+    opening = Opening(bundle, plan, device, load_kernels(device), usable_processors())
     with _Recorder(opening) as backend:
+        show = _encode if set(backend.plan.quantised) <= set(backend.plan.once) else _segment
         for clip in clips:
-            segmenter = Segmenter(
-                bundle,
-                policy="ermu",
-                capacity=clip.capacity,
-                gap=clip.gap,
-                long_edge=clip.long_edge,
-                backend=backend,
-            )
-            segmenter.start(clip.frames[0], clip.label)
-            for frame in clip.frames[1:]:
-                segmenter.step(frame)
+            show(backend, clip)
         return backend.samples
 
 
+def _segment(backend: Backend, clip: Clip) -> None:
+    """Follows the clip's objects."""
+    segmenter = clip.segmenter(backend.bundle, backend)
+    segmenter.start(clip.frames[0], clip.label)
+    for frame in clip.frames[1:]:
+        segmenter.step(frame)
+
+
+def _encode(backend: Backend, clip: Clip) -> None:
+    """Runs what runs once a frame, whatever is followed."""
+    manifest = backend.bundle.manifest
+    rule, limits = manifest.network.grid, SizeLimits(clip.long_edge or manifest.input.long_edge)
+    size = manifest.input.size or rule.network_size(clip.label.shape, limits)
+    encoder = FrameEncoder(backend, Grids(*size, rule))
+    for frame in clip.frames:
+        encoder.take(frame)
+        encoder.encode()
+
+
 class _Recorder(OnnxRuntimeBackend):
-    """Keeps what enters each graph that takes no label: labels are remembered in float32."""
+    """Keeps what enters each graph that is to be quantised."""
 
     def __init__(self, opening: Opening) -> None:
         super().__init__(opening)
         self.samples: dict[str, list[Sample]] = {}
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
-        if graph not in (self.group_plan.reference, self.group_plan.memorize):
+        if graph in self.plan.quantised:
             sample = {name: self.device.download(tensor) for name, tensor in inputs.items()}
             self.samples.setdefault(graph, []).append(sample)
         super()._run(graph, inputs, outputs)

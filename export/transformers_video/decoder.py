@@ -76,7 +76,7 @@ class Decoder(nn.Module):
         )
         masks, tokens = masks[0, 0], tokens[0, 0]
         if several:
-            best = torch.argmax(ratings[0, 0], keepdim=True)
+            best = torch.argmax(ratings[0], dim=-1)  # of two axes, as TensorRT wants it
             masks, tokens = masks.index_select(0, best), tokens.index_select(0, best)
         presence = presence.reshape(1)
         logits = torch.where(presence > 0, masks[0], ABSENT)

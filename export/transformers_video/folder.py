@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ermu.errors import CheckpointError, DependencyError
+from ermu.export.transformers_video.preprocessing import described_by
+from ermu.export.transformers_video.whereabouts import CONFIG
 from ermu.runtime.files import sha256_of
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ DTYPES = ("F32", "F16", "BF16")  # as safetensors writes them; graphs are float3
 COUNTER = "num_batches_tracked"  # of a batch norm, whole numbers that no network reads
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "model.safetensors"
+_LFS = b"version https://git-lfs.github.com/spec/"
 _PUBLISHED = "such as facebook/sam2.1-hiera-tiny, -small, -base-plus or -large"
 _EXPECTED = f"a folder with config.json and {WEIGHTS}, {_PUBLISHED}"
 
@@ -47,8 +50,9 @@ class PublishedFolder:
         return str(self.config.get("model_type") or "")
 
     def sha256(self) -> str:
-        """Of what `sha256sum config.json *.safetensors` prints."""
-        files = (self.path / "config.json", *self.files)
+        """Of what `sha256sum` prints of config.json, of what describes the preprocessing, and of weights."""
+        described = described_by(self.path)
+        files = (self.path / CONFIG, *([described] if described else []), *self.files)
         lines = (f"{sha256_of(file)}  {file.name}\n" for file in files)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -68,7 +72,7 @@ def read_folder(path: Path) -> PublishedFolder:
     Raises:
         CheckpointError: config.json or the weights are missing, or config.json is damaged.
     """
-    config = path / "config.json"
+    config = path / CONFIG
     if not config.is_file():
         raise CheckpointError(
             f"{path} has no config.json.",
@@ -135,4 +139,19 @@ def _read(file: Path) -> dict[str, Tensor]:
 
 
 def _damaged(file: Path, error: Exception) -> CheckpointError:
+    if _is_pointer(file):
+        return CheckpointError(
+            f"{file} is a pointer of Git LFS in place of the file.",
+            expected="the file itself",
+            fix="git lfs pull in that folder, or hf download; for a gated repository accept its terms first",
+        )
     return CheckpointError(f"{file} cannot be read: {error}.", fix="download it again")
+
+
+def _is_pointer(file: Path) -> bool:
+    """Whether Git has left a pointer: https://git-lfs.com, 'The Pointer'."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_LFS)) == _LFS
+    except OSError:
+        return False

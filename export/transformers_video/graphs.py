@@ -6,11 +6,13 @@ from collections.abc import Collection
 from typing import Any
 
 from ermu.export.graph import TOLERANCE, Graph
+from ermu.export.network.normalisation import IMAGENET, Normalisation
 from ermu.export.tensors import described
+from ermu.export.transformers_video.attention import single_headed
 from ermu.export.transformers_video.decoder import Label, Point, Segment
 from ermu.export.transformers_video.encoder import Encode
 from ermu.export.transformers_video.memory import Memorize, MemorizePrompt, Recall
-from ermu.export.transformers_video.score import Score, scores
+from ermu.export.transformers_video.score import Score
 from ermu.runtime.bundle.object_manifest import ObjectPlan
 from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Role
@@ -19,12 +21,15 @@ from ermu.runtime.bundle.roles import Role
 _BFLOAT16 = 2.0**-7
 
 
-def build_object_graphs(model: Any, image_dtype: str = "float32") -> list[Graph]:
+def build_object_graphs(
+    model: Any, image_dtype: str = "float32", normalisation: Normalisation = IMAGENET
+) -> list[Graph]:
     """Every graph of a `Sam2VideoModel` or `EdgeTamVideoModel` in evaluation mode.
 
     Args:
         model: With its weights.
         image_dtype: `float32` for frames resized exactly, `uint8` for frames rounded back to bytes.
+        normalisation: Of its input; default, ImageNet's.
     """
     width, entry_width = model.hidden_dim, model.mem_dim
     recall = Recall(model)
@@ -51,7 +56,7 @@ def build_object_graphs(model: Any, image_dtype: str = "float32") -> list[Graph]
     )
     remembered = ((entry,), TOLERANCE if recall.perceived else _BFLOAT16)
     graphs = [
-        Graph("encode", Encode(model), (image,), (f4, f8, f16, first)),
+        Graph("encode", Encode(model, normalisation), (image,), (f4, f8, f16, first)),
         Graph("recall", recall, (f16, *memory), (conditioned,)),
         Graph("segment", Segment(model), (conditioned, f4, f8), verdict),
         Graph("point", Point(model), (conditioned, f4, f8, *clicks), verdict),
@@ -59,7 +64,7 @@ def build_object_graphs(model: Any, image_dtype: str = "float32") -> list[Graph]
         Graph("memorize", Memorize(model), (f16, logits, presence), *remembered),
         Graph("memorize_prompt", MemorizePrompt(model), (f16, mask, presence), *remembered),
     ]
-    if not scores(model):
+    if not single_headed(model):
         return graphs
     score = Score(model)
     queries = described("queries", score.queries_shape, Role.MEMORY_QUERIES)

@@ -10,6 +10,7 @@ from torch import nn
 from ermu.errors import CheckpointError, DependencyError
 from ermu.export.network.recognition import Differences
 from ermu.export.transformers_video.folder import COUNTER, PublishedFolder
+from ermu.export.transformers_video.whereabouts import DOWNLOADED
 
 _PATCH = 16
 _MEMORY_WIDTH = 64  # which transformers' memory attention has written into it
@@ -33,6 +34,7 @@ _OTHERS = {
     "sam": "is SAM, an image network, which has no memory",
     "edgetam": "is the image network of EdgeTAM, which has no memory",
 }
+_INSTEAD = f"download a folder of those, such as `{DOWNLOADED}`"
 _SUPPORTED = (
     'model_type "sam2_video", SAM 2 and 2.1 for video, such as facebook/sam2.1-hiera-tiny, or "edgetam_video"'
 )
@@ -79,8 +81,12 @@ def _kind_of(folder: PublishedFolder) -> _Kind:
     if name.startswith("sam3"):
         said = f"is SAM 3 (model_type {name!r}), whose memory is another"
     if kind is not None:
-        said = "holds quantised weights (quantization_config)"
-    raise CheckpointError(f"{folder.path} {said}.", expected=_SUPPORTED)
+        raise CheckpointError(
+            f"{folder.path} holds quantised weights (quantization_config).",
+            expected="float32, float16 or bfloat16 weights",
+            fix="take the folder that was quantised; `ermu build --precision int8` makes int8 of its bundle",
+        )
+    raise CheckpointError(f"{folder.path} {said}.", expected=_SUPPORTED, fix=_INSTEAD)
 
 
 def _check_form(folder: PublishedFolder, config: Any) -> None:

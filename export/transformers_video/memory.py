@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ermu.export.transformers_video.attention import memory_attention
+
 _WAVELENGTH = 10_000  # the slowest of a sine encoding
 
 
@@ -27,7 +29,6 @@ class Recall(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         config = model.config
-        self.attention = model.memory_attention
         self.width, self.entry_width = model.hidden_dim, model.mem_dim
         self.oldest = float(config.max_object_pointers_in_encoder - 1)
         self.project_age = (
@@ -40,6 +41,7 @@ class Recall(nn.Module):
         self.register_buffer("positions", frame[:, None], persistent=False)
         self.perceived = hasattr(model, "spatial_perceiver")
         self.register_buffer("memory_positions", entry_positions(model), persistent=False)
+        self.attention = memory_attention(model, len(self.memory_positions))
 
     def forward(
         self, f16: Tensor, memory: Tensor, memory_rows: Tensor, pointers: Tensor, pointer_ages: Tensor

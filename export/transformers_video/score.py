@@ -8,12 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ermu.export.transformers_video.attention import turns_of
 from ermu.export.transformers_video.memory import Recall
-
-
-def scores(model: Any) -> bool:
-    """Whether a `Sam2VideoModel` or `EdgeTamVideoModel` attends with one head, as all published ones do."""
-    return int(model.config.memory_attention_num_attention_heads) == 1
 
 
 class Score(nn.Module):
@@ -42,11 +38,11 @@ class Score(nn.Module):
         self.layer = attention.layers[0]
         self.register_buffer("positions", recall.positions[:, 0], persistent=False)
         self.register_buffer("memory_positions", recall.memory_positions, persistent=False)
-        turned = _turns(attention, attention.position_ids)
+        turned = turns_of(attention, attention.position_ids)
         keys = getattr(attention, "position_ids_k", attention.position_ids)
         for name, table in zip(("cos", "sin"), turned, strict=True):
             self.register_buffer(name, table, persistent=False)
-        for name, table in zip(("key_cos", "key_sin"), _turns(attention, keys), strict=True):
+        for name, table in zip(("key_cos", "key_sin"), turns_of(attention, keys), strict=True):
             self.register_buffer(name, table, persistent=False)
         tokens, width = len(self.memory_positions), self.layer.cross_attn_image.internal_dim
         self.queries_shape = -(-len(self.positions) // tokens), tokens, width
@@ -78,10 +74,3 @@ def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     pairs = x.unflatten(-1, (-1, 2))
     across = torch.stack([-pairs[..., 1], pairs[..., 0]], dim=-1).flatten(-2)
     return x * cos + across * sin
-
-
-@torch.no_grad()
-def _turns(attention: Any, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the rotary positions at places n x 2, each n x D."""
-    cos, sin = attention.rotary_emb(torch.zeros(1), places)
-    return cos.reshape(len(places), -1).clone(), sin.reshape(len(places), -1).clone()

@@ -30,26 +30,33 @@ AVX512_FLAGS = [
     "-mprefer-vector-width=512",
 ]
 ISA_FLAGS = {
-    "isa/avx512.cpp": AVX512_FLAGS,
-    "isa/avx512bf16.cpp": [*AVX512_FLAGS, "-mavx512bf16"],
-    "isa/avx2.cpp": ["-mavx2", "-mfma", "-mf16c"],
+    "X86": {
+        "isa/avx512.cpp": AVX512_FLAGS,
+        "isa/avx512bf16.cpp": [*AVX512_FLAGS, "-mavx512bf16"],
+        "isa/avx2.cpp": ["-mavx2", "-mfma", "-mf16c"],
+    },
+    "ARM": {"isa/neon.cpp": [], "isa/neon_i8mm.cpp": ["-march=armv8.2-a+i8mm"]},
 }
 
 
-def is_x86() -> bool:
-    """Whether the AVX files are worth compiling."""
-    return platform.machine().lower() in ("x86_64", "amd64")
+def family() -> str | None:
+    """The key of this processor's instruction sets in `ISA_FLAGS`; None, it has none but the portable one."""
+    machine = platform.machine().lower()
+    return {"x86_64": "X86", "amd64": "X86", "aarch64": "ARM", "arm64": "ARM"}.get(machine)
 
 
 def sources() -> list[Path]:
     """The files to compile on this processor, those first that take longest."""
     files = sorted(SOURCE.rglob("*.cpp"), key=lambda file: (file.parent.name != "isa", file))
-    return files if is_x86() else [file for file in files if _name(file) not in ISA_FLAGS]
+    others = {name for kind, files_of in ISA_FLAGS.items() if kind != family() for name in files_of}
+    return [file for file in files if _name(file) not in others]
 
 
 def flags(source: Path) -> list[str]:
     """Compiler flags of one file."""
-    return [*COMMON_FLAGS, *(["-DERMU_X86"] if is_x86() else []), *ISA_FLAGS.get(_name(source), [])]
+    here = family()
+    own = [f"-DERMU_{here}", *ISA_FLAGS[here].get(_name(source), [])] if here else []
+    return [*COMMON_FLAGS, *own]
 
 
 def include_dirs() -> list[str]:

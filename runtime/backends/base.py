@@ -16,7 +16,7 @@ from ermu.kernels.base.identity import Identity
 from ermu.kernels.loading import Kernels
 from ermu.runtime.backends.trial import Trial
 from ermu.runtime.bundle.bundle import Bundle
-from ermu.runtime.bundle.group_manifest import GroupPlan
+from ermu.runtime.bundle.group_manifest import MOST_TOGETHER, GroupPlan
 from ermu.runtime.bundle.manifest import EXTERNAL_ATTENTION, Plan
 from ermu.runtime.bundle.object_manifest import ObjectPlan
 from ermu.runtime.bundle.parts import GraphInfo
@@ -159,6 +159,11 @@ class Backend(Closing, ABC):
             name: (tuple(t.name for t in info.inputs), tuple(t.name for t in info.outputs))
             for name, info in self.graphs.items()
         }
+
+    @property
+    def most_together(self) -> int:
+        """Groups of objects that the plan's graphs run at once; the kernels' attention reads one's."""
+        return 1 if self.external_attention else MOST_TOGETHER
 
     @property
     def external_attention(self) -> bool:

@@ -43,7 +43,7 @@ def open_backend(
     if threads is not None and threads < 1:
         raise OptionError(f"threads is {threads}.", expected="at least 1")
     place = parse_device(device)
-    name = choose_backend(bundle, backend, str(place))
+    name = choose_backend(bundle, backend, str(place), threads=threads)
     library = BACKENDS.get(name)
     if backend != AUTO:  # that has looked already
         _refuse(name, library.misfits(bundle, str(place)))

@@ -29,7 +29,7 @@ from ermu.runtime.backends.trial import Trial
 from ermu.runtime.bundle.built import EngineInfo
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine, rebuild_command
-from ermu.runtime.bundle.group_manifest import GroupManifest
+from ermu.runtime.bundle.group_manifest import MOST_TOGETHER
 from ermu.runtime.bundle.manifest import WHOLE
 
 
@@ -57,9 +57,6 @@ class TensorRTBackend(Backend):
         found = unsupported_gpu(loaded, capability)
         if found or bundle is None:
             return found
-        if not isinstance(bundle.manifest, GroupManifest):
-            name = bundle.manifest.network.name
-            return [Misfit(f"no engines are built of {name}", "another backend", "--backend onnxruntime")]
         here = _here(loaded, capability)
         return [m for graph in bundle.manifest.plans[WHOLE].graphs for m in _missing(bundle, graph, here)]
 
@@ -75,6 +72,11 @@ class TensorRTBackend(Backend):
         assert isinstance(self.device, RepeatingDevice)
         with self.device.current("loading engines"):
             self._engines = self._opened(load_tensorrt(self.name), self.device)
+
+    @property
+    def most_together(self) -> int:
+        """See `Backend.most_together`: as many as every engine was built for."""
+        return self._most_together
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         self._engines[graph].run(inputs, outputs)
@@ -97,6 +99,7 @@ class TensorRTBackend(Backend):
             name: find_engine(self.bundle, name, **_here(module, device.capability))
             for name in self.plan.graphs
         }
+        self._most_together = min(map(_most_together, chosen.values()))
         log = MessageLog(module)
         runtime = module.trt.Runtime(log.logger)
         rebuild = rebuild_command(self.bundle, module.name)
@@ -107,6 +110,11 @@ class TensorRTBackend(Backend):
             loaded.append(LoadedEngine(engine, name, module, rebuild, cache))
         scratch = device.empty((max(each.engine.device_memory_size_v2 for each in loaded),), "uint8")
         return {each.graph: Engine(each, device, scratch) for each in loaded}
+
+
+def _most_together(engine: EngineInfo) -> int:
+    """Groups of objects that an engine takes at once; without any, as many as there may be."""
+    return max(dict(profile.most).get("G", MOST_TOGETHER) for profile in engine.profiles)
 
 
 def _here(module: TensorRTModule, capability: tuple[int, int]) -> dict[str, str]:

@@ -17,7 +17,9 @@ class Comparison(Part):
         frames: Its length.
         objects: In its first label map.
         logit_difference: Mean absolute difference of the logits of channels in use, both remembering the
-            float32 label maps.
+            float32 label maps; where every object has a memory of its own, each what it found.
+        jaccard: Mean over frames and objects of the Jaccard index of the masks with those in float32, each
+            remembering its own.
         pixel_agreement: Share of pixels with the same label, each remembering its own label maps.
         evictions: Frames that left the float32 run's memory bank.
         same_evictions: Whether the same frames left, in the same order, in the run on its own label maps.
@@ -27,6 +29,7 @@ class Comparison(Part):
     frames: int
     objects: int
     logit_difference: float
+    jaccard: float
     pixel_agreement: float
     evictions: int
     same_evictions: bool
@@ -55,13 +58,21 @@ class Variant(Part):
 
 
 class Profile(Part):
-    """What an engine is optimised for: one network input (height, width), 1 to `frames` memory frames."""
+    """What an engine is optimised for.
+
+    Attributes:
+        size: One network input (height, width).
+        frames: Memory frames, as a bank's capacity counts them.
+        most: Symbols of shapes that vary from frame to frame, each with its largest value; the least is 1.
+    """
 
     size: tuple[int, int]
     frames: int
+    most: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        return f"{self.size[0]}x{self.size[1]} T 1-{self.frames}"
+        ranges = ", ".join(f"{symbol} 1-{most}" for symbol, most in self.most)
+        return f"{self.size[0]}x{self.size[1]} {ranges}"
 
 
 class EngineInfo(Part):
@@ -74,7 +85,8 @@ class EngineInfo(Part):
         version: The release that built it, which alone can run it.
         target: The GPU, such as `sm89`, or `portable` (TensorRT-RTX: compute capability 8.6, 8.9 and 12.0).
         precision: Of the graph.
-        profiles: Sizes and memory lengths, in the engine's order.
+        profiles: Sizes, groups at once and memory lengths, in the engine's order; what its graph cannot tell
+            apart is one there.
         file: Path inside the bundle.
         sha256: Of the file's bytes.
         size_bytes: Of the file.

@@ -156,15 +156,14 @@ class Bundle:
         manifest = self.manifest
         if precision == manifest.precision:
             return self
-        grouped = isinstance(manifest, GroupManifest)  # no other's graphs have been measured but in float32
-        if precision == BF16 and manifest.precision == FP32 and grouped:
+        if precision == BF16 and manifest.precision == FP32:
             return self._changed(precision=BF16)
         if precision not in manifest.variants:
             raise BundleError(
                 f"{self.path} has no {precision} graphs.",
                 expected=f"one of {', '.join(self.precisions)}",
                 fix=f"ermu build {self.build_options} --precision {precision}"
-                if precision in BUILT and grouped
+                if precision in BUILT
                 else None,
             )
         variant = manifest.variants[precision]
@@ -244,10 +243,11 @@ def _read_manifest(path: Path) -> Manifest:
     file = path / "manifest.json"
     if not file.is_file():
         named = sorted(point.name for point in entry_points(group=NAMED_BUNDLES))
+        published = (path / "config.json").is_file()  # transformers' folder of a checkpoint
         raise BundleError(
             f"{path} is not a bundle: it has no manifest.json.",
             expected=f"a bundle's folder, or one of {', '.join(named)}" if named else "a bundle's folder",
-            fix="make one with `ermu export --checkpoint F.pth --network NAME --out BUNDLE`",
+            fix=f"make one with `ermu export --checkpoint {path if published else 'F.pth'} --out BUNDLE`",
         )
     try:
         content = json.loads(file.read_text())

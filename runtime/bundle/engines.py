@@ -6,6 +6,7 @@ from ermu.devices.tensorrt_module import RTX
 from ermu.errors import BackendError
 from ermu.runtime.bundle.built import EngineInfo
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.group_manifest import MOST_TOGETHER, OBJECTS
 from ermu.runtime.files import sha256_of
 
 PORTABLE = "portable"
@@ -13,7 +14,7 @@ PORTABLE_TARGETS = ("sm86", "sm89", "sm120")  # what TensorRT-RTX documents of a
 
 
 def find_engine(bundle: Bundle, graph: str, *, module: str, version: str, target: str) -> EngineInfo:
-    """The engine of a graph for an installed TensorRT and a GPU; one for that GPU goes before a portable one.
+    """The engine of a graph for an installed TensorRT and a GPU: for that GPU or portable, built last.
 
     Args:
         bundle: At the precision to run.
@@ -29,7 +30,7 @@ def find_engine(bundle: Bundle, graph: str, *, module: str, version: str, target
     candidates = [e for e in manifest.engines if e.graph == graph and e.module == module]
     fitting = [e for e in candidates if misfit(bundle, e, version=version, target=target) is None]
     if fitting:
-        return min(fitting, key=lambda e: e.target == PORTABLE)
+        return min(reversed(fitting), key=lambda e: e.target == PORTABLE)
     found = "; ".join(f"{e.file}: {misfit(bundle, e, version=version, target=target)}" for e in candidates)
     raise BackendError(
         f"{bundle.path} has no {module} engine of '{graph}' that runs here ({found or 'none was built'}).",
@@ -103,6 +104,9 @@ def rebuild_command(
     if module == RTX and target is not None and target not in PORTABLE_TARGETS:
         command += f" --sm {target.removeprefix('sm')}"
     if like:
-        sizes = "".join(f" --size {p.size[0]}x{p.size[1]}" for p in like.profiles)
-        return f"{command}{sizes} --max-memory {like.profiles[0].frames}"
+        known = dict.fromkeys(profile.size for profile in like.profiles)
+        sizes = "".join(f" --size {height}x{width}" for height, width in known)
+        groups = max(dict(profile.most).get("G", MOST_TOGETHER) for profile in like.profiles)
+        fewer = f" --max-objects {OBJECTS * groups}" if groups < MOST_TOGETHER else ""
+        return f"{command}{sizes} --max-memory {like.profiles[0].frames}{fewer}"
     return command if bundle.manifest.input.size else f"{command} --size 353x641"

@@ -11,6 +11,9 @@ from ermu.runtime.bundle.manifest import Manifest, NetworkInfo, Plan
 from ermu.runtime.bundle.parts import FileInfo, ScoreInfo
 from ermu.runtime.bundle.roles import Role
 
+OBJECTS = 10  # in a group: the channels of its logits, the background aside
+MOST_TOGETHER = 5  # groups that graphs run at once: what engines are built for
+
 
 class GroupPlan(Plan):
     """One way to run such a network.
@@ -36,6 +39,11 @@ class GroupPlan(Plan):
     def once(self) -> tuple[str, ...]:
         """See `Plan.once`."""
         return (self.encode, *([self.prefix] if self.prefix else []))
+
+    @property
+    def quantised(self) -> tuple[str, ...]:
+        """See `Plan.quantised`: those that take no label, since labels are remembered as they are."""
+        return (*self.once, *self.propagation, self.decode)
 
     @property
     def graphs(self) -> tuple[str, ...]:

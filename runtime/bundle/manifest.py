@@ -15,7 +15,7 @@ from ermu.runtime.bundle.built import EngineInfo, Variant
 from ermu.runtime.bundle.parts import FileInfo, GraphInfo, InputInfo, MemoryInfo, Part, Provenance, TensorInfo
 from ermu.runtime.bundle.sizes import GridRule
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 WHOLE = "whole"
 EXTERNAL_ATTENTION = "external_attention"
 
@@ -33,6 +33,11 @@ class Plan(Part):
     def once(self) -> tuple[str, ...]:
         """Graphs that run once a frame, for all objects, in order."""
         return (self.encode,)
+
+    @property
+    def quantised(self) -> tuple[str, ...]:
+        """Those that `ermu build --precision int8` changes; the others stay in float."""
+        return self.once
 
     @property
     def graphs(self) -> tuple[str, ...]:

@@ -27,14 +27,14 @@ def inside(file: str) -> str:
 class Part(BaseModel):
     """A piece of a manifest: nothing unknown in it, and never changed in place."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class TensorInfo(Part):
     """A graph's input or output.
 
     Symbols in shapes: H, W network input; h, w token grid at stride 16; h4, w4 and h8, w8 at strides 4 and 8;
-    T memory frames; P pointers and K clicks of an object that is followed by itself.
+    G groups of objects; T memory frames; P pointers and K clicks of an object that is followed by itself.
 
     Attributes:
         name: As in the graph; means nothing to the runtime.

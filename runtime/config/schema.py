@@ -36,7 +36,7 @@ def _address(value: str) -> str:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class _Segmenting(_Part):
@@ -48,6 +48,7 @@ class _Segmenting(_Part):
     precision: str | None = None
     capacity: Annotated[int, Field(ge=2)] | None = None
     gap: Annotated[int, Field(ge=1)] | None = None
+    prompter: Annotated[str, Field(min_length=1)] | None = None
 
 
 class StreamEntry(_Segmenting):

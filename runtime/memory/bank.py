@@ -17,7 +17,10 @@ from ermu.runtime.bundle.parts import TensorInfo
 from ermu.runtime.bundle.roles import Kind
 from ermu.runtime.bundle.sizes import resolve
 from ermu.runtime.bundle.temporal import temporal_row
+from ermu.runtime.memory.cohorts.slots import Slots
 from ermu.types import Array
+
+_ROWS = "temporal rows"  # among the tensors of a slot
 
 
 @dataclass(frozen=True)
@@ -38,42 +41,83 @@ class BankContents:
     precision: str = "fp32"
 
 
+@dataclass(frozen=True)
+class BankLayout:
+    """What the banks of a network hold.
+
+    Attributes:
+        device: Holds the slots.
+        tensors: The network's memory tensors (role MEMORY), G x T x ....
+        symbols: Values of h and w.
+        temporal: The temporal embedding, 4 x D float32; 0 x D in a network without, whose rows are zeros.
+        cached: Whether the kernels' attention reads the banks: keys and values then lie in their caches, and
+            of the slots only block 0's keys are kept, for the redundancy.
+    """
+
+    device: Device
+    tensors: Sequence[TensorInfo]
+    symbols: Mapping[str, int]
+    temporal: npt.NDArray[np.float32]
+    cached: bool
+
+    @property
+    def scored_keys(self) -> str:
+        """Name of block 0's keys."""
+        return next(t.name for t in self.tensors if t.block == 0 and t.kind is Kind.KEY)
+
+    @property
+    def kept(self) -> list[TensorInfo]:
+        """The tensors that slots have."""
+        return [t for t in self.tensors if not self.cached or t.name == self.scored_keys]
+
+    @property
+    def placed(self) -> bool:
+        """Whether a graph reads their temporal rows."""
+        return bool(len(self.temporal)) and not self.cached
+
+    def slots(self, banks: int, room: int) -> Slots:
+        """Empty ones for banks side by side.
+
+        Raises:
+            BackendError: there is not enough memory.
+        """
+        contents = {t.name: (resolve(t.shape[2:], self.symbols), np.dtype(t.dtype)) for t in self.kept}
+        if self.placed:
+            contents[_ROWS] = (self.temporal.shape[1],), np.dtype(np.float32)
+        return Slots(self.device, contents, banks, room)
+
+
 class MemoryBank:
-    """T slots in use, contiguous from the first, of one buffer a tensor; nothing is shifted or concatenated.
+    """T slots in use, contiguous from the first; no frame is shifted when another leaves.
 
     Attention does not depend on the order of the slots once every slot has its temporal row, so an evicted
     slot is simply overwritten by the frame that takes its place.
 
     Args:
-        device: Holds the buffers.
-        tensors: The network's memory tensors (role MEMORY), leading axis T.
-        symbols: Values of h and w.
-        temporal: The temporal embedding, 4 x D float32; 0 x D in a network without, whose rows are zeros.
-        slots: Slots to allocate; `write` to the next free slot grows them when they are used up.
-        caches: One a block where the kernels' attention reads the bank: keys and values then lie there, and
-            of the buffers only block 0's keys are kept, for the redundancy.
+        layout: Of what it holds.
+        slots: Where: its own, or those of banks side by side, which are written one after another.
+        row: Of these.
+        caches: One a block where the kernels' attention reads the bank.
         scoring: Given when redundancy will be asked for: keeps a `KeyGram` up to date.
+
+    Attributes:
+        store: The slots.
+        row: Of these; it moves where banks beside it go.
+        slot_frames: Frame of each slot in use.
     """
 
     def __init__(
         self,
-        device: Device,
-        tensors: Sequence[TensorInfo],
-        symbols: Mapping[str, int],
-        temporal: npt.NDArray[np.float32],
-        slots: int,
+        layout: BankLayout,
+        slots: Slots,
+        row: int = 0,
         *,
         caches: Sequence[KeyValueCache] = (),
         scoring: Scoring | None = None,
     ) -> None:
-        self._device, self._symbols, self._temporal, self._slots = device, symbols, temporal, slots
-        self._described = tensors
-        self._sources = {(t.block, t.kind): str(t.source) for t in tensors}
-        self._scored_keys = next(t.name for t in tensors if t.block == 0 and t.kind is Kind.KEY)
-        self._tensors = [t for t in tensors if not caches or t.name == self._scored_keys]
-        self._caches = caches
-        self._placed = bool(len(temporal)) and not caches  # a graph reads the rows
-        self._allocate()
+        self._layout, self._device, self._temporal = layout, layout.device, layout.temporal
+        self.store, self.row, self._caches = slots, row, caches
+        self._sources = {(t.block, t.kind): str(t.source) for t in layout.tensors}
         self._gram: KeyGram | None = None
         self.slot_frames: list[int] = []
         if scoring is not None:
@@ -88,13 +132,23 @@ class MemoryBank:
         return sorted(self.slot_frames)
 
     def slots(self) -> dict[str, DeviceTensor]:
-        """The memory tensors by name, as the graph of the plan `whole` reads them: the slots in use."""
-        held = len(self)
-        return {name: buffer.first(held) for name, buffer in self._buffers.items()}
+        """The memory tensors by name, T x ...: the slots in use."""
+        held = self._row()
+        return {t.name: held[t.name] for t in self._layout.kept}
 
-    def placed_rows(self) -> DeviceTensor:
-        """Their temporal rows on the device, T x D."""
-        return self._rows.first(len(self))
+    def read_by_graphs(self, rows: Sequence[str]) -> dict[str, DeviceTensor]:
+        """What the graph of the plan `whole` reads, of this bank and those beside it, which hold as many.
+
+        Args:
+            rows: Names that it has for the temporal rows.
+
+        Returns:
+            By name, G x T x ....
+        """
+        tensors = self.store.tensors()
+        for name in rows:
+            tensors[name] = tensors[_ROWS]
+        return tensors
 
     def rows(self) -> npt.NDArray[np.float32]:
         """Temporal row of each slot in use, T x D, on the host."""
@@ -107,8 +161,7 @@ class MemoryBank:
 
     def keys(self) -> Any:
         """Block 0's keys as the kernels take them: T x N x D, without temporal rows."""
-        held = self._buffers[self._scored_keys].first(len(self))
-        return self._device.kernel_argument(_tokens(held))
+        return self._device.kernel_argument(_tokens(self._row()[self._layout.scored_keys]))
 
     def read(self, block: int, query: Any, out: Any, masses: Any = None) -> None:
         """Attention of a frame's tokens on every slot in use; arguments as `KeyValueCache.read`."""
@@ -120,21 +173,20 @@ class MemoryBank:
         Args:
             slot: 0 <= slot <= len(self).
             frame: Its frame number.
-            entry: The frame's ENTRY tensors by name, without the leading axis.
+            entry: The frame's ENTRY tensors by name, h x w x C.
         """
         if slot == len(self):
-            if slot == self._slots:
-                self._grow()
+            self.store.hold(max(slot + 1, self.store.held))
             self.slot_frames.append(frame)
         else:
             self.slot_frames[slot] = frame
-        for tensor in self._tensors:
-            self._device.copy(entry[str(tensor.source)], self._buffers[tensor.name].at(slot))
+        held = self._row()
+        for tensor in self._layout.kept:
+            self._device.copy(entry[str(tensor.source)], held[tensor.name].at(slot))
         for block, cache in enumerate(self._caches):
             halves = (entry[self._sources[block, kind]] for kind in (Kind.KEY, Kind.VALUE))
             cache.write(slot, *(self._device.kernel_argument(_tokens(half)) for half in halves))
-        if self._placed:
-            self._device.upload(self.rows(), self._rows.first(len(self)))
+        self._place(held)
         if self._gram is not None:
             self._gram.update(slot, self.keys())
 
@@ -152,14 +204,14 @@ class MemoryBank:
             BackendError: there is not enough memory; this bank is as it was.
         """
         caches = [cache.sharing(slots) for cache in self._caches]
-        described = self._device, self._described, self._symbols, self._temporal
-        bank = MemoryBank(*described, room or self._slots, caches=caches)
-        for name, buffer in self._buffers.items():
-            for target, slot in enumerate(slots):
-                self._device.copy(buffer.at(slot), bank._buffers[name].at(target))
+        bank = MemoryBank(self._layout, self._layout.slots(1, room or self.store.room), caches=caches)
+        bank.store.hold(len(slots))
         bank.slot_frames = [self.slot_frames[slot] for slot in slots]
-        if bank._placed and slots:
-            self._device.upload(bank.rows(), bank.placed_rows())
+        held = self.slots()
+        for name, buffer in bank.slots().items():
+            for target, slot in enumerate(slots):
+                self._device.copy(held[name].at(slot), buffer.at(target))
+        bank._place(bank._row())
         if scoring is not None:
             bank.track_redundancy(scoring)
         return bank
@@ -169,14 +221,14 @@ class MemoryBank:
         caches = [cache.sharing(range(len(self))) for cache in self._caches]
         frames, exact = list(self.slot_frames), bool(caches) and caches[0].precision == "fp32"
         tensors = {} if exact else {name: self._device.download(held) for name, held in self.slots().items()}
-        symbols, described = {**self._symbols, "T": len(self)}, self._described
+        symbols, described = {**self._layout.symbols, "T": len(self)}, self._layout.tensors
 
         def contents() -> BankContents:
             codes = [[cache.codes(slot) for slot in range(len(frames))] for cache in caches]
             if caches and not exact:
                 return BankContents(frames, tensors, codes, caches[0].precision)
             for t in described if exact else ():
-                tensors[t.name] = _stacked(codes[t.block or 0], t.kind).reshape(resolve(t.shape, symbols))
+                tensors[t.name] = _stacked(codes[t.block or 0], t.kind).reshape(resolve(t.shape[1:], symbols))
             return BankContents(frames, tensors)
 
         return contents
@@ -186,17 +238,14 @@ class MemoryBank:
 
         To the bit, where that one kept keys and values in this precision; else as its precision had them.
         """
-        if self._slots < len(contents.frames):
-            self._slots = len(contents.frames)
-            self._allocate()
+        self.store.hold(max(len(contents.frames), self.store.held))
         self.slot_frames = list(contents.frames)
-        for tensor in self._tensors:
-            held = self._buffers[tensor.name].first(len(self))
+        for tensor in self._layout.kept:
+            held = self.slots()[tensor.name]
             self._device.upload(_numbers(contents, tensor).reshape(held.shape), held)
         for block, cache in enumerate(self._caches):
             self._fill_cache(block, cache, contents)
-        if self._placed and len(self):
-            self._device.upload(self.rows(), self.placed_rows())
+        self._place(self._row())
         if self._gram is not None:
             for slot in range(len(self)):
                 self._gram.update(slot, self.keys())
@@ -209,7 +258,7 @@ class MemoryBank:
     def track_redundancy(self, scoring: Scoring) -> None:
         """Begins to keep the key gram, from the slots in use, unless it is kept already."""
         if self._gram is None:
-            self._gram = scoring.key_gram(self._slots, self._temporal.shape[1])
+            self._gram = scoring.key_gram(self.store.room, self._temporal.shape[1])
             for slot in range(len(self)):
                 self._gram.update(slot, self.keys())
 
@@ -223,26 +272,19 @@ class MemoryBank:
             for codes in contents.codes[block]:
                 cache.put(codes)
             return
-        halves = {t.kind: _numbers(contents, t) for t in self._described if t.block == block}
+        halves = {t.kind: _numbers(contents, t) for t in self._layout.tensors if t.block == block}
         for slot in range(len(self)):
             key, value = (halves[kind][slot].astype(np.float32) for kind in (Kind.KEY, Kind.VALUE))
             cache.write(slot, key.reshape(-1, key.shape[-1]), value.reshape(-1, value.shape[-1]))
 
-    def _allocate(self) -> None:
-        symbols = {**self._symbols, "T": self._slots}
-        self._buffers = {
-            t.name: self._device.empty(resolve(t.shape, symbols), t.dtype) for t in self._tensors
-        }
-        if self._placed:
-            self._rows = self._device.empty((self._slots, self._temporal.shape[1]), np.float32)
+    def _row(self) -> dict[str, DeviceTensor]:
+        """By name, the slots in use of this bank; those beside it may have one more already."""
+        return {name: tensor.first(len(self)) for name, tensor in self.store.row(self.row).items()}
 
-    def _grow(self) -> None:
-        """Doubles the buffers; only an unbounded bank ever gets here."""
-        old, held = self._buffers, len(self)
-        self._slots *= 2
-        self._allocate()
-        for name, buffer in old.items():
-            self._device.copy(buffer.first(held), self._buffers[name].first(held))
+    def _place(self, held: Mapping[str, DeviceTensor]) -> None:
+        """Writes the temporal rows where a graph reads them; the order of the frames has changed."""
+        if self._layout.placed and len(self):
+            self._device.upload(self.rows(), held[_ROWS])
 
 
 def _tokens(tensor: DeviceTensor) -> DeviceTensor:

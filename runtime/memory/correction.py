@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ermu.devices.tensor import DeviceTensor
 from ermu.errors import StateError
-from ermu.runtime.memory.group import ObjectGroup, Tensors
+from ermu.runtime.memory.cohorts.cohort import Cohort, Tensors
 from ermu.types import Array, LabelMap, Mask
 
 UNDOABLE = 3  # corrections of a segmenter: each keeps a bank
@@ -88,16 +88,15 @@ class Witnesses:
     """The memory frames of a group, each asked alone where an object is on a frame whose answer is known.
 
     Args:
-        group: Remembers them.
+        cohort: Of a group alone, which remembers them.
         entry: Of that frame, corrected: the previous frame's memory while they are asked.
         features: Of that frame.
         seen: Gives the logits, C x h4 x w4, of what the group has just propagated.
     """
 
-    def __init__(
-        self, group: ObjectGroup, entry: Tensors, features: Tensors, seen: Callable[[], Array]
-    ) -> None:
-        self._group, self._entry, self._features, self._seen = group, entry, features, seen
+    def __init__(self, cohort: Cohort, entry: Tensors, features: Tensors, seen: Callable[[], Array]) -> None:
+        self._cohort, self._entry, self._features, self._seen = cohort, entry, features, seen
+        (self._group,) = cohort.groups
 
     def wrong(self, object_id: int, frame: int, found: LabelMap, label: LabelMap) -> set[int]:
         """Frames that say that the object is where it was found, and not where it is.
@@ -126,7 +125,7 @@ class Witnesses:
 
     def _testimony(self, slot: int, channel: int, there: Mask, surplus: Mask) -> float:
         alone = self._group.bank.sharing([slot], room=1)
-        self._group.recall(alone, self._entry, self._features)
+        self._cohort.recall(alone, self._entry, self._features)
         logits = np.where(self._group.active[:, None, None], self._seen().astype(np.float64), -np.inf)
         raised = np.exp(logits - logits.max(axis=0))
         probability = raised[channel] / raised.sum(axis=0)

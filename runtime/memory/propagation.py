@@ -1,4 +1,4 @@
-"""How a frame reads a group's memories: in one graph, or with the kernels' attention between graphs."""
+"""How a frame reads groups' memories: in one graph, or with the kernels' attention between graphs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Tensors = Mapping[str, DeviceTensor]
 
 
 class Propagation(ABC):
-    """Propagates one group's frames, and remembers how the latest one read the bank."""
+    """Propagates the frames of groups that run as one, and remembers how the latest one read their banks."""
 
     @abstractmethod
     def run(self, tensors: Tensors, bank: MemoryBank) -> None:
@@ -29,7 +29,7 @@ class Propagation(ABC):
         Args:
             tensors: By name: features and the previous frame's memory, to read; the workspace's, this
                 frame's entry and what it carries, to write.
-            bank: The group's.
+            bank: Of the first group; those of the others lie beside it.
         """
 
     @abstractmethod
@@ -46,28 +46,31 @@ class Propagation(ABC):
 class WholePropagation(Propagation):
     """The plan `whole`: one graph; the kernels see the query only when a policy asks for the relevance."""
 
-    def __init__(self, backend: Backend, workspace: Workspace) -> None:
+    def __init__(self, backend: Backend, workspace: Workspace, groups: int) -> None:
         self._backend, self._heads = backend, backend.bundle.group_manifest.network.heads
         (self._graph,) = backend.group_plan.propagation
         queries = having([backend.graphs[self._graph]], Role.QUERY)
-        self._queries = allocate(backend.device, queries, workspace.symbols)  # of this group's latest frame
+        symbols = {**workspace.symbols, "G": groups}
+        self._queries = allocate(backend.device, queries, symbols)  # of the latest frame
         self._scored = next(t.name for t in queries if t.block == 0)
         self._rows = [t.name for t in having([backend.graphs[self._graph]], Role.INPUT)]  # none without
 
     def run(self, tensors: Tensors, bank: MemoryBank) -> None:
         """See `Propagation.run`."""
-        held = {**bank.slots(), **{name: bank.placed_rows() for name in self._rows}}
-        self._backend.run(self._graph, {**tensors, **held, **self._queries})
+        queries = {name: tensor.first(bank.store.rows) for name, tensor in self._queries.items()}
+        self._backend.run(self._graph, {**tensors, **bank.read_by_graphs(self._rows), **queries})
 
     def relevance(self, bank: MemoryBank, foreground: Any, out: Any) -> None:
         """See `Propagation.relevance`."""
-        query = _tokens(self._backend, self._queries[self._scored])
+        query = _tokens(self._backend, self._queries[self._scored].span(bank.row, 1))
         keys, rows = bank.keys(), bank.rows()
         self._backend.kernels.scoring.relevance(query, keys, rows, foreground, out, heads=self._heads)
 
 
 class ExternalAttentionPropagation(Propagation):
     """The plan `external_attention`: graphs up to each attention on the memories, the kernels' between them.
+
+    Its graphs are of one group.
 
     The masses that ERMU scores with are a by-product of block 0's attention.
     """
@@ -147,10 +150,11 @@ class _LocalRead:
         self.bias = _named(graphs, Role.BIAS, block)
 
 
-def open_propagation(backend: Backend, workspace: Workspace) -> Propagation:
-    """The propagation of the backend's plan."""
-    plan = ExternalAttentionPropagation if backend.external_attention else WholePropagation
-    return plan(backend, workspace)
+def open_propagation(backend: Backend, workspace: Workspace, groups: int) -> Propagation:
+    """The propagation of the backend's plan, of so many groups at once."""
+    if backend.external_attention:
+        return ExternalAttentionPropagation(backend, workspace)
+    return WholePropagation(backend, workspace, groups)
 
 
 def _named(graphs: list[GraphInfo], role: Role, block: int, kind: Kind | None = None) -> str:
@@ -163,12 +167,12 @@ def _matching(graphs: list[GraphInfo], role: Role, block: int, kind: Kind | None
 
 
 def _tokens(backend: Backend, tensor: DeviceTensor) -> Any:
-    """h x w x C as the kernels take it: N x C."""
-    h, w, width = tensor.shape
+    """1 x h x w x C as the kernels take it: N x C."""
+    _, h, w, width = tensor.shape
     return backend.device.kernel_argument(tensor.reshaped(h * w, width))
 
 
 def _by_head(backend: Backend, bias: DeviceTensor) -> Any:
-    """(heads x) h x w x 225 as the kernels take it: heads x N x 225."""
+    """1 x (heads x) h x w x 225 as the kernels take it: heads x N x 225."""
     *heads, h, w, places = bias.shape
     return backend.device.kernel_argument(bias.reshaped(prod(heads), h * w, places))

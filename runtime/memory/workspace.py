@@ -1,4 +1,4 @@
-"""Tensors that groups use in turns: nothing in them outlives a group's turn."""
+"""Tensors that groups use in turns: nothing in them outlives the turn of those that run as one."""
 
 from __future__ import annotations
 
@@ -32,22 +32,39 @@ class Workspace:
         grids: Network input size.
 
     Attributes:
-        symbols: What each symbol of the manifest stands for.
-        tensors: By the graphs' names: z, a label map's tokens, and what the graphs of a propagation hand to
-            each other.
-        identity: Of these, the label map's tokens, h x w x C float32.
+        symbols: What each symbol of the manifest stands for, but for counts: G groups, T memory frames.
         foreground: (N,) float32.
     """
 
     def __init__(self, backend: Backend, grids: Grids) -> None:
         self._device, self.grids, self.symbols = backend.device, grids, grids.symbols()
         graphs = [backend.graphs[name] for name in backend.group_plan.propagation]
-        self.tensors = allocate(backend.device, having(graphs, *IN_TURNS), self.symbols)
-        tokens = [t for t in backend.graphs[backend.group_plan.memorize].inputs if t.role is Role.INPUT]
-        ((name, self.identity),) = allocate(backend.device, tokens, self.symbols).items()
-        self.tensors[name] = self.identity
+        self._tokens = next(
+            t for t in backend.graphs[backend.group_plan.memorize].inputs if t.role is Role.INPUT
+        )
+        self._described = [*having(graphs, *IN_TURNS), self._tokens]
+        self._most, self._views = 0, dict[int, dict[str, DeviceTensor]]()
         self.foreground = backend.device.empty((prod(grids.tokens),), np.float32)
         self._vector = backend.device.empty((1,), np.float64)
+
+    def of(self, groups: int) -> dict[str, DeviceTensor]:
+        """By the graphs' names, for groups that run as one, G x ...; the next call gives the same memory.
+
+        z, label maps' tokens, and what the graphs of a propagation hand to each other.
+
+        Raises:
+            BackendError: there is not enough memory.
+        """
+        if groups > self._most:
+            self._held = allocate(self._device, self._described, {**self.symbols, "G": groups})
+            self._most, self._views = groups, {}
+        if groups not in self._views:
+            self._views[groups] = {name: tensor.first(groups) for name, tensor in self._held.items()}
+        return self._views[groups]
+
+    def identity(self, groups: int) -> DeviceTensor:
+        """Of these, the label maps' tokens, G x h x w x C float32."""
+        return self.of(groups)[self._tokens.name]
 
     def vector(self, length: int) -> DeviceTensor:
         """(T,) float64 for a number a slot; the next call gives the same memory."""

@@ -18,6 +18,7 @@ from ermu.errors import ErmuError
 from ermu.runtime.detections import Detection
 from ermu.runtime.images.label_values import label_of
 from ermu.runtime.images.prompter import Box, Point
+from ermu.runtime.memory.sets.opening import policies_for
 from ermu.runtime.serve.answers import no_stream, refusal
 from ermu.runtime.serve.bodies import Bodies, BodyError
 from ermu.runtime.serve.schemas import (
@@ -175,6 +176,7 @@ class Api:
         stream, body = self.stream(request), await body_of(request, _CONTROL)
         pipeline = stream.pipeline
         if isinstance(body, PolicySwitch):
+            _check_offered(body.policy, stream)
             await run_in_threadpool(pipeline.switch_policy, body.policy)
         else:
             await run_in_threadpool(getattr(pipeline, body.action))
@@ -189,6 +191,19 @@ class Api:
                 fix=f"GET /api/streams/{stream.pipeline.name}/objects lists them",
             )  # fmt: skip
         return stream, object_id
+
+
+def _check_offered(policy: str, stream: ServedStream) -> None:
+    """Refuses a policy that no stream is given, with those that serve this one's network."""
+    if policy in bounded_policies():
+        return
+    known = policies_for(stream.pipeline.segmenter.bundle.manifest)
+    offered = [name for name in bounded_policies() if name in known]
+    raise RefusedError.saying(
+        422, f"policy is none of {', '.join(offered)}.",
+        expected="one under which memory stops growing, since a stream has no end",
+        fix=f'send {{"action": "policy", "policy": "{offered[0]}"}}, say',
+    )  # fmt: skip
 
 
 async def _add_detections(stream: ServedStream, given: DetectedBoxes) -> Response:

@@ -105,9 +105,19 @@ def _problem(misses: Sequence[_Miss]) -> str:
         return f"The body has none of {', '.join(miss.where for miss in misses)}."
     if first.choices and all(miss.choices and miss.where == first.where for miss in misses):
         return f"{first.where} is none of {', '.join(miss.choices for miss in misses)}."
+    own = _own(misses)
+    if len(misses) > 1 and all(miss.kind == "extra_forbidden" and miss.where in own for miss in misses):
+        return (
+            f"{' and '.join(sorted({miss.where for miss in misses}))} do not go together: send one of them."
+        )
     found = dict.fromkeys(f"{miss.where or 'the body'}{miss.message}" for miss in misses)
     text = "; ".join(found)
     return f"{text[:1].upper() if not first.where else text[:1]}{text[1:]}."
+
+
+def _own(misses: Sequence[_Miss]) -> set[str]:
+    """Fields that make a form what it is."""
+    return {name for miss in misses for name, field in miss.model.model_fields.items() if field.is_required()}
 
 
 def _miss(model: type[BaseModel], error: ValidationError, given: Any) -> _Miss:

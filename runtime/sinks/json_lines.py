@@ -40,6 +40,7 @@ class JsonLines:
         make_folder(path.parent)
         self._path = path
         special = path.exists() and not path.is_file()  # /dev/null, a pipe: whoever likes writes there
+        self._own = not special and not behind
         try:
             self._file = path.open("wb" if special else "ab", buffering=0)
             if special:
@@ -88,6 +89,20 @@ class JsonLines:
         except OSError as error:
             raise unwritable(self._path, error) from error
 
+    def discard(self) -> None:
+        """Closes the file, which goes where nothing has been written and nothing was there to go on with.
+
+        Raises:
+            SinkError: it cannot be closed or removed.
+        """
+        try:
+            if self._own and not self._file.closed and not os.fstat(self._file.fileno()).st_size:
+                self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+        finally:
+            self.close()
+
 
 class JsonLinesSink(Sink):
     """JSON objects, a line each, in one file or in segments; a subclass says what is in them.
@@ -95,7 +110,8 @@ class JsonLinesSink(Sink):
     A live stream's records have the time of day too (`utc`), and go on behind those of an earlier run.
 
     Args:
-        path: Of the file, created at once; of segments, each with its first record.
+        path: Of the file, created at once, and gone at the end if no frame came; of segments, each with its
+            first record.
         context: Of the stream.
 
     Attributes:
@@ -113,6 +129,7 @@ class JsonLinesSink(Sink):
         self._files = OutputFiles(path, context, self.is_own)
         self._lines: JsonLines | None = None
         self._segment = path
+        self._taken = False  # whether a frame has come, with or without a record
         if self._files.segmented:
             make_folder(path.parent)
             return
@@ -156,6 +173,7 @@ class JsonLinesSink(Sink):
 
     def write(self, frame: Frame, result: FrameResult) -> None:
         """See `Sink.write`."""
+        self._taken = True
         segment = self._files.turn(frame.time)
         if segment is not None:
             self.close()
@@ -167,8 +185,10 @@ class JsonLinesSink(Sink):
 
     def close(self) -> None:
         """See `Sink.close`."""
-        if self._lines is not None:
+        if self._lines is not None and self._taken:
             self._lines.close()
+        elif self._lines is not None:
+            self._lines.discard()
 
 
 def _mend(path: Path) -> None:

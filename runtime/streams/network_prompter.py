@@ -12,6 +12,7 @@ import numpy as np
 
 from ermu.errors import OptionError
 from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.bundle.manifest import Manifest
 from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.images.prompter import Box, Point, Prompter, check_points
 from ermu.runtime.segmenter import Segmenter
@@ -33,12 +34,7 @@ class NetworkPrompter(Prompter):
 
     def __init__(self, bundle: Bundle | str | Path, **options: Any) -> None:
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        if not isinstance(loaded.manifest, ObjectManifest):
-            raise OptionError(
-                f"The network {loaded.manifest.network.name} takes no clicks or boxes: it is no prompter.",
-                expected="a bundle of SAM 2, SAM 2.1 or EdgeTAM",
-                fix="make one with ermu export (docs/sam2.md), or leave the prompter out: GrabCut",
-            )
+        check_takes_clicks(loaded.manifest)
         self._segmenter, self._lock = Segmenter(loaded, **options), Lock()
 
     def from_box(self, frame: Image, box: Box) -> Mask:
@@ -70,6 +66,20 @@ class NetworkPrompter(Prompter):
         with self._lock:
             self._segmenter.start(frame)
             return self._segmenter.mask_at(hint)
+
+
+def check_takes_clicks(manifest: Manifest) -> None:
+    """Refuses a network as a prompter that takes no clicks.
+
+    Raises:
+        OptionError: it takes none.
+    """
+    if not isinstance(manifest, ObjectManifest):
+        raise OptionError(
+            f"The network {manifest.network.name} takes no clicks or boxes: it is no prompter.",
+            expected="a bundle of SAM 2, SAM 2.1 or EdgeTAM",
+            fix="make one with ermu export (docs/sam2.md), or leave the prompter out: GrabCut",
+        )
 
 
 def _innermost(mask: Mask, away: Sequence[Point]) -> Point:

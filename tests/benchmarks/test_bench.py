@@ -173,11 +173,25 @@ def test_unknown_names_are_refused_before_anything_runs(option: list[str]) -> No
 
 
 def test_a_network_that_follows_every_object_by_itself(tmp_path: Path) -> None:
-    """By its own policy, with the memory full: one frame with a prompt and three others."""
+    """By its own policy, with the memory full: one frame with a prompt, three others, and six pointers.
+
+    Seven frames are needed until one has read them all: four, two of them again, and the warm-up.
+    """
     toy = write_toy(tmp_path / "toy")
     options = BenchOptions(str(toy.path), objects=3, frames=4, warmup=1, threads=1, size=(96, 128))
     plan = Plan.of(options)
     assert (plan.policy, plan.memory, plan.gap) == ("fifo", 4, 1)
     report = run_bench(options)
     assert (report.setup.policy, report.setup.memory, report.setup.objects) == ("fifo", 4, 3)
-    assert report.evictions == 3 * 5 and set(report.work) == {"encode", "propagate", "memorize"}
+    assert report.evictions == 3 * (2 + 1 + 4) and set(report.work) == {"encode", "propagate", "memorize"}
+
+
+@pytest.mark.parametrize("peer", ["torch-best", "torch-compile", "torch-published"])
+def test_peers_that_do_not_serve_such_a_network(tmp_path: Path, peer: str) -> None:
+    """Said before anything is measured, and before a checkpoint is asked for."""
+    toy = write_toy(tmp_path / "toy")
+    with pytest.raises(OptionError, match=f"{peer} does not serve the network toy") as raised:
+        run_bench(BenchOptions(str(toy.path), against=("onnxruntime", peer)))
+    able = str(raised.value.expected).split(", ")
+    assert {"onnxruntime", "openvino", "sam2-transformers"} <= set(able)
+    assert not any(name.startswith("torch-") for name in able)

@@ -56,7 +56,8 @@ def test_images_run_as_nobody_in_particular_and_tell_their_health(file: Path) ->
     ids=["cpu", "nvidia"],
 )
 def test_commands_have_the_options_given(command: list[str]) -> None:
-    serve: Any = typer.main.get_command(app).commands[command[0]]  # type: ignore[attr-defined]
+    group: Any = typer.main.get_command(app)
+    serve = group.get_command(None, command[0])
     known = {option for parameter in serve.params for option in parameter.opts}
     assert {word.split("=")[0] for word in command if word.startswith("--")} <= known
 

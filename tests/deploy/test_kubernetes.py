@@ -69,7 +69,8 @@ def test_a_mistake_is_seen() -> None:
 def test_commands_have_the_options_given_and_time_to_end(name: str) -> None:
     spec = DEPLOYMENTS[name]["spec"]["template"]["spec"]
     (container,) = spec["containers"]
-    command: Any = typer.main.get_command(app).commands[container["args"][0]]  # type: ignore[attr-defined]
+    group: Any = typer.main.get_command(app)
+    command = group.get_command(None, container["args"][0])
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word.split("=")[0] for word in container["args"][1:]} <= known
     assert spec["terminationGracePeriodSeconds"] >= 10

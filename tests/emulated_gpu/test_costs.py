@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from ermu.assets import DEMO_BUNDLE
 
 
 @pytest.mark.parametrize("backend", ["tensorrt", "onnxruntime"])
@@ -29,6 +33,30 @@ def test_a_steady_frame(
         assert frame["downloads"] == frame["syncs"] == 1 + groups
     for frame in (*found["plain"], *found["scored"]):
         assert not {"allocations", "frees", "pinned_allocations", "pageable"} & set(frame)
+
+
+def test_fifty_objects_run_as_many_engines_as_ten(
+    python: Callable, engines: Callable, clip: Callable
+) -> None:
+    """Scored frames too: what reads five banks is one engine's run."""
+    script = "tests.emulated_gpu.scripts.steady"
+    for objects in (10, 50):
+        ran = python("-m", script, engines("aot"), clip(objects), "onnxruntime", 12)
+        found = json.loads(ran.stdout)
+        assert {frame["engine_runs"] for frame in (*found["plain"], *found["scored"])} == {4}
+
+
+def test_engines_for_ten_objects_follow_fifty_in_turns(
+    python: Callable, clip: Callable, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "ten"
+    shutil.copytree(DEMO_BUNDLE, bundle)
+    options = ("--engine", "tensorrt", "--size", "97x129", "--max-memory", 6, "--max-objects", 10)
+    ran = python("-m", "ermu", "build", "--bundle", bundle, *options)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    ran = python("-m", "tests.emulated_gpu.scripts.steady", bundle, clip(50), "tensorrt", 12)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert all(frame["graph_launches"] == 2 for frame in json.loads(ran.stdout)["plain"])
 
 
 @pytest.mark.parametrize("backend", ["tensorrt", "onnxruntime"])

@@ -52,7 +52,7 @@ def test_streams_go_on_from_their_latest_label_maps(
 ) -> None:
     """An illegal address in the middle: both streams' label maps are those of a memory begun anew there."""
     bundle, clips = engines("aot"), (clip(1), clip(3))
-    ran = python(*two_streams(bundle, clips, tmp_path / "out", backend), EMULATED_FAULT_AT="60")
+    ran = python(*two_streams(bundle, clips, tmp_path / "out", backend), EMULATED_FAULT_AT="160")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "The device was lost in a turn of" in ran.stderr and "CUDA error 700" in ran.stderr
     assert f"The device was reset and the backend {backend} opened anew." in ran.stderr

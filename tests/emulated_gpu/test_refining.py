@@ -22,9 +22,12 @@ def test_they_are_those_of_the_cpu_and_are_undone_to_the_bit(
     assert min(found["agree"]) > 0.999
 
 
-def test_memories_of_single_objects_are_those_of_the_cpu(python: Callable, tmp_path: Path) -> None:
-    """They grow, shrink, are copied and written over while frames run as CUDA graphs."""
-    ran = python("-m", "tests.emulated_gpu.scripts.own_memories", tmp_path)
+@pytest.mark.parametrize("backend", ["tensorrt", "onnxruntime"])
+def test_memories_of_single_objects_are_those_of_the_cpu(
+    backend: str, python: Callable, tmp_path: Path
+) -> None:
+    """They grow, shrink, are copied and written over while frames run as CUDA graphs; label maps too."""
+    ran = python("-m", "tests.emulated_gpu.scripts.own_memories", tmp_path, backend)
     assert (ran.returncode, ran.stderr) == (0, "")
     found = json.loads(ran.stdout)
     assert all(found["same"]) and max(found["differ"]) < 1e-4

@@ -9,6 +9,7 @@ import torch
 from ermu import Segmenter, export_bundle
 from ermu.errors import BackendError, BundleError, ErmuError
 from ermu.export.origins import checkpoint_file
+from ermu.export.origins.origin import ExportOptions
 from ermu.runtime.bundle.bundle import Bundle
 
 
@@ -20,6 +21,16 @@ def test_manifest_tells_where_it_comes_from(tiny_bundle, tiny_checkpoint):
     assert all(0 <= graph.max_difference < 1e-3 for graph in manifest.graphs.values())
     stored = torch.load(tiny_checkpoint, weights_only=True)["state_dict"]["mem_pos_emb"]
     assert np.allclose(Bundle.load(tiny_bundle).temporal_rows(), stored.numpy())
+
+
+def test_the_relevances_weight_alone_is_anothers(tmp_path, tiny_bundle, tiny_checkpoint):
+    published = Bundle.load(tiny_bundle).manifest
+    options = ExportOptions(capacity=4, gap=2, relevance_weight=0.02)
+    source = checkpoint_file.CheckpointFile().read(tiny_checkpoint, options)
+    manifest = source.manifest(tmp_path, dict(published.graphs), published.weights[0])
+    assert published.score.relevance_weight == 4.0
+    assert manifest.score == published.score.model_copy(update={"relevance_weight": 0.02})
+    assert manifest.memory == published.memory
 
 
 @pytest.mark.long
@@ -74,7 +85,7 @@ class _Unstable(torch.nn.Module):
 
     def forward(self, z, f4, f8, f16):
         shift = 1.0 if torch.compiler.is_compiling() else 0.0
-        return f4[0, :11] + shift
+        return f4[:, :11] + shift
 
 
 def _with_a_wrong_graph(network, image_dtype):
@@ -93,6 +104,8 @@ def _with_a_wrong_graph(network, image_dtype):
         ({"opset": 17}, "18 to 21"),
         ({"image_dtype": "int8"}, "float32 or uint8"),
         ({"network": "r50"}, "r50_aotl"),
+        ({"relevance_weight": -0.1}, "0 or more"),
+        ({"relevance_weight": float("nan")}, "0 or more"),
     ],
 )
 def test_arguments_out_of_range(tmp_path, tiny_checkpoint, arguments, message):

@@ -26,7 +26,7 @@ from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import ALIGNED, Grids, resolve
 from tests.support.golden_data import EXPORTED, NETWORKS
 
-SYMBOLS = {**Grids(81, 113, ALIGNED).symbols(), "T": 3}
+SYMBOLS = {**Grids(81, 113, ALIGNED).symbols(), "G": 1, "T": 3}
 BLOCK_ROLES = {
     Role.MEMORY,
     Role.PREVIOUS,
@@ -71,10 +71,35 @@ def at(bundle):
 
 @pytest.mark.parametrize("name", EXPORTED)
 def test_a_tensor_is_the_same_in_every_graph(name, at):
+    """But that a graph which only `external_attention` has is of one group."""
     seen: dict[str, TensorInfo] = {}
-    for info in at(name).manifest.graphs.values():
+    manifest = at(name).manifest
+    for graph, info in manifest.graphs.items():
         for tensor in info.tensors:
-            assert seen.setdefault(tensor.name, tensor) == tensor, tensor.name
+            groups, *one = tensor.shape
+            if graph not in manifest.plans[WHOLE].graphs:
+                assert groups == 1, tensor.name
+            alone = tensor.model_copy(update={"shape": (1, *one)})
+            assert seen.setdefault(tensor.name, alone) == alone, tensor.name
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_every_group_is_as_it_is_alone(name, at):
+    """In the graphs that several groups run through at once; what they share is not theirs."""
+    loaded = at(name)
+    sessions, manifest = _Sessions(loaded), loaded.manifest
+    for graph in ("reference", "propagate", "decode", "memorize"):
+        inputs = list(manifest.graphs[graph].inputs)
+        tensors = _random(inputs, symbols={**SYMBOLS, "G": 3})
+        together = sessions.run(graph, tensors)
+        assert {t.shape[0] for t in manifest.graphs[graph].outputs} == {"G"}
+        for g in range(3):
+            own = {
+                t.name: tensors[t.name][g : g + 1] if t.shape[0] == "G" else tensors[t.name] for t in inputs
+            }
+            for output, alone in sessions.run(graph, own).items():
+                found = together[output][g : g + 1]
+                np.testing.assert_allclose(found, alone, atol=1e-5 * max(1, np.abs(alone).max()))
 
 
 @pytest.mark.parametrize("name", EXPORTED)
@@ -88,13 +113,17 @@ def test_tensors_say_what_their_role_has(name, at):
 
 @pytest.mark.parametrize("name", EXPORTED)
 def test_memories_have_their_entrys_shape_and_kind(name, at):
-    tensors = {t.name: t for info in at(name).manifest.graphs.values() for t in info.tensors}
+    manifest = at(name).manifest
+    graphs = [manifest.graphs[graph] for graph in manifest.plans[WHOLE].graphs]
+    tensors = {t.name: t for info in graphs for t in info.tensors}
     for tensor in tensors.values():
         if tensor.source:
             entry = tensors[tensor.source]
             assert entry.role is Role.ENTRY
             assert (tensor.block, tensor.kind) == (entry.block, entry.kind)
-            assert tensor.shape == (("T", *entry.shape) if tensor.role is Role.MEMORY else entry.shape)
+            assert tensor.shape == (
+                ("G", "T", *entry.shape[1:]) if tensor.role is Role.MEMORY else entry.shape
+            )
 
 
 @pytest.mark.parametrize("name", EXPORTED)
@@ -146,6 +175,26 @@ def test_parts_and_attention_give_what_the_whole_gives(name, at):
 
 @pytest.mark.parametrize(("name", "key_width"), [("zoo_aots", 64), ("zoo_deaots", 32)])
 @torch.no_grad()
+def test_every_group_is_as_it_is_alone_in_the_zoo(name, key_width):
+    """In torch, on small networks."""
+    torch.manual_seed(4)
+    widths = {"width": 64, "key_width": key_width, "feedforward": 128, "decoder_width": 64}
+    heads = 2 if key_width == 64 else 1
+    network = SegmentationNetwork(network_spec(name, heads=heads, **widths)).eval()
+    for graph in build_graphs(network):
+        tensors = _random(list(graph.inputs), symbols={**SYMBOLS, "G": 3})
+        given = {each: torch.from_numpy(values) for each, values in tensors.items()}
+        if not any(t.shape[0] == "G" for t in graph.inputs):
+            continue
+        together = _as_tuple(graph.module(*given.values()))
+        for g in range(3):
+            own = [given[t.name][g : g + 1] if t.shape[0] == "G" else given[t.name] for t in graph.inputs]
+            for ours, theirs in zip(together, _as_tuple(graph.module(*own)), strict=True):
+                torch.testing.assert_close(ours[g : g + 1], theirs, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "key_width"), [("zoo_aots", 64), ("zoo_deaots", 32)])
+@torch.no_grad()
 def test_parts_of_two_blocks_on_a_grid_wider_than_a_window(name, key_width):
     """In torch, on small networks of the zoo, which have no temporal rows."""
     heads = 2 if key_width == 64 else 1
@@ -156,17 +205,16 @@ def test_parts_of_two_blocks_on_a_grid_wider_than_a_window(name, key_width):
     for parameter in network.LSTT.parameters():
         parameter.normal_(std=0.2)
     graphs = {graph.name: graph for graph in build_graphs(network)}
-    symbols = {**Grids(97, 305, ALIGNED).symbols(), "T": 2}
+    symbols = {**Grids(97, 305, ALIGNED).symbols(), "G": 1, "T": 2}
     tensors = _random(list(graphs["propagate"].inputs), symbols=symbols)
 
     def run(graph: str, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         outputs = graphs[graph].module(*(torch.from_numpy(given[t.name]) for t in graphs[graph].inputs))
-        outputs = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
-        return {t.name: o.numpy() for t, o in zip(graphs[graph].outputs, outputs, strict=True)}
+        return {t.name: o.numpy() for t, o in zip(graphs[graph].outputs, _as_tuple(outputs), strict=True)}
 
     whole, plan, found = run("propagate", tensors), build_plans(network)[EXTERNAL_ATTENTION], dict(tensors)
     values = FAMILIES.get(network.spec.family).relative_values(network)
-    found["rows"] = np.zeros((2, key_width), np.float32)
+    found["rows"] = np.zeros((1, 2, key_width), np.float32)
     if plan.prefix:
         found |= run(plan.prefix, found)
     for block, graph in enumerate(plan.propagation):
@@ -178,26 +226,30 @@ def test_parts_of_two_blocks_on_a_grid_wider_than_a_window(name, key_width):
         np.testing.assert_allclose(found[output], whole[output], atol=1e-4, err_msg=output)
 
 
+def _as_tuple(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return (outputs,) if isinstance(outputs, torch.Tensor) else outputs
+
+
 def _attend(
     tensors: dict[str, np.ndarray], block: int, heads: int, relative: np.ndarray | None = None
 ) -> None:
     """What the runtime does between two graphs, by the numpy kernels."""
     attention = NumpyAttention()
-    keys, values = tensors[f"key{block}"], tensors[f"value{block}"]
+    keys, values = tensors[f"key{block}"][0], tensors[f"value{block}"][0]
     (slots, h, w, width), value_width, n = keys.shape, values.shape[-1], keys.shape[1] * keys.shape[2]
     cache = attention.cache(slots, n, heads, width, value_width, precision="fp32")
     for slot in range(slots):
         cache.write(slot, keys[slot].reshape(n, -1), values[slot].reshape(n, -1))
     out = np.empty((n, value_width), np.float32)
-    cache.read(tensors[f"query{block}"].reshape(n, -1), tensors["rows"], out)
-    tensors[f"memory_readout{block}"] = out.reshape(h, w, -1)
+    cache.read(tensors[f"query{block}"].reshape(n, -1), tensors["rows"][0], out)
+    tensors[f"memory_readout{block}"] = out.reshape(1, h, w, -1)
     if f"local_bias{block}" in tensors:
         local = np.empty((n, value_width), np.float32)
         names = (f"new_key{block}", f"previous_key{block}", f"previous_value{block}")
         bias = np.ascontiguousarray(tensors[f"local_bias{block}"].reshape(-1, n, 225))
         memory = (np.ascontiguousarray(tensors[name].reshape(n, -1)) for name in names)
         attention.window(*memory, bias, (h, w), local, relative)
-        tensors[f"local_readout{block}"] = local.reshape(h, w, -1)
+        tensors[f"local_readout{block}"] = local.reshape(1, h, w, -1)
 
 
 @pytest.mark.parametrize("name", ["aott", "r50_deaotl"])
@@ -209,7 +261,7 @@ def test_labels_enter_as_identity_tokens(name, at, synthetic_checkpoint):
     rng = np.random.default_rng(1)
     label = torch.from_numpy(rng.integers(0, 5, (SYMBOLS["H"], SYMBOLS["W"])))
     one_hot = functional.one_hot(label, 12).permute(2, 0, 1)[None].float()
-    identity = network.patch_wise_id_bank(one_hot)[0].permute(1, 2, 0).contiguous().numpy()
+    identity = network.patch_wise_id_bank(one_hot).permute(0, 2, 3, 1).contiguous().numpy()
     feeds = _random(list(sessions.manifest.graphs["propagate"].inputs), seed=2)
     p = torch.from_numpy(feeds["p"])
     z, entry = network.reference(p, network.embed_identity(one_hot))
@@ -230,7 +282,7 @@ def test_labels_enter_as_identity_tokens(name, at, synthetic_checkpoint):
 
 def _memories(network: SegmentationNetwork, feeds: dict[str, np.ndarray]):
     def tokens(name: str) -> torch.Tensor:
-        return torch.from_numpy(feeds[name]).flatten(-3, -2)[None]
+        return torch.from_numpy(feeds[name]).flatten(-3, -2)
 
     blocks = range(network.spec.blocks)
     long = [(tokens(f"key{i}"), tokens(f"value{i}")) for i in blocks]

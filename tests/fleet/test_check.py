@@ -65,6 +65,18 @@ def test_options_that_a_network_has_no_use_for(tmp_path: Path) -> None:
     assert wrong(tmp_path, {**toy, "capacity": 5})[0].startswith("a: Capacity 5 is too large")
 
 
+def test_prompters_that_do_not_go_with_the_network(tmp_path: Path) -> None:
+    toy = str(write_toy(tmp_path / "toy").path)
+    for fine in ({"prompter": toy}, {"prompter": "grabcut"}, {"prompter": "hf://org/sam"}):
+        assert not wrong(tmp_path, {**STREAM, **fine})
+    (told,) = wrong(tmp_path, {**STREAM, "prompter": "demo"})
+    assert told.startswith("a: its prompter: The network ") and "takes no clicks" in told
+    (told,) = wrong(tmp_path, {**STREAM, "bundle": toy}, prompter=toy)
+    assert told.startswith("a: its prompter: The network toy takes clicks and boxes itself")
+    (told,) = wrong(tmp_path, {**STREAM, "prompter": "no-bundle-here"})
+    assert told.startswith("a: its prompter: ")
+
+
 def test_mistakes_of_the_file_are_found(tmp_path: Path) -> None:
     assert wrong(tmp_path, STREAM, STREAM) == ["a: two streams have this name"]
     assert wrong(tmp_path, sessions=None)[0].startswith("sessions: A fleet keeps")

@@ -20,8 +20,8 @@ AGAINST = (
     "ermu bench --bundle aot --checkpoint F.pth --size 353x641 --frames 20 --warmup 5 --against torch-best "
     "--precision P --backend B"
 )
-BENCH = "ermu bench --bundle demo --size 241x417 --frames 60 --warmup 10 --overlay"
-SCALE = "ermu bench --bundle demo --size 241x417 --frames 30 --warmup 10 --scale memory"
+BENCH = "ermu bench --bundle demo --frames 60 --warmup 10 --overlay"
+SCALE = "ermu bench --bundle demo --frames 30 --warmup 10 --scale memory"
 EVAL = "ermu eval --bundle demo --dataset scenes --baseline flow --out runs/scenes"
 BUILD_FP16 = "ermu build --bundle B --precision fp16"
 BUILD_INT8 = "ermu build --bundle B --precision int8"
@@ -100,6 +100,8 @@ TESTED: dict[str, tuple[str, ...]] = {
     ),
     "tests/benchmarks/systems/test_rows.py::test_rows_of_other_systems": (
         "ermu bench --bundle demo --objects 3 --against sam2-transformers,edgetam-transformers,cutie",
+        "ermu bench --bundle sam2_tiny --objects 3 --frames 3 --warmup 1 "
+        "--against sam2-transformers=sam2.1-hiera-tiny,sam2-compile=sam2.1-hiera-tiny",
         "ermu bench --bundle demo --against sam2-transformers=sam2.1-hiera-tiny,cutie=cutie-base-mega.pth",
     ),
     "tests/benchmarks/systems/test_rows.py::test_another_torchs_torchvision_is_named": (
@@ -129,6 +131,9 @@ TESTED: dict[str, tuple[str, ...]] = {
         "ermu --verbose serve --bundle BUNDLE --source 0",
         "ermu --log-format json serve --bundle BUNDLE --source 0",
     ),
+    "tests/runtime/tuning/test_measuring.py::test_the_command_keeps_what_it_prints_and_it_is_taken": (
+        "ermu tune B --clip video.mp4 --prompt first_frame.png",
+    ),
     "tests/runtime/serve/access/test_proxy.py::test_the_recipe_for_nginx": (
         "ermu serve --bundle BUNDLE --source 0 --public-url https://cams.example.org/ermu/ "
         "--trust-proxy 127.0.0.1",
@@ -140,6 +145,9 @@ TESTED: dict[str, tuple[str, ...]] = {
         "ermu eval --bundle BUNDLE --dataset scenes --out results/policies --compare-policies",
     ),
     "tests/evaluation/test_refinement.py": ("python -m ermu.evaluation.refinement",),
+    "tests/evaluation/comparison/test_relevance_weight.py": (
+        "python -m ermu.evaluation.comparison.relevance_weight --out DIR",
+    ),
     "tests/evaluation/test_submission.py": (
         "ermu eval --bundle BUNDLE --dataset mose --root MOSE --out results/mose --submission mose.zip",
     ),
@@ -159,6 +167,16 @@ TESTED: dict[str, tuple[str, ...]] = {
         "ermu run --bundle sam2_tiny --source video.mp4 --prompt first_frame.png --out result",
         "pip install 'ermu[export,sam2,headless]'",
         "pip install 'ermu[export,edgetam,headless]'",
+    ),
+    "tests/export/precision/test_object_bundles.py::test_what_changes_is_measured": (
+        "ermu build --bundle sam2_tiny --precision int8",
+        "ermu build --bundle sam2_tiny --precision fp16",
+    ),
+    "tests/export/engines/test_object_engines.py::test_all_engines_join_the_bundle": (
+        "ermu build --bundle sam2_tiny --precision fp16 --engine tensorrt-rtx",
+    ),
+    "tests/runtime/serve/test_own_memories.py": (
+        "ermu serve --bundle sam2_tiny --source rtsp://camera/stream",
     ),
     "tests/export/engines/test_building.py::test_engines_join_the_bundle": (
         "ermu build --bundle B --engine tensorrt-rtx --precision fp16 --size 353x641",
@@ -227,6 +245,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m ermu.benchmarks.guard --store",
         "python -m ermu.benchmarks.kernels",
         "python -m ermu.benchmarks.measures.fleet_overhead --rounds 3 --seconds 20",
+        "python -m ermu.benchmarks.measures.start_up",
         "python -m ermu.benchmarks.measures.glass_to_glass",
         "python -m ermu.benchmarks.measures.priming --bundle demo",
         "python -m ermu.benchmarks.measures.glass_to_glass --seconds 25",
@@ -255,6 +274,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "pip install 'ermu[cpu,serve,formats,headless]'",
         "pip install 'ermu[cpu,headless]' && ermu demo",
     ),
+    "a cross-compiler and QEMU": ("python -m tests.kernels.cpu.aarch64",),
     "an FFmpeg with SRT, and its headers": ("pip install --no-binary av --force-reinstall av",),
     "the suite itself": (
         "make demo",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import typer
 
-from ermu.cli import app
+from ermu.cli import COMMANDS
 from tests.installs.environments import Environment, environment
 
 EXTRAS = "bench,build,cpu,eval,headless,scenes,serve"  # torch's lowest release has no build for CPUs on PyPI
@@ -21,7 +20,7 @@ def lowest() -> Environment:
 
 def test_every_help(lowest: Environment, tmp_path: Path) -> None:
     """typer 0.15 ended in a TypeError with click 8.2."""
-    for command in ("", *typer.main.get_command(app).commands):  # type: ignore[attr-defined]
+    for command in ("", *COMMANDS):
         said = lowest.ermu(*command.split(), "--help", cwd=tmp_path)
         assert said.returncode == 0 and said.stderr == "" and "--help" in said.stdout, said.stderr
 

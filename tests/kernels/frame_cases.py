@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn import functional
 
 from ermu.kernels.base.resampling import ANTIALIASED
 from tests.kernels.calls import Caller
@@ -17,6 +15,9 @@ EXACT_SIZES = [((50, 77), (33, 49)), ((50, 77), (81, 97)), ((3, 2), (33, 33)), (
 
 def antialiased_frame(frame: npt.NDArray[np.uint8], network_hw: tuple[int, int]) -> npt.NDArray[np.float64]:
     """A BGR frame as RGB at network size by torch's antialiased interpolation in double precision."""
+    import torch  # not where kernels are tried on another processor, emulated
+    from torch.nn import functional
+
     planes = torch.from_numpy(frame[..., ::-1].transpose(2, 0, 1)[None].astype(np.float64))
     resized = functional.interpolate(planes, network_hw, mode="bilinear", antialias=True)
     return np.asarray(resized[0].numpy().transpose(1, 2, 0))

@@ -49,7 +49,7 @@ def _add_engine(path: Path, **change) -> None:
         "version": version("tensorrt-rtx-cu13") if find_spec("tensorrt_rtx") else "1",
         "target": "portable",
         "precision": "fp32",
-        "profiles": [{"size": [97, 129], "frames": 4}],
+        "profiles": [{"size": [97, 129], "frames": 4, "most": [["G", 5], ["T", 4]]}],
         "file": "engines/e.engine",
         "sha256": sha256_of(path / "engines" / "e.engine"),
         "size_bytes": 3,
@@ -160,7 +160,7 @@ def test_a_bundle_with_an_altered_graph(tiny):
 @pytest.mark.parametrize(
     ("change", "state", "said"),
     [
-        ({}, "ok", "97x129 T 1-4"),
+        ({}, "ok", "97x129 G 1-5, T 1-4"),
         ({"version": "0.9"}, "mismatch", "was built by tensorrt-rtx 0.9"),
         ({"size_bytes": 9}, "mismatch", "has 3 bytes of 9"),
         ({"sha256": "0" * 64}, "mismatch", "has been altered"),

@@ -136,7 +136,7 @@ def test_neighbours_of_its_group_are_remembered_as_they_were_found() -> None:
     expected = np.where(CLIP[4][1] == 1, 1, np.where(found == 1, 0, found))
     assert np.array_equal(shown, expected)
     drawn.start(CLIP[4][0], expected.astype(np.uint8), number=4)
-    entries = [next(iter(each._groups))._previous for each in (corrected, drawn)]  # type: ignore[union-attr]
+    entries = [each._groups.cohorts[0]._previous for each in (corrected, drawn)]  # type: ignore[union-attr]
     download = corrected.backend.device.download
     assert drawn.ids == [1, 2, 3, 4]  # the same channels
     for name in entries[0]:

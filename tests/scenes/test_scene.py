@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from ermu.errors import DatasetError
-from ermu.scenes.catalogue import demo_scene, footage_scenes, policy_scenes, validation_scenes
+from ermu.scenes.catalogue import (
+    demo_scene,
+    footage_scenes,
+    policy_scenes,
+    tuning_scenes,
+    validation_scenes,
+)
 from ermu.scenes.config import SceneConfig
 from ermu.scenes.scene import Scene
 
@@ -143,6 +149,14 @@ def test_the_demo_and_the_policy_clips_need_no_photographs() -> None:
     assert {config.textures for config in (demo_scene(), *policy_scenes())} == {"generated"}
     assert {config.frames for config in policy_scenes()} == {300}
     assert all(config.leave_and_return or config.appearance_change for config in policy_scenes())
+
+
+def test_constants_are_chosen_by_clips_like_the_policies_of_which_none_is_one_of_them() -> None:
+    chosen_by, held_out = tuning_scenes(), policy_scenes()
+    assert {config.split for config in chosen_by} == {"train"}
+    assert {config.seed for config in chosen_by}.isdisjoint(config.seed for config in held_out)
+    alike = [replace(config, seed=0, split="validation") for config in chosen_by]
+    assert alike == [replace(config, seed=0) for config in held_out]
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,12 @@ import typer
 from ermu.cli.options import listed
 from ermu.cli.sizes import parse_size
 from ermu.devices.tensorrt_module import MODULES, RTX
-from ermu.errors import DependencyError, PromptError
+from ermu.errors import DependencyError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ermu.export.precision.clip import Clip
     from ermu.runtime.bundle.built import Comparison
-
-LEAST_AGREEMENT = 0.99
 
 
 def build(
@@ -52,6 +49,13 @@ def build(
     max_memory: Annotated[
         int | None,
         typer.Option(min=2, help="Most memory frames; default: the bundle's capacity."),
+    ] = None,
+    max_objects: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Most objects that run at once; fewer need less GPU memory, more take turns. Default: 50.",
+        ),
     ] = None,
     sm: Annotated[
         str | None,
@@ -87,24 +91,26 @@ def build(
     try:
         from ermu.export.caching.derived_bundle import bundle_to_build_in
         from ermu.export.engines.building import build_engines
-        from ermu.export.precision.clip import recorded_clip
-        from ermu.export.precision.conversion import add_precision
+        from ermu.export.precision.clip import given_clip
+        from ermu.export.precision.conversion import add_precision, check_buildable
     except ModuleNotFoundError as error:
         raise DependencyError(error.name or "onnx", "Building a bundle", "build") from error
+    check_buildable(precision)
     whole = Bundle.load(bundle)
     _check_paths(whole.path, clip, prompt, timing_cache)
     target = bundle_to_build_in(whole, out)
-    chosen = recorded_clip(clip, prompt) if clip and prompt else _no_clip(clip, prompt)
+    chosen = given_clip(clip, prompt)
     with progress(console, "build") as show:
         loaded = add_precision(target, precision, clip=chosen, progress=show)
         report = None
         if engine is not None:
             report = build_engines(
-                target,
+                target.path,  # as it is now, with what has been converted
                 module=engine,
                 precision=precision,
                 sizes=[parse_size(s) for s in size or []],
                 max_memory=max_memory,
+                max_objects=max_objects,
                 targets=[f"sm{number.strip()}" for number in sm.split(",")] if sm else [],
                 workspace_mb=workspace_mb,
                 timing_cache=timing_cache,
@@ -134,26 +140,20 @@ def _check_paths(bundle: Path, clip: str | None, prompt: Path | None, timing_cac
     paths.check()
 
 
-def _no_clip(clip: str | None, prompt: Path | None) -> Clip | None:
-    if clip or prompt:
-        raise PromptError(
-            "--clip and --prompt go together.", expected="a video, and the label map of its first frame"
-        )
-    return None
-
-
 def _print_comparison(console: Console, precision: str, found: Comparison) -> None:
     from ermu.cli.printing import plain
+    from ermu.runtime.tuning.choosing import LEAST_AGREEMENT
 
     plain(
         console,
         f"{precision} against fp32 on {found.clip}, {found.frames} frames: "
-        f"{found.pixel_agreement:.2%} of pixels agree, mean logit difference {found.logit_difference:.2g}, "
+        f"{found.pixel_agreement:.2%} of pixels agree, mean J of masks {found.jaccard:.4f}, "
+        f"mean logit difference {found.logit_difference:.2g}, "
         f"{'the same' if found.same_evictions else 'other'} {found.evictions} evictions",
     )
     if found.pixel_agreement < LEAST_AGREEMENT:
         console.print(
             f"[bold red]warning:[/] {precision} changes {1 - found.pixel_agreement:.1%} of the pixels. "
-            "Measure it on your own video (--clip, --prompt) before you rely on it, or stay with fp16.",
+            "Measure it on your own video (--clip, --prompt) before you rely on it, or stay with fp32.",
             highlight=False,
         )

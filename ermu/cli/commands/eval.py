@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ermu.evaluation.prediction.settings import RunSettings
     from ermu.evaluation.runner import Spread
     from ermu.evaluation.scores import Report
+    from ermu.runtime.bundle.bundle import Bundle
 
 
 def evaluate(
@@ -132,7 +133,7 @@ def evaluate(
             cores = threads or (1 if fleet is not None else _share_of_cores(workers))
             settings = RunSettings(
                 bundle=bundle,
-                policy=policy or _usual_policy(bundle),
+                policy=policy or _usual_policy(_loaded(bundle, long_edge)),
                 capacity=capacity,
                 gap=gap,
                 long_edge=long_edge,
@@ -154,11 +155,21 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _usual_policy(bundle: str | None) -> str:
+def _usual_policy(bundle: Bundle | None) -> str:
     """The bundle's own policy; a baseline has no use for one."""
+    return "none" if bundle is None else bundle.manifest.memory.policy
+
+
+def _loaded(bundle: str | None, long_edge: int | None) -> Bundle | None:
+    """The bundle, where there is one; says what is asked of it to no effect."""
+    from ermu.cli.bundles import warn_of_long_edge
     from ermu.runtime.bundle.bundle import Bundle
 
-    return "none" if bundle is None else Bundle.load(bundle).manifest.memory.policy
+    if bundle is None:
+        return None
+    loaded = Bundle.load(bundle)
+    warn_of_long_edge(loaded, long_edge)
+    return loaded
 
 
 def _check_submission(path: Path, *, alone: bool) -> None:

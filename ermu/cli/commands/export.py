@@ -63,6 +63,13 @@ def export(
             "that were trained on pictures without aliasing, and is published for SAM 2.1."
         ),
     ] = None,
+    relevance_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="ERMU's constant a, by which it weighs relevance; left out, that published for the family.",
+        ),
+    ] = None,
     opset: Annotated[int, typer.Option(min=18, max=21, help="ONNX opset.")] = 20,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bundle.")] = False,
 ) -> None:
@@ -94,6 +101,7 @@ def export(
             long_edge=long_edge,
             image_dtype=image_dtype,
             resampling=resampling,
+            relevance_weight=relevance_weight,
             opset=opset,
             overwrite=overwrite,
             progress=show,

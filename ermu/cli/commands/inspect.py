@@ -71,6 +71,23 @@ def _print_backends(loaded: Bundle) -> None:
             continue
         for device in backend.devices:
             print_misfits(console, f"{name} on {device}", backend.misfits(loaded, device))
+    for line in _chosen(loaded):
+        plain(console, line)
+
+
+def _chosen(loaded: Bundle) -> Iterator[str]:
+    """What `auto` takes on the CPU, and whether times measured here or the static order decided."""
+    from ermu.errors import BackendError
+    from ermu.runtime.backends.choosing import AUTO, choose_backend, choose_precision, reasons_for
+
+    for option, asked in (("--backend auto", None), ("--precision auto", AUTO)):
+        try:
+            precision = choose_precision(loaded, asked, "cpu")
+            backend = choose_backend(loaded.at_precision(precision), AUTO, "cpu")
+        except BackendError:  # the lines above say why
+            return
+        why = "; ".join(reasons_for(loaded, AUTO, asked, "cpu"))
+        yield f"auto  {option}: {backend}, {precision} ({why})"
 
 
 def _memory_facts(manifest: Manifest) -> list[tuple[str, str]]:

@@ -86,9 +86,9 @@ def run(
     reading = which, prompter, streams
     folders = _check_paths(reading, chosen, prompts, sessions, out, wanted, contexts, overwrite)
     with ExitStack() as stack:
-        asked = prompter.opened(stack, options)
-        given, resumed = read_prompts(prompts, len(chosen), asked), sessions.read()
-        loaded, options = which.load(console, options), as_saved(options, resumed)
+        resumed, loaded = sessions.read(), which.load(console, options)
+        asked = stack.enter_context(prompter.opening(loaded, options)).of(prompter.prompter)
+        given, options = read_prompts(prompts, len(chosen), asked), as_saved(options, resumed)
         sources = [stack.enter_context(choice.opened()) for choice in chosen]
         page = prompts.page or (console.is_terminal and can_serve())
         labels = [None] * len(sources) if resumed else prompts_for(sources, given, page=page)

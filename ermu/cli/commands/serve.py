@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ermu.cli.bundles import BundleOptions, open_lanes
-from ermu.cli.inputs.prompter_options import PrompterOptions
+from ermu.cli.inputs.prompter_options import PrompterOptions, tell_prompter
 from ermu.cli.inputs.source_options import SourceOptions
 from ermu.cli.live_page import ServerOptions
 from ermu.cli.option_groups import with_option_groups
@@ -82,11 +82,12 @@ def serve(
     live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
     with ExitStack() as stack:
         held = None if sessions is None else stack.enter_context(SessionFolder(sessions))
-        asked = prompter.opened(stack, options)
         loaded = which.load(console, options)
         own = [said.of_segmenter(number) for number in range(len(chosen))]
         for each in own:
             _refuse_unbounded(each.get("policy") or options.policy or loaded.manifest.memory.policy)
+        prompters = stack.enter_context(prompter.opening(loaded, options))
+        asked = [prompters.of(said.prompter(i) or prompter.prompter) for i in range(len(chosen))]
         sources = []
         for choice in chosen:
             opened = stack.enter_context(choice.opened())
@@ -96,9 +97,9 @@ def serve(
         segmenters = [work.segmenter(**each) for each in own]
         for folder in folders:
             remove_own(folder)
-        parts = list(zip(chosen, contexts, sources, segmenters, strict=True))
+        parts = list(zip(chosen, contexts, sources, segmenters, asked, strict=True))
         kept = None if held is None else (held, session_seconds)
-        _serve(console, parts, said, work, live, wanted, server, access, kept, asked)
+        _serve(console, parts, said, work, live, wanted, server, access, kept)
 
 
 def _refuse_unbounded(policy: str) -> None:
@@ -135,13 +136,14 @@ def _check_paths(
     prompter.tell(paths)
     streams.tell(paths, chosen)
     for number, context in enumerate(contexts):
+        tell_prompter(paths, said.prompter(number))
         check_sinks(paths, said.sinks(number), [context])
     return check_sinks(paths, wanted, contexts)
 
 
 def _serve(
     console: Any,
-    parts: list[tuple[StreamChoice, SinkContext, Any, Any]],
+    parts: list[tuple[StreamChoice, SinkContext, Any, Any, Prompter | None]],
     said: FileSettings,
     work: Any,
     live: Any,
@@ -149,7 +151,6 @@ def _serve(
     server: ServerOptions,
     access: Access,
     kept: tuple[SessionFolder, float] | None,
-    asked: Prompter | None,
 ) -> None:
     """Runs the streams and the server until a signal; `kept` says where sessions lie, and how often."""
     from contextlib import nullcontext
@@ -165,11 +166,11 @@ def _serve(
     from ermu.runtime.streams.sessions.snapshots import Snapshots
 
     broadcasts, pipelines = [], []
-    for number, (choice, given, opened, segmenter) in enumerate(parts):
+    for number, (choice, given, opened, segmenter, prompter) in enumerate(parts):
         context, its = replace(given, fps=opened.fps), replace(live, stale_seconds=choice.stale_after)
         broadcasts.append(Broadcast())
         sinks = [broadcasts[-1], *(open_sink(what, context) for what in (*wanted, *said.sinks(number)))]
-        pipelines.append(Pipeline(segmenter, opened, sinks, name=choice.name, live=its, prompter=asked))
+        pipelines.append(Pipeline(segmenter, opened, sinks, name=choice.name, live=its, prompter=prompter))
     snapshots = None if kept is None else Snapshots(pipelines, kept[0], seconds=kept[1])
     resumed = snapshots.restore() if snapshots else []
     for number, pipeline in enumerate(pipelines):

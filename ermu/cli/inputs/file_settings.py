@@ -69,6 +69,10 @@ class FileSettings:
         """A stream's own sinks, as `--sink` has them."""
         return list(self.entries[number].sinks or ()) if self.entries else []
 
+    def prompter(self, number: int) -> str | None:
+        """What a stream says of its prompter, as `--prompter` has it."""
+        return self.entries[number].prompter if self.entries else None
+
     def begin(self, number: int, pipeline: Pipeline) -> None:
         """Begins a stream: from what it has gone on from already, else its session, else its prompt.
 

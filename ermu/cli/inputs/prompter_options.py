@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,8 @@ import typer
 if TYPE_CHECKING:
     from ermu.cli.options import SegmenterOptions
     from ermu.cli.paths import Paths
-    from ermu.runtime.images.prompter import Prompter
+    from ermu.runtime.bundle.bundle import Bundle
+    from ermu.runtime.streams.prompters import Prompters
 
 
 @dataclass(frozen=True)
@@ -28,27 +28,23 @@ class PrompterOptions:
 
     def tell(self, paths: Paths) -> None:
         """Tells `paths` what is read."""
-        if self.prompter not in (None, "grabcut"):
-            paths.reads_bundle(str(self.prompter))
+        tell_prompter(paths, self.prompter)
 
-    def opened(self, stack: ExitStack, options: SegmenterOptions) -> Prompter | None:
-        """The prompter, on the device of the other network; None, the default.
+    def opening(self, bundle: Bundle, options: SegmenterOptions) -> Prompters:
+        """What opens prompters of streams that a bundle follows, on its device.
 
         Args:
-            stack: Closes it.
+            bundle: As loaded.
             options: As asked for.
-
-        Raises:
-            ErmuError: as `NetworkPrompter`.
         """
-        if self.prompter is None:
-            return None
-        if self.prompter == "grabcut":
-            from ermu.runtime.images.prompter import GrabCutPrompter
+        from ermu.runtime.streams.prompters import Prompters
 
-            return GrabCutPrompter()
-        from ermu.runtime.streams.network_prompter import NetworkPrompter
+        return Prompters(bundle.manifest, device=options.device, threads=options.threads)
 
-        asked = NetworkPrompter(self.prompter, device=options.device, threads=options.threads)
-        stack.callback(asked.close)
-        return asked
+
+def tell_prompter(paths: Paths, prompter: str | None) -> None:
+    """Tells `paths` what a prompter reads."""
+    from ermu.runtime.streams.prompters import GRABCUT
+
+    if prompter not in (None, GRABCUT):
+        paths.reads_bundle(str(prompter))

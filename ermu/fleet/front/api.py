@@ -20,7 +20,7 @@ from ermu.runtime.serve.answers import no_stream, refusal
 from ermu.runtime.serve.guard import ADMITTED
 from ermu.runtime.serve.schemas import bounded_policies
 
-_FILES = {"prompt", "session", "sinks"}
+_FILES = {"prompt", "prompter", "session", "sinks"}
 Handler = Callable[["FleetApi", Request], Awaitable[Response]]
 
 

@@ -21,6 +21,7 @@ from ermu.runtime.serve.app import create_app
 from ermu.runtime.serve.guard import Access
 from ermu.runtime.serve.server import Server
 from ermu.runtime.serve.streams import ServedStream
+from ermu.runtime.streams.prompters import Prompters
 from ermu.runtime.streams.work.scheduler import Scheduler
 from ermu.runtime.streams.work.shared_backend import SharedBackend
 
@@ -70,10 +71,10 @@ class StreamHost(Closing):
         self._streams, self._hosted = LiveStreams(), dict[str, HostedStream]()
         kind, ready = settings.kind, Event()
         with ExitStack() as opening:
-            own = {"backend": kind.backend, "device": settings.device, "threads": settings.threads}
-            self._shared = opening.enter_context(
-                SharedBackend(Bundle.load(kind.bundle), 0, precision=kind.precision, **own)
-            )
+            bundle, backend = Bundle.load(kind.bundle), {"backend": kind.backend, "precision": kind.precision}
+            own: dict[str, Any] = {"device": settings.device, "threads": settings.threads}
+            self._prompters = opening.enter_context(Prompters(bundle.manifest, **own))
+            self._shared = opening.enter_context(SharedBackend(bundle, 0, **backend, **own))
             self._scheduler = Scheduler([], endless=True, shared=self._shared)
             access = Access(token=settings.token, local_only=False, rate=_ALL, burst=_ALL)
             limits = ConnectionLimits(waiting=4096, waiting_per_address=4096, admitted=4096)
@@ -101,7 +102,7 @@ class StreamHost(Closing):
         with self._lock:
             if entry.name in self._hosted:
                 raise OptionError(f"The stream {entry.name} is here already.")
-            hosted = HostedStream(entry, self._settings, self._shared, self._scheduler)
+            hosted = HostedStream(entry, self._settings, self._shared, self._prompters, self._scheduler)
             self._hosted[entry.name] = hosted
             self._scheduler.add(hosted.pipeline)
             self._streams.put(entry.name, hosted.served)

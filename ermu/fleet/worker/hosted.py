@@ -25,6 +25,7 @@ from ermu.runtime.sources.base import Source
 from ermu.runtime.sources.paced import PacedSource
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
+from ermu.runtime.streams.prompters import Prompters
 from ermu.runtime.streams.work.scheduler import Scheduler
 from ermu.runtime.streams.work.shared_backend import SharedBackend
 
@@ -38,6 +39,7 @@ class HostedStream:
         entry: With all that its file says of it.
         settings: Of the worker.
         shared: What the worker's streams share.
+        prompters: Of the worker.
         scheduler: Of the worker.
 
     Raises:
@@ -45,9 +47,15 @@ class HostedStream:
     """
 
     def __init__(
-        self, entry: StreamEntry, settings: WorkerSettings, shared: SharedBackend, scheduler: Scheduler
+        self,
+        entry: StreamEntry,
+        settings: WorkerSettings,
+        shared: SharedBackend,
+        prompters: Prompters,
+        scheduler: Scheduler,
     ) -> None:
         self.entry, self._settings, self._shared, self._scheduler = entry, settings, shared, scheduler
+        self._prompters = prompters
         self.kept = Kept(Path(settings.sessions), entry.name)
         self.restored_frame: int | None = None
         self.saved_frame: int | None = None
@@ -138,8 +146,9 @@ class HostedStream:
         """On the worker's own thread, which its device's memory belongs to."""
         entry = self.entry
         segmenter = self._shared.segmenter(**entry.of_segmenter)
+        prompter = self._prompters.of(entry.prompter)
         live = replace(LiveOptions(), stale_seconds=entry.stale_after)
-        pipeline = Pipeline(segmenter, source, sinks, name=entry.name, live=live)
+        pipeline = Pipeline(segmenter, source, sinks, name=entry.name, live=live, prompter=prompter)
         if session is None:
             pipeline.begin(read_label_map(Path(entry.prompt)) if entry.prompt else None)
             return pipeline

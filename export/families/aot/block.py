@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from ermu.export.network.layers import GeluDepthwise, attend, attend_memory, moved
+from ermu.export.network.layers import GeluDepthwise, attend, attend_memory, for_groups, moved
 from ermu.export.network.memory import KeyValue
 from ermu.export.network.spec import NetworkSpec
 
@@ -64,6 +64,7 @@ class PropagationBlock(nn.Module, ABC):
     def __init__(self, spec: NetworkSpec, index: int) -> None:
         super().__init__()
         width = spec.width
+        self.first = index == 0
         self.heads = spec.heads
         self.norm1 = nn.LayerNorm(width)
         self.self_attn = SelfAttention(width, spec.heads)
@@ -109,7 +110,7 @@ class PropagationBlock(nn.Module, ABC):
         """Propagates a frame whose label is not known.
 
         Args:
-            x: Tokens.
+            x: Tokens; block 0's may be those of one frame for all groups.
             position: n x C.
             hw: Token grid.
             cur: 1 x C, added to the long-term query.
@@ -117,7 +118,8 @@ class PropagationBlock(nn.Module, ABC):
             rows: T x C, temporal row of each memory frame.
             short: Key and value of the previous frame, B x n x C.
         """
-        x, query, carry = self.prepare_query(*self.project(x, position), hw, cur, short)
+        x, key, value = self._projected(x, position, short[0])
+        x, query, carry = self.prepare_query(x, key, value, hw, cur, short)
         return self.finish(x, attend_memory(query, *long, rows, self.heads), hw), carry
 
     def project(self, x: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -141,11 +143,18 @@ class PropagationBlock(nn.Module, ABC):
         identity: Tensor,
     ) -> tuple[Tensor, tuple[KeyValue, KeyValue]]:
         """Propagates a labelled frame, which is its own long and short memory; returns its memory."""
-        x, key, value = self.project(x, position)
+        x, key, value = self._projected(x, position, identity)
         own = (key, self.linear_V(value + identity))
         x, query, carry = self.prepare_query(x, key, value, hw, cur, own)
         readout = attend_memory(query, own[0][:, None], own[1][:, None], row, self.heads)
         return self.finish(x, readout, hw), self.memorize(carry, identity)
+
+    def _projected(self, x: Tensor, position: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `project`; block 0's, computed once, for each of the groups that `like` is of."""
+        x, key, value = self.project(x, position)
+        if not self.first:
+            return x, key, value
+        return for_groups(x, like), for_groups(key, like), for_groups(value, like)
 
 
 class AotBlock(PropagationBlock):

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from ermu.export.families.aot.transformer import AotTransformer
 from ermu.export.family import Family
-from ermu.export.graph import Graph, grid, grid_size, tokens
+from ermu.export.graph import Graph, as_map, grid, grid_size, tokens
 from ermu.export.network.layers import to_tokens
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.tensors import decoder_input, features, on_grid, previous_of, query
@@ -44,7 +43,7 @@ class AotPart(nn.Module):
 
     def forward(self, first: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
         transformer = cast(AotTransformer, self.network.LSTT)
-        index, rest, p, levels = self.index, list(others), first.permute(2, 0, 1), []
+        index, rest, p, levels = self.index, list(others), as_map(first), []
         if index == 0:
             x, key, value = (tokens(t) for t in (first, rest.pop(0), rest.pop(0)))
         else:
@@ -53,7 +52,7 @@ class AotPart(nn.Module):
             x = transformer.blocks[index - 1].finish(tokens(first), readout, grid_size(p))
             levels = [grid(transformer.decoder_norms[index - 1](x), p)]
         if index == len(transformer.blocks):
-            return torch.cat([p, *(level.permute(2, 0, 1)[None] for level in (*rest, *levels))], dim=1)
+            return transformer.output(p, [as_map(level) for level in (*rest, *levels)])
         block, (previous_key, previous_value) = transformer.blocks[index], (tokens(t) for t in rest)
         if index > 0:
             x, key, value = block.project(x, transformer.grid(p)[1])

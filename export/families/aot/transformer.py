@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ermu.export.families.aot.block import AotBlock, PropagationBlock
-from ermu.export.network.layers import sine_position, to_map, to_tokens
+from ermu.export.network.layers import for_groups, sine_position, to_map, to_tokens
 from ermu.export.network.memory import KeyValue, MemoryEntry
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.network.transformer import Transformer
@@ -37,30 +37,34 @@ class AotTransformer(Transformer):
     ) -> tuple[Tensor, list[Any]]:
         """See `Transformer.forward`."""
         hw, position = self.grid(p)
-        x, outputs, carries = to_tokens(p), [p], []
+        x, maps, carries = to_tokens(p), [], []
         for block, norm, bank, previous in zip(self.blocks, self.decoder_norms, long, short, strict=True):
             x, carry = block(x, position, hw, cur, bank, rows, previous)
-            outputs.append(to_map(norm(x), hw))
+            maps.append(to_map(norm(x), hw))
             carries.append(carry)
-        return torch.cat(outputs, dim=1), carries
+        return self.output(p, maps), carries
 
     def reference(
         self, p: Tensor, cur: Tensor | None, row: Tensor | None, identity: Tensor
     ) -> tuple[Tensor, MemoryEntry]:
         """See `Transformer.reference`."""
         hw, position = self.grid(p)
-        x, outputs, entry = to_tokens(p), [p], MemoryEntry([], [])
+        x, maps, entry = to_tokens(p), [], MemoryEntry([], [])
         for block, norm in zip(self.blocks, self.decoder_norms, strict=True):
             x, (long, short) = block.reference(x, position, hw, cur, row, identity)
-            outputs.append(to_map(norm(x), hw))
+            maps.append(to_map(norm(x), hw))
             entry.long.append(long)
             entry.short.append(short)
-        return torch.cat(outputs, dim=1), entry
+        return self.output(p, maps), entry
 
     def memorize(self, carries: list[Any], identity: Tensor) -> MemoryEntry:
         """See `Transformer.memorize`."""
         pairs = [block.memorize(carry, identity) for block, carry in zip(self.blocks, carries, strict=True)]
         return MemoryEntry([long for long, _ in pairs], [short for _, short in pairs])
+
+    def output(self, p: Tensor, maps: list[Tensor]) -> Tensor:
+        """The decoder's input: p, and every block's normalised output, G x C x h x w each."""
+        return torch.cat([for_groups(p, maps[0]), *maps], dim=1)
 
     def grid(self, p: Tensor) -> tuple[tuple[int, int], Tensor]:
         """Token grid of a map, and its position embedding."""

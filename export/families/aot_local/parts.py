@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from ermu.export.families.aot.transformer import AotTransformer
 from ermu.export.families.aot_local.block import AotLocalBlock
 from ermu.export.family import Family
-from ermu.export.graph import Graph, grid, grid_size, tokens
+from ermu.export.graph import Graph, as_map, grid, grid_size, tokens
 from ermu.export.network.layers import to_tokens
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.spec import NetworkSpec
@@ -42,9 +41,9 @@ class _Part(nn.Module):
         return cast(AotLocalBlock, self.transformer.blocks[index])
 
     def asked(self, index: int, key: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """The block's query h x w x C, and its biases heads x h x w x 225."""
+        """The block's query G x h x w x C, and its biases G x heads x h x w x 225."""
         asked, bias = self.block(index).ask(key, self.network.cur_pos_emb)
-        return grid(asked, like), bias[0].unflatten(1, grid_size(like))
+        return grid(asked, like), bias.unflatten(2, grid_size(like))
 
 
 class Block0Prefix(_Part):
@@ -78,7 +77,7 @@ class AotLocalPart(_Part):
         x = before.finish(x, tokens(memory), grid_size(p))
         level = grid(self.transformer.decoder_norms[index - 1](x), p)
         if index == self.network.spec.blocks:
-            return torch.cat([p, *(t.permute(2, 0, 1)[None] for t in (*levels, level))], dim=1)
+            return self.transformer.output(p, [as_map(t) for t in (*levels, level)])
         x, key, value = self.block(index).project(x, self.transformer.grid(p)[1])
         query, bias = self.asked(index, key, p)
         return query, *(grid(t, p) for t in (key, value)), bias, grid(x, p), level
@@ -116,4 +115,4 @@ def _part(family: Family, network: SegmentationNetwork, i: int, prefix_x: Tensor
 
 
 def _bias(spec: NetworkSpec, block: int) -> TensorInfo:
-    return described(f"local_bias{block}", (spec.heads, "h", "w", WINDOW), Role.BIAS, block=block)
+    return described(f"local_bias{block}", ("G", spec.heads, "h", "w", WINDOW), Role.BIAS, block=block)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ermu.export.network.layers import DepthwiseConv, attend, attend_memory, moved
+from ermu.export.network.layers import DepthwiseConv, attend, attend_memory, for_groups, moved
 from ermu.export.network.memory import KeyValue
 from ermu.export.network.spec import NetworkSpec
 from ermu.export.network.window import WINDOW, spread
@@ -112,7 +112,7 @@ class DeaotBlock(nn.Module):
         """Propagates a frame whose label is not known.
 
         Args:
-            x: Visual tokens.
+            x: Visual tokens; block 0's may be those of one frame for all groups.
             y: Identity tokens, zero before block 0.
             hw: Token grid.
             cur: 1 x D, added to the long-term query.
@@ -120,7 +120,7 @@ class DeaotBlock(nn.Module):
             rows: T x D, temporal row of each memory frame.
             short: Key B x n x D and value B x n x 2G of the previous frame.
         """
-        carry, gate = self.project(x, y)
+        x, y, carry, gate = self._projected(x, y, short[0])
         query, bias = self.prepare_query(carry.key, cur)
         memory = attend_memory(query, *long, rows, heads=1)
         local = self.short_term_attn.attend(carry.key, *short, bias, hw)
@@ -137,6 +137,14 @@ class DeaotBlock(nn.Module):
         return DeaotCarry(key, F.silu(value), context), F.silu(
             torch.cat((u, self.linear_ID_U(context)), dim=-1)
         )
+
+    def _projected(self, x: Tensor, y: Tensor, like: Tensor) -> tuple[Tensor, Tensor, DeaotCarry, Tensor]:
+        """See `project`; block 0's, computed once, for each of the groups that `like` is of; and x and y."""
+        carry, gate = self.project(x, y)
+        if self.first:
+            x, y, key, value, gate = (for_groups(t, like) for t in (x, y, carry.key, carry.value, gate))
+            carry = DeaotCarry(key, value)
+        return x, y, carry, gate
 
     def prepare_query(self, key: Tensor, cur: Tensor | None) -> tuple[Tensor, Tensor]:
         """The query that reads the bank, and the local bias B x n x 225; the local query is `key` itself."""
@@ -168,7 +176,7 @@ class DeaotBlock(nn.Module):
         identity: Tensor,
     ) -> tuple[Tensor, Tensor, KeyValue]:
         """Propagates a labelled frame, which is its own long and short memory; returns that memory."""
-        carry, gate = self.project(x, y)
+        x, y, carry, gate = self._projected(x, y, identity)
         own = self.memorize(carry, identity)
         query, bias = self.prepare_query(carry.key, cur)
         memory = attend_memory(query, own[0][:, None], own[1][:, None], row, heads=1)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ermu.export.families.deaot.transformer import DeaotTransformer
 from ermu.export.family import Family
-from ermu.export.graph import Graph, grid, grid_size, tokens
+from ermu.export.graph import Graph, as_map, grid, grid_size, tokens
 from ermu.export.network.layers import to_tokens
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.window import WINDOW
@@ -37,7 +37,7 @@ class DeaotPart(nn.Module):
             x, like = to_tokens(first), first
             y = torch.zeros_like(x)
         else:
-            like = first.permute(2, 0, 1)
+            like = as_map(first)
             x, y, gate, memory, local = (tokens(t) for t in (first, *others))
             x, y = transformer.blocks[self.index - 1].finish(x, y, gate, memory, local, grid_size(like))
         if self.index == len(transformer.blocks):

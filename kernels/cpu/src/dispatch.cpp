@@ -43,6 +43,10 @@ std::vector<const Isa*> available_isas() {
     if (here.avx512) found.push_back(&kAvx512);
     if (here.avx2) found.push_back(&kAvx2);
 #endif
+#ifdef ERMU_ARM
+    if (processor().i8mm) found.push_back(&kNeonI8mm);
+    found.push_back(&kNeon);
+#endif
     found.push_back(&kPortable);
     return found;
 }

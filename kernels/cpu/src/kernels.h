@@ -111,5 +111,9 @@ extern const Isa kAvx2;
 extern const Isa kAvx512;
 extern const Reader kBf16Reader;  // attention in bf16, beside kAvx512
 #endif
+#ifdef ERMU_ARM
+extern const Isa kNeon;
+extern const Isa kNeonI8mm;
+#endif
 
 }  // namespace ermu

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ermu.devices.processors import usable_processors
 from ermu.errors import BackendError
+from ermu.kernels.cache import cache_folder
 from ermu.runtime.backends.base import Backend, Misfit, Opening, Tensors
+from ermu.runtime.backends.compiled_models import CompiledModels
 from ermu.runtime.backends.requirements import importable, wrong_device
 from ermu.runtime.backends.trial import GRAPH, Trial
 from ermu.runtime.bundle.bundle import BF16, Bundle
@@ -22,7 +24,7 @@ class OpenVinoBackend(Backend):
     """Graphs compiled by OpenVINO for the sizes that they meet.
 
     Every graph is read at once, so that a broken one is noticed before the first frame; a size is compiled
-    when it is met first (seconds).
+    when it is met first (seconds), and kept in the user's cache for the next process.
 
     Attributes:
         open_symbols: Axes that stay open in compiled graphs; without T (and P, pointers, and K, clicks) each
@@ -66,15 +68,17 @@ class OpenVinoBackend(Backend):
         self._tensor, core = openvino.Tensor, openvino.Core()
         options = {
             "INFERENCE_NUM_THREADS": opening.threads,
-            "INFERENCE_PRECISION_HINT": _arithmetic(core, self.bundle.manifest.precision),
             "PERFORMANCE_HINT": "LATENCY",
             # Pinned threads are those of the first cores: two shares of a machine would have the same ones.
             "ENABLE_CPU_PINNING": opening.threads >= usable_processors(),
         }
-        self._compiled = {
-            name: _Graph(core, info, self.bundle.graph_path(name), options, self.open_symbols)
-            for name, info in self.graphs.items()
-        }
+        kept = CompiledModels(core, cache_folder(self.name))
+        weights = [file.sha256 for file in self.bundle.manifest.weights]
+        self._compiled = {}
+        for name, info in self.graphs.items():
+            own = {**options, "INFERENCE_PRECISION_HINT": self._arithmetic(core, name)}
+            path, files = self.bundle.graph_path(name), [info.sha256, *weights]
+            self._compiled[name] = _Graph(core, kept, info, path, files, own, self.open_symbols)
 
     def _run(self, graph: str, inputs: Tensors, outputs: Tensors) -> None:
         try:
@@ -89,6 +93,13 @@ class OpenVinoBackend(Backend):
     def _close(self) -> None:
         self._compiled.clear()
 
+    def _arithmetic(self, core: Any, graph: str) -> str:
+        """f32 or bf16; in int8, bf16 for what has no codes in a quantised graph, where that is fast."""
+        precision = self.bundle.manifest.precision
+        if precision == "int8" and graph in self.plan.quantised:
+            return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        return "bf16" if precision == BF16 else "f32"
+
 
 class _Graph:
     """One graph, compiled for each of the latest few sizes: streams that share a backend may differ."""
@@ -98,13 +109,15 @@ class _Graph:
     def __init__(
         self,
         core: Any,
+        kept: CompiledModels,
         info: GraphInfo,
         path: Path,
+        files: Sequence[str],
         options: Mapping[str, Any],
         open_symbols: frozenset[str],
     ) -> None:
-        self._core, self._info, self._path = core, info, path
-        self._options, self._open = options, open_symbols
+        self._core, self._kept, self._info, self._path = core, kept, info, path
+        self._files, self._options, self._open = files, options, open_symbols
         try:
             core.read_model(path)
         except RuntimeError as error:
@@ -120,22 +133,17 @@ class _Graph:
         if shapes not in self._requests:
             if len(self._requests) == self.KEPT:
                 del self._requests[next(iter(self._requests))]
-            self._requests[shapes] = self._compile(shapes)
+            made_of = {"files": self._files, "shapes": shapes}
+            compiled = self._kept.get(made_of, self._options, lambda: self._compiled(shapes))
+            self._requests[shapes] = compiled.create_infer_request()
         return self._requests[shapes]
 
-    def _compile(self, shapes: Shapes) -> Any:
+    def _compiled(self, shapes: Shapes) -> Any:
         model = self._core.read_model(self._path)
         read = {name for port in model.inputs for name in port.get_names()}
         named = {t.name: list(shape) for t, shape in zip(self._info.inputs, shapes, strict=True)}
         model.reshape({name: shape for name, shape in named.items() if name in read})
-        return self._core.compile_model(model, "CPU", self._options).create_infer_request()
-
-
-def _arithmetic(core: Any, precision: str) -> str:
-    """f32 or bf16: in int8, what has no codes is rounded to bf16 where the processor gains by it."""
-    if precision == "int8":
-        return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-    return "bf16" if precision == BF16 else "f32"
+        return self._core.compile_model(model, "CPU", self._options)
 
 
 PLUGIN = OpenVinoBackend

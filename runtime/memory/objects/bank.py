@@ -39,6 +39,11 @@ class Limits:
         """Pointers at most."""
         return 1 + LATEST_PROMPTED + self.most_pointers - 1
 
+    @property
+    def settled(self) -> int:
+        """Frames, of which each is remembered and the first has a prompt, until no more are held."""
+        return max(self.capacity, self.most_pointers)
+
 
 class ObjectBank:
     """An object's memory frames and pointers; a frame with a prompt stays, one of the others leaves.

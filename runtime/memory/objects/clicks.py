@@ -22,10 +22,12 @@ class Clicks:
     Attributes:
         points: K x 2, x and y in pixels of the network's input.
         signs: K, what each is (`Role.POINT_SIGNS`).
+        hint: What was said, in pixels of the frame.
     """
 
     points: Single
     signs: Single
+    hint: Hint
 
     @classmethod
     def of(
@@ -49,7 +51,21 @@ class Clicks:
             check_points(source_hw, hint, positive=positive)
             corners = [(point.x, point.y) for point in hint]
             signs = [_ON if point.positive else _OFF for point in hint]
-        return cls(np.asarray(corners * scale, np.float32), np.asarray(signs, np.float32))
+        return cls(np.asarray(corners * scale, np.float32), np.asarray(signs, np.float32), hint)
+
+    def unseen(self) -> PromptError:
+        """The error where the network sees no object, of which this was said."""
+        if isinstance(self.hint, Box):
+            return PromptError(
+                f"The network sees no object in the box {self.hint}.",
+                fix="draw it closer around the object, or click on the middle of it",
+            )
+        on = [point for point in self.hint if point.positive] or self.hint
+        places = ", ".join(f"({point.x:g}, {point.y:g})" for point in on)
+        return PromptError(
+            f"The network sees no object at {places}.",
+            fix="click on the middle of it, or draw a box around it",
+        )
 
 
 def _corners(box: Box, source_hw: tuple[int, int]) -> list[tuple[float, float]]:

@@ -117,8 +117,10 @@ class ObjectSet(Memories):
         label: LabelMap | None = None,
     ) -> list[MemoryUpdate]:
         """See `Memories.remember`; a label map that is given is a prompt of the objects on it."""
-        with watch("memorize"), self._backend.repeating():
-            return [self._remember(each, options.interval, frame, clock, label) for each in self._objects]
+        with self._backend.repeating():
+            return [
+                self._remember(each, options.interval, frame, clock, label, watch) for each in self._objects
+            ]
 
     def correct(
         self,
@@ -157,11 +159,11 @@ class ObjectSet(Memories):
         Raises:
             PromptError: the network sees nothing there; everything is as it was.
         """
-        shown = self.mask_at(clicks, features)
+        shown, mask = self._seen_at(clicks, features)
         (each,) = self._new([object_id], options)
         self._graphs.take_aside(each.found)
         self._set([*self._objects, each])
-        each.prompt(features, self._said(self.grids.hw), frame, clock, each.found)
+        each.prompt(features, mask, frame, clock, each.found)
         return shown
 
     def correct_at(
@@ -185,8 +187,7 @@ class ObjectSet(Memories):
         each = self._of(object_id)
         check_followed(object_id, each.bank.frames[0], frame)
         each.click(features, clicks, frame, self._graphs.aside)
-        shown = self._seen_aside()
-        mask = self._said(self.grids.hw)
+        shown, mask = self._seen_aside(clicks)
         logits = self._copied(each.found.logits)
         before = each.correct_at(features, mask, frame, clock, latest[0], self._graphs.aside)
         self._note(each, before, logits, frame, latest)
@@ -198,9 +199,7 @@ class ObjectSet(Memories):
         Raises:
             PromptError: it sees nothing there.
         """
-        self._graphs.begin(features)
-        self._graphs.click(features, clicks, self._graphs.aside)
-        return self._seen_aside()
+        return self._seen_at(clicks, features)[0]
 
     def undo(self, object_id: int) -> Correction[TrackMemory]:
         """See `Memories.undo`."""
@@ -286,15 +285,23 @@ class ObjectSet(Memories):
         return self._labeller.seen(label, self._logits)
 
     def _remember(
-        self, each: TrackedObject, interval: float, frame: int, clock: float, label: LabelMap | None
+        self,
+        each: TrackedObject,
+        interval: float,
+        frame: int,
+        clock: float,
+        label: LabelMap | None,
+        watch: Stopwatch,
     ) -> MemoryUpdate:
         if label is None:
-            return each.remember(self._features, frame, clock, interval)
+            return each.remember(self._features, frame, clock, interval, watch)
         mask = label == each.object_id
         if not mask.any():
-            return each.remember_absence(self._features, frame, clock, interval)
-        given = network_mask(mask, self.grids.hw)
-        return each.updated(each.label(self._features, given, frame, clock, self._graphs.aside))
+            return each.remember_absence(self._features, frame, clock, interval, watch)
+        with watch("memorize"):
+            given = network_mask(mask, self.grids.hw)
+            left = each.label(self._features, given, frame, clock, self._graphs.aside)
+        return each.updated(left)
 
     def _note(
         self,
@@ -314,17 +321,19 @@ class ObjectSet(Memories):
         self._device.copy(tensor, copy)
         return copy
 
-    def _said(self, hw: tuple[int, int]) -> Single:
-        """The mask of what was found aside, at a size."""
-        return mask_of(self._device.download(self._graphs.aside.logits), hw)
+    def _seen_at(self, clicks: Clicks, features: Tensors) -> tuple[Mask, Single]:
+        self._graphs.begin(features)
+        self._graphs.click(features, clicks, self._graphs.aside)
+        return self._seen_aside(clicks)
 
-    def _seen_aside(self) -> Mask:
-        shown: Mask = self._said(self.source_hw) > 0
-        if not shown.any() or not self._said(self.grids.hw).any():
-            raise PromptError(
-                "The network sees no object there.", fix="click on the middle of it, or draw a box around it"
-            )
-        return shown
+    def _seen_aside(self, clicks: Clicks) -> tuple[Mask, Single]:
+        """What was found aside by clicks: bool H x W at source size, and 0 and 1 at network size."""
+        logits = self._device.download(self._graphs.aside.logits)
+        shown: Mask = mask_of(logits, self.source_hw) > 0
+        mask = mask_of(logits, self.grids.hw)
+        if not shown.any() or not mask.any():
+            raise clicks.unseen()
+        return shown, mask
 
     def _of(self, object_id: int) -> TrackedObject:
         """The object of the caller's id."""

@@ -6,6 +6,7 @@ from ermu.errors import OptionError
 from ermu.registries import POLICIES
 from ermu.runtime.bundle.manifest import WHOLE
 from ermu.runtime.bundle.object_manifest import ObjectManifest
+from ermu.runtime.images.labels import MOST_GROUPS
 from ermu.runtime.memory.objects.bank import Limits
 from ermu.runtime.memory.options import PRESENT, MemoryOptions
 from ermu.runtime.memory.scored_policy import ScoredPolicy
@@ -18,12 +19,18 @@ def is_scored(policy: str) -> bool:
     return issubclass(POLICIES.get(policy), ScoredPolicy)
 
 
+def policies_of(manifest: ObjectManifest) -> list[str]:
+    """Names of the policies that serve a network; those that score need a graph of it."""
+    scores = manifest.plans[WHOLE].score is not None
+    return [name for name in POLICIES.names() if name == FIFO or (scores and is_scored(name))]
+
+
 def check_options(manifest: ObjectManifest, options: MemoryOptions) -> None:
     """Refuses what a network that follows every object by itself has no use for.
 
     Raises:
-        OptionError: a policy that does not serve it, a bank that is too large, or identity channels without
-            an object.
+        OptionError: a policy that does not serve it, a bank that is too large, identity channels without an
+            object, or fewer groups.
     """
     name, rows = manifest.network.name, len(manifest.memory_rows)
     _check_policy(manifest, options.policy)
@@ -41,6 +48,11 @@ def check_options(manifest: ObjectManifest, options: MemoryOptions) -> None:
         )
     if options.identities != PRESENT:
         raise OptionError(f"The network {name} has no identities.", expected=f"--identities {PRESENT}")
+    if options.max_groups != MOST_GROUPS:
+        raise OptionError(
+            f"The network {name} has no groups: every object is followed by itself, and none makes room.",
+            fix="leave --max-groups out",
+        )
 
 
 def _check_policy(manifest: ObjectManifest, policy: str) -> None:
@@ -48,10 +60,9 @@ def _check_policy(manifest: ObjectManifest, policy: str) -> None:
     if policy == FIFO:
         return
     if not is_scored(policy):
-        expected = [each for each in POLICIES.names() if each == FIFO or is_scored(each)]
         raise OptionError(
             f"The policy {policy} does not serve the network {name}.",
-            expected=", ".join(expected),
+            expected=", ".join(policies_of(manifest)),
             fix=f"--policy {FIFO}",
         )
     if manifest.plans[WHOLE].score is None:

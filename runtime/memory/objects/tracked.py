@@ -16,6 +16,7 @@ from ermu.runtime.memory.objects.clicks import Clicks
 from ermu.runtime.memory.objects.graphs import Found, ObjectGraphs, Tensors
 from ermu.runtime.memory.policy import Decision
 from ermu.runtime.memory.update import MemoryUpdate
+from ermu.runtime.timing.stopwatch import Stopwatch
 from ermu.types import Array
 
 
@@ -213,23 +214,29 @@ class TrackedObject:
             self._graphs.begin(features)
         self._graphs.click(features, clicks, found)
 
-    def remember(self, features: Tensors, frame: int, clock: float, interval: float) -> MemoryUpdate:
+    def remember(
+        self, features: Tensors, frame: int, clock: float, interval: float, watch: Stopwatch
+    ) -> MemoryUpdate:
         """Remembers the latest frame as it was found there: its pointer, and where due a memory frame."""
-        self.bank.point(frame, self.found.pointer)
-        if not self._due(clock, interval):
-            return self.updated([])
-        self._graphs.memorize(features, self.found)
-        return self._append(features, self.found, frame, clock)
+        due = self._due(clock, interval)
+        with watch("memorize"):
+            self.bank.point(frame, self.found.pointer)
+            if due:
+                self._graphs.memorize(features, self.found)
+        return self._append(features, self.found, frame, clock, watch) if due else self.updated([])
 
-    def remember_absence(self, features: Tensors, frame: int, clock: float, interval: float) -> MemoryUpdate:
+    def remember_absence(
+        self, features: Tensors, frame: int, clock: float, interval: float, watch: Stopwatch
+    ) -> MemoryUpdate:
         """Remembers that it is not on the latest frame, whatever was found there."""
         nowhere, found = np.zeros(self._graphs.hw, np.float32), self._graphs.aside
-        self._graphs.label(features, nowhere, found)
-        self.bank.point(frame, found.pointer)
-        if not self._due(clock, interval):
-            return self.updated([])
-        self._graphs.memorize_prompt(features, nowhere, found)
-        return self._append(features, found, frame, clock)
+        due = self._due(clock, interval)
+        with watch("memorize"):
+            self._graphs.label(features, nowhere, found)
+            self.bank.point(frame, found.pointer)
+            if due:
+                self._graphs.memorize_prompt(features, nowhere, found)
+        return self._append(features, found, frame, clock, watch) if due else self.updated([])
 
     def segment_again(self, features: Tensors, frame: int) -> None:
         """Finds it on the latest frame once more, and remembers that in place of what was found before.
@@ -263,13 +270,18 @@ class TrackedObject:
     def _due(self, clock: float, interval: float) -> bool:
         return clock - self.last_append >= interval - 1e-6
 
-    def _append(self, features: Tensors, found: Found, frame: int, clock: float) -> MemoryUpdate:
+    def _append(
+        self, features: Tensors, found: Found, frame: int, clock: float, watch: Stopwatch
+    ) -> MemoryUpdate:
         decision, leaves = Decision(), None
         if self._chooser:
-            decision = self._chooser.decide(self.bank, features, found.logits, frame)
+            with watch("score"):
+                decision = self._chooser.decide(self.bank, features, found.logits, frame)
             leaves = None if decision.slot is None else self.bank.memory.frames[decision.slot]
         self.last_append = clock
-        return self.updated(self.bank.append(frame, self._graphs.entry, leaves), decision)
+        with watch("memorize"):
+            left = self.bank.append(frame, self._graphs.entry, leaves)
+        return self.updated(left, decision)
 
 
 @dataclass(frozen=True)

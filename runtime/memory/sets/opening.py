@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ermu.registries import POLICIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.manifest import Manifest
 from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.bundle.sizes import Grids
 from ermu.runtime.memory.objects.object_set import ObjectSet
-from ermu.runtime.memory.objects.options import check_options
+from ermu.runtime.memory.objects.options import check_options, policies_of
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.sets.groups import GroupSet
 from ermu.runtime.memory.sets.memories import Memories
@@ -47,3 +48,8 @@ def check_memory_options(manifest: Manifest, options: MemoryOptions) -> None:
     """
     if isinstance(manifest, ObjectManifest):
         check_options(manifest, options)
+
+
+def policies_for(manifest: Manifest) -> list[str]:
+    """Names of the policies that serve a network."""
+    return policies_of(manifest) if isinstance(manifest, ObjectManifest) else POLICIES.names()

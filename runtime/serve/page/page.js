@@ -22,7 +22,7 @@ let shownName; // null while all are shown
 let latest; // null while the server does not answer, undefined before it has
 let offered = null;
 
-const pointing = new Pointing(sent, (error) => write(byId("message"), error.message));
+const pointing = new Pointing(drawn, (error) => write(byId("message"), error.message));
 const task = new Task(pointing, attempt, refresh);
 const control = new Control(attempt, refresh);
 const memory = new Memory();
@@ -59,12 +59,15 @@ async function attempt(action) {
   }
 }
 
-async function sent(hint, frame, finger) {
-  const { added, note } = await task.send(hint, frame);
-  write(byId("message"), note);
-  pointing.cancel();
-  await refresh();
-  if (added !== null && !finger) objects.edit(added);
+function drawn(hint, finger) {
+  const send = task.aim(hint);
+  return async (frame, answered) => {
+    const { added, note } = await send(frame);
+    write(byId("message"), note);
+    answered();
+    await refresh();
+    if (added !== null && !finger) objects.edit(added);
+  };
 }
 
 /** The stream in the address; a lone stream is chosen by itself. */

@@ -11,6 +11,7 @@ from ermu.closing import Closing
 from ermu.devices.names import parse_device
 from ermu.devices.processors import usable_processors
 from ermu.runtime.backends.base import Backend
+from ermu.runtime.backends.choosing import AUTO, choose_backend, choose_precision
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.streams.pipeline import Pipeline
@@ -44,14 +45,23 @@ class Lanes(Closing):
         bundle: Loaded.
         count: Of lanes.
         options: As in `Segmenter`; the threads are those of all lanes together.
+
+    Attributes:
+        threads: The first lane's share, by which `auto` chooses for all.
     """
 
     def __init__(self, bundle: Bundle, count: int, **options: Any) -> None:
-        threads = options.pop("threads", None) or usable_processors()
+        threads = shares(options.pop("threads", None) or usable_processors(), count)
+        self.threads = threads[0]
+        device, backend = options.get("device", "cpu"), options.get("backend", AUTO)
+        options["precision"] = choose_precision(
+            bundle, options.get("precision"), device, backend=backend, threads=self.threads
+        )
+        at_precision = bundle.at_precision(options["precision"])
+        options["backend"] = choose_backend(at_precision, backend, device, threads=self.threads)
         with ExitStack() as opening:
             self._lanes = [
-                opening.enter_context(SharedBackend(bundle, 0, threads=share, **options))
-                for share in shares(threads, count)
+                opening.enter_context(SharedBackend(bundle, 0, threads=share, **options)) for share in threads
             ]
             self._open = opening.pop_all()
 
@@ -72,7 +82,10 @@ class Lanes(Closing):
     def workers(self, pipelines: Sequence[Pipeline], *, endless: bool = False) -> Workers:
         """A worker for the pipelines of each lane, whose segmenters came from here."""
         lanes = [(lane, [p for p in pipelines if p.segmenter in lane.segmenters]) for lane in self._lanes]
-        return Workers([Scheduler(own, endless=endless, shared=lane) for lane, own in lanes if own])
+        alone = len(pipelines) == 1
+        return Workers(
+            [Scheduler(own, endless=endless, shared=lane, alone=alone) for lane, own in lanes if own]
+        )
 
     def close(self) -> None:
         """Closes every segmenter and backend; closing twice is harmless."""

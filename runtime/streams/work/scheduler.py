@@ -84,11 +84,19 @@ class Scheduler:
         pipelines: Set up with `Pipeline.begin`.
         endless: Go on when every stream has ended, until `stop`: somebody may still be looking.
         shared: What the pipelines' segmenters share; None, a lost device ends each stream.
+        alone: Whether there is no other stream anywhere: what it fails of is then the error that `run` ends
+            with at once, and no warning says it before.
     """
 
     def __init__(
-        self, pipelines: Sequence[Pipeline], *, endless: bool = False, shared: Reopenable | None = None
+        self,
+        pipelines: Sequence[Pipeline],
+        *,
+        endless: bool = False,
+        shared: Reopenable | None = None,
+        alone: bool = False,
     ) -> None:
+        self._failed_level = logging.INFO if alone and not endless else logging.WARNING
         self.pipelines, self._endless, self._shared = list(pipelines), endless, shared
         self._wake, self._stop, self._turns = Event(), Event(), Turns()
         self._commands = CommandQueue()
@@ -216,7 +224,7 @@ class Scheduler:
     def _fail(self, pipeline: Pipeline, error: ErmuError) -> None:
         pipeline.fail(error)
         pipeline.segmenter.reset()  # its memory is the others'
-        logger.warning("The stream %s has failed: %s", pipeline.name, error.problem)
+        logger.log(self._failed_level, "The stream %s has failed: %s", pipeline.name, error.problem)
 
     def _recovered(self, pipeline: Pipeline, error: ErmuError, shared: Reopenable) -> bool:
         """Opens the lost device anew for every stream; the one in whose turn it was lost has a second try."""

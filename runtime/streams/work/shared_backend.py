@@ -9,7 +9,7 @@ from typing import Any
 from ermu.closing import Closing
 from ermu.errors import DeviceLostError, ErmuError
 from ermu.runtime.backends.base import Backend
-from ermu.runtime.backends.choosing import choose_precision
+from ermu.runtime.backends.choosing import AUTO, choose_precision
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
@@ -33,8 +33,14 @@ class SharedBackend(Closing):
 
     def __init__(self, bundle: Bundle, count: int, **options: Any) -> None:
         self._options = {name: options.pop(name) for name in OF_THE_BACKEND if name in options}
-        device = self._options.get("device", "cpu")
-        self._bundle = bundle.at_precision(choose_precision(bundle, options.pop("precision", None), device))
+        precision = choose_precision(
+            bundle,
+            options.pop("precision", None),
+            self._options.get("device", "cpu"),
+            backend=self._options.get("backend", AUTO),
+            threads=self._options.get("threads"),
+        )
+        self._bundle = bundle.at_precision(precision)
         self._backend = open_backend(self._bundle, **self._options)
         self._of_segmenters = options
         self.segmenters = list[Segmenter]()

@@ -37,7 +37,7 @@ def test_published_network_equals_the_fused_one(family: str) -> None:
     torch.manual_seed(1)
     network = SegmentationNetwork(network_spec(family, name="tiny", **widths)).eval()
     (graph,) = (graph for graph in build_graphs(network) if graph.name == "propagate")
-    symbols = {**Grids(65, 97, network.spec.grid).symbols(), "T": 3}
+    symbols = {**Grids(65, 97, network.spec.grid).symbols(), "G": 2, "T": 3}
     inputs = [torch.randn(resolve(tensor.shape, symbols)) for tensor in graph.inputs]
     fused = graph.module(*inputs)
     calls = torch.nn.functional.scaled_dot_product_attention

@@ -53,9 +53,9 @@ def _ms(value: float) -> str:
 def test_no_frame_is_timed_before_the_memory_is_full(folder: Path) -> None:
     """Of two frames and a warm-up of three, where 17 are needed; the last is shown 12 times more."""
     opened = PEERS.get("sam2-transformers").open(PeerOptions(Bundle.load("demo"), 1, 2, weights=folder))
-    candidate = SystemCandidate("sam2-transformers", "", "fp32", 5, opened, 3)
+    candidate = SystemCandidate("sam2-transformers", "", "fp32", 5, opened.settles, opened)
     frames, hw = frames_of(5, (128, 128)), (128, 128)
-    candidate.fill(frames[:2], label_of(hw))
+    candidate.fill(frames[:2], label_of(hw), warmup=3)
     assert opened._frame == 13
     candidate.run(frames[2:], timed=False)
     assert opened._frame == 16

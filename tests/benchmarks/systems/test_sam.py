@@ -148,6 +148,12 @@ def test_the_published_network_is_drawn_where_no_weights_are_given() -> None:
 
 
 def test_folders_of_other_things_are_refused(tmp_path: Path, folder: Path) -> None:
+    for nothing in (tmp_path, tmp_path / "elsewhere"):
+        with pytest.raises(
+            BenchmarkError, match=r"has no config\.json\.\n.*\nFix: download the whole folder"
+        ):
+            opened("sam2-transformers", nothing)
+    (tmp_path / "config.json").write_text("{")
     with pytest.raises(BenchmarkError, match=r"config\.json cannot be read"):
         opened("sam2-transformers", tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "sam3_video"}')

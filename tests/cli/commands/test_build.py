@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -38,6 +40,14 @@ def test_the_fix_for_a_precision_that_the_demo_lacks_builds_outside_of_the_packa
     assert Bundle.load(tmp_path / "demo-built").precisions == ("fp32", "fp16")
 
 
+def test_bf16_needs_no_build(tmp_path: Path) -> None:
+    done = ermu("build", "--bundle", "demo", "--out", tmp_path / "built", "--precision", "bf16")
+    assert done.returncode == 1 and "ermu run --precision bf16" in done.stderr
+    assert not (tmp_path / "built").exists()
+    with Segmenter("demo", precision="bf16", threads=1) as segmenter:
+        assert segmenter.bundle.manifest.precision == "bf16"
+
+
 def test_a_packages_bundle_is_built_in_the_users_cache(tmp_path: Path) -> None:
     before = assets()
     done = ermu("build", "--bundle", "demo", "--precision", "fp32", env={"ERMU_CACHE": str(tmp_path)})
@@ -45,6 +55,18 @@ def test_a_packages_bundle_is_built_in_the_users_cache(tmp_path: Path) -> None:
     assert done.returncode == 0 and f"pass --bundle {made}" in done.stdout
     assert Bundle.load(made).manifest.graphs == Bundle.load("demo").manifest.graphs
     assert assets() == before
+
+
+@pytest.mark.skipif(not find_spec("tensorrt_rtx"), reason="TensorRT-RTX is not installed")
+def test_one_call_converts_and_builds_engines_of_what_it_made(tiny_bundle: Path, tmp_path: Path) -> None:
+    own = copytree(tiny_bundle, tmp_path / "tiny")
+    assert Bundle.load(own).precisions == ("fp32",)
+    options = ("--engine", "tensorrt-rtx", "--precision", "fp16", "--size", "97x129")
+    done = ermu("build", "--bundle", own, *options)
+    assert done.returncode == 0, done.stderr
+    built = Bundle.load(own)
+    assert built.precisions == ("fp32", "fp16") and {e.precision for e in built.manifest.engines} == {"fp16"}
+    assert "fp16 against fp32" in done.stdout and "0 were up to date" in done.stdout
 
 
 def test_a_copy_does_not_take_the_place_of_something_else(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -98,13 +98,13 @@ def test_policies_are_compared_in_one_table(tmp_path: Path, tiny_bundle: Path) -
     rows = [row.split(",") for row in (out / "comparison.csv").read_text().splitlines()]
     columns = ["Run", "J-Mean", "J_last-Mean", "J gained", "from", "to", "Memory frames", "ms a frame"]
     assert rows[0] == columns
-    assert [row[0] for row in rows[1:]] == ["ermu", "fifo", "none", "rmem", "hold"]
-    assert [row[6] for row in rows[1:]] == ["4", "4", "9", "4", "1"]
-    assert rows[5][1:3] == ["0.800000", "0.625000"]
+    assert [row[0] for row in rows[1:]] == ["ermu", "fifo", "none", "rmem", "spread", "hold"]
+    assert [row[6] for row in rows[1:]] == ["4", "4", "9", "4", "4", "1"]
+    assert rows[6][1:3] == ["0.800000", "0.625000"]
     for run in ("ermu", "hold"):
         assert (out / run / "global_results-val.csv").is_file()
     code, output = ermu_eval(*options, "--resume")
-    assert code == 0 and output.count("2 sequences were scored before") == 5
+    assert code == 0 and output.count("2 sequences were scored before") == 6
 
 
 @pytest.mark.parametrize("resume", [(), ("--resume",)])

@@ -15,6 +15,7 @@ from ermu.runtime.images.labels import read_label_map, write_label_map
 from tests.cli.commands.test_run import ermu
 from tests.runtime.conftest import free_port, until
 from tests.support.processes import running
+from tests.support.toy.bundle import write_toy
 
 HW = (72, 112)
 LEFT, RIGHT = (12, 16, 42, 52), (66, 20, 100, 60)  # x0, y0, x1, y1
@@ -81,6 +82,23 @@ def test_what_makes_no_sense_is_told(tiny_bundle, frames, tmp_path, options, sai
     assert done.returncode == 1
     assert said in done.stderr
     assert not list(out.rglob("*.png"))
+
+
+@pytest.mark.parametrize("hint", [("--point", "500,3"), ("--box", "300,300,400,400")])
+def test_a_run_that_fails_of_its_first_frame_says_so_once_and_leaves_no_file(frames, tmp_path, hint):
+    """So that the next one is not refused for what this one left."""
+    written = [tmp_path / name for name in ("o.jsonl", "t.jsonl", "e.jsonl", "v.mp4")]
+    sinks = ("objects", "trace", "events", "overlay")
+    asked = [f"--sink={sink}={path}" for sink, path in zip(sinks, written, strict=True)]
+    run = ("run", "--bundle", write_toy(tmp_path / "toy").path, "--source", frames, "--out", tmp_path / "out")
+    done = ermu(*run, *asked, "--box", around(LEFT), *hint)
+    assert done.returncode == 1
+    where = "(500, 3)" if "--point" in hint else "(300, 300, 400, 400)"
+    assert done.stderr.count(where) == 1, done.stderr
+    assert not [path for path in written if path.exists()]
+    again = ermu(*run, *asked, "--box", around(LEFT))
+    assert again.returncode == 0, again.stderr
+    assert len(written[0].read_text().splitlines()) == len(written[1].read_text().splitlines()) == 6
 
 
 def test_prompts_of_which_a_short_run_meets_none_are_told(tiny_bundle, frames, tmp_path):

@@ -21,8 +21,9 @@ def settings(*streams: dict[str, Any], **more: Any) -> FileSettings:
 
 
 def test_the_file_says_what_the_options_leave_out() -> None:
-    said = settings({"policy": "fifo", "capacity": 3, "sinks": ["trace=t.jsonl"]}, {}, bundle="demo",
-                    backend="onnxruntime", precision="bf16", sessions="kept")  # fmt: skip
+    said = settings({"policy": "fifo", "capacity": 3, "sinks": ["trace=t.jsonl"]}, {"prompter": "grabcut"},
+                    bundle="demo", prompter="sam", backend="onnxruntime", precision="bf16",
+                    sessions="kept")  # fmt: skip
     which, options = said.fill(BundleOptions(), SegmenterOptions())
     assert (which.bundle, options.backend, options.precision) == ("demo", "onnxruntime", "bf16")
     which, options = said.fill(BundleOptions(bundle="mine"), SegmenterOptions(precision="fp32"))
@@ -31,6 +32,7 @@ def test_the_file_says_what_the_options_leave_out() -> None:
     assert which.bundle is None
     assert [said.of_segmenter(i) for i in (0, 1)] == [{"policy": "fifo", "capacity": 3}, {}]
     assert [said.sinks(i) for i in (0, 1)] == [["trace=t.jsonl"], []]
+    assert [said.prompter(i) for i in (0, 1)] == ["sam", "grabcut"]
     assert said.sessions == Path("kept")
 
 
@@ -44,6 +46,7 @@ def test_one_server_has_one_of_each(name: str) -> None:
 def test_without_a_file_nothing_is_said() -> None:
     said = FileSettings.of(None)
     assert said.of_segmenter(3) == {} and said.sinks(3) == [] and said.sessions is None
+    assert said.prompter(3) is None
     assert said.fill(BundleOptions(bundle="b"), SegmenterOptions())[0].bundle == "b"
 
 

@@ -16,13 +16,21 @@ from tests.evaluation.layouts import vost
 
 def test_policies_and_baseline_become_runs_in_folders_of_their_own(tmp_path: Path) -> None:
     dataset = open_dataset("scenes", split="policy")
-    settings = compared_settings(RunSettings(bundle="b"), "flow", policies=True)
-    assert [each.name for each in settings] == ["ermu", "fifo", "none", "rmem", "flow"]
+    settings = compared_settings(RunSettings(bundle="demo"), "flow", policies=True)
+    assert [each.name for each in settings] == ["ermu", "fifo", "none", "rmem", "spread", "flow"]
     runs = planned_runs(dataset, settings, tmp_path / "out", workers=2, resume=True)
-    assert [run.out.name for run in runs] == ["ermu", "fifo", "none", "rmem", "flow"]
+    assert [run.out.name for run in runs] == ["ermu", "fifo", "none", "rmem", "spread", "flow"]
     assert all(run.workers == 2 and run.resume for run in runs)
     (alone,) = planned_runs(dataset, settings[:1], tmp_path / "single")
     assert alone.out == tmp_path / "single"
+
+
+def test_policies_that_a_network_cannot_have_are_left_out_and_named(
+    sam2_bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = compared_settings(RunSettings(bundle=str(sam2_bundle)), None, policies=True)
+    assert [each.policy for each in settings] == ["ermu", "fifo", "rmem"]
+    assert caplog.messages[0].endswith(": none, spread.")
 
 
 def test_the_comparison_has_a_row_for_every_run(tmp_path: Path) -> None:

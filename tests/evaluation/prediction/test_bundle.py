@@ -54,7 +54,9 @@ def test_sequences_after_one_another_do_not_disturb_each_other(tiny_bundle: Path
     np.testing.assert_array_equal(alone, again)
 
 
-@pytest.mark.parametrize(("policy", "held"), [("ermu", 4), ("rmem", 4), ("fifo", 4), ("none", 13)])
+@pytest.mark.parametrize(
+    ("policy", "held"), [("ermu", 4), ("rmem", 4), ("fifo", 4), ("spread", 4), ("none", 13)]
+)
 def test_a_policy_bounds_the_memory_to_the_bundles_capacity(
     tiny_bundle: Path, policy: str, held: int
 ) -> None:

@@ -19,6 +19,7 @@ from ermu.errors import BackendError, BundleError, OptionError
 from ermu.export.engines.build_log import BuildLog
 from ermu.export.engines.builder import BuildOptions, _configured, build_engine, parse_graph
 from ermu.export.engines.building import build_engines
+from ermu.export.engines.profiles import profiles_of
 from ermu.runtime.bundle.built import Profile
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.engines import find_engine, read_engine
@@ -54,6 +55,10 @@ def at_precision(bundle):
         return Bundle.load(bundle(name)) if precision == "fp32" else float16_of(name, bundle(name))
 
     return at
+
+
+def _profile(size: tuple[int, int], frames: int, groups: int = 5) -> Profile:
+    return Profile(size=size, frames=frames, most=(("G", groups), ("T", frames)))
 
 
 def _contents(path: Path) -> dict[str, str]:
@@ -119,7 +124,7 @@ def test_attention_in_half_precision_is_fused(at_precision, tmp_path):
     half_log, full_log = half["propagate", "portable"], full["propagate", "portable"]
     assert (half_log.fused_attentions, full_log.fused_attentions) == (9, 0)
     grid = 23 * 41  # of 353x641
-    weights = 8 * grid * 9 * grid * 2  # 8 heads, every token against every token of 9 memories, in halves
+    weights = 5 * 8 * grid * 9 * grid * 2  # 5 groups, 8 heads, halves: every token against all of 9 memories
     assert half_log.activation_bytes < weights < full_log.activation_bytes
 
 
@@ -130,7 +135,7 @@ def _build_all(
     graphs: Sequence[str] = (),
     size: tuple[int, int] = SIZE,
 ) -> dict[tuple[str, str], BuildLog]:
-    logs, module, options = {}, load_tensorrt("tensorrt-rtx"), BuildOptions((Profile(size=size, frames=9),))
+    logs, module, options = {}, load_tensorrt("tensorrt-rtx"), BuildOptions((_profile(size, 9),))
     for graph in graphs or at.manifest.plans[WHOLE].graphs:
         for target in targets:
             out = folder / "engine"
@@ -150,18 +155,18 @@ def test_profiles_run_from_one_memory_frame_to_the_capacity(built):
 
     module = load_tensorrt("tensorrt-rtx")
     builder = module.trt.Builder(MessageLog(module).logger)
-    shaped = _shaped(builder, built, "propagate", Profile(size=(97, 129), frames=4))
+    shaped = _shaped(builder, built, "propagate", _profile((97, 129), 4))
     width = next(t.shape[-1] for t in built.manifest.graphs["propagate"].inputs if t.name == "key0")
     least, typical, most = (tuple(shape) for shape in shaped.get_shape("key0"))
-    assert least == (1, 7, 9, width)
-    assert typical == most == (4, 7, 9, width)
+    assert least == (1, 1, 7, 9, width)
+    assert typical == most == (5, 4, 7, 9, width)
 
 
 def test_engines_join_the_bundle(built):
     assert len(built.manifest.engines) == 2 * len(built.manifest.plans[WHOLE].graphs)
     for engine in built.manifest.engines:
         assert sha256_of(built.path / engine.file) == engine.sha256
-        assert engine.profiles == (Profile(size=(97, 129), frames=4),)
+        assert engine.profiles == (_profile((97, 129), 4, 1), _profile((97, 129), 4))
         assert engine.version == load_tensorrt("tensorrt-rtx").version
     assert not list(built.path.parent.glob(".tiny.*")), "the build left its folder behind"
 
@@ -171,6 +176,14 @@ def test_building_again_does_nothing(built):
     report = build_engines(built.path, **SMALL, targets=["sm86", "portable"])
     assert not report.built and len(report.kept) == len(built.manifest.engines)
     assert _contents(built.path) == before
+
+
+def test_what_was_built_last_runs(built, tmp_path):
+    path = shutil.copytree(built.path, tmp_path / "copy")
+    report = build_engines(path, **SMALL, targets=["sm86"], max_objects=10)
+    here = {"module": "tensorrt-rtx", "version": report.built[0].version, "target": "sm86"}
+    assert find_engine(Bundle.load(path), "decode", **here) in report.built
+    assert find_engine(built, "decode", **here) not in report.built
 
 
 def test_a_damaged_engine_is_built_again(built, tmp_path):
@@ -273,7 +286,7 @@ def test_engines_use_memory_that_they_are_given():
     """Or no CUDA graph can be recorded of them."""
     module = load_tensorrt("tensorrt-rtx")
     builder = module.trt.Builder(MessageLog(module).logger)
-    config = _configured(module, builder, "portable", BuildOptions((Profile(size=SIZE, frames=9),)))
+    config = _configured(module, builder, "portable", BuildOptions((_profile(SIZE, 9),)))
     assert config.get_flag(module.trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
 
 
@@ -298,6 +311,12 @@ def test_a_damaged_engine_is_refused_before_it_is_deserialised(built, tmp_path, 
         read_engine(at, engine)
     assert said in caught.value.problem
     assert "ermu build --bundle" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(("objects", "groups"), [(None, [1, 5]), (50, [1, 5]), (21, [1, 3]), (10, [1])])
+def test_profiles_are_for_as_many_groups_as_objects_need(objects, groups, tiny_bundle):
+    profiles = profiles_of(Bundle.load(tiny_bundle), [(97, 129)], 4, objects)
+    assert [dict(profile.most)["G"] for profile in profiles] == groups
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,20 @@ def test_a_description_in_the_file_goes_first_and_is_checked():
         recognise(mine, "deaott")
     with pytest.raises(CheckpointError, match="3 of whose keys differ, patch_wise_id_bank"):
         check_weights(checkpoint("zoo_deaott"), network_spec("deaott"))
+
+
+@pytest.mark.parametrize(
+    ("weights", "described", "fix"),
+    [
+        ({"image_encoder.trunk.pos_embed"}, False, "take transformers' folder, `hf download facebook/sam2.1"),
+        ({"vision_encoder.neck.weight"}, True, "give the folder that it lies in"),
+        ({"vision_encoder.neck.weight"}, False, "check that it is a whole checkpoint"),
+    ],
+)
+def test_weights_of_other_networks_say_where_those_go(weights, described, fix, tmp_path):
+    if described:
+        (tmp_path / "config.json").write_text("{}")
+    given = Checkpoint(tmp_path / "model.safetensors", "", {key: torch.empty(1) for key in weights})
+    with pytest.raises(CheckpointError) as raised:
+        recognise(given)
+    assert fix in str(raised.value.fix)

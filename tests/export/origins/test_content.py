@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,24 @@ def test_a_file_is_its_bytes(tmp_path):
     assert content_of(tmp_path / "net.v2.pth") == ("net.v2", hashlib.sha256(b"weights").hexdigest())
     with pytest.raises(CheckpointError, match="There is no checkpoint at"):
         content_of(tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize(
+    ("path", "fix"),
+    [
+        ("facebook/sam2.1-hiera-tiny", "--local-dir sam2.1-hiera-tiny`, and give that folder"),
+        ("none.pth", "give the path of a .pth file, or of a folder of transformers"),
+        ("here/none.pth", "give the path of a .pth file, or of a folder of transformers"),
+        ("here/config.json", "give its folder, here"),
+    ],
+)
+def test_where_a_checkpoint_is_to_be_had(path, fix, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("here").mkdir()
+    Path("here/config.json").write_text("{}")
+    with pytest.raises(CheckpointError) as raised:
+        content_of(Path(path))
+    assert str(raised.value.fix).endswith(fix)
 
 
 def test_a_folder_is_its_config_and_weights(tmp_path):

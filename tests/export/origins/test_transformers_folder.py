@@ -40,6 +40,10 @@ SUPPORTED = (
     'Expected: model_type "sam2_video", SAM 2 and 2.1 for video, such as facebook/sam2.1-hiera-tiny, '
     'or "edgetam_video"'
 )
+INSTEAD = (
+    "Fix: download a folder of those, such as "
+    "`hf download facebook/sam2.1-hiera-tiny --local-dir sam2.1-hiera-tiny`"
+)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +59,16 @@ SUPPORTED = (
 )
 def test_other_networks(folder, tmp_path, model_type, said):
     change_config(folder, model_type=model_type)
-    assert refused(folder, tmp_path) == f"{folder} {said}\n{SUPPORTED}"
+    assert refused(folder, tmp_path) == f"{folder} {said}\n{SUPPORTED}\n{INSTEAD}"
 
 
 def test_quantised_weights(folder, tmp_path):
     change_config(folder, quantization_config={"quant_method": "fp8"})
-    said = "holds quantised weights (quantization_config)."
-    assert refused(folder, tmp_path) == f"{folder} {said}\n{SUPPORTED}"
+    assert refused(folder, tmp_path) == (
+        f"{folder} holds quantised weights (quantization_config).\n"
+        "Expected: float32, float16 or bfloat16 weights\n"
+        "Fix: take the folder that was quantised; `ermu build --precision int8` makes int8 of its bundle"
+    )
 
 
 def test_no_config(folder, tmp_path):
@@ -106,6 +113,17 @@ def test_truncated_weights(folder, tmp_path):
     file.write_bytes(file.read_bytes()[:5000])
     said = refused(folder, tmp_path)
     assert said.startswith(f"{file} cannot be read: ") and said.endswith("Fix: download it again")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_pointers_of_a_download_without_the_files(folder, tmp_path, name):
+    digest = "0" * 64
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 155906688\n"
+    (folder / name).write_text(pointer)
+    assert refused(folder, tmp_path) == (
+        f"{folder / name} is a pointer of Git LFS in place of the file.\nExpected: the file itself\n"
+        "Fix: git lfs pull in that folder, or hf download; for a gated repository accept its terms first"
+    )
 
 
 def test_missing_weights_and_others_of_another_shape(folder, tmp_path):
@@ -177,11 +195,16 @@ def test_a_config_that_makes_no_sense(folder, tmp_path, fields):
             "that square.\nFix: leave the long edge out",
         ),
         (
+            {"relevance_weight": 0.1},
+            "A relevance weight is given for a folder of transformers: its manifest has no constants of "
+            "ERMU's.\nFix: leave the relevance weight out",
+        ),
+        (
             {"policy": "none"},
             "The policy 'none' is not for networks that follow every object by itself.\n"
             "Expected: fifo, ermu or rmem",
         ),
-        ({"gap": 5}, "gap is 5.\nExpected: 1: such a network remembers every frame"),
+        ({"gap": 0}, "gap is 0.\nExpected: at least 1, a frame remembered in so many"),
         (
             {"capacity": 9},
             "capacity is 9, and the network tells 7 memory frames apart.\nExpected: 2 to 7",

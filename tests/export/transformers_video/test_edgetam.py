@@ -15,6 +15,7 @@ from ermu.export.origins.transformers_folder import TransformersFolder
 from ermu.export.transformers_video.decoder import Label, Point, Segment
 from ermu.export.transformers_video.encoder import Encode
 from ermu.export.transformers_video.memory import Memorize, MemorizePrompt, Recall
+from tests.support.sam2.agreement import agrees, run
 from tests.support.sam2.clip import frames_of, masks_of
 from tests.support.sam2.edgetam import small_edgetam
 from tests.support.sam2.network import draw_weights, small_config, write_folder
@@ -36,20 +37,6 @@ def tracked(model):
     for index, frame in enumerate(frames):
         reference.step(frame, None if index else masks_of()[0])
     return reference, frames
-
-
-@torch.no_grad()
-def run(module, *inputs):
-    return module.eval()(*inputs)
-
-
-def agrees(verdict, kept):
-    for got, wanted in (
-        (verdict.logits, kept["pred_masks"][0, 0]),
-        (verdict.presence, kept["object_score_logits"].reshape(1)),
-        (verdict.pointer, kept["object_pointer"].reshape(-1)),
-    ):
-        torch.testing.assert_close(got, wanted, atol=2e-4, rtol=1e-5)
 
 
 def read_memory(reference, index):

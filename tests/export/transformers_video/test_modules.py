@@ -8,6 +8,7 @@ import torch
 from ermu.export.transformers_video.decoder import Label, Point, Segment
 from ermu.export.transformers_video.encoder import Encode
 from ermu.export.transformers_video.memory import Memorize, MemorizePrompt, Recall
+from tests.support.sam2.agreement import agrees, run
 from tests.support.sam2.clip import frames_of, masks_of
 from tests.support.sam2.network import small_config, small_model
 from tests.support.sam2.session import Reference, normalised
@@ -45,20 +46,6 @@ def read_memory(reference, index):
     pointers = [kept(i)["object_pointer"][0, 0] for i in (*prompted, *pointing)]
     ages = torch.tensor([float(index - i) for i in (*prompted, *pointing)])
     return torch.stack(entries), torch.stack(rows), torch.stack(pointers), ages
-
-
-@torch.no_grad()
-def run(module, *inputs):
-    return module.eval()(*inputs)
-
-
-def agrees(verdict, kept):
-    for got, wanted in (
-        (verdict.logits, kept["pred_masks"][0, 0]),
-        (verdict.presence, kept["object_score_logits"].reshape(1)),
-        (verdict.pointer, kept["object_pointer"].reshape(-1)),
-    ):
-        torch.testing.assert_close(got, wanted, **CLOSE)
 
 
 def test_encode_is_the_published_features(model):

@@ -11,9 +11,11 @@ from typer.testing import CliRunner
 
 from ermu import read_label_map
 from ermu.cli import app
-from ermu.errors import OptionError, PromptError
-from ermu.runtime.images.prompter import Box, Point
+from ermu.errors import OptionError, PromptError, StateError
+from ermu.runtime.bundle.bundle import Bundle
+from ermu.runtime.images.prompter import Box, GrabCutPrompter, Point
 from ermu.runtime.streams.network_prompter import NetworkPrompter
+from ermu.runtime.streams.prompters import Prompters
 from tests.support.sam2.clip import frames_of
 from tests.support.sam2.network import SIDE, small_model
 from tests.support.sam2.session import Reference
@@ -68,6 +70,24 @@ def test_negative_clicks_alone_keep_the_middle_of_the_mask(prompter):
 def test_another_family_is_no_prompter(tiny_bundle):
     with pytest.raises(OptionError, match="takes no clicks or boxes"):
         NetworkPrompter(tiny_bundle)
+
+
+def test_streams_that_say_the_same_share_a_prompter(tiny_bundle, sam2_bundle):
+    with Prompters(Bundle.load(tiny_bundle).manifest, threads=1) as prompters:
+        first = prompters.of(str(sam2_bundle))
+        assert isinstance(first, NetworkPrompter) and prompters.of(str(sam2_bundle)) is first
+        assert isinstance(prompters.of("grabcut"), GrabCutPrompter) and prompters.of(None) is None
+        with pytest.raises(OptionError, match="takes no clicks or boxes"):
+            prompters.of(str(tiny_bundle))
+    with pytest.raises(StateError):
+        first.from_points(np.zeros((SIDE, SIDE, 3), np.uint8), [Point(1, 1)])
+
+
+def test_a_network_that_takes_clicks_has_no_other_for_a_prompter(sam2_bundle):
+    with Prompters(Bundle.load(sam2_bundle).manifest) as prompters:
+        with pytest.raises(OptionError, match=r"clicks and boxes itself.*\n.*\nFix: leave the prompter"):
+            prompters.of(str(sam2_bundle))
+        assert isinstance(prompters.of("grabcut"), GrabCutPrompter)
 
 
 @torch.no_grad()

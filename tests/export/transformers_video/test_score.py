@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from ermu import Segmenter
+from ermu.export.transformers_video.attention import single_headed
 from ermu.export.transformers_video.encoder import Encode
 from ermu.export.transformers_video.memory import Recall
-from ermu.export.transformers_video.score import Score, scores
+from ermu.export.transformers_video.score import Score
 from tests.support.sam2.clip import frames_of, masks_of
 from tests.support.sam2.edgetam import small_edgetam
 from tests.support.sam2.network import small_config, small_model
@@ -27,14 +28,16 @@ def model(request):
 
 @torch.no_grad()
 def attention(model, *inputs):
-    """What `Recall` makes transformers' first cross attention give to each memory frame: N x T x M.
+    """What transformers' first cross attention gives to each memory frame, asked by `Recall`: N x T x M.
 
     Of the whole, pointers included, then made to sum to 1 without them.
     """
     found = []
     first = model.memory_attention.layers[0].cross_attn_image
     hook = first.register_forward_hook(lambda _module, _inputs, output: found.append(output[1]))
-    Recall(model)(*inputs)
+    recall = Recall(model)
+    recall.attention = model.memory_attention  # transformers' own, which makes the weights
+    recall(*inputs)
     hook.remove()
     frames, tokens = inputs[1].shape[:2]
     weights = found[0][0, 0, :, : frames * tokens].double()
@@ -103,4 +106,4 @@ def test_the_relevance_of_every_frame(family, backend, request):
 
 
 def test_several_heads_are_not_scored():
-    assert not scores(small_model(small_config(memory_attention_num_attention_heads=2)))
+    assert not single_headed(small_model(small_config(memory_attention_num_attention_heads=2)))

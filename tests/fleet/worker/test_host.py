@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import cv2
 import httpx
 import numpy as np
 import pytest
@@ -130,3 +131,39 @@ def test_what_is_here_twice_or_not_at_all(hosts: Hosts, entry: StreamEntry) -> N
     shown = get(host, "api/streams/gate").json()
     assert (shown["policy"], shown["capacity"]) == ("fifo", 3)
     assert np.isclose(get(host, "api/streams/yard").json()["capacity"], 4)
+
+
+def test_a_network_turns_clicks_into_masks(
+    hosts: Hosts, entry: StreamEntry, sam2_bundle: Path, tmp_path: Path
+) -> None:
+    """The entry's `prompter`, through the worker's own server; the next entry names none and has GrabCut."""
+    from tests.support.sam2.clicked import area_clicked
+    from tests.support.sam2.clip import frames_of
+
+    (frame,) = frames_of(1)
+    cv2.imwrite(str(tmp_path / "still.png"), np.uint8(frame.numpy())[..., ::-1])
+    still = entry.model_copy(
+        update={"name": "still", "source": str(tmp_path / "still.png"), "prompt": None, "loop": True}
+    )
+    host = hosts("w1")
+    host.add(still.model_copy(update={"prompter": str(sam2_bundle)}))
+    assert until(lambda: frames(host, "still") > 0, 60)
+    host.add(still.model_copy(update={"name": "plain"}))
+    assert until(lambda: frames(host, "plain") > 0, 60)
+    point = (100.0, 90.0)
+    seen = area_clicked(frame, [point], [1])
+    assert seen > 100
+    areas = {name: _clicked(host, name, point) for name in ("still", "plain")}
+    assert abs(areas["still"] - seen) <= 3
+    assert abs(areas["plain"] - seen) > 100
+
+
+def _clicked(host: StreamHost, name: str, point: tuple[float, float]) -> int:
+    """Pixels of what a click begins on a paused stream."""
+    api = f"{host.url}api/streams/{name}"
+    with httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as client:
+        client.post(f"{api}/control", json={"action": "pause"}).raise_for_status()
+        body = {"points": [{"x": point[0], "y": point[1]}]}
+        client.post(f"{api}/objects", json=body).raise_for_status()
+        (found,) = client.get(f"{api}/objects").json()["objects"]
+        return int(found["area"])

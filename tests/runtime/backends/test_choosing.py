@@ -17,7 +17,7 @@ from ermu.runtime.segmenter import Segmenter
 def with_int8(bundle: Bundle, agreement: float) -> Bundle:
     """The bundle as if it had int8 graphs whose stored comparison says so; they are the float32 ones."""
     compared = Comparison(
-        clip="a clip", frames=9, objects=2, logit_difference=0.1,
+        clip="a clip", frames=9, objects=2, logit_difference=0.1, jaccard=0.9,
         pixel_agreement=agreement, evictions=3, same_evictions=True,
     )  # fmt: skip
     plans = tuple(bundle.manifest.plans)
@@ -79,7 +79,7 @@ def test_a_segmenter_chooses_too(tiny):
 
 def test_why_is_told_in_a_few_words(tiny, monkeypatch):
     pytest.importorskip("openvino")
-    assert reasons_for(tiny, "auto", None, "cpu") == ["the fastest here"]
+    assert reasons_for(tiny, "auto", None, "cpu") == ["by rank: not measured here"]
     assert reasons_for(tiny, "openvino", "fp32", "cpu") == ["as asked for"]
     assert reasons_for(with_int8(tiny, 1.0), "auto", None, "cpu") == ["--precision auto would take int8"]
     told = reasons_for(with_int8(tiny, 0.9204), "auto", "auto", "cpu")

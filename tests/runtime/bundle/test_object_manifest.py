@@ -7,8 +7,6 @@ import json
 import pytest
 
 from ermu.errors import BundleError
-from ermu.export.engines.building import build_engines
-from ermu.export.precision.conversion import add_precision
 from ermu.runtime.bundle.bundle import Bundle
 from tests.cli.commands.test_run import ermu
 from tests.support.toy.bundle import write_toy
@@ -65,14 +63,16 @@ def test_who_does_not_serve_it_says_so(toy, tiny_bundle):
     said = r"of the network toy \(toys\), which this does not serve"
     with pytest.raises(BundleError, match=said):
         _ = toy.group_manifest
-    with pytest.raises(BundleError, match=said):
-        add_precision(toy, "fp16")
-    with pytest.raises(BundleError, match=said):
-        build_engines(toy, module="tensorrt", precision="fp32", sizes=[(64, 64)])
-    with pytest.raises(BundleError, match="has no bf16 graphs"):
-        toy.at_precision("bf16")
     with pytest.raises(BundleError, match="of the network tiny"):
         _ = Bundle.load(tiny_bundle).object_manifest
+
+
+def test_what_was_not_built_names_the_command(toy):
+    assert toy.at_precision("bf16").manifest.precision == "bf16"
+    for precision in ("fp16", "int8"):
+        with pytest.raises(BundleError, match=f"has no {precision} graphs") as caught:
+            toy.at_precision(precision)
+        assert caught.value.fix == f"ermu build --bundle {toy.path} --precision {precision}"
 
 
 def test_inspect(toy):

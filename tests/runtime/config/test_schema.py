@@ -20,6 +20,7 @@ BAD = [
     ("backend: caffe", r"backend: .*there is no backend 'caffe'"),
     ("precision: 16", r"precision: "),
     ("capacity: 1", r"capacity: input should be greater than or equal to 2"),
+    ("prompter: ''", r"prompter: string should have at least 1"),
     ("gap: 0", r"gap: input should be greater than or equal to 1"),
     ("sessions: 7", r"sessions: "),
     ("fleet: {adress: local}", r"fleet\.adress: there is no such field"),
@@ -47,6 +48,7 @@ BAD_STREAMS = [
     ("sinks: objects", r"streams\.a\.sinks: "),
     ("prompt: 3", r"streams\.a\.prompt: "),
     ("session: 3", r"streams\.a\.session: "),
+    ("prompter: 3", r"streams\.a\.prompter: "),
     ("bundle: 3", r"streams\.a\.bundle: "),
 ]
 

@@ -46,6 +46,29 @@ def test_fifo_drops_the_oldest_after_the_first():
     assert _policy("fifo").decide(Observed([0, 10]), full=False).slot is None
 
 
+@pytest.mark.parametrize(
+    ("frames", "slot"),
+    [
+        ([0, 1], 1),
+        ([0, 10, 20, 30], 3),  # the newest came 10 after the last; 10 and 20 stand in the middle of 20
+        ([0, 20, 10, 41], 2),  # 10 and 20 have 20 and 31 between their neighbours, 41 came 21 after the last
+        ([60, 0, 50, 40, 10], 0),  # 10 has 40 around it, 40 too, 50 has 20, 60 has 10
+        ([70, 0, 50, 40, 45], 4),  # 40 has 45, 45 has 10, 50 has 25, 70 has 20
+    ],
+)
+def test_spread_drops_the_frame_that_leaves_the_smallest_gap(frames, slot):
+    assert _policy("spread").decide(Observed(frames), full=True).slot == slot
+    assert _policy("spread").decide(Observed(frames), full=False).slot is None
+
+
+def test_spread_holds_the_whole_past_evenly():
+    policy, held = _policy("spread"), [0, 1, 2, 3, 4]
+    for frame in range(5, 1000):
+        held[policy.decide(Observed(held), full=True).slot] = frame
+    steps = np.diff(sorted(held)[:-1])  # the newest has only just come
+    assert steps.min() > 100 and steps.max() <= 2 * steps.min() + 1
+
+
 def test_none_never_drops():
     policy = _policy("none")
     assert not policy.bounded

@@ -42,6 +42,11 @@ def test_each_form_is_read() -> None:
         (b'{"points": [{"x": 1, "y": 2}], "name": " "}', "name: An object cannot be called ' '", POINTS),
         (b'{"name": "a"}', "The body has none of box, points.", f"{BOX}; or {POINTS}"),
         (b'{"box": [1, 2, 3, 4], "points": []}', "points is not known here.", BOX),
+        (
+            b'{"box": [1, 2, 3, 4], "points": [{"x": 1, "y": 2}], "name": "a"}',
+            "box and points do not go together: send one of them.",
+            f"{BOX}; or {POINTS}",
+        ),
         (b"[]", "The body is no JSON object.", f"{BOX}; or {POINTS}"),
     ],
 )

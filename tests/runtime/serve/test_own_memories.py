@@ -37,4 +37,6 @@ def test_objects_by_clicks_corrected_saved_and_gone(tmp_path: Path) -> None:
         objects = client.get("/api/streams/0/objects").json()["objects"]
         assert {each["id"]: each["name"] for each in objects}[2] == "clicked" and len(objects) == 3
         policy = client.post("/api/streams/0/control", json={"action": "policy", "policy": "ermu"})
+        refused = client.post("/api/streams/0/control", json={"action": "policy", "policy": "none"})
+        assert refused.status_code == 422 and refused.json()["problem"] == "policy is none of fifo."
         assert policy.status_code >= 400 and "does not serve the network toy" in policy.json()["problem"]

@@ -51,7 +51,7 @@ def lived(segmenter: Segmenter, until: int) -> None:
             segmenter.remove_objects([3])
 
 
-@pytest.mark.parametrize("policy", ["ermu", "rmem", "fifo", "none"])
+@pytest.mark.parametrize("policy", ["ermu", "rmem", "fifo", "spread", "none"])
 @pytest.mark.parametrize(("plan", "attention"), CPU)
 def test_it_goes_on_as_if_it_had_never_stopped(
     tiny_bundle: Path, tmp_path: Path, plan: str, attention: str, policy: str
@@ -155,9 +155,9 @@ def test_nothing_to_save_and_a_policy_that_cannot_be(tiny_backend: Backend, tiny
     with pytest.raises(StateError, match="No frame has been segmented yet"):
         segmenter.session()
     segmenter.start(*CLIP[0])
-    next(iter(segmenter._groups or ()))._policy.extra = 3  # type: ignore[attr-defined]
+    next(iter(segmenter._groups or ())).policy.extra = 3  # type: ignore[attr-defined]
     assert segmenter.session()  # a policy that says its state decides what belongs to it
     segmenter.switch_policy("fifo")
-    next(iter(segmenter._groups or ()))._policy.extra = 3  # type: ignore[attr-defined]
+    next(iter(segmenter._groups or ())).policy.extra = 3  # type: ignore[attr-defined]
     with pytest.raises(StateError, match="cannot be saved: it keeps extra"):
         segmenter.session()

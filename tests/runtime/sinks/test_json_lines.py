@@ -38,6 +38,19 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_what_was_never_written_is_not_there(tmp_path: Path) -> None:
+    """No frame came; one without a record leaves an empty file, and what was there before stays."""
+    path, earlier, device = tmp_path / "lines.jsonl", tmp_path / "earlier.jsonl", Path("/dev/null")
+    earlier.touch()
+    for sink in (EventSink(path), EventSink(earlier, LIVE), TraceSink(device)):
+        assert sink._lines is not None and sink._lines._path.exists()
+        sink.close()
+        sink.close()
+    assert not path.exists() and earlier.exists() and device.exists()
+    write(EventSink(path), 1)
+    assert path.read_bytes() == b""
+
+
 @pytest.mark.parametrize("kind", [ObjectSink, TraceSink])
 @pytest.mark.parametrize(
     ("torn", "left"),

@@ -40,10 +40,11 @@ def test_every_sink_is_named_after_its_module_and_says_what_it_is() -> None:
 
 def test_several_streams_write_apart(tmp_path: Path) -> None:
     alone, several = SinkContext(25), SinkContext(25, "door")
-    for context in (alone, several):
-        open_sink(f"trace={tmp_path}/t.jsonl", context).close()
-        open_sink(f"labels={tmp_path}/maps", context).close()
+    targets = (f"trace={tmp_path}/t.jsonl", f"labels={tmp_path}/maps")
+    sinks = [open_sink(target, context) for context in (alone, several) for target in targets]
     written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    for sink in sinks:
+        sink.close()
     assert written == ["maps", "maps/door", "t-door.jsonl", "t.jsonl"]
 
 

@@ -6,9 +6,12 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from tests.support.sam2.clip import frames_of
 from tests.support.sam2.network import SIDE, draw_weights, small_config
+from tests.support.sam2.session import normalised
 
 WIDTHS = [16, 32, 48, 64]
 
@@ -56,3 +59,24 @@ def small_edgetam(seed: int = 2030, absence: float = -2.2) -> Any:
     model = EdgeTamVideoModel(config)
     model.vision_encoder.backbone = Backbone()
     return draw_weights(model.eval(), seed=seed, absence=absence)
+
+
+def published_edgetam() -> Any:
+    """An `EdgeTamVideoModel` of the published size, 1024 x 1024 pixels, with timm's RepViT.
+
+    Transformers' own default would be SAM 2's Hiera. Batch norms take their statistics from a frame: with
+    those that they are made with, features of random weights reach millions.
+    """
+    from transformers import EdgeTamVideoModel
+
+    from ermu.benchmarks.systems.loading import EDGETAM
+
+    model = draw_weights(EdgeTamVideoModel(EDGETAM.config()), seed=2030, absence=-40)
+    backbone = model.vision_encoder.backbone
+    assert type(backbone).__name__ == "TimmWrapperModel"
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        backbone.train()(normalised(frames_of(1, model.image_size // SIDE)[0])[None])
+    return model.eval()

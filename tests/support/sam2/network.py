@@ -73,10 +73,18 @@ def small_model(config: Any = None) -> Any:
     return draw_weights(Sam2VideoModel(config or small_config()).eval())
 
 
+def published_model() -> Any:
+    """As `small_model`, of the published hiera-tiny's size: 1024 x 1024 pixels; an object is always there."""
+    from transformers import Sam2VideoConfig, Sam2VideoModel
+
+    return draw_weights(Sam2VideoModel(Sam2VideoConfig()).eval(), absence=0)
+
+
 def draw_weights(model: Any, *, seed: int = 2028, absence: float = 1) -> Any:
     """The model, every weight drawn from a seed; `absence` is taken from the logit of presence."""
     generator = torch.Generator().manual_seed(seed)
-    norms = {id(p) for m in model.modules() if isinstance(m, torch.nn.LayerNorm) for p in m.parameters()}
+    kinds = torch.nn.LayerNorm, torch.nn.BatchNorm2d
+    norms = {id(p) for m in model.modules() if isinstance(m, kinds) for p in m.parameters()}
     with torch.no_grad():
         for parameter in model.parameters():
             drawn = torch.randn(parameter.shape, generator=generator)

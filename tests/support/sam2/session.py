@@ -36,9 +36,16 @@ class Reference:
         frame: Tensor,
         mask: Tensor | None = None,
         clicks: tuple[list[tuple[float, float]], list[int]] | None = None,
+        seen_by: Reference | None = None,
     ) -> Any:
-        """The session's own output of a frame, of RGB H x W x 3 as 0..255, with any prompt for it."""
+        """The session's own output of a frame, of RGB H x W x 3 as 0..255, with any prompt for it.
+
+        With `seen_by`, whose latest frame it is, the encoder's features are taken from there.
+        """
         index, self.frames = self.frames, self.frames + 1
+        if seen_by is not None:
+            features = seen_by.session.cache.get_vision_features(seen_by.frames - 1)
+            self.session.cache.cache_vision_features(index, features)
         if mask is not None:
             self.session.add_mask_inputs(0, index, mask[None, None])
         if clicks is not None:

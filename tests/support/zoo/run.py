@@ -16,6 +16,7 @@ from ermu.export.graphs import build_graphs
 from ermu.export.network.network import SegmentationNetwork
 from ermu.export.network.recognition import build_network, recognise
 from ermu.export.origins.checkpoint_file import network_fields
+from ermu.registries import FAMILIES
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.group_manifest import GroupManifest
@@ -87,7 +88,7 @@ def run_zoo(
             given = None if masks is None else masks[t - 1]
             run.updates += groups.remember(options, watch, frame=t, clock=t, label=given)
         run.logits.append(groups.logits()[0])
-        run.z = np.array(backend.device.kernel_argument(workspace.tensors["z"]))
+        run.z = np.array(backend.device.kernel_argument(workspace.of(1)["z"]))
     return run
 
 
@@ -145,6 +146,6 @@ def unwritten_bundle(network: SegmentationNetwork, folder: Path) -> Bundle:
         provenance=Provenance(
             checkpoint="", checkpoint_sha256="", ignored_keys=(), created="", tools={}, licence=""
         ),
-        **network_fields(network, folder),
+        **network_fields(network, folder, FAMILIES.get(network.spec.family).score),
     )
     return Bundle(folder, manifest)

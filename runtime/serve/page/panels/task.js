@@ -5,6 +5,7 @@ import { titled } from "../picture/painting.js";
 import { api, ask } from "../server.js";
 
 const MOST_TAPS = 32;
+const NO_TAPS = { object: null, frame: null, points: [] };
 
 const HINTS = {
   new: "Drag a box around an object to follow it, or tap it.",
@@ -18,7 +19,7 @@ export class Task {
   #pointing;
   #tool = "positive";
   #names = new Map();
-  #taps = { frame: null, points: [] }; // on one picture: each is sent with those before it, for all of them hold
+  #taps = NO_TAPS; // on one picture: each is sent with those before it, for all of them hold
   #ended = false;
   stream = null;
   object = null;
@@ -49,7 +50,6 @@ export class Task {
     this.object = id;
     write(byId("message"), ""); // what it said was of another
     this.#tool = "positive";
-    this.#forgetTaps();
     this.#show();
   }
 
@@ -62,28 +62,31 @@ export class Task {
     else this.#title();
   }
 
-  /** Sends what was pointed at; returns `added`, the id of an object that is new, else null, and a `note`. */
-  async send({ box, point }, frame) {
+  /** What sends what was pointed at just now; its promise is `added`, the id of a new object, else null, and a `note`. */
+  aim({ box, point }) {
     const [stream, object] = [this.stream, this.object];
     const tap = point && { x: point[0], y: point[1], positive: this.#tool !== "negative" };
-    const where = box ? { box } : { points: object === null ? [tap] : this.#tapped(tap, frame) };
-    if (object !== null) {
+    return async (frame) => {
+      if (object === null) {
+        const { ids } = await ask(api(stream, "/objects"), "POST", { ...(box ? { box } : { points: [tap] }), frame });
+        if (tap) this.#tapped(tap, ids[0], frame); // corrected on the same picture, this one holds as well
+        return { added: ids[0], note: "" };
+      }
       if (box) this.#forgetTaps();
+      const where = box ? { box } : { points: this.#tapped(tap, object, frame) };
       const { note } = await ask(api(stream, `/objects/${object}/refine`), "POST", { ...where, frame });
       return { added: null, note: note ?? "" };
-    }
-    const { ids } = await ask(api(stream, "/objects"), "POST", { ...where, frame });
-    return { added: ids[0], note: "" };
+    };
   }
 
-  #tapped(tap, frame) {
-    if (frame !== this.#taps.frame) this.#taps = { frame, points: [] };
-    this.#taps.points = [...this.#taps.points, tap].slice(-MOST_TAPS);
+  #tapped(tap, object, frame) {
+    const before = object === this.#taps.object && frame === this.#taps.frame ? this.#taps.points : [];
+    this.#taps = { object, frame, points: [...before, tap].slice(-MOST_TAPS) };
     return this.#taps.points;
   }
 
   #forgetTaps() {
-    this.#taps = { frame: null, points: [] };
+    this.#taps = NO_TAPS;
   }
 
   #title() {

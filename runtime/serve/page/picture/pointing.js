@@ -1,7 +1,8 @@
 // Pointing at the picture: with a mouse, a finger, or the arrow keys and Enter.
 //
 // The picture stands still from the first touch on, and what is drawn goes with that picture's frame number: the
-// object is found where it was then, however far it has moved since.
+// object is found where it was then, however far it has moved since. What is drawn while the server still answers
+// what was drawn before goes with the same picture, and is sent next.
 
 import { byId, write } from "../dom.js";
 import { paintPointing, place } from "./painting.js";
@@ -18,11 +19,12 @@ export class Pointing {
   #fail;
   #stroke = null;
   #cross = null;
-
   #wants = "any";
+  #sent = Promise.resolve(); // what was drawn before has been answered
 
   /**
-   * @param report called with { box } or { point }, the frame number and whether a finger drew it; a promise
+   * @param report called with { box } or { point } and whether a finger drew it, as soon as it is drawn; returns what
+   *   sends it: called with the frame number and what to call when the server has answered; a promise
    * @param fail called with an error
    */
   constructor(report, fail) {
@@ -49,11 +51,6 @@ export class Pointing {
     this.paint();
   }
 
-  /** Whether something is being drawn. */
-  get busy() {
-    return this.#stroke !== null;
-  }
-
   cancel() {
     if (!this.#stroke) return;
     this.#stroke = null;
@@ -71,33 +68,34 @@ export class Pointing {
     return this.#wants !== "nothing" && Boolean(this.#screen?.shown);
   }
 
+  /** Whether something is being drawn: what is on its way to the server is drawn already. */
+  get #drawing() {
+    return this.#stroke !== null && !this.#stroke.sending;
+  }
+
   #begin(from, finger) {
-    const stroke = { from, to: from, finger, size: this.#screen.shown.size };
+    const frozen = this.#stroke?.frozen ?? this.#screen.freeze();
+    const stroke = { from, to: from, finger, frozen, size: this.#screen.shown.size };
     this.#stroke = stroke;
-    stroke.ready = this.#screen.freeze().then((frozen) => {
-      stroke.frame = frozen.frame;
-      if (this.#stroke === stroke) this.#screen.hold(frozen);
-    });
-    stroke.ready.catch(() => {});
+    frozen.then((picture) => this.#stroke === stroke && this.#screen.hold(picture)).catch(() => {});
     this.paint();
   }
 
-  async #finish(hint) {
+  #finish(hint) {
     const stroke = this.#stroke;
-    if (!stroke || stroke.sending) return;
     if (this.#wants === "box" && hint.point) {
       this.#fail(new Error("That is a point: draw a box, from one corner to the other."));
       this.cancel();
       return;
     }
     stroke.sending = true;
-    try {
-      await stroke.ready;
-      await this.#report(hint, stroke.frame, stroke.finger);
-    } catch (error) {
-      this.#fail(error);
-    }
-    if (this.#stroke === stroke) this.cancel();
+    const send = this.#report(hint, stroke.finger);
+    const answered = () => this.#stroke === stroke && this.cancel();
+    this.#sent = this.#sent
+      .then(() => stroke.frozen)
+      .then(({ frame }) => send(frame, answered))
+      .catch((error) => this.#fail(error))
+      .finally(answered);
   }
 
   #where(event) {
@@ -112,7 +110,7 @@ export class Pointing {
   }
 
   #down(event) {
-    if (!this.#able || event.button !== 0 || this.#stroke) return;
+    if (!this.#able || event.button !== 0 || this.#drawing) return;
     this.#canvas.setPointerCapture(event.pointerId);
     this.#cross = null;
     this.#begin(this.#where(event), event.pointerType === "touch");
@@ -120,14 +118,14 @@ export class Pointing {
   }
 
   #move(event) {
-    if (!this.#stroke?.pixels || this.#stroke.sending) return;
+    if (!this.#drawing || !this.#stroke.pixels) return;
     this.#stroke.to = this.#where(event);
     this.paint();
   }
 
   #up(event) {
+    if (!this.#drawing || !this.#stroke.pixels) return;
     const stroke = this.#stroke;
-    if (!stroke?.pixels || stroke.sending) return;
     stroke.to = this.#where(event);
     const moved = Math.max(Math.abs(event.clientX - stroke.pixels[0]), Math.abs(event.clientY - stroke.pixels[1]));
     const dragged = moved > (CLICK_PIXELS[event.pointerType] ?? 6);
@@ -143,7 +141,7 @@ export class Pointing {
 
   #leave() {
     this.#cross = null;
-    if (this.#stroke && !this.#stroke.pixels && !this.#stroke.sending) this.cancel();
+    if (this.#drawing && !this.#stroke.pixels) this.cancel();
     this.paint();
   }
 
@@ -158,12 +156,11 @@ export class Pointing {
   }
 
   #steer([x, y], share) {
-    if (this.#stroke?.sending) return;
     const [width, height] = this.#screen.shown.size;
     const from = this.#cross ?? [width / 2, height / 2];
     const step = share * Math.max(width, height);
     this.#cross = this.#inside([from[0] + x * step, from[1] + y * step]);
-    if (this.#stroke) this.#stroke.to = this.#cross;
+    if (this.#drawing) this.#stroke.to = this.#cross;
     this.paint();
     this.#say("");
   }
@@ -172,7 +169,7 @@ export class Pointing {
   #mark() {
     const [width, height] = this.#screen.shown.size;
     this.#cross ??= [width / 2, height / 2];
-    if (!this.#stroke) {
+    if (!this.#drawing) {
       this.#begin(this.#cross, false);
       if (this.#wants === "point") this.#finish({ point: this.#cross });
       this.#say(this.#wants === "point" ? "Sent." : "Box begun.");

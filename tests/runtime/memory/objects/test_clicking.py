@@ -171,10 +171,21 @@ def test_nothing_is_seen_there(toy_segmenter):
     segmenter.start(frames[0], LABEL)
     segmenter.step(frames[1])
     before = segmenter.logits()
-    with pytest.raises(PromptError, match="sees no object there"):
-        segmenter.refine_at(3, [Point(1, 1)])
+    with pytest.raises(PromptError, match=r"sees no object at \(1, 1\)") as raised:
+        segmenter.refine_at(3, [Point(1, 1), Point(60, 2, positive=False)])
+    assert "draw a box around it" in str(raised.value.fix)
     np.testing.assert_array_equal(segmenter.logits(), before)
     assert segmenter.memory[0].frames == [0, 1]
+
+
+def test_a_box_in_which_nothing_is_seen_is_named(toy_segmenter):
+    """As above; what is advised is no box, which was drawn already."""
+    segmenter = toy_segmenter()
+    segmenter.start(np.zeros((64, 64, 3), np.uint8), LABEL)
+    segmenter.step(np.zeros((64, 64, 3), np.uint8))
+    with pytest.raises(PromptError, match=r"sees no object in the box \(0, 0, 1, 2\)") as raised:
+        segmenter.refine_at(3, Box(0, 0, 1, 2))
+    assert "closer around the object" in str(raised.value.fix)
 
 
 def test_ids_and_order(toy_segmenter):

@@ -192,6 +192,7 @@ def test_probabilities_are_those_of_logits_beside_a_background_of_0(toy_segmente
         ({"policy": "ermu"}, "policy ermu does not serve the network toy"),
         ({"capacity": CAPACITY + 1}, "Capacity 5 is too large for the network toy"),
         ({"identities": "published"}, "toy has no identities"),
+        ({"max_groups": 2}, "toy has no groups"),
     ],
 )
 def test_options_that_make_no_sense(toy_segmenter, options, said):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -55,6 +56,19 @@ def redundancy_of(memory):
     gram = np.einsum("inc,jnc->ij", columns, columns)
     np.fill_diagonal(gram, 0)
     return np.round(gram.sum(axis=1) / gram.sum(), 4)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_scoring_has_a_time_of_its_own(opened, policy):
+    """As with groups: a stage beside `memorize`, on frames on which somebody is asked."""
+    segmenter = opened(policy=policy, gap=2)
+    frames = clip(5)
+    segmenter.start(frames[0], LABEL)
+    for number, frame in enumerate(frames[1:], start=1):
+        began = perf_counter()
+        ms = segmenter.step(frame).ms
+        assert ("score" in ms) == (policy != "fifo" and number % 2 == 0)
+        assert sum(ms.values()) < 1e3 * (perf_counter() - began)  # no stage lies in another
 
 
 def test_who_leaves(opened):

@@ -68,6 +68,51 @@ def test_clicks_and_a_box_correct_and_undo_takes_back(serve: Serve, open_page: O
     assert page.tab.inner_text("#task") == "New object"
 
 
+def test_what_is_drawn_before_the_answer_is_sent_after_it(serve: Serve, open_page: Open) -> None:
+    """Nothing is lost while the server thinks, nor is a tap another because a tool was chosen since."""
+    _, page = following(serve, open_page)
+    asked: list[Any] = []
+    page.tab.route("**/refine", lambda route: asked.append(route))
+
+    def come(count: int, seconds: float = 15) -> bool:
+        return until(lambda: bool(page.tab.title()) and len(asked) == count, seconds)  # asking lets events in
+
+    tap(page, "positive", (120, 60))
+    assert come(1)
+    tap(page, "negative", (20, 20))
+    page.tab.click("#corrections [data-tool='box']")
+    page.drag((10 / 160, 10 / 120), (150 / 160, 110 / 120))
+    assert not come(2, 1)
+    for more in (2, 3):
+        asked[-1].continue_()
+        assert come(more)
+    asked[-1].continue_()
+    first, second, third = (route.request.post_data_json for route in asked)
+    assert [point["positive"] for point in second["points"]] == [True, False]
+    assert second["points"][:1] == first["points"]
+    assert np.allclose(third["box"], (10, 10, 150, 110), atol=3)  # the picture is not all of its place
+    assert first["frame"] == second["frame"] == third["frame"]
+    page.tab.unroute_all(behavior="ignoreErrors")
+
+
+def test_the_tap_that_began_an_object_holds_when_it_is_corrected(serve: Serve, open_page: Open) -> None:
+    """On the same picture: a network that sees anew at every click has to be given both."""
+    serving, page = watched(serve, open_page)
+    page.tab.click("#pause")
+    assert page.badge("paused")
+    page.press_at(60 / 160, 60 / 120)
+    page.tab.mouse.up()
+    (added,) = page.row(1).all()
+    asked: list[Any] = []
+    page.tab.route("**/refine", lambda route: (asked.append(route.request.post_data_json), route.continue_()))
+    added.locator(".correct").click()
+    tap(page, "negative", (20, 20))
+    assert until(lambda: bool(page.tab.title()) and len(asked) == 1, 15)
+    assert [point["positive"] for point in asked[0]["points"]] == [True, False]
+    assert serving.streams["0"].pipeline.objects.ids == [1]
+    page.tab.unroute_all(behavior="ignoreErrors")
+
+
 def test_corrections_by_keyboard(serve: Serve, open_page: Open) -> None:
     serving, page = following(serve, open_page)
     assert page.focus() == "pointer"  # where `Correct` leads

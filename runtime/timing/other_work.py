@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from time import perf_counter
 
+BUSY = 0.1  # of a core: more than a desktop or a container's own services take
 _STAT = Path("/proc/stat")
 _IDLE = slice(3, 5)  # idle, and waiting for a disk
 _COUNTED = slice(0, 8)  # user to steal; guests are in user's

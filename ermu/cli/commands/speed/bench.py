@@ -37,7 +37,7 @@ def bench(
         str | None,
         typer.Option(
             help=f"Eviction policy, which holds the memory frames: {listed(POLICIES.names())}; default: ermu "
-            "where it serves the network."
+            "for AOT's networks, the bundle's own for SAM's."
         ),
     ] = None,
     precision: Precision = None,

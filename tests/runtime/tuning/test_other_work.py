@@ -8,7 +8,7 @@ from time import monotonic, process_time
 import psutil
 import pytest
 
-from ermu.benchmarks.measures.load import OtherWork
+from ermu.runtime.timing.other_work import OtherWork
 
 
 def _busy() -> float:

@@ -1,0 +1,1 @@
+"""What has been timed on this machine, for `auto` to choose by."""
