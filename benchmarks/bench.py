@@ -14,7 +14,7 @@ from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.plan import Plan, check_peers, check_serving
 from ermu.benchmarks.report.doubts import spread
 from ermu.benchmarks.report.report import Figures, GemmPeak, Report, Setup, Work
-from ermu.benchmarks.scaling import check_axes, measure_scaling
+from ermu.benchmarks.scaling.tables import check_axes, measure_scaling
 from ermu.benchmarks.sustained import measure_sustained
 from ermu.runtime.bundle.bundle import BF16
 from ermu.runtime.bundle.sizes import Grids

@@ -64,8 +64,8 @@ for tool in racecheck memcheck; do
   step $tool 100 "gpu compiler compute-sanitizer py:pytest" \
     compute-sanitizer --tool $tool --error-exitcode 9 "${pytest[@]}" tests/kernels/cuda/test_scoring.py
 done
-step backends 110 "gpu compiler py:pytest py:onnxruntime" "${pytest[@]}" tests/runtime
-step bench 70 "gpu compiler py:onnxruntime" "$python" -m ermu bench --bundle demo --device cuda --frames 100
+step backends 100 "gpu compiler py:pytest py:onnxruntime" "${pytest[@]}" tests/runtime
+step bench 80 "gpu compiler py:onnxruntime" "$python" -m ermu bench --bundle demo --device cuda --frames 100 --scale lanes
 step predictions 40 "nvcc py:numpy" "$python" -c \
   'import json; from ermu.benchmarks.kernels.gpu_prediction import predictions; print(json.dumps(predictions()))'
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -41,6 +42,37 @@ def _options(threads: int) -> ort.SessionOptions:
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
+
+
+def single_node(
+    operator: str,
+    inputs: Mapping[str, Single],
+    threads: int,
+    *,
+    held: Mapping[str, Single],
+    **attributes: Any,
+) -> Run:
+    """One operator of ONNX in ONNX Runtime.
+
+    Args:
+        operator: Its type.
+        inputs: float32, its first.
+        threads: Of ONNX Runtime.
+        held: float32, the others: constants, which may be packed beforehand.
+        attributes: Of the operator.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    given = [helper.make_tensor_value_info(n, TensorProto.FLOAT, a.shape) for n, a in inputs.items()]
+    node = helper.make_node(operator, [*inputs, *held], ["out"], **attributes)
+    constants = [numpy_helper.from_array(array, name) for name, array in held.items()]
+    output = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], operator, given, [output], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    session = ort.InferenceSession(
+        model.SerializeToString(), _options(threads), providers=["CPUExecutionProvider"]
+    )
+    return lambda: session.run(None, inputs)
 
 
 def fused_attention(heads: Heads, query: Single, keys: Single, values: Single, threads: int) -> Run:

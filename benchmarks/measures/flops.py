@@ -89,8 +89,8 @@ def count_graph(path: Path, shapes: Mapping[str, Shape]) -> Work:
         BackendError: a product's shape cannot be told.
         DependencyError: onnx is not installed.
     """
-    model = _with_shapes(path, shapes)
-    known = _known_shapes(model)
+    model = with_shapes(path, shapes)
+    known = known_shapes(model)
     quantised = {
         name for node in model.graph.node if node.op_type == "DequantizeLinear" for name in node.output
     }
@@ -110,8 +110,12 @@ def count_graph(path: Path, shapes: Mapping[str, Shape]) -> Work:
     return Work(fp32=total["fp32"] / 1e9, int8=total["int8"] / 1e9)
 
 
-def _with_shapes(path: Path, shapes: Mapping[str, Shape]) -> onnx.ModelProto:
-    """The graph with its inputs' shapes set, and whatever depends on shapes alone folded by ONNX Runtime."""
+def with_shapes(path: Path, shapes: Mapping[str, Shape]) -> onnx.ModelProto:
+    """The graph with its inputs' shapes set, and whatever depends on shapes alone folded by ONNX Runtime.
+
+    Raises:
+        DependencyError: onnx or ONNX Runtime is not installed.
+    """
     try:
         import onnx
         import onnxruntime
@@ -134,7 +138,8 @@ def _with_shapes(path: Path, shapes: Mapping[str, Shape]) -> onnx.ModelProto:
         return onnx.shape_inference.infer_shapes(onnx.load(str(folded)), data_prop=True)
 
 
-def _known_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+def known_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+    """Shapes of the tensors of a graph, those that are known."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
         dimensions = value.type.tensor_type.shape.dim

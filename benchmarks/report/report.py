@@ -177,10 +177,10 @@ class ScalingRow(_Part):
     """One point of a scaling table.
 
     Attributes:
-        value: T, size, objects or streams, as a label.
+        value: T, size, objects, streams or lanes, as a label.
         cycle_ms: As in `Figures`; of one stream.
         fps: Of all streams together.
-        relative: cycle_ms (streams: fps) over that of the first row.
+        relative: cycle_ms (streams, lanes: fps) over that of the first row.
         speedup: By peer.
     """
 
@@ -208,7 +208,7 @@ class Report(_Part):
         work: The same by stage and arithmetic.
         floor_share: Time at the measured GEMM peak over the time measured, by stage and `overall`.
         peak_rss_mb: Of a process that runs ours alone.
-        scaling: Tables by what varies: memory, size, objects, streams.
+        scaling: Tables by what varies: memory, size, objects, streams, lanes.
         samples: Raw, by candidate; `ours` is ours.
         others_cores: Processors that other processes kept busy meanwhile; None where nobody counted.
         spread: Between the quartiles of ours' gap cycles, over their median; None of too few.

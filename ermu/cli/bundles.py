@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ermu.cli.paths import Paths
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.streams.work.lanes import Lanes
+    from ermu.runtime.streams.work.recovery import Recovery
 
 logger = logging.getLogger("ermu.bundles")
 
@@ -78,7 +79,12 @@ class BundleOptions:
 
 
 def open_lanes(
-    console: Console, bundle: Bundle, options: SegmenterOptions, streams: int, lanes: int | None
+    console: Console,
+    bundle: Bundle,
+    options: SegmenterOptions,
+    streams: int,
+    lanes: int | None,
+    recovery: Recovery,
 ) -> Lanes:
     """Opens what runs a bundle, and prints what was taken and why.
 
@@ -88,6 +94,7 @@ def open_lanes(
         options: As asked for.
         streams: How many there will be.
         lanes: As asked for; None, as many as is usual for so many streams.
+        recovery: Of the device, with whoever else works on it.
     """
     from ermu.cli.printing import plain
     from ermu.devices.names import parse_device
@@ -96,7 +103,7 @@ def open_lanes(
 
     warn_of_long_edge(bundle, options.long_edge)
     count = lanes or usual_lanes(streams, device=options.device, threads=options.threads)
-    opened = Lanes(bundle, count, **options.keywords())
+    opened = Lanes(bundle, count, recovery=recovery, **options.keywords())
     backend, device = opened.backend, str(parse_device(options.device))
     why = "; ".join(reasons_for(bundle, options.backend, options.precision, device, threads=opened.threads))
     beside = f", {count} lanes side by side" if count > 1 else ""

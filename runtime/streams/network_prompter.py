@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 
 from ermu.errors import OptionError
+from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.manifest import Manifest
 from ermu.runtime.bundle.object_manifest import ObjectManifest
@@ -35,7 +37,14 @@ class NetworkPrompter(Prompter):
     def __init__(self, bundle: Bundle | str | Path, **options: Any) -> None:
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         check_takes_clicks(loaded.manifest)
-        self._segmenter, self._lock = Segmenter(loaded, **options), Lock()
+        self._lock, self._closed = Lock(), False
+        self._open = partial(Segmenter, loaded, **options)
+        self._segmenter = self._open()
+
+    @property
+    def backend(self) -> Backend:
+        """Runs the network; another one after `open_again`."""
+        return self._segmenter.backend
 
     def from_box(self, frame: Image, box: Box) -> Mask:
         """See `Prompter.from_box`; `StateError` once it is closed."""
@@ -60,7 +69,23 @@ class NetworkPrompter(Prompter):
     def close(self) -> None:
         """Frees the network; closing twice is harmless."""
         with self._lock:
+            self._closed = True
             self._segmenter.close()
+
+    def leave_device(self) -> None:
+        """Lets go of everything on the device, which has been lost."""
+        with self._lock:
+            self._segmenter.close()
+
+    def open_again(self) -> None:
+        """Opens the network anew, unless it is closed.
+
+        Raises:
+            BackendError: it cannot be opened.
+        """
+        with self._lock:
+            if not self._closed:
+                self._segmenter = self._open()
 
     def _ask(self, frame: Image, hint: Box | Sequence[Point]) -> Mask:
         with self._lock:

@@ -10,6 +10,7 @@ from ermu.runtime.bundle.manifest import Manifest
 from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.images.prompter import GrabCutPrompter, Prompter
 from ermu.runtime.streams.network_prompter import NetworkPrompter
+from ermu.runtime.streams.work.recovery import Recovery
 
 GRABCUT = "grabcut"
 
@@ -21,10 +22,19 @@ class Prompters(Closing):
         followed_by: Of the network that follows the objects.
         device: Of all of them.
         threads: Of each.
+        recovery: Of the device, with the streams that work on it.
     """
 
-    def __init__(self, followed_by: Manifest, *, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        followed_by: Manifest,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        recovery: Recovery | None = None,
+    ) -> None:
         self._manifest, self._device, self._threads = followed_by, device, threads
+        self._recovery = recovery or Recovery()
         self._lock, self._networks = Lock(), dict[str, NetworkPrompter]()
 
     def of(self, name: str | None) -> Prompter | None:
@@ -39,6 +49,7 @@ class Prompters(Closing):
             if name not in self._networks:
                 check_prompter(self._manifest, name)
                 self._networks[name] = NetworkPrompter(name, device=self._device, threads=self._threads)
+                self._recovery.join(self._networks[name])
             return self._networks[name]
 
     def close(self) -> None:

@@ -102,14 +102,15 @@ def test_the_pipeline_wrote_labels_and_overlay(demo_json: Path) -> None:
 
 
 def test_scaling_tables(tiny_bundle: Path, tmp_path: Path) -> None:
-    axes = ["--scale", "memory", "--scale", "streams"]
+    axes = ["--scale", "memory", "--scale", "streams", "--scale", "lanes"]
     _bench("--bundle", tiny_bundle, *TINY, *axes, "--json", tmp_path / "tiny.json")
     tables = Report.load(tmp_path / "tiny.json").scaling
     assert [row.value for row in tables["memory"]] == [f"T = {t}" for t in range(1, 10)]
     assert tables["memory"][0].step_ms.memory is None  # nothing can be appended to a bank of one
     assert all(row.step_ms.memory is not None for row in tables["memory"][1:])
     assert [row.value for row in tables["streams"]] == ["1", "2", "4"]
-    assert tables["streams"][0].relative == 1
+    assert [row.value for row in tables["lanes"]] == ["1", "2", "4"]
+    assert tables["streams"][0].relative == tables["lanes"][0].relative == 1
 
 
 def test_fifty_objects_are_fifty_in_the_first_frame() -> None:

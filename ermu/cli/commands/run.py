@@ -75,6 +75,7 @@ def run(
     from ermu.runtime.sources.opening import is_live
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.pipeline import Pipeline
+    from ermu.runtime.streams.work.recovery import Recovery
 
     console, out = WorkConsole(), out or _new_folder()
     chosen = streams.chosen()
@@ -85,16 +86,17 @@ def run(
     wanted = sinks.wanted()
     reading = which, prompter, streams
     folders = _check_paths(reading, chosen, prompts, sessions, out, wanted, contexts, overwrite)
+    recovery = Recovery()
     with ExitStack() as stack:
         resumed, loaded = sessions.read(), which.load(console, options)
-        asked = stack.enter_context(prompter.opening(loaded, options)).of(prompter.prompter)
+        asked = stack.enter_context(prompter.opening(loaded, options, recovery)).of(prompter.prompter)
         given, options = read_prompts(prompts, len(chosen), asked), as_saved(options, resumed)
         sources = [stack.enter_context(choice.opened()) for choice in chosen]
         page = prompts.page or (console.is_terminal and can_serve())
         labels = [None] * len(sources) if resumed else prompts_for(sources, given, page=page)
         page = prompts.page or (not resumed and any(label is None for label in labels))
         live = LiveOptions(give_up_seconds=give_up, wait_for_objects=page)
-        work = stack.enter_context(open_lanes(console, loaded, options, len(sources), lanes))
+        work = stack.enter_context(open_lanes(console, loaded, options, len(sources), lanes, recovery))
         segmenters = [work.segmenter() for _ in sources]
         if options.gap is None:
             fit_gaps(loaded, segmenters, sources, max_frames)

@@ -69,6 +69,7 @@ def serve(
     from ermu.runtime.sources.paced import PacedSource
     from ermu.runtime.streams.live_options import LiveOptions
     from ermu.runtime.streams.sessions.folder import SessionFolder
+    from ermu.runtime.streams.work.recovery import Recovery
 
     need_server()
     access = server.access()
@@ -79,21 +80,21 @@ def serve(
     contexts = sink_contexts(names, [True] * len(names), records, overwrite=overwrite)
     folders = _check_paths(which, prompter, streams, chosen, said, wanted, contexts, overwrite)
     console = WorkConsole()
-    live = LiveOptions(on_add=on_add, lost_seconds=lost_after)
+    live, recovery = LiveOptions(on_add=on_add, lost_seconds=lost_after), Recovery()
     with ExitStack() as stack:
         held = None if sessions is None else stack.enter_context(SessionFolder(sessions))
         loaded = which.load(console, options)
         own = [said.of_segmenter(number) for number in range(len(chosen))]
         for each in own:
             _refuse_unbounded(each.get("policy") or options.policy or loaded.manifest.memory.policy)
-        prompters = stack.enter_context(prompter.opening(loaded, options))
+        prompters = stack.enter_context(prompter.opening(loaded, options, recovery))
         asked = [prompters.of(said.prompter(i) or prompter.prompter) for i in range(len(chosen))]
         sources = []
         for choice in chosen:
             opened = stack.enter_context(choice.opened())
             paced = None if opened.live else stack.enter_context(PacedSource(opened, loop=choice.loop))
             sources.append(paced or opened)
-        work = stack.enter_context(open_lanes(console, loaded, options, len(chosen), lanes))
+        work = stack.enter_context(open_lanes(console, loaded, options, len(chosen), lanes, recovery))
         segmenters = [work.segmenter(**each) for each in own]
         for folder in folders:
             remove_own(folder)

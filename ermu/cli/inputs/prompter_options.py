@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ermu.cli.paths import Paths
     from ermu.runtime.bundle.bundle import Bundle
     from ermu.runtime.streams.prompters import Prompters
+    from ermu.runtime.streams.work.recovery import Recovery
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,17 @@ class PrompterOptions:
         """Tells `paths` what is read."""
         tell_prompter(paths, self.prompter)
 
-    def opening(self, bundle: Bundle, options: SegmenterOptions) -> Prompters:
+    def opening(self, bundle: Bundle, options: SegmenterOptions, recovery: Recovery) -> Prompters:
         """What opens prompters of streams that a bundle follows, on its device.
 
         Args:
             bundle: As loaded.
             options: As asked for.
+            recovery: Of the device, with the streams that work on it.
         """
         from ermu.runtime.streams.prompters import Prompters
 
-        return Prompters(bundle.manifest, device=options.device, threads=options.threads)
+        return Prompters(bundle.manifest, device=options.device, threads=options.threads, recovery=recovery)
 
 
 def tell_prompter(paths: Paths, prompter: str | None) -> None:

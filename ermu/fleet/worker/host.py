@@ -22,6 +22,7 @@ from ermu.runtime.serve.guard import Access
 from ermu.runtime.serve.server import Server
 from ermu.runtime.serve.streams import ServedStream
 from ermu.runtime.streams.prompters import Prompters
+from ermu.runtime.streams.work.recovery import Recovery
 from ermu.runtime.streams.work.scheduler import Scheduler
 from ermu.runtime.streams.work.shared_backend import SharedBackend
 
@@ -71,10 +72,15 @@ class StreamHost(Closing):
         self._streams, self._hosted = LiveStreams(), dict[str, HostedStream]()
         kind, ready = settings.kind, Event()
         with ExitStack() as opening:
-            bundle, backend = Bundle.load(kind.bundle), {"backend": kind.backend, "precision": kind.precision}
-            own: dict[str, Any] = {"device": settings.device, "threads": settings.threads}
+            bundle, recovery = Bundle.load(kind.bundle), Recovery()
+            own: dict[str, Any] = {
+                "device": settings.device,
+                "threads": settings.threads,
+                "recovery": recovery,
+            }
             self._prompters = opening.enter_context(Prompters(bundle.manifest, **own))
-            self._shared = opening.enter_context(SharedBackend(bundle, 0, **backend, **own))
+            own |= {"backend": kind.backend, "precision": kind.precision}
+            self._shared = opening.enter_context(SharedBackend(bundle, 0, **own))
             self._scheduler = Scheduler([], endless=True, shared=self._shared)
             access = Access(token=settings.token, local_only=False, rate=_ALL, burst=_ALL)
             limits = ConnectionLimits(waiting=4096, waiting_per_address=4096, admitted=4096)

@@ -15,6 +15,7 @@ from ermu.runtime.backends.choosing import AUTO, choose_backend, choose_precisio
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.streams.pipeline import Pipeline
+from ermu.runtime.streams.work.recovery import Recovery
 from ermu.runtime.streams.work.scheduler import Scheduler
 from ermu.runtime.streams.work.shared_backend import SharedBackend
 
@@ -44,13 +45,16 @@ class Lanes(Closing):
     Args:
         bundle: Loaded.
         count: Of lanes.
+        recovery: Of the device, with whoever else works on it.
         options: As in `Segmenter`; the threads are those of all lanes together.
 
     Attributes:
         threads: The first lane's share, by which `auto` chooses for all.
     """
 
-    def __init__(self, bundle: Bundle, count: int, **options: Any) -> None:
+    def __init__(
+        self, bundle: Bundle, count: int, *, recovery: Recovery | None = None, **options: Any
+    ) -> None:
         threads = shares(options.pop("threads", None) or usable_processors(), count)
         self.threads = threads[0]
         device, backend = options.get("device", "cpu"), options.get("backend", AUTO)
@@ -59,9 +63,11 @@ class Lanes(Closing):
         )
         at_precision = bundle.at_precision(options["precision"])
         options["backend"] = choose_backend(at_precision, backend, device, threads=self.threads)
+        recovery = recovery or Recovery()
         with ExitStack() as opening:
             self._lanes = [
-                opening.enter_context(SharedBackend(bundle, 0, threads=share, **options)) for share in threads
+                opening.enter_context(SharedBackend(bundle, 0, recovery=recovery, threads=share, **options))
+                for share in threads
             ]
             self._open = opening.pop_all()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Event
 from time import monotonic, perf_counter
 from typing import Protocol, TypeVar
@@ -13,6 +14,7 @@ from ermu.errors import ErmuError
 from ermu.logs import in_stream
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.work.command_queue import CommandQueue
+from ermu.runtime.streams.work.recovery import Recovery
 
 _IDLE_SECONDS = 0.25
 _STOP_SECONDS = 1.5
@@ -23,15 +25,16 @@ A = TypeVar("A")
 logger = logging.getLogger("ermu.streams")
 
 
-class Reopenable(Protocol):
+class Shared(Protocol):
     """What the streams share and a fault may end: `SharedBackend`."""
+
+    @property
+    def recovery(self) -> Recovery: ...
 
     @property
     def lost(self) -> bool: ...
 
     def settle(self) -> None: ...
-
-    def reopen(self) -> None: ...
 
 
 class Turns:
@@ -78,7 +81,8 @@ class Scheduler:
     once. One that fails or ends leaves the others alone.
 
     Where a fault has ended the device, it is opened anew, and every stream begins its memories again from its
-    latest label map. A stream in whose turn that happens twice, with no whole frame in between, has failed.
+    latest label map, those of other workers on it as well. A stream in whose turn that happens twice, with no
+    whole frame in between, has failed.
 
     Args:
         pipelines: Set up with `Pipeline.begin`.
@@ -93,7 +97,7 @@ class Scheduler:
         pipelines: Sequence[Pipeline],
         *,
         endless: bool = False,
-        shared: Reopenable | None = None,
+        shared: Shared | None = None,
         alone: bool = False,
     ) -> None:
         self._failed_level = logging.INFO if alone and not endless else logging.WARNING
@@ -101,7 +105,7 @@ class Scheduler:
         self._wake, self._stop, self._turns = Event(), Event(), Turns()
         self._commands = CommandQueue()
         self._suspects = set[Pipeline]()  # lost the device in their turn, and have segmented nothing since
-        self._careful = False  # once it was lost, each turn waits for its own work, to be blamed for its own
+        self._resets = 0  # of the device; after one each turn waits for its work, to be blamed for its own
 
     def run(self, *, on_turn: Callable[[], None] = lambda: None) -> None:
         """Works until every stream has ended or `stop` is called; then sinks are finished.
@@ -120,8 +124,9 @@ class Scheduler:
                 pipeline.start(self._wake.set)
             while not self._over():
                 self._wake.clear()
-                self._commands.run()
-                busy = self._next()
+                with self._at_work():
+                    self._commands.run()
+                    busy = self._next()
                 on_turn()
                 if not busy and not self._over():
                     self._wake.wait(_IDLE_SECONDS)
@@ -185,6 +190,24 @@ class Scheduler:
         all_done = all(pipeline.done for pipeline in self.pipelines)
         return self._stop.is_set() or (not self._endless and all_done)
 
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """On the device, which another worker may have opened anew since."""
+        if self._shared is None:
+            yield
+            return
+        with self._shared.recovery.turn():
+            self._renew(self._shared.recovery)
+            yield
+
+    def _renew(self, recovery: Recovery) -> None:
+        """Has every stream begin its memories anew, where they have been lost."""
+        if recovery.resets != self._resets:
+            self._resets = recovery.resets
+            for pipeline in self.pipelines:
+                if not pipeline.done:
+                    pipeline.renew()
+
     def _next(self) -> bool:
         """Does everybody's commands, and the frame of the first in order that has one; whether any had."""
         for pipeline in self.pipelines:
@@ -206,7 +229,7 @@ class Scheduler:
         was_done = pipeline.done
         try:
             segmented = pipeline.turn(commands_only=commands_only)
-            if segmented and self._careful and self._shared is not None:
+            if segmented and self._resets and self._shared is not None:
                 self._shared.settle()
         except ErmuError as error:
             failure = error
@@ -217,7 +240,7 @@ class Scheduler:
                 self._suspects.discard(pipeline)
             return segmented
         if self._shared is not None and self._shared.lost:
-            return self._recovered(pipeline, failure, self._shared)
+            return self._recovered(pipeline, failure, self._shared.recovery)
         self._fail(pipeline, failure)
         return False
 
@@ -226,18 +249,15 @@ class Scheduler:
         pipeline.segmenter.reset()  # its memory is the others'
         logger.log(self._failed_level, "The stream %s has failed: %s", pipeline.name, error.problem)
 
-    def _recovered(self, pipeline: Pipeline, error: ErmuError, shared: Reopenable) -> bool:
+    def _recovered(self, pipeline: Pipeline, error: ErmuError, recovery: Recovery) -> bool:
         """Opens the lost device anew for every stream; the one in whose turn it was lost has a second try."""
         logger.warning("The device was lost in a turn of %s: %s", pipeline.name, error.problem)
-        if pipeline in self._suspects or pipeline.strict:
-            self._fail(pipeline, error)
-        self._suspects.add(pipeline)
-        self._careful = True
         _forget_frames(error)
-        shared.reopen()
-        for each in self.pipelines:
-            if not each.done:
-                each.renew()
+        if recovery.recover(self._resets):  # else another worker lost it, and this one has noticed
+            if pipeline in self._suspects or pipeline.strict:
+                self._fail(pipeline, error)
+            self._suspects.add(pipeline)
+        self._renew(recovery)
         return True
 
     def _finish(self) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-import logging
 from typing import Any
 
 from ermu.closing import Closing
-from ermu.errors import DeviceLostError, ErmuError
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.choosing import AUTO, choose_precision
 from ermu.runtime.backends.loading import open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.streams.work.recovery import Recovery
 
 OF_THE_BACKEND = ("backend", "device", "threads", "kernels", "plan")
-
-logger = logging.getLogger("ermu.streams")
 
 
 class SharedBackend(Closing):
@@ -25,13 +21,17 @@ class SharedBackend(Closing):
     Args:
         bundle: Loaded.
         count: Of segmenters.
+        recovery: Of the device, with all who work on it; None, nobody else does.
         options: As in `Segmenter`.
 
     Attributes:
+        recovery: As above.
         segmenters: They stay the same where the backend is opened anew.
     """
 
-    def __init__(self, bundle: Bundle, count: int, **options: Any) -> None:
+    def __init__(
+        self, bundle: Bundle, count: int, *, recovery: Recovery | None = None, **options: Any
+    ) -> None:
         self._options = {name: options.pop(name) for name in OF_THE_BACKEND if name in options}
         precision = choose_precision(
             bundle,
@@ -50,6 +50,8 @@ class SharedBackend(Closing):
         except BaseException:
             self.close()
             raise
+        self.recovery = recovery or Recovery()
+        self.recovery.join(self)
 
     @property
     def backend(self) -> Backend:
@@ -85,25 +87,21 @@ class SharedBackend(Closing):
         """
         self._backend.device.synchronize()
 
-    def reopen(self) -> None:
-        """Resets the device and opens the backend anew; every segmenter goes on with it, with no memory.
-
-        Raises:
-            DeviceLostError: the device does not come back in this process.
-        """
-        device = self._backend.device
+    def leave_device(self) -> None:
+        """Lets go of everything on the device, which has been lost."""
         for segmenter in self.segmenters:
             segmenter.lend(None)
         self._backend.close()
-        gc.collect()  # what libraries hold on the device goes before the device's context does
-        device.reset()
-        try:
-            self._backend = open_backend(self._bundle, **self._options)
-        except ErmuError as error:
-            raise DeviceLostError(error) from error
+
+    def open_again(self) -> None:
+        """Opens the backend anew; every segmenter goes on with it, with no memory.
+
+        Raises:
+            BackendError: it cannot be opened.
+        """
+        self._backend = open_backend(self._bundle, **self._options)
         for segmenter in self.segmenters:
             segmenter.lend(self._backend)
-        logger.warning("The device was reset and the backend %s opened anew.", self._backend.name)
 
     def close(self) -> None:
         """Closes segmenters and backend; closing twice is harmless."""

@@ -47,7 +47,8 @@ def bench(
         bool, typer.Option("--overlay", help="Also time the pipeline with labels and overlay written.")
     ] = False,
     scale: Annotated[
-        list[str] | None, typer.Option(help="Add a table: memory, size, objects or streams; repeatable.")
+        list[str] | None,
+        typer.Option(help="A table of memory, size, objects, streams or lanes; repeatable."),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report with every raw sample.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw every frame and stage as a PNG.")] = None,

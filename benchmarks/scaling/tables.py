@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
-from itertools import chain
-from time import perf_counter
 
-from ermu.benchmarks.candidates.segmenter import SegmenterCandidate
 from ermu.benchmarks.clip import open_clip
 from ermu.benchmarks.interleaved_run import Progress, run_interleaved
 from ermu.benchmarks.options import BenchOptions
 from ermu.benchmarks.plan import Plan
 from ermu.benchmarks.report.report import Figures, ScalingRow
+from ermu.benchmarks.scaling.together import run_together
 from ermu.errors import BenchmarkError, OptionError
-from ermu.runtime.streams.work.lanes import Lanes, usual_lanes
-from ermu.types import Image
 
 MEMORIES = tuple(range(1, 10))
 SIZES = ((161, 289), (241, 417), (353, 641), (481, 849))
 OBJECTS = (1, 10, 20, 50)
 STREAMS = (1, 2, 4)
-AXES = ("memory", "size", "objects", "streams")
+LANES = (1, 2, 4)  # of the most streams
+AXES = ("memory", "size", "objects", "streams", "lanes")
 
 
 def check_axes(options: BenchOptions) -> None:
@@ -43,7 +38,8 @@ def measure_scaling(axis: str, options: BenchOptions, progress: Progress) -> lis
     """One table.
 
     Args:
-        axis: memory (T = 1..9), size, objects (groups of ten) or streams (sharing one backend).
+        axis: memory (T = 1..9), size, objects (groups of ten), streams (in as many lanes as is
+            usual) or lanes (of four streams).
         options: Everything else.
         progress: As in `run_bench`.
     """
@@ -81,49 +77,19 @@ def _measured(points: dict[str, BenchOptions], progress: Progress) -> list[Scali
 def _streams(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
     rows: list[ScalingRow] = []
     for count in STREAMS:
-        figures, fps = _together(Plan.of(options), count, _prefixed(progress, f"{count} streams"))
+        figures, fps = run_together(Plan.of(options), count, _prefixed(progress, f"{count} streams"))
         first = rows[0].fps if rows else fps
         rows.append(_row(str(count), figures, fps, fps / first, {}))
     return rows
 
 
-def _together(plan: Plan, count: int, progress: Progress) -> tuple[Figures, float]:
-    """Streams in as many lanes as `ermu run` gives them, a frame each: one's figures, and the FPS of all."""
-    options = plan.options
-    lanes = usual_lanes(count, device=options.device, threads=plan.threads)
-    opened = Lanes(
-        plan.bundle,
-        lanes,
-        precision=plan.precision,
-        device=options.device,
-        backend=plan.backend,
-        threads=plan.threads,
-        policy=plan.policy,
-        capacity=max(plan.memory, 2),
-        long_edge=plan.long_edge,
-    )
-    with (
-        opened as work,
-        open_clip(options, plan.frames_needed) as clip,
-        ThreadPoolExecutor(lanes) as pool,
-    ):
-        for _ in range(count):
-            work.segmenter()
-        in_lanes = [[plan.followed(each) for each in segmenters] for segmenters in work.segmenters]
-        images = clip.take(plan.memory)
-        for stream in chain(*in_lanes):
-            stream.fill(images, clip.label, warmup=plan.warmup)
-        for number, frames in enumerate((plan.warmup, plan.frames)):
-            progress("timing" if number else "warming up", number, 2)
-            images, began = clip.take(frames), perf_counter()
-            list(pool.map(partial(_run, images=images, timed=bool(number)), in_lanes))
-    return in_lanes[0][0].figures(), count * plan.frames / (perf_counter() - began)
-
-
-def _run(streams: list[SegmenterCandidate], images: list[Image], *, timed: bool) -> None:
-    for image in images:
-        for stream in streams:
-            stream.run([image], timed=timed)
+def _lanes(options: BenchOptions, progress: Progress) -> list[ScalingRow]:
+    rows: list[ScalingRow] = []
+    for lanes in LANES:
+        prefixed = _prefixed(progress, f"{lanes} lanes")
+        figures, fps = run_together(Plan.of(options), STREAMS[-1], prefixed, lanes=lanes)
+        rows.append(_row(str(lanes), figures, fps, fps / (rows[0].fps if rows else fps), {}))
+    return rows
 
 
 def _row(value: str, figures: Figures, fps: float, relative: float, speedup: dict[str, float]) -> ScalingRow:
@@ -146,4 +112,5 @@ _TABLES: dict[str, Callable[[BenchOptions, Progress], list[ScalingRow]]] = {
     "size": _size,
     "objects": _objects,
     "streams": _streams,
+    "lanes": _lanes,
 }
