@@ -21,7 +21,7 @@ demo: $(INSTALLED)
 
 # One thread of torch's for each of the two processes: threads of OpenMP that wait do so by spinning.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not serial"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 -m "not serial"
 	$(BIN)/python -m pytest -m serial
 	$(MAKE) test-gpu
 

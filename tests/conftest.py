@@ -15,7 +15,7 @@ from filelock import FileLock
 from tests.support.synthetic import write_checkpoint
 
 ROOT = Path(__file__).parents[1]
-pytest_plugins = ["tests.support.gpu"]
+pytest_plugins = ["tests.support.gpu", "tests.support.crashes"]
 # Folders below export/, beside its own modules.
 _SHAPING = ("encoders", "families", "network", "origins", "precision")
 # Modules of runtime/bundle/.

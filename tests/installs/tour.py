@@ -30,7 +30,7 @@ RELEASES = {(3, 11): "bookworm", (3, 13): "trixie"}  # by their Python, which th
 FRAMES = 60
 # Of a checkout, whose environment is the suite's: `make test` makes it wherever the suite runs.
 NOT_OF_THE_WHEEL = ("make demo", "make test", "make docs")
-CAMERA = "python -m tests.support.rtsp_server --port 8554 --sizes 640x360"
+CAMERA = "python -m tests.support.servers.rtsp_server --port 8554 --sizes 640x360"
 INSTEAD = {
     "--source 0": "--source scene:8,swing",
     "rtsp://user:password@camera/stream": "rtsp://127.0.0.1:8554/live",

@@ -39,7 +39,7 @@ class RtspProcess:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "tests.support.rtsp_server", "--port", str(self.port)]
+        command = [sys.executable, "-m", "tests.support.servers.rtsp_server", "--port", str(self.port)]
         self._process = subprocess.Popen([*command, *self._options], cwd=ROOT)
         until = monotonic() + 20
         while monotonic() < until:

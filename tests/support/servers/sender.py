@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 
-from tests.support.rtsp_server import draw_time, now_milliseconds
+from tests.support.servers.rtsp_server import draw_time, now_milliseconds
 
 SIZE = (320, 240)
 H264 = ("libx264", "yuv420p", {"preset": "ultrafast", "tune": "zerolatency"})

@@ -22,7 +22,7 @@ from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.work.scheduler import Scheduler
 from tests.runtime.conftest import RtspProcess, boxes, free_port, until
-from tests.support.rtsp_server import BITS, now_milliseconds, read_time
+from tests.support.servers.rtsp_server import BITS, now_milliseconds, read_time
 
 pytestmark = pytest.mark.serial
 

@@ -21,8 +21,8 @@ from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.sources.reader import StreamReader
 from tests.runtime.conftest import ROOT, RtspProcess, free_port, until
 from tests.support.processes import running
-from tests.support.rtsp_server import BITS, now_milliseconds, read_time
 from tests.support.servers.answering import answering
+from tests.support.servers.rtsp_server import BITS, now_milliseconds, read_time
 
 av = pytest.importorskip("av", reason="streams are sent through PyAV (extra `live`)")
 

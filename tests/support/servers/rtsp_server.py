@@ -1,6 +1,6 @@
 """A small real RTSP server: live H.264 over interleaved RTP, with the sending time drawn into every picture.
 
-Run as a program so that a test can kill it: `python -m tests.support.rtsp_server --port P`.
+Run as a program so that a test can kill it: `python -m tests.support.servers.rtsp_server --port P`.
 """
 
 from __future__ import annotations
