@@ -85,7 +85,9 @@ def _in_onnxruntime(product: bytes, left: npt.NDArray[Any], threads: int) -> Cal
 def _in_openvino(product: bytes, left: npt.NDArray[Any], threads: int) -> Callable[[], object]:
     import openvino
 
-    core = openvino.Core()
+    from ermu.runtime.backends.libraries.openvino import process_core
+
+    core = process_core()
     settings = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": str(threads)}
     request = core.compile_model(core.read_model(product), "CPU", settings).create_infer_request()
     request.set_tensor("left", openvino.Tensor(left, shared_memory=True))

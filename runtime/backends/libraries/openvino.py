@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class OpenVinoBackend(Backend):
         """See `Backend.try_out`."""
         import openvino
 
-        core = openvino.Core()
+        core = process_core()
         request = core.compile_model(core.read_model(GRAPH), "CPU").create_infer_request()
         for name, tensor in trial.tensors.items():
             array = trial.device.kernel_argument(tensor)
@@ -65,7 +66,7 @@ class OpenVinoBackend(Backend):
         super().__init__(opening)
         import openvino
 
-        self._tensor, core = openvino.Tensor, openvino.Core()
+        self._tensor, core = openvino.Tensor, process_core()
         options = {
             "INFERENCE_NUM_THREADS": opening.threads,
             "PERFORMANCE_HINT": "LATENCY",
@@ -99,6 +100,19 @@ class OpenVinoBackend(Backend):
         if precision == "int8" and graph in self.plan.quantised:
             return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         return "bf16" if precision == BF16 else "f32"
+
+
+@cache
+def process_core() -> Any:
+    """OpenVINO's core, one for the life of the process.
+
+    A core gives the thread that first uses it a stack for signals and takes that away at its own end, after
+    which the stack of an earlier core is in place, whether that still exists or not: of two cores that end in
+    the order in which they came, a signal is then the end of the process (SIGSEGV in place of SIGINT).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class _Graph:

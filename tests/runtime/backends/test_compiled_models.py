@@ -14,6 +14,7 @@ import pytest
 from ermu import Segmenter
 from ermu.runtime.backends import compiled_models
 from ermu.runtime.backends.compiled_models import CompiledModels
+from ermu.runtime.backends.libraries.openvino import process_core
 from ermu.runtime.backends.trial import GRAPH
 from tests.runtime.conftest import boxes
 
@@ -26,7 +27,7 @@ class Compiler:
     """Compiles the tiny graph of `ermu doctor`, and counts how often."""
 
     def __init__(self, folder: Path) -> None:
-        self.core, self.count = openvino.Core(), 0
+        self.core, self.count = process_core(), 0
         self.models = CompiledModels(self.core, folder)
 
     def get(self, of: str) -> Any:
