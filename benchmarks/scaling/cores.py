@@ -18,6 +18,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import median
 
 from ermu.benchmarks.measures.host_overhead import measure
 from ermu.benchmarks.measures.machine import describe_machine
@@ -64,11 +65,15 @@ def modelled(cores: int, one: float, hindered: float, host_ms: float) -> float:
     return min(cores * one / (1 + hindered * (cores - 1)), 1000.0 / host_ms)
 
 
-def measure_cores(options: BenchOptions, most: int) -> dict[int, float]:
-    """Frames a second of n streams on n cores, for n = 1, 2, 4, ... up to `most`."""
+def measure_cores(options: BenchOptions, most: int, rounds: int) -> dict[int, float]:
+    """Frames a second of n streams on n cores, n = 1, 2, 4, ..., `most`: medians of rounds by turns."""
     counts = sorted({n for n in (2**i for i in range(most.bit_length())) if n <= most} | {most})
     plans = {n: Plan.of(replace(options, threads=n)) for n in counts}
-    return {n: run_together(plan, n, lambda *progress: None)[1] for n, plan in plans.items()}
+    found: dict[int, list[float]] = {n: [] for n in counts}
+    for _ in range(rounds):
+        for n, plan in plans.items():
+            found[n].append(run_together(plan, n, lambda *progress: None)[1])
+    return {n: median(fps) for n, fps in found.items()}
 
 
 def main() -> None:
@@ -80,6 +85,7 @@ def main() -> None:
     parser.add_argument("--precision")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
     told = parser.parse_args()
     options = BenchOptions(
         told.bundle,
@@ -88,7 +94,7 @@ def main() -> None:
         frames=told.frames,
         objects=1,
     )
-    measured = measure_cores(options, usable_processors())
+    measured = measure_cores(options, usable_processors(), told.rounds)
     bundle = Bundle.load(told.bundle)
     with open_backend(bundle, backend="onnxruntime", threads=1) as backend:  # the one that can be stubbed
         host = measure(backend, size=options.size or DEFAULT_SIZE, objects=1, frames=200, warm_up=20)

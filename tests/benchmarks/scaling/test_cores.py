@@ -35,7 +35,7 @@ def test_without_one_core_and_another_there_is_no_model(measured: dict[int, floa
 
 
 def test_it_is_measured_here() -> None:
-    command = [sys.executable, "-m", "ermu.benchmarks.scaling.cores", "--frames", "5"]
+    command = [sys.executable, "-m", "ermu.benchmarks.scaling.cores", "--frames", "5", "--rounds", "1"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
