@@ -108,7 +108,7 @@ TESTED: dict[str, tuple[str, ...]] = {
         "pip install torchvision --index-url https://download.pytorch.org/whl/cpu",
     ),
     "tests/benchmarks/test_bench.py::test_scaling_tables": (
-        "ermu bench --bundle demo --scale memory --scale streams",
+        "ermu bench --bundle demo --scale memory --scale streams --scale lanes",
     ),
     "tests/benchmarks/report/test_table.py::test_only_what_stands_between_the_markers_changes": (
         "python -m ermu.benchmarks.report.table --page docs/benchmarks.md",
@@ -246,6 +246,7 @@ NOT_RUN: dict[str, tuple[str, ...]] = {
         "python -m ermu.benchmarks.kernels",
         "python -m ermu.benchmarks.measures.fleet_overhead --rounds 3 --seconds 20",
         "python -m ermu.benchmarks.measures.start_up",
+        "python -m ermu.benchmarks.scaling.cores",
         "python -m ermu.benchmarks.measures.glass_to_glass",
         "python -m ermu.benchmarks.measures.priming --bundle demo",
         "python -m ermu.benchmarks.measures.glass_to_glass --seconds 25",
