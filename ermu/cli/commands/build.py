@@ -126,6 +126,8 @@ def build(
         console.print(f"{len(report.built)} engines built, {len(report.kept)} were up to date")
     if target.path != whole.path:
         plain(console, f"built in {target.path}: pass --bundle {target.path}")
+    if engine is None:
+        plain(console, f"what is fastest here, for --backend auto: ermu tune {target.path}")
 
 
 def _check_paths(bundle: Path, clip: str | None, prompt: Path | None, timing_cache: Path | None) -> None:

@@ -33,6 +33,7 @@ def test_the_fix_for_a_precision_that_the_demo_lacks_builds_outside_of_the_packa
     done = ermu(*command, "fp16", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "built in demo-built: pass --bundle demo-built" in done.stdout
+    assert "what is fastest here, for --backend auto: ermu tune demo-built" in done.stdout
     assert Bundle.load(tmp_path / "demo-built").precisions == ("fp32", "fp16")
     assert assets() == before
     again = ermu(*command, "fp32", cwd=tmp_path)
