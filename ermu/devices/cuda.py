@@ -185,7 +185,9 @@ class CudaDevice(GpuDevice):
         with self.current(f"loading a module of {len(image)} bytes"):
             self._context.load_module(sha256(image).hexdigest(), image)
 
-    def launch(self, function: str, grid: Size, block: Size, params: ctypes.Structure) -> None:
+    def launch(
+        self, function: str, grid: Size, block: Size, params: ctypes.Structure, *, once: bool = False
+    ) -> None:
         """See `GpuDevice.launch`."""
         with self.current(f"launching {function} on {grid} blocks of {block}"):
             size = ctypes.c_size_t(ctypes.sizeof(params))
