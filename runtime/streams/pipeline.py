@@ -8,6 +8,7 @@ from time import monotonic, perf_counter
 
 from ermu.errors import ErmuError, OptionError, PromptError, StateError
 from ermu.registries import POLICIES
+from ermu.runtime.images.frames import place_of
 from ermu.runtime.images.prompter import Prompter
 from ermu.runtime.prompts import Prompts
 from ermu.runtime.results import FrameResult
@@ -209,6 +210,7 @@ class Pipeline(PortableStream):
                 f"The stream {self.name} goes on from a session, which has its objects.",
                 expected="no label map of a first frame",
             )
+        self.source.leave_on(str(place_of(self.segmenter.backend.device)))
         reader = StreamReader(
             self.source,
             stale_seconds=self.options.stale_seconds,

@@ -13,11 +13,11 @@ import av
 import numpy as np
 
 from ermu.errors import SourceError
+from ermu.runtime.images.frames import Picture
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
-from ermu.runtime.sources.decoders.hardware import on_gpu, opened
+from ermu.runtime.sources.decoders.hardware import Decoding, on_gpu, opened
 from ermu.runtime.sources.decoders.witness import Witness
-from ermu.types import Image
 
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 _NO_VIDEO = ("tty",)  # FFmpeg draws text files
@@ -39,12 +39,13 @@ class PyavDecoder(VideoDecoder):
         with self._opened() as (container, stream):
             if not on_gpu(stream):
                 stream.thread_type = "AUTO"
-            reading = _Reading(container, stream)
+            decoding = Decoding(self.device, self.stays_on)
+            reading = _Reading(container, stream, decoding)
             unstamped = container.format.name == "avi"  # which tells the order of decoding alone
             for frame, damaged in reading.frames():
-                image = _upright(frame.to_ndarray(format="bgr24"), frame.rotation)
+                picture = _upright(decoding, frame)
                 stamp = None if unstamped and stream.codec_context.has_b_frames else frame.time
-                yield clock.frame(index, image, stamp, damaged=damaged)
+                yield clock.frame(index, picture, stamp, damaged=damaged)
                 index += 1
         self.missing = self._missing(reading, index)
 
@@ -60,7 +61,7 @@ class PyavDecoder(VideoDecoder):
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
         try:
-            with opened(str(self._path), self.device, self._shown) as container:
+            with opened(str(self._path), self.device, self._shown, stays_on=self.stays_on) as container:
                 stream = container.streams.best("video")
                 if stream is None or container.format.name in _NO_VIDEO:
                     raise SourceError(f"{self._shown} has no video.", expected="a file with a video stream")
@@ -121,8 +122,8 @@ class _Reading:
         lost: Frames at the file's end that could not be decoded or read.
     """
 
-    def __init__(self, container: Any, stream: Any) -> None:
-        self._container, self._stream = container, stream
+    def __init__(self, container: Any, stream: Any, decoding: Decoding) -> None:
+        self._container, self._stream, self._decoding = container, stream, decoding
         self._witness = Witness(stream)
         self._torn: set[int] = set()  # stamps of packets of which the container misses a part
         self.packets = self.lost = 0
@@ -137,7 +138,8 @@ class _Reading:
         spoilt = False
         for packet in self._read():
             try:
-                decoded = packet.decode()
+                with self._decoding.turn():
+                    decoded = packet.decode()
             except av.InvalidDataError:
                 self.lost += 1
                 continue
@@ -179,6 +181,8 @@ class _Flush:
         return list(self._stream.codec_context.decode(None))
 
 
-def _upright(image: Image, rotation: int) -> Image:
-    """A picture turned as its file says; only quarter turns are."""
-    return np.ascontiguousarray(np.rot90(image, round(rotation / 90)))
+def _upright(decoding: Decoding, frame: Any) -> Picture:
+    """A frame's picture, turned as its file says; only quarter turns are, and those on the host."""
+    if not frame.rotation:
+        return decoding.picture(frame)
+    return np.ascontiguousarray(np.rot90(decoding.image(frame), round(frame.rotation / 90)))
