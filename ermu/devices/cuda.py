@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ermu.devices.driver.context import Context, Memory
+from ermu.devices.driver.legacy_stream import legacy_stream
 from ermu.devices.driver.library import DriverError, call, created, is_done, start
 from ermu.devices.driver.staging import Pinned
 from ermu.devices.gpu import GpuDevice, Size
@@ -222,7 +223,7 @@ class CudaDevice(GpuDevice):
         CUDA promises nothing: after such a fault, it says, the process must be ended and started anew.
         """
         self.close()
-        with suppress(DriverError):
+        with legacy_stream(self.index).reset(), suppress(DriverError):
             call("cuDevicePrimaryCtxReset_v2", self.index)
 
 

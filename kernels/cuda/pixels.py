@@ -68,8 +68,8 @@ class CudaPixels(Pixels):
         taps = self._taps_between(network, picture.shape[:2], resampling, kind)
         planes = address_of("luma", picture.luma), address_of("chroma", picture.chroma, 2)
         pointers = *planes, address_of("out", out), *(tensor.address for tensor in taps)
-        pitches = picture.luma.shape[1], picture.chroma.shape[1]
-        sizes = *pitches, *network, taps[0].shape[1], taps[1].shape[1]
+        widths = picture.luma.shape[1], picture.chroma.shape[1], picture.width
+        sizes = *widths, *network, taps[0].shape[1], taps[1].shape[1]
         arguments = params.Nv12Params(*pointers, *picture.colours, *sizes)
         self._over_pixels(f"prepare_nv12_{kind}", network, arguments, once=True)
 

@@ -61,6 +61,12 @@ class Frame:
         """Of its picture, (H, W, 3); nothing is brought down for it."""
         return self.picture.shape
 
+    @property
+    def gone(self) -> bool:
+        """Whether its picture was on a GPU that has been reset since, and nobody has it any more."""
+        picture = self.picture
+        return isinstance(picture, GpuPicture) and picture.gone
+
     def for_device(self, device: Device) -> Picture:
         """Its picture on that device where it lies there, else its BGR picture."""
         picture = self.picture
@@ -150,6 +156,11 @@ class Source(Closing, ABC):
     def first_label(self) -> LabelMap | None:
         """The label map of the first frame, uint8 H x W, where the source knows it."""
         return None
+
+
+def still_there(frame: Frame | None) -> Frame | None:
+    """A frame, None where its picture is gone."""
+    return None if frame is None or frame.gone else frame
 
 
 def live_frame(index: int, image: Picture) -> Frame:

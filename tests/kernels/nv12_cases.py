@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -33,12 +34,18 @@ def held(caller: Caller, picture: Nv12) -> Nv12:
 
 
 def ffmpegs(picture: Nv12) -> npt.NDArray[np.uint8]:
-    """BGR (H, W, 3) by FFmpeg's swscale, as the runtime has it make pictures of decoded frames."""
+    """BGR (H, W, 3) by FFmpeg's swscale, as the runtime has it make pictures of decoded H.264."""
     import av
-    from av.video.reformatter import ColorRange, Colorspace
 
     planes = picture.luma[:, : picture.width], picture.chroma[:, : picture.width]
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.vstack(planes)), format="nv12")
-    frame.colorspace = {"bt601": Colorspace.ITU601, "bt709": Colorspace.ITU709}[picture.matrix]
-    frame.color_range = ColorRange.JPEG if picture.full_range else ColorRange.MPEG
-    return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    given = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.vstack(planes)), format="nv12")
+    graph, (height, width, _) = av.filter.Graph(), picture.shape
+    source = graph.add_buffer(width=width, height=height, format="nv12", time_base=Fraction(1, 25))
+    matrix, extent = picture.matrix.replace("bt601", "smpte170m"), "pc" if picture.full_range else "tv"
+    marked = graph.add("setparams", f"chroma_location=left:colorspace={matrix}:range={extent}")
+    sink = graph.add("buffersink")
+    source.link_to(marked)
+    marked.link_to(sink)
+    graph.configure()
+    graph.push(given)
+    return np.asarray(graph.pull().to_ndarray(format="bgr24"), np.uint8)

@@ -20,10 +20,15 @@ _BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC
 
 
 class LegacyStream:
-    """Lets those who work in a GPU's legacy stream and those who record another one take turns."""
+    """Lets those who work in a GPU's legacy stream and those who record another one take turns.
+
+    Attributes:
+        resets: How often the context has been reset: what was in it before is gone, for FFmpeg, too.
+    """
 
     def __init__(self) -> None:
         self._changed = Condition()
+        self.resets = 0
         self._users, self._recorded = 0, False
 
     @contextmanager
@@ -52,6 +57,13 @@ class LegacyStream:
             with self._changed:
                 self._recorded = False
                 self._changed.notify_all()
+
+    @contextmanager
+    def reset(self) -> Iterator[None]:
+        """A `with` block in which the context is reset, while nobody works in its legacy stream."""
+        with self.left_alone():
+            self.resets += 1
+            yield
 
 
 @cache

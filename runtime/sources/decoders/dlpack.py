@@ -31,8 +31,8 @@ class _Tensor(ctypes.Structure):
     )
 
 
-def plane_of(capsule: Any) -> DeviceTensor:
-    """Rows of bytes on a GPU: uint8 (rows, bytes from one to the next); lives as long as the capsule.
+def plane_of(capsule: Any, owner: object) -> DeviceTensor:
+    """Rows of bytes on a GPU: uint8 (rows, bytes from one to the next); `owner` keeps them alive.
 
     Raises:
         SourceError: it holds no rows of bytes on a GPU.
@@ -47,7 +47,7 @@ def plane_of(capsule: Any) -> DeviceTensor:
             expected=f"rows of bytes on a device of kind {_CUDA} (CUDA)",
         )
     shape = int(tensor.shape[0]), int(tensor.strides[0])
-    return DeviceTensor(int(tensor.data) + int(tensor.byte_offset), shape, np.dtype(np.uint8), capsule)
+    return DeviceTensor(int(tensor.data) + int(tensor.byte_offset), shape, np.dtype(np.uint8), owner)
 
 
 _pointer = ctypes.pythonapi.PyCapsule_GetPointer

@@ -8,9 +8,10 @@ and so does everything where it is wanted elsewhere.
 
 from __future__ import annotations
 
+import ctypes
 import logging
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import av
@@ -31,35 +32,63 @@ _MATRICES = {1: "bt709", 2: "bt601", 5: "bt601", 6: "bt601"}
 _FULL_RANGES = {0: False, 1: False, 2: True}
 
 
+class GpuFailedError(SourceError):
+    """A GPU that decodes has failed, or has been reset since."""
+
+
 class Decoding:
     """What comes of a decoder's frames.
 
     Args:
         device: Where it was to decode.
         stays_on: Where the pictures are wanted.
+
+    Attributes:
+        shared: Whether FFmpeg works in the context that ERMU uses.
     """
 
     def __init__(self, device: str = "cpu", stays_on: str = "cpu") -> None:
         self._place = parse_device(device)
         self.shared = self._place.on_gpu and self._place == parse_device(stays_on)
+        self._legacy = legacy_stream(self._place.index)
+        self._resets = self._legacy.resets
 
-    def turn(self) -> AbstractContextManager[None]:
-        """A `with` block for whatever has FFmpeg work on a GPU that is shared with it."""
-        return legacy_stream(self._place.index).used() if self.shared else nullcontext()
+    def is_lost(self) -> bool:
+        """Whether the GPU has been reset since, and FFmpeg's decoder and pictures are gone with it."""
+        return self.shared and self._legacy.resets != self._resets
 
-    def picture(self, frame: Any) -> Picture:
-        """A frame's picture, on the GPU if it can be read there; not turned as its file may say."""
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A `with` block for whatever has FFmpeg work on a GPU that is shared with it.
+
+        Raises:
+            GpuFailedError: the GPU has been reset since.
+        """
+        with self._legacy.used() if self.shared else nullcontext():
+            if self.is_lost():
+                raise GpuFailedError(f"{self._place} was reset, and has lost what it decoded.")
+            yield
+
+    def picture(self, frame: Any, again: Callable[[], Image] | None = None) -> Picture:
+        """A frame's picture, on the GPU if it can be read there; not turned as its file may say.
+
+        Args:
+            frame: PyAV's.
+            again: Decodes it once more on the CPU, should the GPU lose it before it has come down.
+        """
         if frame.format.name != "cuda" or not _is_read(frame):
             return self.image(frame)
-        luma, chroma = (plane_of(plane.__dlpack__()) for plane in frame.planes)
+        kept = _Kept(self, frame)
+        luma, chroma = (plane_of(plane.__dlpack__(), kept) for plane in frame.planes)
         colours = _MATRICES[frame.colorspace], _FULL_RANGES[frame.color_range]
-        return GpuPicture(Nv12(luma, chroma, frame.width, *colours), self._place, lambda: self.image(frame))
+        nv12, lost = Nv12(luma, chroma, frame.width, *colours), self.is_lost
+        return GpuPicture(nv12, self._place, lambda: self.image(kept.frame), lost=lost, again=again)
 
     def image(self, frame: Any) -> Image:
         """A frame's BGR picture on the host, uint8 H x W x 3.
 
         Raises:
-            SourceError: it was on a GPU, which has lost it.
+            GpuFailedError: it was on a GPU, which has lost it.
         """
         try:
             with self.turn():
@@ -67,11 +96,23 @@ class Decoding:
         except av.FFmpegError as error:
             if frame.format.name != "cuda":
                 raise
-            raise SourceError(
-                f"A picture cannot be brought down from {self._place}: {error.strerror}.",
-                expected="a GPU that has not failed since",
-                fix="decode on the CPU (--decode cpu), where pictures outlast the GPU",
-            ) from error
+            text = f"A picture cannot be brought down from {self._place}: {error.strerror}."
+            raise GpuFailedError(text, fix="decode on the CPU: --decode cpu") from error
+
+
+class _Kept:
+    """Keeps a frame on a GPU; for good after a reset, since FFmpeg would free what may be ours by then."""
+
+    def __init__(self, decoding: Decoding, frame: Any) -> None:
+        self._decoding, self.frame = decoding, frame
+
+    def __del__(self) -> None:
+        if self._decoding.is_lost():
+            _keep_for_good(self.frame)
+
+
+def _keep_for_good(held: object) -> None:
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
 
 
 @contextmanager
@@ -88,10 +129,15 @@ def opened(where: str, device: str, shown: str, *, stays_on: str = "cpu", **opti
     Raises:
         av.FFmpegError: it cannot be opened at all.
     """
-    shared = Decoding(device, stays_on).shared
-    container = _on_gpu(where, device, shown, options, shared=shared) or av.open(where, **options)
-    with container:
-        yield container
+    decoding = Decoding(device, stays_on)
+    container = _on_gpu(where, device, shown, options, shared=decoding.shared) or av.open(where, **options)
+    codecs = [stream.codec_context for stream in container.streams.video]
+    try:
+        with container:
+            yield container
+    finally:
+        if decoding.is_lost():
+            _keep_for_good(codecs)
 
 
 def on_gpu(stream: Any) -> bool:

@@ -51,12 +51,14 @@ def test_a_pixel_by_hand(
 
 
 def test_chroma_lies_where_ffmpeg_has_it() -> None:
-    """One coloured pair, at rows 4 and 5 and columns 2 and 3: half of it in row 4 and in row 6."""
-    chroma = np.full((6, 8), 128, np.uint8)
+    """One coloured pair, at rows 4 and 5 and columns 2 and 3: a quarter is in columns 0 and 1 already."""
+    luma, chroma = np.full((12, 8), 50, np.uint8), np.full((6, 8), 128, np.uint8)
     chroma[2, 3] = 168
-    red = bgr_of(Nv12(np.full((12, 8), 50, np.uint8), chroma, 8, "bt709", True))[..., 2].astype(int) - 50
-    assert red[:, 2].tolist() == [0, 0, 0, 0, 31, 63, 31, 0, 0, 0, 0, 0]  # 1.5748 x 20 and x 40
-    assert red[5].tolist() == [0, 0, 63, 63, 0, 0, 0, 0]
+    picture = Nv12(luma, chroma, 8, "bt709", True)
+    red = bgr_of(picture)[..., 2].astype(int) - 50
+    assert red[5].tolist() == [16, 16, 47, 47, 0, 0, 0, 0]  # 1.5748 x 10 and x 30
+    assert red[:, 2].tolist() == [0, 0, 0, 0, 24, 47, 24, 0, 0, 0, 0, 0]  # half of that above and below
+    assert np.abs(ffmpegs(picture)[..., 2].astype(int) - 50 - red).max() <= 1
 
 
 @pytest.mark.parametrize("resampling", FILTERS)

@@ -25,21 +25,24 @@ struct Nv12Params {
     const int *row_at, *column_at;
     const void *row_weights, *column_weights;
     float black, gain, red_v, green_u, green_v, blue_u;  // R = gain (Y - black) + red_v (V - 128), and so on
-    int luma_pitch, chroma_pitch, network_h, network_w, row_taps, column_taps;
+    int luma_pitch, chroma_pitch, source_w, network_h, network_w, row_taps, column_taps;
 
-    // Colours of even rows lie half-way between two of theirs, of odd rows on one: as FFmpeg has them.
+    // A pair's colours lie a quarter of the way to the next pair's; those of even rows half-way to the pair above:
+    // as FFmpeg has them of video whose chroma lies left.
     struct Row {
         const unsigned char *luma, *upper, *lower;
         const Nv12Params& of;
 
         __device__ __forceinline__ void read(int x, int (&bgr)[3]) const {
-            const int at = x & ~1;
+            const int at = x & ~1, next = min(at + 2, of.source_w - 2);
             const float y = of.gain * (luma[x] - of.black);
-            const float u = (upper[at] + lower[at]) * 0.5f - 128.0f;
-            const float v = (upper[at + 1] + lower[at + 1]) * 0.5f - 128.0f;
+            const float u = colour(at, next), v = colour(at + 1, next + 1);
             bgr[0] = level(y + of.blue_u * u);
             bgr[1] = level(y + of.green_u * u + of.green_v * v);
             bgr[2] = level(y + of.red_v * v);
+        }
+        __device__ __forceinline__ float colour(int at, int next) const {
+            return 0.375f * (upper[at] + lower[at]) + 0.125f * (upper[next] + lower[next]) - 128.0f;
         }
         static __device__ __forceinline__ int level(float value) {
             return static_cast<int>(fminf(fmaxf(rintf(value), 0.0f), 255.0f));
