@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes import byref, c_size_t
 from functools import cache
 from threading import Condition
 
@@ -88,3 +89,18 @@ def let_ffmpeg_share(index: int) -> None:
         raise BackendError(
             f"GPU {index} cannot be shared with FFmpeg: {error}.", fix="ermu doctor"
         ) from error
+
+
+def has_failed(index: int) -> bool:
+    """Whether a fault has ended a GPU's primary context, and a reset will take what is in it."""
+    free, total = c_size_t(), c_size_t()
+    try:
+        call("cuCtxPushCurrent_v2", created("cuDevicePrimaryCtxRetain", index))
+        try:
+            call("cuMemGetInfo_v2", byref(free), byref(total))
+        finally:
+            created("cuCtxPopCurrent_v2")
+            call("cuDevicePrimaryCtxRelease_v2", index)
+    except DriverError:
+        return True
+    return False

@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 
-from ermu.devices.driver.legacy_stream import legacy_stream, let_ffmpeg_share
+from ermu.devices.driver.legacy_stream import has_failed, legacy_stream, let_ffmpeg_share
 from ermu.devices.names import DeviceName, parse_device
 from ermu.errors import BackendError, SourceError
 from ermu.kernels.base.nv12 import Nv12
@@ -56,6 +56,10 @@ class Decoding:
     def is_lost(self) -> bool:
         """Whether the GPU has been reset since, and FFmpeg's decoder and pictures are gone with it."""
         return self.shared and self._legacy.resets != self._resets
+
+    def is_doomed(self) -> bool:
+        """Whether they are gone, or will be: after a fault, before the reset."""
+        return self.shared and (self.is_lost() or has_failed(self._place.index))
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -136,7 +140,7 @@ def opened(where: str, device: str, shown: str, *, stays_on: str = "cpu", **opti
         with container:
             yield container
     finally:
-        if decoding.is_lost():
+        if decoding.is_doomed():
             _keep_for_good(codecs)
 
 

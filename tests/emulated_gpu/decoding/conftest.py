@@ -22,11 +22,12 @@ SIZE = (96, 128)
 def video(clip: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Video]:
     """`video(2)`: so many objects that drift, their label map in the first frame beside it."""
 
-    def made(objects: int, frames: int = 13, **how: object) -> Video:
+    def made(objects: int, frames: int = 13, *, still: bool = False, **how: object) -> Video:
         pytest.importorskip("av", reason="PyAV decodes (extra `live`)")
         drawn, folder = clip(objects, frames), tmp_path_factory.mktemp("video")
         height, width = SIZE
         images = [cv2.imread(str(file))[:height, :width] for file in sorted((drawn / "frames").iterdir())]
+        images = len(images) * images[:1] if still else images
         write_label_map(folder / "prompt.png", read_label_map(drawn / "prompt.png")[:height, :width])
         return written(folder, images, **how)  # type: ignore[arg-type]
 
