@@ -135,12 +135,12 @@ def opened(where: str, device: str, shown: str, *, stays_on: str = "cpu", **opti
     """
     decoding = Decoding(device, stays_on)
     container = _on_gpu(where, device, shown, options, shared=decoding.shared) or av.open(where, **options)
-    codecs = [stream.codec_context for stream in container.streams.video]
+    codecs = [stream.codec_context for stream in container.streams.video if on_gpu(stream)]
     try:
         with container:
             yield container
     finally:
-        if decoding.is_doomed():
+        if codecs and decoding.is_doomed():
             _keep_for_good(codecs)
 
 
@@ -153,7 +153,8 @@ def _is_read(frame: Any) -> bool:
     """Whether the kernels read a frame as it lies on the GPU."""
     kind = frame.sw_format.name if frame.sw_format else ""
     known = frame.colorspace in _MATRICES and frame.color_range in _FULL_RANGES
-    return kind == "nv12" and known and frame.width % 2 == frame.height % 2 == 0
+    even = frame.width % 2 == frame.height % 2 == 0
+    return kind == "nv12" and known and even and not frame.interlaced_frame
 
 
 def _on_gpu(where: str, device: str, shown: str, options: dict[str, Any], *, shared: bool) -> Any:
@@ -180,6 +181,9 @@ def _on_gpu(where: str, device: str, shown: str, options: dict[str, Any], *, sha
 def _sharing(place: DeviceName, shown: str) -> Any:
     """How PyAV decodes in the context that ERMU uses, and leaves the frames there; None where it does not."""
     kind, index = av.codec.hwaccel.HWAccel, str(place.index)
+    if not (hasattr(av.VideoFrame, "sw_format") and hasattr(av.video.plane.VideoPlane, "__dlpack__")):
+        logger.info("%s: pictures come down from %s: PyAV %s leaves none.", shown, place, av.__version__)
+        return None
     try:
         let_ffmpeg_share(place.index)
         wanted = kind(place.kind, device=index, options={"primary_ctx": "1"}, is_hw_owned=True)

@@ -14,6 +14,7 @@ from ermu.kernels.base.nv12 import Nv12
 from ermu.types import Image
 from tests.kernels.nv12_cases import ffmpegs
 
+INTERLACED = 1 << 18 | 1 << 29  # FFmpeg's flags for interlaced DCT and motion estimation
 NAMES = {"bt601": "smpte170m", "bt709": "bt709", "bt2020": "bt2020nc"}
 
 
@@ -55,6 +56,7 @@ def written(
     full_range: bool = False,
     kind: str = "yuv420p",
     rotation: int = 0,
+    interlaced: bool = False,
 ) -> Video:
     """Encodes BGR images of H x W."""
     path, pictures = folder / "clip.mp4", folder / "clip.nv12"
@@ -65,8 +67,10 @@ def written(
         stream.pix_fmt = kind
         stream.options = {
             **{"bf": "0", "g": "6", "crf": "12"},
-            "x264-params": f"colormatrix={NAMES[matrix]}:fullrange={wide}",
+            "x264-params": f"colormatrix={NAMES[matrix]}:fullrange={wide}" + interlaced * ":tff=1",
         }
+        if interlaced:
+            stream.codec_context.flags |= INTERLACED
         if rotation:
             stream.set_display_rotation(rotation)
         for image in images:
