@@ -29,7 +29,7 @@ print(held()["contexts"])
 def test_graphs_are_recorded_while_a_video_is_decoded(python: Callable, video: Callable) -> None:
     """Work in the legacy stream would spoil a recording, and the driver refuses it meanwhile."""
     made = video(1)
-    ran = python("-m", "tests.emulated_gpu.scripts.recorded", made.path, **made.environment)
+    ran = python("-m", "tests.emulated_gpu.decoding.recorded", made.path, **made.environment)
     assert (ran.returncode, ran.stderr) == (0, "")
     found = json.loads(ran.stdout)
     assert found["refused"] == []

@@ -17,7 +17,7 @@ from tests.emulated_gpu.test_command_line import BACKENDS, MEMORY_OPTIONS, ON_GP
 
 FRAMES = 13
 WARM = 14  # frames until memories are full and their work has been recorded
-SCRIPT = "tests.emulated_gpu.scripts.decoded"
+SCRIPT = "tests.emulated_gpu.decoding.decoded"
 COMPARED = """
 import json, sys
 from ermu.runtime.sources.opening import open_source
