@@ -9,6 +9,7 @@ from ermu.devices.tensor import DeviceTensor
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.bundle.roles import Role
 from ermu.runtime.bundle.sizes import Grids
+from ermu.runtime.images.frames import GpuPicture, Picture
 from ermu.runtime.memory.workspace import allocate
 from ermu.types import Image
 
@@ -40,10 +41,17 @@ class FrameEncoder:
         (image,) = self._images.values()
         return image
 
-    def take(self, frame: Image) -> None:
-        """Resizes a frame (BGR uint8 H x W x 3) to network size; `encode` will find it."""
+    def take(self, frame: Picture) -> None:
+        """Resizes a frame (BGR uint8 H x W x 3, or a picture on the device) to network size.
+
+        `encode` will find it; a picture on the device may be let go when this returns.
+        """
         out = self._backend.device.kernel_argument(self.image.at(0))
-        self._backend.kernels.pixels.prepare_frame(frame, out, self._resampling)
+        pixels = self._backend.kernels.pixels
+        if isinstance(frame, GpuPicture):
+            pixels.prepare_nv12(frame.nv12, out, self._resampling)
+        else:
+            pixels.prepare_frame(frame, out, self._resampling)
         self._encoded = False
 
     @contextmanager

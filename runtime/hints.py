@@ -46,7 +46,7 @@ class Hints(Prompts):
         hints, self._hints = self._hints, []
         if not hints:
             return None
-        label: LabelMap = np.zeros(frame.image.shape[:2], np.uint8)
+        label: LabelMap = np.zeros(frame.shape[:2], np.uint8)
         for object_id, hint in enumerate(hints, start=1):
             label[self._mask(frame, hint)] = object_id
         for object_id, hint in enumerate(hints, start=1):

@@ -16,7 +16,7 @@ from ermu.runtime.backends.loading import check_lent, open_backend
 from ermu.runtime.bundle.bundle import Bundle
 from ermu.runtime.bundle.sizes import Grids, SizeLimits
 from ermu.runtime.encoder import FrameEncoder
-from ermu.runtime.images.frames import check_frame
+from ermu.runtime.images.frames import Picture, check_picture
 from ermu.runtime.images.labels import (
     IGNORE,
     MOST_GROUPS,
@@ -173,12 +173,12 @@ class Segmenter(PortableSegmenter):
         self._options = replace(self._options, gap_seconds=gap_seconds)
 
     def start(
-        self, frame: Image, label: LabelMap | None = None, *, number: int = 0, time: float | None = None
+        self, frame: Picture, label: LabelMap | None = None, *, number: int = 0, time: float | None = None
     ) -> FrameResult:
         """Begins every memory with a labelled frame, forgetting whatever came before.
 
         Args:
-            frame: BGR uint8 H x W x 3, of any size.
+            frame: BGR uint8 H x W x 3, of any size; or a picture that a decoder left on this device.
             label: uint8 H x W; ids 1 to 254, 0 background, 255 ignore (alone, it is object 1).
                 More than ten objects form groups.
                 None begins with no object; `add_objects` brings them in.
@@ -188,11 +188,11 @@ class Segmenter(PortableSegmenter):
         Raises:
             StateError: the segmenter is closed.
             PromptError: the label map does not fit the frame or holds no object.
-            SourceError: the frame is not a BGR image.
+            SourceError: the frame is neither a BGR image nor a picture on this device.
         """
         if self._closed:
             raise StateError("The segmenter is closed.", fix="make another one")
-        hw = check_frame(frame)
+        hw = check_picture(frame, self.backend.device)
         label = None if label is None else as_prompt(label)
         ids = [] if label is None else check_prompt(label, hw)
         self._options.check_count(len(ids))
@@ -212,12 +212,12 @@ class Segmenter(PortableSegmenter):
         return self._result(label.copy(), self.memory, watch)
 
     def step(
-        self, frame: Image, *, remember: LabelMap | None = None, time: float | None = None
+        self, frame: Picture, *, remember: LabelMap | None = None, time: float | None = None
     ) -> FrameResult:
         """Segments the next frame and remembers it.
 
         Args:
-            frame: BGR uint8, the size of the first.
+            frame: BGR uint8, or a picture on this device; the size of the first.
             remember: A label map to remember in place of the predicted one (a correction, or the truth); ids
                 that nobody follows are background.
             time: As in `start`.
@@ -385,7 +385,7 @@ class Segmenter(PortableSegmenter):
         self._groups = open_memories(self.backend, grids, source_hw, self._numbers, before=groups)
         return self._groups
 
-    def _take(self, frame: Image, watch: Stopwatch) -> None:
+    def _take(self, frame: Picture, watch: Stopwatch) -> None:
         assert self._encoder is not None
         with watch("prepare"):
             self._encoder.take(frame)

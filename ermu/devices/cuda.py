@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ermu.devices.driver.context import Context, Memory
+from ermu.devices.driver.legacy_stream import legacy_stream
 from ermu.devices.driver.library import DriverError, call, created, is_done, start
 from ermu.devices.driver.staging import Pinned
 from ermu.devices.gpu import GpuDevice, Size
@@ -185,7 +186,9 @@ class CudaDevice(GpuDevice):
         with self.current(f"loading a module of {len(image)} bytes"):
             self._context.load_module(sha256(image).hexdigest(), image)
 
-    def launch(self, function: str, grid: Size, block: Size, params: ctypes.Structure) -> None:
+    def launch(
+        self, function: str, grid: Size, block: Size, params: ctypes.Structure, *, once: bool = False
+    ) -> None:
         """See `GpuDevice.launch`."""
         with self.current(f"launching {function} on {grid} blocks of {block}"):
             size = ctypes.c_size_t(ctypes.sizeof(params))
@@ -220,7 +223,7 @@ class CudaDevice(GpuDevice):
         CUDA promises nothing: after such a fault, it says, the process must be ended and started anew.
         """
         self.close()
-        with suppress(DriverError):
+        with legacy_stream(self.index).reset(), suppress(DriverError):
             call("cuDevicePrimaryCtxReset_v2", self.index)
 
 

@@ -56,7 +56,9 @@ class GpuDevice(Device):
         """
 
     @abstractmethod
-    def launch(self, function: str, grid: Size, block: Size, params: ctypes.Structure) -> None:
+    def launch(
+        self, function: str, grid: Size, block: Size, params: ctypes.Structure, *, once: bool = False
+    ) -> None:
         """Starts a function whose only argument is `params` by value.
 
         Args:
@@ -64,6 +66,7 @@ class GpuDevice(Device):
             grid: Blocks along x, y and z.
             block: Threads of a block along x, y and z.
             params: The argument.
+            once: That the very same launch does not come again: inside `repeating`, it is not held back.
 
         Raises:
             BackendError: the function is unknown, or the device refused or failed.

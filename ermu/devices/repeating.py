@@ -47,8 +47,14 @@ class RepeatingDevice(CudaDevice):
         with suppress(BackendError, StateError):
             self._recorder.forget()
 
-    def launch(self, function: str, grid: Size, block: Size, params: ctypes.Structure) -> None:
+    def launch(
+        self, function: str, grid: Size, block: Size, params: ctypes.Structure, *, once: bool = False
+    ) -> None:
         """See `GpuDevice.launch`."""
+        if once:
+            self._at_once()
+            super().launch(function, grid, block, params)
+            return
         key = function, grid, block, bytes(params)
         self.enqueue(Work(key, partial(super().launch, function, grid, block, params)))
 

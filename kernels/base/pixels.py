@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ermu.errors import KernelError
+from ermu.kernels.base.nv12 import Nv12, bgr_of
 from ermu.kernels.base.resampling import BICUBIC
 from ermu.kernels.base.scoring import check_active
 from ermu.kernels.base.tensor_checks import (
@@ -49,6 +50,19 @@ class Pixels(ABC):
         Raises:
             KernelError: shapes or dtypes do not fit, or there is no such filter.
         """
+
+    def prepare_nv12(self, picture: Nv12, out: Tensor, resampling: str = BICUBIC) -> None:
+        """The same from a picture as video decoders leave it: its BGR picture, in levels, resized.
+
+        Args:
+            picture: Its planes lie on this device; on the host, of `bgr_of`.
+            out: As of `prepare_frame`.
+            resampling: Likewise.
+
+        Raises:
+            KernelError: shapes or dtypes do not fit, or a matrix or filter is unknown.
+        """
+        self.prepare_frame(bgr_of(picture), out, resampling)
 
     @abstractmethod
     def label_map(
@@ -127,6 +141,11 @@ def check_frame(frame: Tensor, out: Tensor) -> None:
             expected="(H, W, 3) uint8 in BGR order",
         )
     expect_size("The frame's size", frame.shape[:2])
+    check_output(out)
+
+
+def check_output(out: Tensor) -> None:
+    """Checks the network's input of `Pixels.prepare_frame` and `Pixels.prepare_nv12`."""
     expect_size("out's size", out.shape[:2])
     dtype = np.dtype(np.uint8 if np.dtype(out.dtype) == np.uint8 else np.float32)
     expect_output("out", out, (*out.shape[:2], 3), dtype)

@@ -136,6 +136,18 @@ class FrameParams(Structure):
     )
 
 
+class Nv12Params(Structure):
+    """Arguments of `prepare_nv12_*`."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("luma", "chroma", "resized", "row_at", "column_at")),
+        *((name, c_void_p) for name in ("row_weights", "column_weights")),
+        *((name, c_float) for name in ("black", "gain", "red_v", "green_u", "green_v", "blue_u")),
+        *((name, c_int) for name in ("luma_pitch", "chroma_pitch", "source_w")),
+        *((name, c_int) for name in ("network_h", "network_w", "row_taps", "column_taps")),
+    )
+
+
 class IdentityParams(Structure):
     """Arguments of `identity_tokens`."""
 

@@ -8,7 +8,15 @@ import numpy as np
 
 from ermu.devices.gpu import GpuDevice
 from ermu.devices.tensor import DeviceTensor
-from ermu.kernels.base.pixels import Pixels, check_frame, check_label_map, check_survey, nearest_pixels
+from ermu.kernels.base.nv12 import Nv12, check_nv12
+from ermu.kernels.base.pixels import (
+    Pixels,
+    check_frame,
+    check_label_map,
+    check_output,
+    check_survey,
+    nearest_pixels,
+)
 from ermu.kernels.base.resampling import BICUBIC, frame_taps
 from ermu.kernels.cuda import params
 from ermu.kernels.cuda.faults import FaultWord
@@ -48,6 +56,22 @@ class CudaPixels(Pixels):
         pointers = address_of("frame", held), address_of("out", out), *(tensor.address for tensor in taps)
         sizes = frame.shape[1], *network, taps[0].shape[1], taps[1].shape[1]
         self._over_pixels(f"prepare_frame_{kind}", network, params.FrameParams(*pointers, *sizes))
+
+    def prepare_nv12(self, picture: Nv12, out: DeviceTensor, resampling: str = BICUBIC) -> None:
+        """See `Pixels.prepare_nv12`; a pixel's colours are made anew for every tap that reads it.
+
+        Decoders leave every picture at another address: no CUDA graph is made of the launch.
+        """
+        check_nv12(picture)
+        check_output(out)
+        network, kind = out.shape[:2], _arithmetic(out, resampling)
+        taps = self._taps_between(network, picture.shape[:2], resampling, kind)
+        planes = address_of("luma", picture.luma), address_of("chroma", picture.chroma, 2)
+        pointers = *planes, address_of("out", out), *(tensor.address for tensor in taps)
+        widths = picture.luma.shape[1], picture.chroma.shape[1], picture.width
+        sizes = *widths, *network, taps[0].shape[1], taps[1].shape[1]
+        arguments = params.Nv12Params(*pointers, *picture.colours, *sizes)
+        self._over_pixels(f"prepare_nv12_{kind}", network, arguments, once=True)
 
     def label_map(
         self,
@@ -114,10 +138,15 @@ class CudaPixels(Pixels):
         return self._taps
 
     def _over_pixels(
-        self, kernel: str, size_hw: tuple[int, ...] | list[int], arguments: ctypes.Structure
+        self,
+        kernel: str,
+        size_hw: tuple[int, ...] | list[int],
+        arguments: ctypes.Structure,
+        *,
+        once: bool = False,
     ) -> None:
         grid = (divided(size_hw[1], BLOCK[0]), divided(size_hw[0], BLOCK[1]), 1)
-        self._device.launch(kernel, grid, BLOCK, arguments)
+        self._device.launch(kernel, grid, BLOCK, arguments, once=once)
 
 
 def _arithmetic(out: DeviceTensor, resampling: str) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 
 from ermu.closing import Closing
 from ermu.errors import PromptError, SourceError
+from ermu.runtime.backends.base import Backend
 from ermu.runtime.encoder import FrameEncoder
-from ermu.runtime.images.frames import check_frame
+from ermu.runtime.images.frames import Picture, check_picture
 from ermu.runtime.images.labels import IGNORE
 from ermu.runtime.memory.options import MemoryOptions
 from ermu.runtime.memory.sets.memories import Memories, Tensors
@@ -25,6 +26,7 @@ from ermu.types import Image, LabelMap, Mask
 class Refining(Closing, ABC):
     """The part of a `Segmenter` that corrects what it remembers of an object."""
 
+    backend: Backend
     _options: MemoryOptions
     _encoder: FrameEncoder | None
     _frame: int
@@ -121,8 +123,8 @@ class Refining(Closing, ABC):
             objects = sighted(self.ids, self._started().seen(label))
         return FrameResult(self._frame, label, memory, watch.ms, objects)
 
-    def _check_size(self, frame: Image) -> tuple[int, int]:
-        hw, first = check_frame(frame), self._started().source_hw
+    def _check_size(self, frame: Picture) -> tuple[int, int]:
+        hw, first = check_picture(frame, self.backend.device), self._started().source_hw
         if hw != first:
             raise SourceError(
                 f"Frame {self._frame + 1} is {hw[1]}x{hw[0]}, the first was {first[1]}x{first[0]}.",

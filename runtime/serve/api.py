@@ -309,7 +309,7 @@ async def body_of(request: Request, bodies: Bodies[B]) -> B:
 def _label_map(png: bytes, stream: ServedStream) -> LabelMap:
     """A label map from an uploaded PNG; its size is compared before anything is unpacked."""
     latest = stream.pipeline.latest
-    size = latest.frame.image.shape[1::-1] if latest else None
+    size = latest.frame.shape[1::-1] if latest else None
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             if size is not None and image.size != size:

@@ -24,7 +24,7 @@ class ServedStream:
         """State and figures, ready for JSON."""
         pipeline, latest = self.pipeline, self.pipeline.latest
         reader, segmenter = pipeline.reader, pipeline.segmenter
-        shape = latest.frame.image.shape if latest else (0, 0)
+        shape = latest.frame.shape if latest else (0, 0)
         return {
             "name": pipeline.name,
             "source": redact(pipeline.source.description),

@@ -139,7 +139,7 @@ class SinkFeeder:
 
     def _feed_on(self) -> None:
         while (item := self._queue.get()) is not None:
-            if self.error is not None:
+            if self.error is not None or item[0].gone:
                 self.dropped += 1
                 continue
             began, self._busy_since = perf_counter(), monotonic()

@@ -8,11 +8,26 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from ermu.closing import Closing
+from ermu.devices.base import Device
 from ermu.errors import SourceError
+from ermu.runtime.images.frames import GpuPicture, Picture
 from ermu.runtime.sources.connections.options import ConnectionOptions
 from ermu.types import Image, LabelMap
 
 DEFAULT_FPS = 25.0
+
+
+class _Shown:
+    """A frame's BGR picture; one that lies on a GPU is brought down when it is read."""
+
+    def __get__(self, frame: Frame | None, kind: type[Frame]) -> Image:
+        if frame is None:
+            raise AttributeError("image")  # so that it has no default
+        picture = frame.picture
+        return picture.image() if isinstance(picture, GpuPicture) else picture
+
+    def __set__(self, frame: Frame, picture: Picture) -> None:
+        frame.__dict__["_picture"] = picture
 
 
 @dataclass(frozen=True)
@@ -22,7 +37,7 @@ class Frame:
     Attributes:
         index: Counted from 0; a live source goes on counting after a reconnection.
         name: What results for this frame are called: the image's stem, or the index in five digits.
-        image: BGR uint8 H x W x 3.
+        image: BGR uint8 H x W x 3; may be given as a picture on a GPU, and is brought down when it is read.
         time: Seconds on the stream's own axis: from a file's first frame, or the monotonic clock when live.
         stamp: Monotonic clock at decoding, from which latency is counted.
         damaged: How many frames are damaged here: this one, and those just before it that did not come.
@@ -30,10 +45,33 @@ class Frame:
 
     index: int
     name: str
-    image: Image
+    image: _Shown = _Shown()
     time: float = 0.0
     stamp: float = field(default_factory=monotonic)
     damaged: int = 0
+
+    @property
+    def picture(self) -> Picture:
+        """As it was given: BGR on the host, or on a GPU still."""
+        picture: Picture = self.__dict__["_picture"]
+        return picture
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its picture, (H, W, 3); nothing is brought down for it."""
+        return self.picture.shape
+
+    @property
+    def gone(self) -> bool:
+        """Whether its picture was on a GPU that has been reset since, and nobody has it any more."""
+        picture = self.picture
+        return isinstance(picture, GpuPicture) and picture.gone
+
+    def for_device(self, device: Device) -> Picture:
+        """Its picture on that device where it lies there, else its BGR picture."""
+        picture = self.picture
+        here = isinstance(picture, GpuPicture) and picture.lies_on(device)
+        return picture if here else self.image
 
 
 class Source(Closing, ABC):
@@ -91,6 +129,16 @@ class Source(Closing, ABC):
         """
         return
 
+    def leave_on(self, device: str) -> None:
+        """Has it leave its pictures on a device where that decodes them, from the next iteration on.
+
+        Where it does not, or for pictures that nothing reads there, they come to the host as ever.
+
+        Args:
+            device: `cpu`, the default, or the GPU that reads them.
+        """
+        return
+
     def connect_with(self, options: ConnectionOptions) -> None:
         """Has it connect as an operator chose, from the next iteration on.
 
@@ -110,7 +158,12 @@ class Source(Closing, ABC):
         return None
 
 
-def live_frame(index: int, image: Image) -> Frame:
+def still_there(frame: Frame | None) -> Frame | None:
+    """A frame, None where its picture is gone."""
+    return None if frame is None or frame.gone else frame
+
+
+def live_frame(index: int, image: Picture) -> Frame:
     """A frame just decoded from a live stream: its time is now."""
     now = monotonic()
     return Frame(index, f"{index:05d}", image, time=now, stamp=now)

@@ -39,7 +39,7 @@ class PacedSource(Source):
             for frame in frames:
                 if self._closed.wait(max(0.0, due - monotonic())):
                     return
-                yield live_frame(self._frames, frame.image)
+                yield live_frame(self._frames, frame.picture)
                 self._frames += 1
                 due = max(due + 1 / self.fps, monotonic() - 1.0)  # a slow reader does not make up for hours
             if not self._loop or self._frames == before:
@@ -53,6 +53,9 @@ class PacedSource(Source):
 
     def decode_on(self, device: str) -> None:
         self._source.decode_on(device)
+
+    def leave_on(self, device: str) -> None:
+        self._source.leave_on(device)
 
     def close(self) -> None:
         self._closed.set()

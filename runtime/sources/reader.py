@@ -13,7 +13,7 @@ from ermu.errors import ErmuError, OptionError, SourceError, StateError, counted
 from ermu.logs import in_stream
 from ermu.redaction import redact
 from ermu.runtime.sources.backoff import Backoff
-from ermu.runtime.sources.base import Frame, Source
+from ermu.runtime.sources.base import Frame, Source, still_there
 from ermu.runtime.sources.cadence import Cadence
 from ermu.runtime.timing.interval import Interval
 from ermu.runtime.timing.statistics import Rate
@@ -146,10 +146,12 @@ class StreamReader:
             SourceError: the file failed after the frames taken so far.
         """
         with self._changed:
-            if self._frames:
-                frame = self._frames.popleft()
+            while self._frames:
+                frame = still_there(self._frames.popleft())
                 self._changed.notify_all()
-                return frame
+                if frame is not None:
+                    return frame
+                self.dropped += 1
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error

@@ -87,7 +87,7 @@ class ClickTracking(ABC):
     def _clicked_on(self, drawn_on: SegmentedFrame) -> Image | None:
         """A recent frame's picture; None of the latest."""
         latest = self.shown()
-        if drawn_on.frame.image.shape != latest.frame.image.shape:
+        if drawn_on.frame.shape != latest.frame.shape:
             raise PromptError("The picture has changed its size since.", fix="draw again")
         return None if drawn_on.result.frame == latest.result.frame else drawn_on.frame.image
 

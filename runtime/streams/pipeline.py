@@ -14,7 +14,7 @@ from ermu.runtime.results import FrameResult
 from ermu.runtime.segmenter import Segmenter
 from ermu.runtime.sinks.base import Sink
 from ermu.runtime.sinks.feeder import SinkFeeder
-from ermu.runtime.sources.base import Frame, Source
+from ermu.runtime.sources.base import Frame, Source, still_there
 from ermu.runtime.sources.reader import StreamReader, StreamState
 from ermu.runtime.streams.live_options import LiveOptions
 from ermu.runtime.streams.memory_history import MemoryHistory
@@ -70,11 +70,10 @@ class Pipeline(PortableStream):
         self.feeders: list[SinkFeeder] = []
         self.paused = self.done = False
         self._frame: Frame | None = None  # taken, and not segmented yet
-        self._renewing = False
         self.error: ErmuError | None = None
         self._sinks = sinks
         self._run: Run | None = None
-        self._finished = self._withheld = False
+        self._finished = self._withheld = self._renewing = False
         self._halted = 0.0  # when, by the monotonic clock
 
     @property
@@ -209,6 +208,7 @@ class Pipeline(PortableStream):
                 f"The stream {self.name} goes on from a session, which has its objects.",
                 expected="no label map of a first frame",
             )
+        self.source.leave_on(self.tracker.device)
         reader = StreamReader(
             self.source,
             stale_seconds=self.options.stale_seconds,
@@ -242,7 +242,7 @@ class Pipeline(PortableStream):
         run = self._started()
         if self._renewing and not self.done:
             self.tracker.renew()
-            self._renewing = False
+            self._renewing, self._frame = False, still_there(self._frame)
         self._commands.run()
         if commands_only or self.paused or self.done or self._waits():
             return False

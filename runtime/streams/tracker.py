@@ -12,6 +12,7 @@ import numpy as np
 from ermu.errors import PromptError
 from ermu.runtime.detections import Detection, Intake, painted
 from ermu.runtime.hints import Hints
+from ermu.runtime.images.frames import Picture, place_of
 from ermu.runtime.images.labels import IGNORE, as_prompt, object_ids
 from ermu.runtime.images.masks import XYXY, extents
 from ermu.runtime.images.prompter import Box, Point
@@ -68,11 +69,16 @@ class Tracker(ClickTracking):
         self.frames = self.restarts = 0
         self.device_losses: list[int] = []
         self.detected: int | None = None
-        self._resumed = False
+        self._resumed = self._renews = False
         self.primed: Session | None = None
         self._prompted: tuple[Frame, LabelMap | None] | None = None
         self._clicked: tuple[Frame, list[Box | Point]] | None = None
         self._recent = RecentFrames()
+
+    @property
+    def device(self) -> str:
+        """Name of the one that it segments on."""
+        return str(place_of(self.segmenter.backend.device))
 
     def segment(self, frame: Frame, prompt: LabelMap | Prompts | None) -> FrameResult:
         """Segments the next frame; `prompt` is the first one's label map, or those of several by name.
@@ -108,12 +114,17 @@ class Tracker(ClickTracking):
         self._recent, self._prompted, self._resumed = RecentFrames(), None, True
 
     def renew(self) -> None:
-        """Begins every memory anew from the latest label map, on a device that has none of them any more."""
+        """Begins every memory anew from the latest label map, on a device that has none of them any more.
+
+        Where that frame's picture is gone with them, the label map is put on the next frame.
+        """
         latest = self.latest
         if latest is None:
             return
-        number, image = latest.result.frame, latest.frame.image
-        self._restart(image, latest.label_at(image, self.objects.ids), number, latest.frame.time)
+        number, self._renews = latest.result.frame, latest.frame.gone
+        if not self._renews:
+            image = latest.frame.image
+            self._restart(image, latest.label_at(image, self.objects.ids), number, latest.frame.time)
         self.device_losses.append(number)
         self._note_memory()
 
@@ -199,7 +210,7 @@ class Tracker(ClickTracking):
     def refine(self, object_id: int, mask: Mask, drawn_on: SegmentedFrame) -> None:
         """Corrects an object by its mask on a recent frame; one that lost its memory gets one again."""
         latest = self.shown()
-        if drawn_on.frame.image.shape != latest.frame.image.shape:
+        if drawn_on.frame.shape != latest.frame.shape:
             raise PromptError("The picture has changed its size since.", fix="draw again")
         if object_id not in self.segmenter.ids:
             self._begin_again(object_id, mask, drawn_on)
@@ -297,7 +308,7 @@ class Tracker(ClickTracking):
             for object_id, name in names_in(self.primed).items():
                 self.objects.add([object_id], frame=result.frame, time=frame.time, name=name)
             return result
-        result = self.segmenter.start(frame.image, prompt, time=frame.time)
+        result = self.segmenter.start(self._picture(frame), prompt, time=frame.time)
         self.objects.add(self.segmenter.ids, frame=0, time=frame.time)
         return result
 
@@ -323,10 +334,14 @@ class Tracker(ClickTracking):
 
     def _next(self, frame: Frame) -> FrameResult:
         latest = self._continued(frame)
-        if self._live and frame.image.shape != latest.frame.image.shape:
+        if self._renews or (self._live and frame.shape != latest.frame.shape):
+            self._renews = False
             held = latest.label_at(frame.image, self.objects.ids)
-            return self._restart(frame.image, held, self.segmenter.frame + 1, frame.time)
-        return self.segmenter.step(frame.image, time=frame.time)
+            return self._restart(frame.image, held, latest.result.frame + 1, frame.time)
+        return self.segmenter.step(self._picture(frame), time=frame.time)
+
+    def _picture(self, frame: Frame) -> Picture:
+        return frame.for_device(self.segmenter.backend.device)
 
     def _continued(self, frame: Frame) -> SegmentedFrame:
         """The latest frame, before this one also by its time: a session may come from another axis."""

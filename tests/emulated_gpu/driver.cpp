@@ -201,11 +201,19 @@ bool spoils_capture() {
     return found;
 }
 
+// Work in the legacy stream would wait for a blocking stream that is being recorded, in whatever thread: refused.
+bool spoils_any_capture() {
+    bool found = false;
+    for (Stream* stream : streams())
+        if (stream->capturing && stream->blocking) stream->spoiled = found = true;
+    return found;
+}
+
 CUresult enqueue(CUstream handle, Job job) {
     Stream* stream = known(handle);
     if (!stream) return complain("a stream that was destroyed"), CUDA_ERROR_INVALID_HANDLE;
     if (stream->capturing) return stream->captured.push_back(std::move(job)), CUDA_SUCCESS;
-    if (stream == &legacy() && spoils_capture()) return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+    if (stream == &legacy() && spoils_any_capture()) return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
     static const bool idle = std::getenv("EMULATED_IDLE");  // no work is done: for measuring what the host does
     if (idle) return CUDA_SUCCESS;
     Work work{std::move(stream->after), std::move(job)};
@@ -260,7 +268,8 @@ bool translate(std::vector<uint64_t>& words) {
 
 // ---- contexts
 
-int primary;
+int primary, other;  // the second for whoever creates a context of its own
+unsigned primary_flags;  // CU_CTX_SCHED_AUTO, unless somebody says otherwise
 struct Stack : std::vector<CUcontext> {
     ~Stack() {
         if (!empty()) complain("a thread ends with a context on its stack", size());
@@ -319,6 +328,30 @@ CUresult cuDevicePrimaryCtxReset(CUdevice) {
     while (!pinned().empty()) unpin(pinned().begin()->first);
     if (!chosen("EMULATED_FAULT_STAYS")) fault = CUDA_SUCCESS;
     return CUDA_SUCCESS;
+}
+// Under the names that FFmpeg looks for, too.
+#undef cuDevicePrimaryCtxRelease
+#undef cuDevicePrimaryCtxReset
+#undef cuDevicePrimaryCtxSetFlags
+CUresult cuDevicePrimaryCtxRelease(CUdevice device) { return cuDevicePrimaryCtxRelease_v2(device); }
+CUresult cuDevicePrimaryCtxReset(CUdevice device) { return cuDevicePrimaryCtxReset_v2(device); }
+CUresult cuDevicePrimaryCtxGetState(CUdevice, unsigned* flags, int* active) {
+    ALWAYS
+    return *flags = primary_flags, *active = counter("contexts") > 0, CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice, unsigned flags) {
+    ALWAYS
+    return primary_flags = flags, CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned flags) {
+    return cuDevicePrimaryCtxSetFlags_v2(device, flags);
+}
+CUresult cuCtxCreate_v2(CUcontext* context, unsigned, CUdevice) {
+    contexts.push_back(reinterpret_cast<CUcontext>(&other));
+    return *context = contexts.back(), CUDA_SUCCESS;
+}
+CUresult cuCtxGetCurrent(CUcontext* context) {
+    return *context = contexts.empty() ? nullptr : contexts.back(), CUDA_SUCCESS;
 }
 CUresult cuCtxPushCurrent(CUcontext context) { return contexts.push_back(context), CUDA_SUCCESS; }
 CUresult cuCtxPopCurrent(CUcontext* context) {
@@ -447,6 +480,38 @@ CUresult cuMemcpyDtoDAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstr
         std::memmove(target, source, bytes);
     });
 }
+
+// Rows of a picture; what goes to the host's plain memory is there when the call returns.
+static CUresult copy_rows(const CUDA_MEMCPY2D& how, bool to_device, bool from_device) {
+    for (size_t row = 0; row < how.Height; ++row) {
+        const size_t to = (how.dstY + row) * how.dstPitch + how.dstXInBytes;
+        const size_t from = (how.srcY + row) * how.srcPitch + how.srcXInBytes;
+        char* target = to_device ? host_of(how.dstDevice + to, how.WidthInBytes) : static_cast<char*>(how.dstHost) + to;
+        const char* source = from_device ? host_of(how.srcDevice + from, how.WidthInBytes)
+                                         : static_cast<const char*>(how.srcHost) + from;
+        if (!target || !source) return fail(CUDA_ERROR_ILLEGAL_ADDRESS, "a copy of rows that are gone"), fault;
+        std::memmove(target, source, how.WidthInBytes);
+    }
+    return CUDA_SUCCESS;
+}
+CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D* given, CUstream stream) {
+    IN_CONTEXT
+    const CUDA_MEMCPY2D how = *given;
+    const bool to = how.dstMemoryType == CU_MEMORYTYPE_DEVICE, from = how.srcMemoryType == CU_MEMORYTYPE_DEVICE;
+    ++counter(to && from ? "row_copies" : to ? "uploads" : "downloads");
+    if (!from) {  // staged by the driver, as any pageable memory
+        Stream* in = known(stream);
+        reach({in, in->issued});
+        return fault ? fault : copy_rows(how, to, from);
+    }
+    const CUresult queued = enqueue(stream, [=] { copy_rows(how, to, from); });
+    if (queued || to) return queued;
+    ++counter("pageable"), ++counter("syncs");
+    Stream* in = known(stream);
+    reach({in, in->issued});
+    return fault;
+}
+CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D* given) { return cuMemcpy2DAsync_v2(given, nullptr); }
 
 CUresult cuStreamCreate(CUstream* handle, unsigned flags) {
     IN_CONTEXT
@@ -612,7 +677,19 @@ CUresult cuGetErrorString(CUresult error, const char** text) {
     return *text = found == known.end() ? "an error of the emulated GPU" : found->second, CUDA_SUCCESS;
 }
 
+CUresult cuGetErrorName(CUresult, const char** text) { return *text = "CUDA_ERROR", CUDA_SUCCESS; }
+
 // ---- for what stands on the driver here, and for tests
+
+// Work of the video decoder: `job(argument)` is called when the stream comes to it.
+int emulated_work(CUstream stream, void (*job)(void*), void* argument) {
+    IN_CONTEXT
+    return enqueue(stream, [=] { job(argument); });
+}
+void emulated_note(const char* name, long long by) {
+    ALWAYS
+    counter(name) += by;
+}
 
 // Work of an engine: `job(argument)` is called when the stream comes to it; fails the device where it returns 0.
 int emulated_enqueue(CUstream stream, int (*job)(long long), long long argument) {

@@ -58,18 +58,24 @@ def environment() -> dict[str, str]:
 def driver() -> Path:
     """The driver library, kept by what it is made of.
 
-    Beside it lies `libemulated.so`, the same under a name that nobody looks for: for use in this process.
+    Beside it lies `libemulated.so`, the same under a name that nobody looks for: for use in this process; and
+    `libnvcuvid.so.1`, its video decoder.
     """
-    source = HERE / "driver.cpp"
-    made_of = source.read_bytes() + " ".join(COMPILE).encode() + b"2"
+    sources = [HERE / f"{name}.cpp" for name in ("driver", "unused", "nvcuvid")]
+    made_of = b"".join(source.read_bytes() for source in sources) + " ".join(COMPILE).encode() + b"2"
     folder = BUILT / f"driver-{hashlib.sha256(made_of).hexdigest()[:16]}"
 
     def make(folder: Path) -> None:
         folder.mkdir()
-        compiled = str(folder / "driver.o")
-        _run([*COMPILE, f"-I{cuda_home()}/include", "-c", "-o", compiled, str(source)])
+        compiled = [str(folder / f"{source.stem}.o") for source in sources]
+        for source, to in zip(sources, compiled, strict=True):
+            _run([*COMPILE, f"-I{cuda_home()}/include", "-c", "-o", to, str(source)])
+        *driver, decoder = compiled
         for name in ("libcuda.so.1", "libemulated.so"):
-            _run([*COMPILE, "-shared", f"-Wl,-soname,{name}", "-o", str(folder / name), compiled, "-ldl"])
+            _run([*COMPILE, "-shared", f"-Wl,-soname,{name}", "-o", str(folder / name), *driver, "-ldl"])
+        name = "libnvcuvid.so.1"
+        linked = ["-shared", f"-Wl,-soname,{name}", "-o", str(folder / name), decoder]
+        _run([*COMPILE, *linked, str(folder / "libcuda.so.1")])
 
     return _made(folder, make) / "libcuda.so.1"
 

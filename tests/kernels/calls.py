@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ermu.devices.base import Device
 from ermu.devices.host import HostDevice
 from ermu.devices.tensor import DeviceTensor
+from ermu.kernels.base.nv12 import Nv12
 from ermu.kernels.base.pixels import SURVEY
 from ermu.kernels.base.resampling import BICUBIC
 from ermu.kernels.base.scoring import KeyGram
@@ -101,6 +102,18 @@ class Caller:
     ) -> Array:
         out = self._out((*network_hw, 3), dtype)
         self.kernels.pixels.prepare_frame(frame, self.device.kernel_argument(out), resampling)
+        return self._result(out)
+
+    def prepare_nv12(
+        self,
+        picture: Nv12,
+        network_hw: tuple[int, int],
+        dtype: npt.DTypeLike = np.uint8,
+        resampling: str = BICUBIC,
+    ) -> Array:
+        """As `prepare_frame`, of a picture on the kernels' device."""
+        out = self._out((*network_hw, 3), dtype)
+        self.kernels.pixels.prepare_nv12(picture, self.device.kernel_argument(out), resampling)
         return self._result(out)
 
     def embed(self, weight: Array, bias: Array, label: Array) -> Array:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakSet
 
+from ermu.devices.driver.legacy_stream import legacy_stream
 from ermu.devices.driver.library import NOT_FOUND, OUT_OF_MEMORY, DriverError, call, created, is_done
 from ermu.devices.driver.staging import Pinned, Staging
 from ermu.errors import BackendError, StateError
@@ -111,10 +112,14 @@ class Context:
 
     @contextmanager
     def capturing(self) -> Iterator[None]:
-        """What this thread drops inside is freed at the end: freeing it would spoil the capture."""
-        self._capturing = threading.get_ident()
+        """What this thread drops inside is freed at the end: freeing it would spoil the capture.
+
+        So would what others do in the legacy stream: they wait.
+        """
         try:
-            yield
+            with legacy_stream(self._index).left_alone():
+                self._capturing = threading.get_ident()
+                yield
         finally:
             self._capturing = None
             while self._dropped:

@@ -30,6 +30,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuDevicePrimaryCtxRetain": (_TO_HANDLE, c_int),
     "cuDevicePrimaryCtxRelease_v2": (c_int,),
     "cuDevicePrimaryCtxReset_v2": (c_int,),
+    "cuDevicePrimaryCtxSetFlags_v2": (c_int, c_uint),
     "cuCtxPushCurrent_v2": (_HANDLE,),
     "cuCtxPopCurrent_v2": (_TO_HANDLE,),
     "cuMemGetInfo_v2": (POINTER(c_size_t), POINTER(c_size_t)),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ermu.runtime.files import shown
+from ermu.runtime.images.frames import Picture
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
-from ermu.types import Image
 
 
 class VideoDecoder(ABC):
@@ -19,6 +19,7 @@ class VideoDecoder(ABC):
 
     Attributes:
         device: Where it decodes: `cpu`, or `cuda`, `cuda:1` and so on; may be set before it is iterated.
+        stays_on: The GPU on which pictures are wanted, where it decodes them; `cpu` for none. Likewise.
         fps: Nominal frames a second.
         total_frames: Number of frames that the file promises, None where it does not say.
         missing: Promised frames that did not come, known at the end of an iteration.
@@ -28,6 +29,7 @@ class VideoDecoder(ABC):
     """
 
     device: str = "cpu"
+    stays_on: str = "cpu"
     fps: float = DEFAULT_FPS
     total_frames: int | None = None
     missing: int = 0
@@ -47,7 +49,7 @@ class FrameClock:
         self._first: float | None = None
         self._latest: float | None = None
 
-    def frame(self, index: int, image: Image, stamp: float | None, *, damaged: int = 0) -> Frame:
+    def frame(self, index: int, image: Picture, stamp: float | None, *, damaged: int = 0) -> Frame:
         """A frame shown at `stamp`, in seconds; where there is none, a period after the one before."""
         if self._first is None:
             self._first = stamp

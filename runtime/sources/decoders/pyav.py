@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,14 @@ import av
 import numpy as np
 
 from ermu.errors import SourceError
+from ermu.runtime.images.frames import Picture
 from ermu.runtime.sources.base import DEFAULT_FPS, Frame
 from ermu.runtime.sources.decoders.base import FrameClock, VideoDecoder
-from ermu.runtime.sources.decoders.hardware import on_gpu, opened
+from ermu.runtime.sources.decoders.hardware import Decoding, GpuFailedError, on_gpu, opened
 from ermu.runtime.sources.decoders.witness import Witness
 from ermu.types import Image
+
+logger = logging.getLogger("ermu.sources")
 
 _DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
 _NO_VIDEO = ("tty",)  # FFmpeg draws text files
@@ -34,19 +39,46 @@ class PyavDecoder(VideoDecoder):
         self.total_frames = self._promise.frames
 
     def __iter__(self) -> Iterator[Frame]:
-        self.missing = index = 0
-        clock = FrameClock(self.fps)
-        with self._opened() as (container, stream):
+        self.missing = done = 0
+        clock, device = FrameClock(self.fps), self.device
+        while True:
+            try:
+                for frame in self._decoded(device, clock, done):
+                    done += 1
+                    yield frame
+                return
+            except GpuFailedError as error:
+                text = "%s is decoded on the CPU from frame %d on: %s"
+                logger.warning(text, self._shown, done, error.problem)
+                device = "cpu"
+
+    def _decoded(self, device: str, clock: FrameClock, first: int) -> Iterator[Frame]:
+        """The frames from the `first` on, decoded from the beginning all the same."""
+        with self._opened(device) as (container, stream):
             if not on_gpu(stream):
                 stream.thread_type = "AUTO"
-            reading = _Reading(container, stream)
+            index, decoding = 0, Decoding(device, self.stays_on)
+            reading = _Reading(container, stream, decoding)
             unstamped = container.format.name == "avi"  # which tells the order of decoding alone
             for frame, damaged in reading.frames():
-                image = _upright(frame.to_ndarray(format="bgr24"), frame.rotation)
-                stamp = None if unstamped and stream.codec_context.has_b_frames else frame.time
-                yield clock.frame(index, image, stamp, damaged=damaged)
+                if index >= first:
+                    picture = _upright(decoding, frame, partial(self._again, frame.pts))
+                    stamp = None if unstamped and stream.codec_context.has_b_frames else frame.time
+                    yield clock.frame(index, picture, stamp, damaged=damaged)
                 index += 1
         self.missing = self._missing(reading, index)
+
+    def _again(self, stamp: int | None) -> Image:
+        """The picture of a frame decoded before, by the CPU."""
+        with self._opened("cpu") as (container, stream):
+            if stamp is not None:
+                container.seek(stamp, stream=stream)
+            for frame in container.decode(stream):
+                if frame.pts == stamp:
+                    return Decoding().image(frame)
+        raise SourceError(
+            f"{self._shown}: a picture that the GPU has lost is not found again.", fix="--decode cpu"
+        )
 
     def _missing(self, reading: _Reading, frames: int) -> int:
         """Frames that were promised and did not come: by their number and by the time that they fill."""
@@ -58,14 +90,18 @@ class PyavDecoder(VideoDecoder):
         return reading.lost
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[Any, Any]]:
+    def _opened(self, device: str = "cpu") -> Iterator[tuple[Any, Any]]:
+        by_gpu = False
         try:
-            with opened(str(self._path), self.device, self._shown) as container:
+            with opened(str(self._path), device, self._shown, stays_on=self.stays_on) as container:
                 stream = container.streams.best("video")
+                by_gpu = stream is not None and on_gpu(stream)
                 if stream is None or container.format.name in _NO_VIDEO:
                     raise SourceError(f"{self._shown} has no video.", expected="a file with a video stream")
                 yield container, stream
         except av.FFmpegError as error:
+            if by_gpu:
+                raise GpuFailedError(f"{device} has failed ({error.strerror}).") from error
             raise SourceError(
                 f"The video {self._shown} cannot be opened: {error.strerror or type(error).__name__}.",
                 expected="a file that FFmpeg can decode",
@@ -121,8 +157,8 @@ class _Reading:
         lost: Frames at the file's end that could not be decoded or read.
     """
 
-    def __init__(self, container: Any, stream: Any) -> None:
-        self._container, self._stream = container, stream
+    def __init__(self, container: Any, stream: Any, decoding: Decoding) -> None:
+        self._container, self._stream, self._decoding = container, stream, decoding
         self._witness = Witness(stream)
         self._torn: set[int] = set()  # stamps of packets of which the container misses a part
         self.packets = self.lost = 0
@@ -137,7 +173,8 @@ class _Reading:
         spoilt = False
         for packet in self._read():
             try:
-                decoded = packet.decode()
+                with self._decoding.turn():
+                    decoded = packet.decode()
             except av.InvalidDataError:
                 self.lost += 1
                 continue
@@ -179,6 +216,8 @@ class _Flush:
         return list(self._stream.codec_context.decode(None))
 
 
-def _upright(image: Image, rotation: int) -> Image:
-    """A picture turned as its file says; only quarter turns are."""
-    return np.ascontiguousarray(np.rot90(image, round(rotation / 90)))
+def _upright(decoding: Decoding, frame: Any, again: Callable[[], Image]) -> Picture:
+    """A frame's picture, turned as its file says; only quarter turns are, and those on the host."""
+    if not frame.rotation:
+        return decoding.picture(frame, again)
+    return np.ascontiguousarray(np.rot90(decoding.image(frame), round(frame.rotation / 90)))

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from threading import Event
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
 from ermu.errors import SourceError
+from ermu.runtime.images.frames import Picture
 from ermu.runtime.opencv import quiet_opencv
 from ermu.runtime.sources.base import Frame, Source, live_frame
 from ermu.runtime.sources.connections.address import Address
@@ -20,6 +21,9 @@ from ermu.runtime.sources.connections.size_guard import SizeGuard
 from ermu.runtime.sources.connections.stamps import Lateness, Playout, has_stamps, in_segments
 from ermu.runtime.sources.decoders.conversion import converted_live
 from ermu.types import Image
+
+if TYPE_CHECKING:
+    from ermu.runtime.sources.decoders.hardware import Decoding
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "tcp")
 _MAX_BROKEN_PACKETS = 100  # in a row: then it is no longer the stream that was opened
@@ -55,7 +59,7 @@ class NetworkSource(Source):
         self._segments = self._address.rest.partition("?")[0].lower().endswith(".m3u8")
         self._sizes = SizeGuard()
         self._closed = Event()
-        self._device = "cpu"
+        self._device = self._stays_on = "cpu"
 
     @classmethod
     def opens(cls, where: str) -> bool:
@@ -72,6 +76,10 @@ class NetworkSource(Source):
         """See `Source`; through PyAV only."""
         self._device = device
 
+    def leave_on(self, device: str) -> None:
+        """See `Source`; through PyAV only."""
+        self._stays_on = device
+
     def connect_with(self, options: ConnectionOptions) -> None:
         """See `Source`."""
         self._address = self._address.with_credentials(options.user, options.password)
@@ -84,7 +92,7 @@ class NetworkSource(Source):
         try:
             import av  # noqa: F401
         except ImportError:
-            images = converted_live(self._through_opencv(), self.description)
+            images: Iterator[Picture] = converted_live(self._through_opencv(), self.description)
         else:
             images = self._through_pyav()
         for image in images:
@@ -97,16 +105,18 @@ class NetworkSource(Source):
     def close(self) -> None:
         self._closed.set()
 
-    def _through_pyav(self) -> Iterator[Image]:
+    def _through_pyav(self) -> Iterator[Picture]:
         import av
 
-        from ermu.runtime.sources.decoders.hardware import on_gpu, opened
+        from ermu.runtime.sources.decoders.hardware import Decoding, on_gpu, opened
 
         read = max(self._read_seconds, _SEGMENT_SECONDS) if self._segments else self._read_seconds
         given = {"options": self._options.ffmpeg(self._address.scheme), "timeout": (self._open_seconds, read)}
         waited, before, began = self._open_seconds, self._frames, monotonic()
         try:
-            with opened(self._address.url, self._device, self.description, **given) as container:
+            with opened(
+                self._address.url, self._device, self.description, stays_on=self._stays_on, **given
+            ) as container:
                 waited, began = read, monotonic()
                 self.awaits = "connected, and waiting for a whole picture (key frame)"
                 if not container.streams.video:
@@ -120,7 +130,7 @@ class NetworkSource(Source):
                     stream.thread_type = "SLICE"
                 stream.codec_context.flags |= av.codec.context.Flags.low_delay
                 self.fps = float(stream.average_rate or self.fps)
-                images = self._decoded(container, stream)
+                images = self._decoded(container, stream, Decoding(self._device, self._stays_on))
                 if container.format.name.endswith("_pipe") or container.format.name == "image2":
                     images = self._no_snapshot(images)
                 yield from images
@@ -128,7 +138,7 @@ class NetworkSource(Source):
             begun, over = self._frames > before, monotonic() - began >= waited
             raise explained(self._address, error, begun=begun, timed_out=over) from None
 
-    def _no_snapshot(self, images: Iterator[Image]) -> Iterator[Image]:
+    def _no_snapshot(self, images: Iterator[Picture]) -> Iterator[Picture]:
         """Pictures of a format that may be a stream or one picture alone.
 
         Raises:
@@ -139,7 +149,7 @@ class NetworkSource(Source):
             raise SourceError(f"{self.description}: {SNAPSHOT.problem}.", fix=SNAPSHOT.fix)
         yield from chain(first, images)
 
-    def _decoded(self, container: Any, stream: Any) -> Iterator[Image]:
+    def _decoded(self, container: Any, stream: Any, decoding: Decoding) -> Iterator[Picture]:
         import av
 
         fits, broken = self._clock(container), 0
@@ -147,7 +157,8 @@ class NetworkSource(Source):
             if self._closed.is_set():
                 return
             try:
-                frames = packet.decode()
+                with decoding.turn():
+                    frames = packet.decode()
                 broken = 0
             except av.InvalidDataError:
                 broken += 1
@@ -159,7 +170,7 @@ class NetworkSource(Source):
                 if not self._sizes.passes(size, monotonic(), whole=not frame.is_corrupt):
                     self.awaits = "waiting for whole pictures of the size that it had"
                 elif fits(frame.time):
-                    yield frame.to_ndarray(format="bgr24")
+                    yield decoding.picture(frame)
 
     def _clock(self, container: Any) -> Any:
         """What says of a frame's stamp whether the frame is to be shown, now; it may wait until it is due."""

@@ -54,6 +54,10 @@ class VideoSource(Source):
         """See `Source`."""
         self._decoder.device = device
 
+    def leave_on(self, device: str) -> None:
+        """See `Source`."""
+        self._decoder.stays_on = device
+
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._decoder)
 

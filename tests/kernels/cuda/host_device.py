@@ -123,7 +123,9 @@ class FiberDevice(GpuDevice):
     def load_module(self, image: bytes) -> None:
         """The library is the module."""
 
-    def launch(self, function: str, grid: Size, block: Size, params: ctypes.Structure) -> None:
+    def launch(
+        self, function: str, grid: Size, block: Size, params: ctypes.Structure, *, once: bool = False
+    ) -> None:
         sizes = (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block)
         self.launched.append(function)
         result = self._library.host_launch(

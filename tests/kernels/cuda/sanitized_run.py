@@ -17,6 +17,7 @@ from tests.kernels.calls import Caller
 from tests.kernels.cuda.host_device import FiberDevice
 from tests.kernels.identity_cases import weights
 from tests.kernels.kernel_cases import random_logits, random_scoring
+from tests.kernels.nv12_cases import drawn, held
 
 ORACLE = Caller(numpy_kernels())
 
@@ -47,6 +48,7 @@ def main() -> None:
         for resampling in FILTERS:
             frame = np.arange(7 * 11 * 3, dtype=np.uint8).reshape(7, 11, 3)
             cuda.prepare_frame(frame, (17, 33), dtype, resampling)
+            cuda.prepare_nv12(held(cuda, drawn((8, 12), padding=2)), (17, 33), dtype, resampling)
     embed(cuda)
     unreached = {kernel for kernel in device.known() if kernel not in device.launched}
     assert not unreached, f"never launched: {unreached}"

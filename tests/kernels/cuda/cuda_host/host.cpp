@@ -192,6 +192,8 @@ const Kernel kKernels[] = {
     KERNEL(LabelParams, label_map_f32),         KERNEL(LabelParams, label_map_f16),
     KERNEL(SplitParams, split_groups),          KERNEL(FrameParams, prepare_frame_exact),
     KERNEL(FrameParams, prepare_frame_rounded), KERNEL(FrameParams, prepare_frame_fixed_point),
+    KERNEL(Nv12Params, prepare_nv12_exact),     KERNEL(Nv12Params, prepare_nv12_rounded),
+    KERNEL(Nv12Params, prepare_nv12_fixed_point),
     KERNEL(SurveyParams, clear_survey),         KERNEL(SurveyParams, survey_pixels),
     KERNEL(SurveyParams, survey_places_f32),    KERNEL(SurveyParams, survey_places_f16),
     KERNEL(IdentityParams, identity_tokens),

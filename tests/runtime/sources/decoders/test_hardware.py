@@ -39,6 +39,7 @@ def test_the_cpu_stands_in_and_the_log_says_so(
 ) -> None:
     source = PacedSource(open_source(str(video))) if paced else open_source(str(video))
     source.decode_on("cuda:1")
+    source.leave_on("cuda:1")
     with caplog.at_level(logging.WARNING, "ermu.sources"), source:
         means = [frame.image.mean() for frame in source]
     np.testing.assert_allclose(means, 20.0 * np.arange(FRAMES), atol=6)

@@ -1,0 +1,37 @@
+// What FFmpeg's loader wants to see of libcuda.so.1, and neither it nor ERMU calls here.
+#define UNUSED(name) \
+    int name() { return 801; }  // CUDA_ERROR_NOT_SUPPORTED
+
+extern "C" {
+UNUSED(cuArray3DCreate_v2)
+UNUSED(cuArrayCreate_v2)
+UNUSED(cuArrayDestroy)
+UNUSED(cuCtxDestroy_v2)
+UNUSED(cuCtxSetLimit)
+UNUSED(cuDeviceGetByPCIBusId)
+UNUSED(cuDeviceGetLuid)
+UNUSED(cuDeviceGetPCIBusId)
+UNUSED(cuDeviceGetUuid)
+UNUSED(cuDeviceGetUuid_v2)
+UNUSED(cuGLGetDevices_v2)
+UNUSED(cuGraphicsGLRegisterImage)
+UNUSED(cuGraphicsMapResources)
+UNUSED(cuGraphicsResourceGetMappedPointer_v2)
+UNUSED(cuGraphicsSubResourceGetMappedArray)
+UNUSED(cuGraphicsUnmapResources)
+UNUSED(cuGraphicsUnregisterResource)
+UNUSED(cuLinkAddData)
+UNUSED(cuLinkComplete)
+UNUSED(cuLinkCreate)
+UNUSED(cuLinkDestroy)
+UNUSED(cuMemAllocManaged)
+UNUSED(cuMemAllocPitch_v2)
+UNUSED(cuMemcpy)
+UNUSED(cuMemcpyAsync)
+UNUSED(cuMemcpyDtoD_v2)
+UNUSED(cuMemsetD8Async)
+UNUSED(cuModuleGetGlobal)
+UNUSED(cuStreamAddCallback)
+UNUSED(cuTexObjectCreate)
+UNUSED(cuTexObjectDestroy)
+}
