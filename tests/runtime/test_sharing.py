@@ -73,7 +73,7 @@ def test_all_254_ids_always_fit(limit: int, steps: list) -> None:
         new = [free.pop(0) for _ in range(min(count, len(free)))]
         if not new:
             continue
-        seen = {i for _, channels in groups for i in channels if i and random.random() > hidden}
+        seen = {i for _, channels in groups for i in channels if i and random.random() >= hidden}
         standing = []
         for began, channels in groups:
             ids = [i for i in channels if i]
