@@ -1,4 +1,4 @@
-"""What Winograd's convolution could save at most: the 3 x 3 convolutions of a frame and its products alone.
+"""What Winograd's convolution could save: the 3 x 3 convolutions of a frame, and its products alone.
 
     python -m ermu.benchmarks.kernels.winograd [--bundle demo] [--size 257x465]
 
@@ -7,7 +7,8 @@ of matrices (tiles x channels in, channels in x channels out) between two transf
 (9 m^2) / a^2 times fewer multiplications, 2.25 for F(2, 3) and 4 for F(4, 3). Timed here are, for every such
 convolution, ONNX Runtime's own and the a^2 products by themselves in ONNX Runtime's matrix product. The bytes
 that the transforms must move (the inputs read, the tiles written and read, the products written and read, the
-outputs written) are added at the bandwidth of a copy. A real one takes longer: its transforms also compute.
+outputs written) are added at the bandwidth of a large copy: less than that where tiles stay in a cache, more
+since transforms also compute. The products alone are the bound, their sum with the bytes an estimate.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def copied_gb_a_second(repeats: int = 20) -> float:
 
 
 def main() -> None:
-    """Prints JSON: milliseconds a frame, as they are and at the least."""
+    """Prints JSON: milliseconds a frame, as they are and as they might be."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -136,7 +137,7 @@ def main() -> None:
         for m in OUTPUTS:
             moving = convolution.moved_bytes(m) / speed / 1e6
             totals[f"f{m}_products_ms"] += times * ms[str(m)]
-            totals[f"f{m}_at_least_ms"] += times * (ms[str(m)] + moving)
+            totals[f"f{m}_estimated_ms"] += times * (ms[str(m)] + moving)
             least = min(least, ms[str(m)] + moving)
         totals["best_of_all_ms"] += times * least
     gflop = sum(times * convolution.gflop for convolution, times in found.items())

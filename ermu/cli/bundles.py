@@ -102,7 +102,8 @@ def open_lanes(
     from ermu.runtime.streams.work.lanes import Lanes, usual_lanes
 
     warn_of_long_edge(bundle, options.long_edge)
-    count = lanes or usual_lanes(streams, device=options.device, threads=options.threads)
+    usual = usual_lanes(streams, device=options.device, threads=options.threads)
+    count = min(lanes or usual, streams)
     opened = Lanes(bundle, count, recovery=recovery, **options.keywords())
     backend, device = opened.backend, str(parse_device(options.device))
     why = "; ".join(reasons_for(bundle, options.backend, options.precision, device, threads=opened.threads))

@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 
 from ermu.devices.names import parse_device
-from ermu.errors import BackendError
+from ermu.devices.processors import usable_processors
+from ermu.errors import BackendError, counted
 from ermu.registries import BACKENDS
 from ermu.runtime.backends.base import Backend, Misfit
 from ermu.runtime.bundle.bundle import Bundle
@@ -118,7 +119,14 @@ def reasons_for(
     if timed:
         return [*reasons, _said(best(timed)).rstrip(".")]
     _, misfits = _fastest(at_precision, device)
-    return [*reasons, *(of[0].found for of in misfits.values())] or ["by rank: not measured here"]
+    return [*reasons, *(of[0].found for of in misfits.values())] or [_unmeasured(device, threads)]
+
+
+def _unmeasured(device: str, threads: int | None) -> str:
+    """Times hold for a number of threads: a lane has fewer than the machine."""
+    if str(parse_device(device)) != "cpu":
+        return "by rank: not measured here"
+    return f"by rank: not measured here for {counted(threads or usable_processors(), 'thread')}"
 
 
 def _too_far_off(bundle: Bundle, timed: Sequence[Timed]) -> list[str]:

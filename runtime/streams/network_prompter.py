@@ -18,6 +18,7 @@ from ermu.runtime.bundle.manifest import Manifest
 from ermu.runtime.bundle.object_manifest import ObjectManifest
 from ermu.runtime.images.prompter import Box, Point, Prompter, check_points
 from ermu.runtime.segmenter import Segmenter
+from ermu.runtime.streams.work.recovery import Recovery
 from ermu.types import Image, Mask
 
 
@@ -26,6 +27,7 @@ class NetworkPrompter(Prompter):
 
     Args:
         bundle: Of a network that takes clicks (docs/sam2.md): loaded, its folder or name.
+        recovery: Of the device, with the streams that work on it; None, nobody else does.
         options: As of `Segmenter`: backend, device, threads, precision, kernels.
 
     Raises:
@@ -34,12 +36,16 @@ class NetworkPrompter(Prompter):
         BackendError: the backend does not run here.
     """
 
-    def __init__(self, bundle: Bundle | str | Path, **options: Any) -> None:
+    def __init__(
+        self, bundle: Bundle | str | Path, *, recovery: Recovery | None = None, **options: Any
+    ) -> None:
         loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         check_takes_clicks(loaded.manifest)
         self._lock, self._closed = Lock(), False
         self._open = partial(Segmenter, loaded, **options)
         self._segmenter = self._open()
+        self._recovery = recovery or Recovery()
+        self._recovery.join(self)
 
     @property
     def backend(self) -> Backend:
@@ -88,7 +94,7 @@ class NetworkPrompter(Prompter):
                 self._segmenter = self._open()
 
     def _ask(self, frame: Image, hint: Box | Sequence[Point]) -> Mask:
-        with self._lock:
+        with self._recovery.turn_of_another(lambda: self.backend.device.lost), self._lock:
             self._segmenter.start(frame)
             return self._segmenter.mask_at(hint)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
+from typing import Any
 
 from ermu.closing import Closing
 from ermu.errors import OptionError
@@ -48,8 +49,8 @@ class Prompters(Closing):
         with self._lock:
             if name not in self._networks:
                 check_prompter(self._manifest, name)
-                self._networks[name] = NetworkPrompter(name, device=self._device, threads=self._threads)
-                self._recovery.join(self._networks[name])
+                own: dict[str, Any] = {"device": self._device, "threads": self._threads}
+                self._networks[name] = NetworkPrompter(name, recovery=self._recovery, **own)
             return self._networks[name]
 
     def close(self) -> None:

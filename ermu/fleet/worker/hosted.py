@@ -62,11 +62,12 @@ class HostedStream:
         self.replays = False  # from its session on: a file loses no frame
         self._saving, self._stack = Lock(), ExitStack()
         session = self._session()
-        with ExitStack() as opening:
+        with ExitStack() as opening, ExitStack() as failing:
             source = self._source(opening, session)
             self.broadcast = Broadcast()
-            sinks: list[Sink] = [self.broadcast, *self._sinks(source.fps)]
+            sinks: list[Sink] = [self.broadcast, *self._sinks(failing, source.fps)]
             self.pipeline = scheduler.ask(lambda: self._pipeline(source, sinks, session))
+            failing.pop_all()
             self._stack = opening.pop_all()
 
     @property
@@ -137,22 +138,29 @@ class HostedStream:
         begin_at = 0 if stream is None else stream.latest.index + 1
         return opening.enter_context(PacedSource(opened, loop=choice.loop, begin_at=begin_at))
 
-    def _sinks(self, fps: float) -> list[Sink]:
+    def _sinks(self, failing: ExitStack, fps: float) -> list[Sink]:
         name = self.entry.name
         context = SinkContext(fps, name, name=name, live=True)
-        return [open_sink(what, context) for what in self.entry.sinks or ()]
+        sinks = list[Sink]()
+        for what in self.entry.sinks or ():
+            sinks.append(open_sink(what, context))
+            failing.callback(sinks[-1].close)
+        return sinks
 
     def _pipeline(self, source: Source, sinks: list[Sink], session: Session | None) -> Pipeline:
         """On the worker's own thread, which its device's memory belongs to."""
         entry = self.entry
-        segmenter = self._shared.segmenter(**entry.of_segmenter)
         prompter = self._prompters.of(entry.prompter)
         live = replace(LiveOptions(), stale_seconds=entry.stale_after)
-        pipeline = Pipeline(segmenter, source, sinks, name=entry.name, live=live, prompter=prompter)
-        if session is None:
-            pipeline.begin(read_label_map(Path(entry.prompt)) if entry.prompt else None)
-            return pipeline
-        pipeline.resume_session(session)
-        self.restored_frame = segmenter.frame
-        pipeline.begin()
+        with ExitStack() as failing:
+            segmenter = self._shared.segmenter(**entry.of_segmenter)
+            failing.callback(self._shared.release, segmenter)
+            pipeline = Pipeline(segmenter, source, sinks, name=entry.name, live=live, prompter=prompter)
+            if session is None:
+                pipeline.begin(read_label_map(Path(entry.prompt)) if entry.prompt else None)
+            else:
+                pipeline.resume_session(session)
+                self.restored_frame = segmenter.frame
+                pipeline.begin()
+            failing.pop_all()
         return pipeline

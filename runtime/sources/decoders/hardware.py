@@ -120,8 +120,12 @@ def _keep_for_good(held: object) -> None:
 
 
 @contextmanager
-def opened(where: str, device: str, shown: str, *, stays_on: str = "cpu", **options: Any) -> Iterator[Any]:
+def opened(
+    where: str, device: str, shown: str, *, stays_on: str = "cpu", **options: Any
+) -> Iterator[tuple[Any, Decoding]]:
     """An input container whose video is decoded on a device where that can be, which the log says if not.
+
+    With it comes what makes pictures of its frames, which knows of every reset since before it was opened.
 
     Args:
         where: As `av.open` takes it.
@@ -138,7 +142,7 @@ def opened(where: str, device: str, shown: str, *, stays_on: str = "cpu", **opti
     codecs = [stream.codec_context for stream in container.streams.video if on_gpu(stream)]
     try:
         with container:
-            yield container
+            yield container, decoding
     finally:
         if codecs and decoding.is_doomed():
             _keep_for_good(codecs)

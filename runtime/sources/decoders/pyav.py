@@ -33,7 +33,7 @@ class PyavDecoder(VideoDecoder):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        with self._opened() as (container, stream):
+        with self._opened() as (container, stream, _):
             self.fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
             self._promise = _promise(container, stream, self.fps)
         self.total_frames = self._promise.frames
@@ -54,28 +54,27 @@ class PyavDecoder(VideoDecoder):
 
     def _decoded(self, device: str, clock: FrameClock, first: int) -> Iterator[Frame]:
         """The frames from the `first` on, decoded from the beginning all the same."""
-        with self._opened(device) as (container, stream):
+        with self._opened(device) as (container, stream, decoding):
             if not on_gpu(stream):
                 stream.thread_type = "AUTO"
-            index, decoding = 0, Decoding(device, self.stays_on)
-            reading = _Reading(container, stream, decoding)
+            index, reading = 0, _Reading(container, stream, decoding)
             unstamped = container.format.name == "avi"  # which tells the order of decoding alone
             for frame, damaged in reading.frames():
                 if index >= first:
-                    picture = _upright(decoding, frame, partial(self._again, frame.pts))
+                    picture = _upright(decoding, frame, partial(self._again, index, frame.pts))
                     stamp = None if unstamped and stream.codec_context.has_b_frames else frame.time
                     yield clock.frame(index, picture, stamp, damaged=damaged)
                 index += 1
         self.missing = self._missing(reading, index)
 
-    def _again(self, stamp: int | None) -> Image:
-        """The picture of a frame decoded before, by the CPU."""
-        with self._opened("cpu") as (container, stream):
+    def _again(self, index: int, stamp: int | None) -> Image:
+        """A frame's picture once more, by the CPU: found by its stamp, without one by its number."""
+        with self._opened("cpu") as (container, stream, decoding):
             if stamp is not None:
                 container.seek(stamp, stream=stream)
-            for frame in container.decode(stream):
-                if frame.pts == stamp:
-                    return Decoding().image(frame)
+            for number, frame in enumerate(container.decode(stream)):
+                if frame.pts == stamp and (stamp is not None or number == index):
+                    return decoding.image(frame)
         raise SourceError(
             f"{self._shown}: a picture that the GPU has lost is not found again.", fix="--decode cpu"
         )
@@ -90,15 +89,16 @@ class PyavDecoder(VideoDecoder):
         return reading.lost
 
     @contextmanager
-    def _opened(self, device: str = "cpu") -> Iterator[tuple[Any, Any]]:
+    def _opened(self, device: str = "cpu") -> Iterator[tuple[Any, Any, Decoding]]:
         by_gpu = False
         try:
-            with opened(str(self._path), device, self._shown, stays_on=self.stays_on) as container:
+            path = str(self._path)
+            with opened(path, device, self._shown, stays_on=self.stays_on) as (container, decoding):
                 stream = container.streams.best("video")
                 by_gpu = stream is not None and on_gpu(stream)
                 if stream is None or container.format.name in _NO_VIDEO:
                     raise SourceError(f"{self._shown} has no video.", expected="a file with a video stream")
-                yield container, stream
+                yield container, stream, decoding
         except av.FFmpegError as error:
             if by_gpu:
                 raise GpuFailedError(f"{device} has failed ({error.strerror}).") from error

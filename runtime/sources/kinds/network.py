@@ -108,7 +108,7 @@ class NetworkSource(Source):
     def _through_pyav(self) -> Iterator[Picture]:
         import av
 
-        from ermu.runtime.sources.decoders.hardware import Decoding, on_gpu, opened
+        from ermu.runtime.sources.decoders.hardware import on_gpu, opened
 
         read = max(self._read_seconds, _SEGMENT_SECONDS) if self._segments else self._read_seconds
         given = {"options": self._options.ffmpeg(self._address.scheme), "timeout": (self._open_seconds, read)}
@@ -116,7 +116,7 @@ class NetworkSource(Source):
         try:
             with opened(
                 self._address.url, self._device, self.description, stays_on=self._stays_on, **given
-            ) as container:
+            ) as (container, decoding):
                 waited, began = read, monotonic()
                 self.awaits = "connected, and waiting for a whole picture (key frame)"
                 if not container.streams.video:
@@ -130,7 +130,7 @@ class NetworkSource(Source):
                     stream.thread_type = "SLICE"
                 stream.codec_context.flags |= av.codec.context.Flags.low_delay
                 self.fps = float(stream.average_rate or self.fps)
-                images = self._decoded(container, stream, Decoding(self._device, self._stays_on))
+                images = self._decoded(container, stream, decoding)
                 if container.format.name.endswith("_pipe") or container.format.name == "image2":
                     images = self._no_snapshot(images)
                 yield from images

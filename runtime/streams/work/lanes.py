@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from math import inf
 from threading import Lock, Thread
+from time import monotonic
 from typing import Any
 
 from ermu.closing import Closing
 from ermu.devices.names import parse_device
 from ermu.devices.processors import usable_processors
+from ermu.errors import DeviceLostError
 from ermu.runtime.backends.base import Backend
 from ermu.runtime.backends.choosing import AUTO, choose_backend, choose_precision
 from ermu.runtime.bundle.bundle import Bundle
@@ -20,6 +23,7 @@ from ermu.runtime.streams.work.scheduler import Scheduler
 from ermu.runtime.streams.work.shared_backend import SharedBackend
 
 _LOOK_SECONDS = 1.0  # a wait without an end would hold a signal back
+_STOP_SECONDS = 5.0
 
 
 def usual_lanes(streams: int, *, device: str = "cpu", threads: int | None = None) -> int:
@@ -116,7 +120,8 @@ class Workers:
             on_turn: Called after every turn, by one worker at a time.
 
         Raises:
-            ErmuError: as `Scheduler.run`, of the first that failed, after all have ended.
+            ErmuError: as `Scheduler.run`, of the first that failed, after all have ended; a lost device
+                before any other.
         """
 
         def in_turn() -> None:
@@ -130,11 +135,21 @@ class Workers:
         for thread in threads:
             thread.start()
         self._work(0, in_turn)
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(_LOOK_SECONDS)
-        for failure in filter(None, self._failures):
+        try:
+            self._wait_for(threads)
+        except BaseException:  # a second signal: what they work on is closed next, so they end their frames
+            self.stop()
+            self._wait_for(threads, seconds=_STOP_SECONDS)
+            raise
+        failures = [failure for failure in self._failures if failure]
+        for failure in sorted(failures, key=lambda failure: not isinstance(failure, DeviceLostError)):
             raise failure
+
+    def _wait_for(self, threads: Sequence[Thread], *, seconds: float = inf) -> None:
+        until = monotonic() + seconds
+        for thread in threads:
+            while thread.is_alive() and monotonic() < until:
+                thread.join(_LOOK_SECONDS)
 
     def stop(self) -> None:
         """Ends the run soon, cleanly; may be called from a signal handler or another thread."""

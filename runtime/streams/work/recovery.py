@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Condition
+from threading import Condition, get_ident
 from typing import Protocol
 
 from ermu.errors import DeviceLostError, ErmuError
@@ -40,7 +40,8 @@ class Recovery:
         self.resets = 0
         self._users: list[Recoverable] = []
         self._state, self._working = Condition(), 0
-        self._tickets = self._served = 0
+        self._waiting = list[object]()  # a ticket each, who has waited longest first
+        self._in_turn = set[int]()  # threads
         self._failure: ErmuError | None = None
 
     def join(self, user: Recoverable) -> None:
@@ -56,10 +57,36 @@ class Recovery:
             DeviceLostError: the device did not come back from a reset.
         """
         self._begin()
+        self._in_turn.add(get_ident())
         try:
             yield
         finally:
+            self._in_turn.discard(get_ident())
             self._end()
+
+    @contextmanager
+    def turn_of_another(self, lost: Callable[[], bool]) -> Iterator[None]:
+        """A turn of whoever works for no stream: a device lost in it is opened anew before the error goes on.
+
+        Inside a turn it is part of that, and the error is that turn's.
+
+        Args:
+            lost: Whether the device is.
+
+        Raises:
+            DeviceLostError: as `turn`, or it does not come back now.
+        """
+        if get_ident() in self._in_turn:
+            yield
+            return
+        with self.turn():
+            seen = self.resets
+            try:
+                yield
+            except ErmuError:
+                if lost():
+                    self.recover(seen)
+                raise
 
     def recover(self, seen: int) -> bool:
         """Resets the lost device and has everybody open it again, unless somebody has meanwhile.
@@ -92,13 +119,13 @@ class Recovery:
 
     def _reset(self, users: Sequence[Recoverable]) -> None:
         devices = [user.backend.device for user in users]
-        for user in users:
-            user.leave_device()
-        gc.collect()  # what libraries hold on the device goes before the device's context does
-        for device in devices:
-            device.close()
-        devices[0].reset()
         try:
+            for user in users:
+                user.leave_device()
+            gc.collect()  # what libraries hold on the device goes before the device's context does
+            for device in devices:
+                device.close()
+            devices[0].reset()
             for user in users:
                 user.open_again()
         except ErmuError as error:
@@ -107,12 +134,17 @@ class Recovery:
         logger.warning("The device was reset and the backend %s opened anew.", users[0].backend.name)
 
     def _begin(self) -> None:
+        ticket = object()
         with self._state:
-            ticket, self._tickets = self._tickets, self._tickets + 1
-            self._state.wait_for(lambda: ticket == self._served and not (self.resets and self._working))
-            self._served += 1
-            self._working += 1
-            self._state.notify_all()
+            self._waiting.append(ticket)
+            try:
+                self._state.wait_for(
+                    lambda: self._waiting[0] is ticket and not (self.resets and self._working)
+                )
+                self._working += 1
+            finally:  # a signal may end the wait
+                self._waiting.remove(ticket)
+                self._state.notify_all()
         try:
             self._check()
         except ErmuError:

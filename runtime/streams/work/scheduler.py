@@ -10,7 +10,7 @@ from threading import Event
 from time import monotonic, perf_counter
 from typing import Protocol, TypeVar
 
-from ermu.errors import ErmuError
+from ermu.errors import BackendError, ErmuError
 from ermu.logs import in_stream
 from ermu.runtime.streams.pipeline import Pipeline
 from ermu.runtime.streams.work.command_queue import CommandQueue
@@ -205,7 +205,9 @@ class Scheduler:
         if recovery.resets != self._resets:
             self._resets = recovery.resets
             for pipeline in self.pipelines:
-                if not pipeline.done:
+                if pipeline.strict and not pipeline.done:
+                    self._fail(pipeline, BackendError("The device was lost, and every memory with it."))
+                elif not pipeline.done:
                     pipeline.renew()
 
     def _next(self) -> bool:

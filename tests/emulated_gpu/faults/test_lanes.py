@@ -68,8 +68,20 @@ def test_a_device_that_does_not_come_back_ends_all_lanes(
     assert "Traceback" not in said
 
 
-def test_a_prompter_on_the_device_is_opened_anew_with_it(python: Callable, sam2_bundle: Path) -> None:
-    ran = python("-m", "tests.emulated_gpu.scripts.prompter_reset", sam2_bundle)
+def test_a_fault_of_a_prompter_ends_one_answer(python: Callable, sam2_bundle: Path) -> None:
+    """It is asked in a thread that works for no stream: nobody else would notice."""
+    ran = python("-m", "tests.emulated_gpu.scripts.prompter_reset", sam2_bundle, EMULATED_FAULT_AT="2")
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
-    assert found["reset"] and min(found["agree"]) >= 0.999
+    assert "CUDA error 700" in found["said"] and found["resets"] == 1
+    assert len(found["agree"]) == 2 and min(found["agree"]) >= 0.999
+
+
+def test_strict_streams_fail_in_whatever_lane_they_are(
+    python: Callable, engines: Callable, clip: Callable, tmp_path: Path
+) -> None:
+    command = two_streams(engines("aot"), (clip(1), clip(3)), tmp_path / "out")
+    ran = python(*command, *LANES, "--strict", EMULATED_FAULT_AT="60")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "The stream 0 has failed" in ran.stderr and "The stream 1 has failed" in ran.stderr
+    assert all(len(labels(tmp_path / "out" / name)) < FRAMES for name in "01")

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="workers serve: extra `serve`")
 
-from ermu.errors import OptionError, SessionError, StateError
+from ermu.errors import OptionError, PromptError, SessionError, StateError
 from ermu.fleet.worker.host import StreamHost
 from ermu.fleet.worker.kept import Kept
 from ermu.fleet.worker.settings import Kind, WorkerSettings
@@ -167,3 +167,17 @@ def _clicked(host: StreamHost, name: str, point: tuple[float, float]) -> int:
         client.post(f"{api}/objects", json=body).raise_for_status()
         (found,) = client.get(f"{api}/objects").json()["objects"]
         return int(found["area"])
+
+
+def test_a_stream_that_cannot_be_taken_in_leaves_nothing(
+    hosts: Hosts, entry: StreamEntry, tmp_path: Path
+) -> None:
+    """It is tried again and again."""
+    host = hosts("w1")
+    lost = entry.model_copy(update={"prompt": str(tmp_path / "none.png")})
+    for _ in range(2):
+        with pytest.raises(PromptError, match="no label map"):
+            host.add(lost)
+    assert host.status() == {} and not host._shared.segmenters
+    host.add(entry)
+    assert until(lambda: frames(host) > 1, 60)

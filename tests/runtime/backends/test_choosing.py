@@ -79,7 +79,7 @@ def test_a_segmenter_chooses_too(tiny):
 
 def test_why_is_told_in_a_few_words(tiny, monkeypatch):
     pytest.importorskip("openvino")
-    assert reasons_for(tiny, "auto", None, "cpu") == ["by rank: not measured here"]
+    assert reasons_for(tiny, "auto", None, "cpu", threads=1) == ["by rank: not measured here for 1 thread"]
     assert reasons_for(tiny, "openvino", "fp32", "cpu") == ["as asked for"]
     assert reasons_for(with_int8(tiny, 1.0), "auto", None, "cpu") == ["--precision auto would take int8"]
     told = reasons_for(with_int8(tiny, 0.9204), "auto", "auto", "cpu")

@@ -71,7 +71,7 @@ def test_the_faster_backend_here_is_taken_whatever_its_rank(tiny: Bundle, faster
 def test_times_of_another_number_of_threads_do_not_count(tiny: Bundle) -> None:
     keep(tiny, ("openvino", "fp32", 2.0, 1.0), ("onnxruntime", "fp32", 3.0, 1.0))
     assert choose_backend(tiny, "auto", "cpu", threads=3) == "onnxruntime"
-    assert reasons_for(tiny, "auto", None, "cpu", threads=3) == ["by rank: not measured here"]
+    assert reasons_for(tiny, "auto", None, "cpu", threads=3) == ["by rank: not measured here for 3 threads"]
 
 
 @pytest.mark.parametrize(

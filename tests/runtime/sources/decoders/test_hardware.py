@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ermu.runtime.sources.decoders.hardware import on_gpu, opened
+from ermu.runtime.sources.decoders.pyav import PyavDecoder
 from ermu.runtime.sources.kinds.network import NetworkSource
 from ermu.runtime.sources.opening import open_source
 from ermu.runtime.sources.paced import PacedSource
@@ -53,7 +54,7 @@ def test_an_address_is_opened_without_it(video: Path, caplog: pytest.LogCaptureF
     options = dict(options={"fflags": "discardcorrupt"}, timeout=(3.0, 2.0))
     with (
         caplog.at_level(logging.WARNING, "ermu.sources"),
-        opened(str(video), "cuda", "x", **options) as found,
+        opened(str(video), "cuda", "x", **options) as (found, _),
     ):
         assert sum(1 for _ in found.decode(video=0)) == FRAMES
         assert not on_gpu(found.streams.video[0])
@@ -61,7 +62,7 @@ def test_an_address_is_opened_without_it(video: Path, caplog: pytest.LogCaptureF
 
 
 def test_on_the_cpu_nothing_is_said(video: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "ermu.sources"), opened(str(video), "cpu", "x") as found:
+    with caplog.at_level(logging.INFO, "ermu.sources"), opened(str(video), "cpu", "x") as (found, _):
         assert sum(1 for _ in found.decode(video=0)) == FRAMES
     assert not caplog.records
 
@@ -75,3 +76,21 @@ def test_what_cannot_be_opened_at_all_is_an_error(tmp_path: Path) -> None:
 def test_a_source_without_video_takes_the_wish(tmp_path: Path) -> None:
     NetworkSource("rtsp://nobody/1").decode_on("cuda")
     open_source("scene:1").decode_on("cuda")
+
+
+@pytest.mark.parametrize("kind", ["mp4", "h264"])
+def test_a_lost_picture_is_found_again(video: Path, kind: str, tmp_path: Path) -> None:
+    """Raw H.264 has no stamps by which it could be."""
+    file = tmp_path / f"clip.{kind}"
+    with av.open(str(video)) as given, av.open(str(file), "w") as made:
+        stream = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                made.mux(packet)
+    with av.open(str(file)) as container:
+        stamps = [frame.pts for frame in container.decode(video=0)]
+    assert (None in stamps) == (kind == "h264")
+    decoder = PyavDecoder(file)
+    for index in (7, 0, FRAMES - 1):
+        assert abs(decoder._again(index, stamps[index]).mean() - 20 * index) < 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,3 +122,55 @@ def test_a_device_that_stays_lost_is_lost_to_everybody(
         recovery.recover(0)
     with pytest.raises(DeviceLostError), recovery.turn():
         pytest.fail("nobody may work")
+
+
+def test_whoever_gives_up_waiting_is_waited_for_by_nobody(two: tuple[SharedBackend, SharedBackend]) -> None:
+    """A second signal ends the wait of the thread that gets it."""
+    recovery, waits = two[0].recovery, Event()
+    with recovery.turn():
+        recovery.recover(0)
+
+    class SignalError(BaseException):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise SignalError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    working, go = Event(), Event()
+
+    def work() -> None:
+        with recovery.turn():
+            working.set()
+            assert go.wait(SECONDS)
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            busy = pool.submit(work)
+            assert working.wait(SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(SignalError), recovery.turn():
+                waits.set()
+            go.set()
+            busy.result(SECONDS)
+            pool.submit(lambda: work()).result(SECONDS)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not waits.is_set()
+
+
+def test_a_turn_of_another_recovers_by_itself(two: tuple[SharedBackend, SharedBackend]) -> None:
+    """And inside a worker's turn leaves it to that."""
+    recovery = two[0].recovery
+
+    def fail() -> None:
+        with recovery.turn_of_another(lambda: True):
+            raise BackendError("an illegal memory access")
+
+    with pytest.raises(BackendError, match="illegal"):
+        fail()
+    assert recovery.resets == 1
+    with recovery.turn():
+        with pytest.raises(BackendError, match="illegal"):
+            fail()
+        assert recovery.resets == 1
