@@ -169,7 +169,8 @@ class Engine:
         raise BackendError(
             f"No profile of the engine of '{self._loaded.graph}' takes {shapes}.",
             expected=f"shapes within {' or '.join(self._ranges())}",
-            fix=f"{self._loaded.rebuild} with the --size and --max-memory that you run",
+            fix=f"{self._loaded.rebuild}, with the size and the memory frames that you run in place "
+            "of these; or run no more memory frames than that: --capacity",
         )
 
     def _refused(self, what: str, profile: int) -> BackendError:
@@ -177,7 +178,8 @@ class Engine:
         return BackendError(
             f"The engine of '{loaded.graph}' refuses {what}.",
             expected=self._ranges()[profile],
-            fix=f"{loaded.rebuild} with the --size and --max-memory that you run; see `ermu doctor`",
+            fix=f"{loaded.rebuild}, with the size and the memory frames that you run in place of these; "
+            "see `ermu doctor`",
         )
 
     def _ranges(self) -> list[str]:

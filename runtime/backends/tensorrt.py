@@ -102,11 +102,11 @@ class TensorRTBackend(Backend):
         self._most_together = min(map(_most_together, chosen.values()))
         log = MessageLog(module)
         runtime = module.trt.Runtime(log.logger)
-        rebuild = rebuild_command(self.bundle, module.name)
         loaded = []
         for name, info in chosen.items():
             engine = _deserialised(runtime, module, log, self.bundle, info)
             cache = _runtime_cache(engine, module, info, device) if module.name == RTX else None
+            rebuild = rebuild_command(self.bundle, module.name, info)
             loaded.append(LoadedEngine(engine, name, module, rebuild, cache))
         scratch = device.empty((max(each.engine.device_memory_size_v2 for each in loaded),), "uint8")
         return {each.graph: Engine(each, device, scratch) for each in loaded}

@@ -129,6 +129,18 @@ def test_an_interrupt_ends_it_cleanly(
     assert all(read_label_map(file).shape == (97, 129) for file in written)
 
 
+def test_engines_too_small_for_the_memory_say_what_they_were_built_for(
+    python: Callable, engines: Callable, clip: Callable, tmp_path: Path
+) -> None:
+    """Built for six memory frames; the demo's own rule holds nine."""
+    source = ("--source", clip(1, 16) / "frames", "--prompt", clip(1, 16) / "prompt.png")
+    run = ("run", "--bundle", engines("aot"), *source, "--out", tmp_path / "out", *ON_GPU, "tensorrt")
+    ran = python("-m", "ermu", *run, "--gap", 1)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    said = " ".join(ran.stderr.split())
+    assert "--size 97x129 --max-memory 6" in said and "--capacity" in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize(("backend", "number"), [("tensorrt", 2), ("onnxruntime", 44)])
 def test_no_memory_is_said_and_nothing_aborts(
     backend: str, number: int, python: Callable, engines: Callable, clip: Callable, tmp_path: Path
