@@ -81,7 +81,7 @@ def test_what_tensorrt_refuses_is_an_error(engine, stub, device, method, said):
     with pytest.raises(BackendError, match=f"The engine of 'decode' refuses {said}") as caught:
         _doubles(engine, device, *_pair(device, (6, 3)))
     assert caught.value.expected == "x (5, 1) to (8, 8)"
-    assert "ermu build --bundle B with the --size" in str(caught.value.fix)
+    assert "ermu build --bundle B, with the size" in str(caught.value.fix)
 
 
 def test_no_execution_context(stub, device):
